@@ -1,0 +1,52 @@
+import type { Address } from './address.ts';
+import type { Interval } from './interval.ts';
+import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
+import type { InvalidPackets, PlatformTraffic, UnmanagedInterfaces } from './policy.ts';
+import type { Rule } from './rule.ts';
+
+/** A network interface the host has now. */
+export interface HostInterface {
+  readonly index: number;
+  readonly name: string;
+  readonly addresses: readonly Address[];
+}
+
+/** What the daemon knows of the host it runs on. */
+export interface HostState {
+  readonly hostname: string;
+  /** The content of /etc/machine-id; empty where there is none. */
+  readonly machineId: string;
+  /** Loopback included; in order of index. */
+  readonly interfaces: readonly HostInterface[];
+}
+
+/** Rules of both directions, each list in deciding order: the first that matches decides. */
+export interface OrderedRules {
+  readonly inbound: readonly Rule[];
+  readonly outbound: readonly Rule[];
+}
+
+/** What one interface, or one glob of them, of this host is judged by. */
+export interface Binding extends OrderedRules {
+  readonly pattern: InterfacePattern;
+  readonly groups: readonly GroupName[];
+  readonly invalid: InvalidPackets;
+}
+
+/** A policy as one host sees it: the whole input of the compiler and of the evaluator. */
+export interface HostPolicy {
+  readonly instance: InstanceName;
+  readonly unmanagedInterfaces: UnmanagedInterfaces;
+  readonly platform: PlatformTraffic;
+  readonly management: OrderedRules;
+  /** Most specific first: exact names, then globs by falling length. The first whose pattern matches a name is its binding. */
+  readonly bindings: readonly Binding[];
+  /** The addresses of each group's members, as far as this host can know them; ascending, none twice. */
+  readonly members: ReadonlyMap<GroupName, readonly Address[]>;
+  readonly addressGroups: ReadonlyMap<AddressGroupName, readonly Interval[]>;
+}
+
+/** Whether `pattern` names the interface `name`. */
+export function patternMatches(pattern: InterfacePattern, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}

@@ -1,0 +1,68 @@
+import type { Address } from './address.ts';
+import type { Interval } from './interval.ts';
+import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
+import type { Rule } from './rule.ts';
+import type { Span } from './span.ts';
+
+/** Whether the position of a group on an interface orders rules before their priority does (`sequence`), or not at all (`merged`). */
+export type Evaluation = 'sequence' | 'merged';
+
+/** What happens on interfaces that the policy does not name. */
+export type UnmanagedInterfaces = 'allow' | 'deny';
+
+/** What happens to packets that conntrack calls invalid: dropped, or judged by the rules like new ones. */
+export type InvalidPackets = 'drop' | 'match';
+
+/** The built-in traffic that is judged before the groups; each can be switched off. */
+export interface PlatformTraffic {
+  readonly neighborDiscovery: boolean;
+  readonly routerAdvertisement: boolean;
+  readonly dhcpClient: boolean;
+}
+
+/** A named list of addresses; `intervals` are disjoint and ascending. */
+export interface AddressGroup {
+  readonly name: AddressGroupName;
+  readonly intervals: readonly Interval[];
+  readonly span: Span;
+}
+
+/** A named group of rules; rules stand as written, not in deciding order. */
+export interface SecurityGroup {
+  readonly name: GroupName;
+  readonly inbound: readonly Rule[];
+  readonly outbound: readonly Rule[];
+  readonly span: Span;
+}
+
+/** One interface, or one glob of interfaces, of an instance. */
+export interface InterfaceBinding {
+  readonly pattern: InterfacePattern;
+  /** What group references see; `dynamic` is what the interface holds. */
+  readonly addresses: readonly Address[] | 'dynamic';
+  /** The attached groups; the position is the sequence number. */
+  readonly groups: readonly GroupName[];
+  readonly invalid: InvalidPackets;
+  readonly span: Span;
+}
+
+/** A host as the policy knows it. */
+export interface Instance {
+  readonly name: InstanceName;
+  readonly hostname: string | undefined;
+  readonly machineId: string | undefined;
+  readonly evaluation: Evaluation;
+  readonly interfaces: readonly InterfaceBinding[];
+  readonly span: Span;
+}
+
+/** A whole policy: every name in it resolves, every template is expanded. */
+export interface Policy {
+  readonly unmanagedInterfaces: UnmanagedInterfaces;
+  readonly platform: PlatformTraffic;
+  /** Judged before all groups, in deciding order among themselves; both directions. */
+  readonly management: readonly Rule[];
+  readonly addressGroups: ReadonlyMap<AddressGroupName, AddressGroup>;
+  readonly securityGroups: ReadonlyMap<GroupName, SecurityGroup>;
+  readonly instances: ReadonlyMap<InstanceName, Instance>;
+}
