@@ -47,6 +47,6 @@ export interface HostPolicy {
 }
 
 /** Whether `pattern` names the interface `name`. */
-export function patternMatches(pattern: InterfacePattern, name: string): boolean {
+export function patternMatches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }

@@ -1,0 +1,60 @@
+import { quote } from '../diagnostics/quote.ts';
+import type { IssueContext } from './explain-issues.ts';
+import type { Path } from './node-positions.ts';
+import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from './plain-value.ts';
+
+/**
+ * What a schema of keys does not say: a management rule has exactly one of `source` and `destination`, an address group
+ * at least one of `addresses` and `file`. Runs on any value, so that these are reported together with all else.
+ */
+export function checkAlternatives({ value, positions, report, mistyped }: IssueContext): void {
+  if (!isMapping(value)) return;
+  const lacks = (path: Path, mapping: PlainMapping, keys: readonly string[]): boolean =>
+    !keys.some((key) => key in mapping || mistyped.has([...path, key]));
+  const { platform, addressGroups } = value;
+  const rules = isMapping(platform) ? entriesOf(platform['management']) : [];
+  for (const [index, rule] of rules) {
+    const path = ['platform', 'management', index];
+    if (lacks(path, rule, ['source', 'destination'])) {
+      report({
+        code: 'missing-key',
+        span: positions.spanOf(path),
+        message: 'missing key `source` or `destination` in a management rule',
+        help: 'write `source` for inbound traffic, `destination` for outbound traffic',
+      });
+    } else if ('source' in rule && 'destination' in rule) {
+      report({
+        code: 'wrong-remote-key',
+        span: positions.keySpanOf([...path, 'destination']),
+        message: '`source` and `destination` in one management rule',
+        help: 'write a rule for each: `source` is inbound, `destination` outbound',
+        related: [{ span: positions.keySpanOf([...path, 'source']), message: 'the rule is inbound by this' }],
+      });
+    }
+  }
+  for (const [name, group] of namedEntriesOf(addressGroups)) {
+    const path = ['addressGroups', name];
+    if (!lacks(path, group, ['addresses', 'file'])) continue;
+    report({
+      code: 'missing-key',
+      span: positions.keySpanOf(['addressGroups', unescapeKey(name)]),
+      message: `missing key \`addresses\` or \`file\` in the address group ${quote(unescapeKey(name))}`,
+      help: 'write `addresses: []` for a group that matches nothing',
+    });
+  }
+}
+
+function entriesOf(value: PlainValue | undefined): (readonly [number, PlainMapping])[] {
+  if (!Array.isArray(value)) return [];
+  return (value as readonly PlainValue[]).flatMap((entry, index) =>
+    isMapping(entry) ? [[index, entry] as const] : [],
+  );
+}
+
+function namedEntriesOf(value: PlainValue | undefined): (readonly [string, PlainMapping])[] {
+  if (!isMapping(value)) return [];
+  return Object.entries(value).flatMap(([name, body]) => {
+    const entry = body === null ? {} : body;
+    return isMapping(entry) ? [[name, entry] as const] : [];
+  });
+}

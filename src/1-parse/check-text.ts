@@ -1,0 +1,60 @@
+import { quote } from '../diagnostics/quote.ts';
+import type { Report } from '../diagnostics/report.ts';
+import type { SourceFile } from './source-file.ts';
+import type { SpanAt } from './text-positions.ts';
+
+/** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
+const LONGEST_TEXT = 16_000_000;
+
+/**
+ * What YAML 1.2 does not count as printable (section 5.1), and three things it does: a carriage return alone, which is a
+ * line break to some readers and none to others; a byte-order mark inside the text; and the character that stands for
+ * bytes that were no UTF-8.
+ */
+const BAD_CHARACTER = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffd-\uffff]|\r(?!\n)|\p{Cs}/gu;
+
+/** Whether a file is short enough to be read at all; reports if not. */
+export function checkLength({ file, text }: SourceFile, report: Report): boolean {
+  if (text.length <= LONGEST_TEXT) return true;
+  report({
+    code: 'file-too-large',
+    span: { file, line: 1, column: 1, endLine: 1, endColumn: 1 },
+    message: `the file has ${text.length} characters, and ${LONGEST_TEXT} are the most`,
+    help: 'long address lists belong into a file of their own: `file:` in an address group',
+  });
+  return false;
+}
+
+/** Whether a file's text can be YAML at all; reports the first character that cannot, and how many follow. */
+export function checkCharacters(text: string, spanAt: SpanAt, report: Report): boolean {
+  let count = 0;
+  let first: { readonly character: string; readonly index: number } | undefined;
+  for (const { 0: character, index } of text.matchAll(BAD_CHARACTER)) {
+    first ??= { character, index };
+    count += 1;
+  }
+  if (first === undefined) return true;
+  const { character, index } = first;
+  report({
+    code: 'bad-character',
+    span: spanAt(index, index + character.length),
+    message: `${nameOf(character)} cannot stand in a policy${count === 1 ? '' : ` (the first of ${count} such characters)`}`,
+    help: 'a policy is UTF-8 text without control characters',
+  });
+  return false;
+}
+
+/** A character that cannot be shown, in words. */
+export function nameOf(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  switch (code) {
+    case 'FFFD':
+      return `bytes that are not UTF-8 (read as ${quote('U+FFFD')})`;
+    case '000D':
+      return `a carriage return (${quote('U+000D')}) without a line feed`;
+    case 'FEFF':
+      return `a byte-order mark (${quote('U+FEFF')}) inside the text`;
+    default:
+      return `the character ${quote(`U+${code}`)}`;
+  }
+}

@@ -1,0 +1,112 @@
+import { isScalar } from 'yaml';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { diagnosticOf, type Report, reportTo } from '../diagnostics/report.ts';
+import type { Span } from '../model/span.ts';
+import { checkAlternatives } from './check-alternatives.ts';
+import { checkCharacters, checkLength } from './check-text.ts';
+import { explainIssues, type IssueContext, mistypedKeys } from './explain-issues.ts';
+import { nodePositions, type Path } from './node-positions.ts';
+import { parseYaml } from './parse-yaml.ts';
+import { plainValue } from './plain-value.ts';
+import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
+import { salvage } from './salvage.ts';
+import type { SourceFile } from './source-file.ts';
+import { textPositions } from './text-positions.ts';
+
+/** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
+export type DocumentKind = 'main' | 'drop-in';
+
+/** One file of a policy: what it says, checked for shape alone, and where it says it. */
+export interface PolicyDocument {
+  readonly source: SourceFile;
+  readonly kind: DocumentKind;
+  readonly input: PolicyInput;
+  /** The span of the value at a path; if nothing is there, of the nearest place above. Costs as much as the path is long. */
+  readonly spanOf: (path: Path) => Span;
+  /** The span of the key at the path's end; in a list, of the entry. */
+  readonly keySpanOf: (path: Path) => Span;
+}
+
+/** A document, unless a diagnostic is an error; the diagnostics stand in the order of their places. */
+export interface ParsedDocument {
+  readonly document: PolicyDocument | undefined;
+  /** What is sound in a document with mistakes, to find its mistakes of meaning in the same go; never to be enforced. */
+  readonly remains: PolicyDocument | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Beyond this many findings a file is the wrong file rather than one with mistakes in it. */
+const MOST_FINDINGS = 100;
+
+/** Reads one policy file. Reports all mistakes of YAML at once; in well-formed YAML, all mistakes of keys and types at once. */
+export function parseDocument(source: SourceFile, kind: DocumentKind): ParsedDocument {
+  const diagnostics: Diagnostic[] = [];
+  const { document, remains } = read(source, kind, reportTo(diagnostics));
+  const sound = !diagnostics.some(({ severity }) => severity === 'error');
+  // INVARIANT: a document comes without errors, and nothing is refused without a word.
+  if (sound && document === undefined) throw new Error('the parser refused a document and reported nothing');
+  const found = inOrder(diagnostics);
+  return sound
+    ? { document, remains: undefined, diagnostics: found }
+    : { document: undefined, remains: remains ?? document, diagnostics: firstOf(found) };
+}
+
+interface Read {
+  readonly document?: PolicyDocument | undefined;
+  readonly remains?: PolicyDocument | undefined;
+}
+
+function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
+  if (!checkLength(source, report)) return {};
+  const { file } = source;
+  const text = source.text.startsWith('\u{feff}') ? source.text.slice(1) : source.text;
+  const spanAt = textPositions({ file, text });
+  if (!checkCharacters(text, spanAt, report)) return {};
+  const yaml = parseYaml(text, spanAt, report);
+  if (yaml === undefined) return {};
+  const { value, targets } = plainValue(yaml, spanAt, report);
+  const positions = nodePositions(yaml, targets, spanAt);
+  const { spanOf, keySpanOf } = positions;
+  if (yaml.contents === null || (isScalar(yaml.contents) && value === null)) {
+    if (kind === 'drop-in') return { document: { source, kind, input: {}, spanOf, keySpanOf } };
+    report({
+      code: 'empty-file',
+      span: spanAt(0, 0),
+      message: text.trim() === '' ? 'the file is empty' : 'the file says nothing',
+      help: 'a policy begins with `version: 1`',
+    });
+    return {};
+  }
+  const schema = kind === 'main' ? policySchema : dropInSchema;
+  const result = schema.safeParse(value);
+  const context: IssueContext = { value, positions, report, mistyped: mistypedKeys() };
+  if (!result.success) explainIssues(result.error.issues, context);
+  checkAlternatives(context);
+  if (result.success) return { document: { source, kind, input: result.data, spanOf, keySpanOf } };
+  const input = salvage<PolicyInput>(value, result.error.issues, schema);
+  return input === undefined ? {} : { remains: { source, kind, input, spanOf, keySpanOf } };
+}
+
+/** By place, and each once: what an alias stands for is found wrong at each of its uses. */
+function inOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const sorted = diagnostics.toSorted((a, b) => a.span.line - b.span.line || a.span.column - b.span.column);
+  const distinct = new Map<string, Diagnostic>();
+  for (const diagnostic of sorted) {
+    const { code, message, span } = diagnostic;
+    const identity = `${span.line}:${span.column}:${code}:${message}`;
+    if (!distinct.has(identity)) distinct.set(identity, diagnostic);
+  }
+  return [...distinct.values()];
+}
+
+/** No more than anybody reads. */
+function firstOf(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const firstLeftOut = diagnostics[MOST_FINDINGS];
+  if (firstLeftOut === undefined) return diagnostics;
+  const more = diagnosticOf({
+    code: 'too-many-errors',
+    span: firstLeftOut.span,
+    message: `and ${diagnostics.length - MOST_FINDINGS} more from here on`,
+  });
+  return [...diagnostics.slice(0, MOST_FINDINGS), more];
+}

@@ -1,0 +1,52 @@
+import type { Path } from './node-positions.ts';
+import {
+  addressGroupSchema,
+  dropInSchema,
+  inboundRuleSchema,
+  instanceSchema,
+  interfaceSchema,
+  managementRuleSchema,
+  outboundRuleSchema,
+  platformSchema,
+  securityGroupSchema,
+} from './policy-schema.ts';
+
+/** A mapping of the policy format: what people call it, and the keys it may have. */
+export interface PolicyMapping {
+  readonly what: string;
+  readonly keys: readonly string[];
+}
+
+/** By the path to it, with `*` for any name or index. */
+const MAPPINGS: ReadonlyMap<string, PolicyMapping> = new Map([
+  ['', { what: 'a policy', keys: Object.keys(dropInSchema.shape) }],
+  ['platform', { what: '`platform`', keys: Object.keys(platformSchema.shape) }],
+  ['platform management *', { what: 'a management rule', keys: Object.keys(managementRuleSchema.shape) }],
+  ['addressGroups *', { what: 'an address group', keys: Object.keys(addressGroupSchema.shape) }],
+  ['securityGroups *', { what: 'a security group', keys: Object.keys(securityGroupSchema.shape) }],
+  ['securityGroups * inbound *', { what: 'an inbound rule', keys: Object.keys(inboundRuleSchema.shape) }],
+  ['securityGroups * outbound *', { what: 'an outbound rule', keys: Object.keys(outboundRuleSchema.shape) }],
+  ['instances *', { what: 'an instance', keys: Object.keys(instanceSchema.shape) }],
+  ['instances * interfaces *', { what: 'an interface', keys: Object.keys(interfaceSchema.shape) }],
+  ...['platform management *', 'securityGroups * inbound *', 'securityGroups * outbound *'].flatMap(
+    (rule): [string, PolicyMapping][] => [
+      [`${rule} source`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
+      [`${rule} destination`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
+      [`${rule} icmp`, { what: '`icmp`', keys: ['type', 'code'] }],
+    ],
+  ),
+]);
+
+/** The mapping that stands at a path of the policy format. */
+export function mappingAt(path: Path): PolicyMapping {
+  // Every other key from the root is the name of a section; what follows a name or an index is a fixed key again.
+  const pattern = path.map((key, depth) => (isFree(path, depth) ? '*' : String(key))).join(' ');
+  return MAPPINGS.get(pattern) ?? { what: 'this place', keys: [] };
+}
+
+/** Whether the key at `depth` is a name the user chose, or an index. */
+function isFree(path: Path, depth: number): boolean {
+  if (typeof path[depth] === 'number') return true;
+  if (depth === 1) return path[0] !== 'platform';
+  return depth === 3 && path[2] === 'interfaces';
+}

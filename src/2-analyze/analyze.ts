@@ -1,0 +1,70 @@
+import type { PolicyDocument } from '../1-parse/parse-document.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
+import type { Policy } from '../model/policy.ts';
+import type { Rule } from '../model/rule.ts';
+import { CHECKS } from './checks/registry.ts';
+import { type Entry, keySpanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
+import { type ListFiles, readAddressGroup } from './read-address-group.ts';
+import { readInstance } from './read-instance.ts';
+import { type AnyRuleInput, type KnownNames, readRule } from './read-rule.ts';
+import { readSecurityGroup } from './read-security-group.ts';
+import { type Report, reportTo } from '../diagnostics/report.ts';
+
+/** A policy, unless one of the diagnostics is an error. */
+export interface Analysis {
+  readonly policy: Policy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Turns the documents of a policy, main file first, into the policy they mean: names resolved, templates expanded, everything checked. */
+export function analyze(documents: readonly PolicyDocument[], lists: ListFiles): Analysis {
+  const diagnostics: Diagnostic[] = [];
+  const report = reportTo(diagnostics);
+  const policy = readPolicy(mergeDocuments(documents, report), lists, report);
+  const invalid = (): boolean => diagnostics.some(({ severity }) => severity === 'error');
+  // The checks look at what names stand for, so they wait until all of them stand for something.
+  if (!invalid()) for (const check of CHECKS) check(policy, report);
+  return { policy: invalid() ? undefined : policy, diagnostics };
+}
+
+function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Policy {
+  const known: KnownNames = {
+    securityGroups: new Set(merged.securityGroups.keys()),
+    addressGroups: new Set(merged.addressGroups.keys()),
+  };
+  const evaluation = merged.evaluation ?? 'sequence';
+  return {
+    unmanagedInterfaces: merged.unmanagedInterfaces ?? 'allow',
+    platform: {
+      neighborDiscovery: merged.neighborDiscovery ?? true,
+      routerAdvertisement: merged.routerAdvertisement ?? true,
+      dhcpClient: merged.dhcpClient ?? true,
+    },
+    management: readManagement(merged.management, known, report),
+    addressGroups: mapEntries(merged.addressGroups, (name, entry) =>
+      readAddressGroup(name as AddressGroupName, entry, lists, report),
+    ),
+    securityGroups: mapEntries(merged.securityGroups, (name, entry) =>
+      readSecurityGroup(name as GroupName, entry, { known, report }),
+    ),
+    instances: mapEntries(merged.instances, (name, entry) =>
+      readInstance(name as InstanceName, entry, { evaluation, known, report }),
+    ),
+  };
+}
+
+function readManagement(entries: readonly Entry<AnyRuleInput>[], known: KnownNames, report: Report): readonly Rule[] {
+  return entries.flatMap((entry, index) => {
+    const direction = entry.input.destination === undefined ? 'inbound' : 'outbound';
+    const origin = { group: undefined, direction, index, template: undefined, span: keySpanAt(entry) } as const;
+    return readRule(entry, { origin, known, report });
+  });
+}
+
+function mapEntries<Key extends string, Input, Output>(
+  entries: ReadonlyMap<string, Entry<Input>>,
+  read: (name: string, entry: Entry<Input>) => Output,
+): ReadonlyMap<Key, Output> {
+  return new Map([...entries].map(([name, entry]) => [name as Key, read(name, entry)]));
+}

@@ -1,0 +1,121 @@
+import { type Address, FAMILIES } from '../model/address.ts';
+import type { Binding, HostPolicy, HostState } from '../model/host.ts';
+import { patternMatches } from '../model/host.ts';
+import type { GroupName, InstanceName } from '../model/names.ts';
+import type { Instance, InterfaceBinding, Policy } from '../model/policy.ts';
+import type { Direction, Rule } from '../model/rule.ts';
+
+/**
+ * The instance that a host is: by machine id, then by host name (as it stands, then its first label), then `*`.
+ * An instance without `hostname` or `machineId` is the host called like it. Undefined where the policy has none.
+ */
+export function findInstance(
+  policy: Policy,
+  { hostname, machineId }: Pick<HostState, 'hostname' | 'machineId'>,
+): InstanceName | undefined {
+  const instances = [...policy.instances.values()];
+  const byMachineId = instances.find(
+    (instance) => instance.machineId !== undefined && instance.machineId === machineId,
+  );
+  if (byMachineId !== undefined) return byMachineId.name;
+  const full = hostname.toLowerCase();
+  const [label = full] = full.split('.');
+  for (const wanted of [full, label]) {
+    const byName = instances.find((instance) => instance.name !== '*' && hostnameOf(instance) === wanted);
+    if (byName !== undefined) return byName.name;
+  }
+  return instances.find(({ name }) => name === '*')?.name;
+}
+
+function hostnameOf({ name, hostname, machineId }: Instance): string | undefined {
+  return hostname ?? (machineId === undefined ? name.toLowerCase() : undefined);
+}
+
+/** The policy as the host that is `instance` sees it. Throws where the policy has no such instance. */
+export function resolveHost(policy: Policy, host: HostState, instance: InstanceName): HostPolicy {
+  const self = policy.instances.get(instance);
+  if (self === undefined) throw new Error(`the policy has no instance ${instance}`);
+  return {
+    instance,
+    unmanagedInterfaces: policy.unmanagedInterfaces,
+    platform: policy.platform,
+    management: {
+      inbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'inbound')], 'merged'),
+      outbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'outbound')], 'merged'),
+    },
+    bindings: self.interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
+    members: membersOfGroups(policy, host, self),
+    addressGroups: new Map([...policy.addressGroups].map(([name, { intervals }]) => [name, intervals])),
+  };
+}
+
+function bind(policy: Policy, { evaluation }: Instance, { pattern, groups, invalid }: InterfaceBinding): Binding {
+  const rules = (direction: Direction): readonly Rule[] =>
+    inDecidingOrder(
+      groups.map((name) => policy.securityGroups.get(name)?.[direction] ?? []),
+      evaluation,
+    );
+  return { pattern, groups, invalid, inbound: rules('inbound'), outbound: rules('outbound') };
+}
+
+/**
+ * The rules of several groups, in the groups' order, as one list in which the first match decides:
+ * by (group, priority, deny before allow, position in the file); `merged` leaves the group out.
+ */
+function inDecidingOrder(groups: readonly (readonly Rule[])[], evaluation: 'sequence' | 'merged'): readonly Rule[] {
+  const lists = evaluation === 'sequence' ? groups : [groups.flat()];
+  // toSorted is stable, so what the comparison leaves equal stays in the order of the groups and of the file.
+  return lists.flatMap((rules) => rules.toSorted((a, b) => a.priority - b.priority || actionOrder(a) - actionOrder(b)));
+}
+
+function actionOrder({ action }: Rule): number {
+  return action === 'deny' ? 0 : 1;
+}
+
+function bySpecificity(a: Binding, b: Binding): number {
+  const glob = (pattern: string): boolean => pattern.endsWith('*');
+  if (glob(a.pattern) !== glob(b.pattern)) return glob(a.pattern) ? 1 : -1;
+  if (glob(a.pattern) && a.pattern.length !== b.pattern.length) return b.pattern.length - a.pattern.length;
+  return a.pattern < b.pattern ? -1 : a.pattern > b.pattern ? 1 : 0;
+}
+
+function membersOfGroups(policy: Policy, host: HostState, self: Instance): ReadonlyMap<GroupName, readonly Address[]> {
+  const members = new Map<GroupName, Map<string, Address>>(
+    [...policy.securityGroups.keys()].map((name) => [name, new Map()]),
+  );
+  for (const instance of policy.instances.values()) {
+    for (const binding of instance.interfaces) {
+      const addresses =
+        binding.addresses !== 'dynamic'
+          ? binding.addresses
+          : instance === self
+            ? heldAddresses(host, self, binding)
+            : [];
+      for (const group of binding.groups) {
+        for (const address of addresses) members.get(group)?.set(`${address.family} ${address.value}`, address);
+      }
+    }
+  }
+  return new Map([...members].map(([name, addresses]) => [name, [...addresses.values()].toSorted(compareAddresses)]));
+}
+
+/** The addresses of this host's interfaces that `binding`, and no more specific one, stands for. */
+function heldAddresses(host: HostState, self: Instance, binding: InterfaceBinding): readonly Address[] {
+  return host.interfaces
+    .filter(({ name }) => bindingOf(self.interfaces, name) === binding)
+    .flatMap(({ addresses }) => addresses);
+}
+
+/** The binding that judges the interface `name`: the exact name, else the glob with the longest beginning. */
+function bindingOf(bindings: readonly InterfaceBinding[], name: string): InterfaceBinding | undefined {
+  if (name === 'lo') return undefined;
+  const matching = bindings.filter(({ pattern }) => patternMatches(pattern, name));
+  const exact = matching.find(({ pattern }) => !pattern.endsWith('*'));
+  return exact ?? matching.toSorted((a, b) => b.pattern.length - a.pattern.length)[0];
+}
+
+function compareAddresses(a: Address, b: Address): number {
+  return (
+    FAMILIES.indexOf(a.family) - FAMILIES.indexOf(b.family) || (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)
+  );
+}

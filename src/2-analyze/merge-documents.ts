@@ -1,0 +1,153 @@
+import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import type { PolicyDocument } from '../1-parse/parse-document.ts';
+import type {
+  AddressGroupInput,
+  InstanceInput,
+  ManagementRuleInput,
+  PolicyInput,
+  SecurityGroupInput,
+} from '../1-parse/policy-schema.ts';
+import type { Span } from '../model/span.ts';
+import type { Report } from '../diagnostics/report.ts';
+
+/** A path into a document, from its root. */
+export type Path = readonly (string | number)[];
+
+/** One thing of a policy and where it was written. */
+export interface Entry<Input> {
+  readonly input: Input;
+  readonly document: PolicyDocument;
+  readonly path: Path;
+}
+
+/** All files of a policy as one: every name once, every setting once. */
+export interface MergedInput {
+  readonly evaluation: 'sequence' | 'merged' | undefined;
+  readonly unmanagedInterfaces: 'allow' | 'deny' | undefined;
+  readonly neighborDiscovery: boolean | undefined;
+  readonly routerAdvertisement: boolean | undefined;
+  readonly dhcpClient: boolean | undefined;
+  readonly management: readonly Entry<ManagementRuleInput>[];
+  readonly addressGroups: ReadonlyMap<string, Entry<AddressGroupInput>>;
+  readonly securityGroups: ReadonlyMap<string, Entry<SecurityGroupInput>>;
+  readonly instances: ReadonlyMap<string, Entry<InstanceInput>>;
+}
+
+/** The span of the value at `path` below `entry`. */
+export function spanAt(entry: Entry<unknown>, ...path: Path): Span {
+  return entry.document.spanOf([...entry.path, ...path]);
+}
+
+/** The span of the key at `path` below `entry`. */
+export function keySpanAt(entry: Entry<unknown>, ...path: Path): Span {
+  return entry.document.keySpanOf([...entry.path, ...path]);
+}
+
+/** Brings the policy file and its drop-ins together by name; a name or a setting written twice is reported with both places. */
+export function mergeDocuments(documents: readonly PolicyDocument[], report: Report): MergedInput {
+  const setting = <Value>(path: Path, read: (input: PolicyInput) => Value | undefined): Value | undefined => {
+    const holders = documents.filter((document) => read(document.input) !== undefined);
+    const [first, ...others] = holders;
+    if (first === undefined) return undefined;
+    for (const other of others) {
+      report({
+        code: 'conflicting-setting',
+        span: other.keySpanOf(path),
+        message: `\`${path.join('.')}\` is set in two files`,
+        help: 'keep it in one of them',
+        related: [{ span: first.keySpanOf(path), message: 'also set here' }],
+      });
+    }
+    return read(first.input);
+  };
+  const named = <Input>(section: 'addressGroups' | 'securityGroups' | 'instances', what: string) =>
+    mergeSection<Input>({ documents, section, what, report });
+  return {
+    evaluation: setting(['evaluation'], (input) => input.evaluation),
+    unmanagedInterfaces: setting(['unmanagedInterfaces'], (input) => input.unmanagedInterfaces),
+    neighborDiscovery: setting(['platform', 'neighborDiscovery'], (input) => input.platform?.neighborDiscovery),
+    routerAdvertisement: setting(['platform', 'routerAdvertisement'], (input) => input.platform?.routerAdvertisement),
+    dhcpClient: setting(['platform', 'dhcpClient'], (input) => input.platform?.dhcpClient),
+    management: documents.flatMap((document) =>
+      (document.input.platform?.management ?? []).map((input, index) => ({
+        input,
+        document,
+        path: ['platform', 'management', index],
+      })),
+    ),
+    addressGroups: named<AddressGroupInput>('addressGroups', 'address group'),
+    securityGroups: named<SecurityGroupInput>('securityGroups', 'security group'),
+    instances: named<InstanceInput>('instances', 'instance'),
+  };
+}
+
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+interface Section {
+  readonly documents: readonly PolicyDocument[];
+  readonly section: 'addressGroups' | 'securityGroups' | 'instances';
+  readonly what: string;
+  readonly report: Report;
+}
+
+function mergeSection<Input>({ documents, section, what, report }: Section): ReadonlyMap<string, Entry<Input>> {
+  const entries = new Map<string, Entry<Input>>();
+  for (const document of documents) {
+    for (const [name, input] of Object.entries(document.input[section] ?? {})) {
+      const entry = { input: input as Input, document, path: [section, name] };
+      const before = entries.get(name);
+      if (before !== undefined) {
+        report({
+          code: 'duplicate-name',
+          span: keySpanAt(entry),
+          message: `the ${what} \`${name}\` is defined twice`,
+          help: 'give one of them another name, or bring them together',
+          related: [{ span: keySpanAt(before), message: 'first defined here' }],
+        });
+        continue;
+      }
+      if (!NAME.test(name) && !(section === 'instances' && name === '*')) {
+        report({
+          code: 'bad-name',
+          span: keySpanAt(entry),
+          message: `\`${name}\` cannot be the name of ${section === 'securityGroups' ? 'a' : 'an'} ${what}`,
+          help: 'a name has 1 to 64 letters, digits, `_`, `.` or `-`',
+        });
+      }
+      entries.set(name, entry);
+    }
+  }
+  return entries;
+}
+
+/** Reports a reference to something that does not exist, with the nearest name that does. */
+export function reportUnknown(
+  report: Report,
+  {
+    what,
+    code,
+    name,
+    known,
+    span,
+  }: {
+    what: string;
+    code: 'unknown-group' | 'unknown-address-group';
+    name: string;
+    known: Iterable<string>;
+    span: Span;
+  },
+): void {
+  const names = [...known].toSorted();
+  const near = didYouMean(name, names);
+  report({
+    code,
+    span,
+    message: `there is no ${what} \`${name}\``,
+    help:
+      near === undefined
+        ? names.length === 0
+          ? `the policy has no ${what}s`
+          : undefined
+        : `did you mean \`${near}\`?`,
+  });
+}

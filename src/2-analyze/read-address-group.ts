@@ -1,0 +1,65 @@
+import type { PolicyDocument } from '../1-parse/parse-document.ts';
+import type { AddressGroupInput } from '../1-parse/policy-schema.ts';
+import { type Interval, mergeIntervals } from '../model/interval.ts';
+import type { AddressGroupName } from '../model/names.ts';
+import type { AddressGroup } from '../model/policy.ts';
+import type { FileText } from '../model/policy-reader.ts';
+import { parseGroupEntry } from './address-text.ts';
+import { parseListFile } from './list-file.ts';
+import { type Entry, keySpanAt, spanAt } from './merge-documents.ts';
+import { reportHostBits } from './read-rule.ts';
+import type { Report } from '../diagnostics/report.ts';
+
+/** The list files a policy names, by {@link listFileKey}. */
+export type ListFiles = ReadonlyMap<string, FileText>;
+
+/** A list file as one document names it; a relative name is relative to that document. */
+export interface ListReference {
+  readonly document: string;
+  readonly file: string;
+}
+
+/** The key of a reference in {@link ListFiles}. */
+export function listFileKey({ document, file }: ListReference): string {
+  return `${document}\0${file}`;
+}
+
+/** The list files that `documents` name, to be read before analysis. */
+export function listReferences(documents: readonly PolicyDocument[]): ListReference[] {
+  return documents.flatMap((document) =>
+    Object.values(document.input.addressGroups ?? {}).flatMap(({ file }) =>
+      file === undefined ? [] : [{ document: document.source.file, file }],
+    ),
+  );
+}
+
+/** Reads an address group, inline entries and list file together, into disjoint intervals. */
+export function readAddressGroup(
+  name: AddressGroupName,
+  entry: Entry<AddressGroupInput>,
+  lists: ListFiles,
+  report: Report,
+): AddressGroup {
+  const intervals: Interval[] = [];
+  (entry.input.addresses ?? []).forEach((text, index) => {
+    const parsed = parseGroupEntry(text);
+    const span = () => spanAt(entry, 'addresses', index);
+    if (parsed.kind === 'problem') {
+      report({ code: 'bad-address', span: span(), message: parsed.message, help: parsed.help });
+      return;
+    }
+    if (parsed.normalised !== undefined) reportHostBits({ text, normalised: parsed.normalised, span: span(), report });
+    intervals.push(parsed.interval);
+  });
+  const { file } = entry.input;
+  if (file !== undefined) {
+    const list = lists.get(listFileKey({ document: entry.document.source.file, file }));
+    if (list === undefined) throw new Error(`the list file ${file} was not handed to the analysis`);
+    if (list.kind === 'unreadable') {
+      report({ code: 'list-file-unreadable', span: spanAt(entry, 'file'), message: list.message, help: list.help });
+    } else {
+      for (const interval of parseListFile(list, report)) intervals.push(interval);
+    }
+  }
+  return { name, intervals: mergeIntervals(intervals), span: keySpanAt(entry) };
+}

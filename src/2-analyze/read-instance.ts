@@ -1,0 +1,130 @@
+import type { InstanceInput, InterfaceInput } from '../1-parse/policy-schema.ts';
+import type { Address } from '../model/address.ts';
+import type { GroupName, InstanceName, InterfacePattern } from '../model/names.ts';
+import type { Evaluation, Instance, InterfaceBinding } from '../model/policy.ts';
+import { parseAddress } from './address-text.ts';
+import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
+import type { KnownNames } from './read-rule.ts';
+import type { Report } from '../diagnostics/report.ts';
+
+/** An interface's name as Linux allows it (IFNAMSIZ leaves 15 bytes; no `/`, `:` or space), with one `*` at the end for a glob. */
+const INTERFACE = /^(?=.{1,16}$)(?!\.{1,2}$)(?:[A-Za-z0-9_.@+=~-]{1,15}|[A-Za-z0-9_.@+=~-]{0,15}\*)$/;
+
+/** What reading an instance needs beside it. */
+export interface InstanceContext {
+  readonly evaluation: Evaluation;
+  readonly known: KnownNames;
+  readonly report: Report;
+}
+
+/** Reads an instance: which host it is, and what its interfaces carry. */
+export function readInstance(
+  name: InstanceName,
+  entry: Entry<InstanceInput>,
+  { evaluation, known, report }: InstanceContext,
+): Instance {
+  const { input } = entry;
+  const hostKey = input.hostname !== undefined ? 'hostname' : 'machineId';
+  if (name === '*' && (input.hostname !== undefined || input.machineId !== undefined)) {
+    report({
+      code: 'bad-host-match',
+      span: keySpanAt(entry, hostKey),
+      message: `the instance \`*\` is any host no other instance matches, so it cannot have a \`${hostKey}\``,
+      help: 'give the instance a name',
+    });
+  }
+  if (input.machineId !== undefined && !/^[0-9a-fA-F]{32}$/.test(input.machineId)) {
+    report({
+      code: 'bad-host-match',
+      span: spanAt(entry, 'machineId'),
+      message: `\`${input.machineId}\` is not a machine id`,
+      help: 'a machine id has 32 hexadecimal digits: `cat /etc/machine-id` on the host',
+    });
+  }
+  const interfaces = Object.entries(input.interfaces ?? {}).map(([pattern, binding]) =>
+    readInterface(
+      pattern,
+      { input: binding, document: entry.document, path: [...entry.path, 'interfaces', pattern] },
+      { known, report },
+    ),
+  );
+  return {
+    name,
+    hostname: input.hostname?.toLowerCase(),
+    machineId: input.machineId?.toLowerCase(),
+    evaluation: input.evaluation ?? evaluation,
+    interfaces,
+    span: keySpanAt(entry),
+  };
+}
+
+function readInterface(
+  pattern: string,
+  entry: Entry<InterfaceInput>,
+  { known, report }: { known: KnownNames; report: Report },
+): InterfaceBinding {
+  const { input } = entry;
+  if (!INTERFACE.test(pattern)) {
+    report({
+      code: 'bad-interface',
+      span: keySpanAt(entry),
+      message: `\`${pattern}\` is not an interface`,
+      help: /[*?[]/.test(pattern)
+        ? "a glob is a name's beginning followed by one `*`, such as `ens*`"
+        : "a name has at most 15 characters, as `ip link` shows it; a glob is a name's beginning followed by one `*`",
+    });
+  }
+  if (pattern === 'lo') {
+    report({
+      code: 'loopback-bound',
+      span: keySpanAt(entry),
+      message: 'loopback is never filtered, so these groups judge nothing',
+      help: 'leave `lo` out',
+    });
+  }
+  const groups: GroupName[] = [];
+  (input.securityGroups ?? []).forEach((group, index) => {
+    const span = spanAt(entry, 'securityGroups', index);
+    if (!known.securityGroups.has(group)) {
+      reportUnknown(report, {
+        what: 'security group',
+        code: 'unknown-group',
+        name: group,
+        known: known.securityGroups,
+        span,
+      });
+    } else if (groups.includes(group as GroupName)) {
+      report({
+        code: 'group-attached-twice',
+        span,
+        message: `\`${group}\` is attached twice to \`${pattern}\``,
+        help: 'leave one of them out',
+      });
+    } else {
+      groups.push(group as GroupName);
+    }
+  });
+  return {
+    pattern: pattern as InterfacePattern,
+    addresses: readAddresses(entry, report),
+    groups,
+    invalid: input.invalid ?? 'drop',
+    span: keySpanAt(entry),
+  };
+}
+
+function readAddresses(entry: Entry<InterfaceInput>, report: Report): readonly Address[] | 'dynamic' {
+  const { addresses } = entry.input;
+  if (addresses === undefined || addresses === 'dynamic') return 'dynamic';
+  return addresses.flatMap((text, index) => {
+    const parsed = parseAddress(text);
+    if (parsed.kind === 'address') return [parsed.address];
+    report({
+      code: 'bad-address',
+      span: spanAt(entry, 'addresses', index),
+      message: parsed.message,
+      help: parsed.help,
+    });
+    return [];
+  });
+}

@@ -1,0 +1,187 @@
+import type { RuleInput } from '../1-parse/policy-schema.ts';
+import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import type { Family } from '../model/address.ts';
+import type { Traffic } from '../model/rule.ts';
+import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from './icmp-names.ts';
+import { type Entry, spanAt } from './merge-documents.ts';
+import { parsePorts } from './port-text.ts';
+import type { Report } from '../diagnostics/report.ts';
+
+const TCP = 6;
+const UDP = 17;
+const GRE = 47;
+const ICMP = 1;
+const ICMPV6 = 58;
+const PROTOCOL_NAMES = ['tcp', 'udp', 'icmp', 'gre', 'all'];
+
+type Protocol = 'all' | 'icmp' | number;
+
+/**
+ * What a rule says of protocol, ports and ICMP, for each of `families`. A family in which a name such as
+ * `packet-too-big` does not exist is left out where the rule did not ask for it; asked for, it is an error.
+ * Returns an empty map after reporting an error.
+ */
+export function readTraffic(
+  entry: Entry<Omit<RuleInput, 'source' | 'destination'>>,
+  families: { readonly list: readonly Family[]; readonly written: boolean },
+  report: Report,
+): ReadonlyMap<Family, Traffic> {
+  const { input } = entry;
+  const protocol = readProtocol(entry, report);
+  if (protocol === undefined) return new Map();
+  if (input.ports !== undefined && protocol !== TCP && protocol !== UDP) {
+    report({
+      code: 'ports-without-protocol',
+      span: spanAt(entry, 'ports'),
+      message:
+        input.protocol === undefined ? 'ports without a protocol' : `protocol \`${input.protocol}\` has no ports`,
+      help: 'only tcp and udp have ports: write `protocol: tcp` or `protocol: udp`',
+    });
+    return new Map();
+  }
+  if (input.icmp !== undefined && protocol !== 'icmp' && protocol !== ICMP && protocol !== ICMPV6) {
+    report({
+      code: 'icmp-without-protocol',
+      span: spanAt(entry, 'icmp'),
+      message:
+        input.protocol === undefined ? '`icmp` without a protocol' : `protocol \`${input.protocol}\` has no ICMP types`,
+      help: 'write `protocol: icmp`',
+    });
+    return new Map();
+  }
+  if (input.icmp !== undefined) return readIcmp(entry, { protocol, families, report });
+  if (input.ports !== undefined && (protocol === TCP || protocol === UDP)) {
+    const { ports, problems } = parsePorts(input.ports);
+    for (const { index, message, help } of problems) {
+      report({
+        code: 'bad-ports',
+        span: spanAt(entry, 'ports', ...(index === undefined ? [] : [index])),
+        message,
+        help,
+      });
+    }
+    if (problems.length > 0) return new Map();
+    return new Map(families.list.map((family) => [family, { kind: 'ports', protocol, ports }]));
+  }
+  return new Map(families.list.map((family) => [family, wholeProtocol(protocol, family)]));
+}
+
+function wholeProtocol(protocol: Protocol, family: Family): Traffic {
+  if (protocol === 'all') return { kind: 'all' };
+  if (protocol === 'icmp') return { kind: 'protocol', protocol: icmpProtocol(family) };
+  return { kind: 'protocol', protocol };
+}
+
+/** The protocol number that `icmp` means in a family. */
+function icmpProtocol(family: Family): 1 | 58 {
+  return family === 'ipv4' ? ICMP : ICMPV6;
+}
+
+function readProtocol(
+  entry: Entry<{ readonly protocol?: string | number | undefined }>,
+  report: Report,
+): Protocol | undefined {
+  const written = entry.input.protocol ?? 'all';
+  const text = String(written);
+  switch (text) {
+    case 'all':
+    case 'icmp':
+      return text;
+    case 'tcp':
+      return TCP;
+    case 'udp':
+      return UDP;
+    case 'gre':
+      return GRE;
+  }
+  if (/^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255) return Number(text);
+  const lower = text.toLowerCase();
+  const near = lower === 'icmpv6' || lower === 'ipv6-icmp' ? undefined : didYouMean(lower, PROTOCOL_NAMES);
+  report({
+    code: 'bad-protocol',
+    span: spanAt(entry, 'protocol'),
+    message: `\`${text}\` is not a protocol`,
+    help: /^icmpv6$|^ipv6-icmp$/.test(lower)
+      ? 'write `protocol: icmp` with `type: ipv6`'
+      : near === undefined
+        ? 'write tcp, udp, icmp, gre, all or a protocol number 0 to 255'
+        : `did you mean \`${near}\`?`,
+  });
+  return undefined;
+}
+
+interface IcmpContext {
+  readonly protocol: Protocol;
+  readonly families: { readonly list: readonly Family[]; readonly written: boolean };
+  readonly report: Report;
+}
+
+function readIcmp(
+  entry: Entry<Omit<RuleInput, 'source' | 'destination'>>,
+  { protocol, families, report }: IcmpContext,
+): ReadonlyMap<Family, Traffic> {
+  const traffic = new Map<Family, Traffic>();
+  const { icmp } = entry.input;
+  if (icmp === undefined) return traffic;
+  const long = typeof icmp === 'object';
+  const typeInput = long ? icmp.type : icmp;
+  const typeSpan = long ? spanAt(entry, 'icmp', 'type') : spanAt(entry, 'icmp');
+  const able = families.list.filter((family) => protocol === 'icmp' || protocol === icmpProtocol(family));
+  if (able.length === 0 || (able.length < families.list.length && !families.written)) {
+    report({
+      code: 'icmp-without-protocol',
+      span: spanAt(entry, 'icmp'),
+      message: `protocol ${String(protocol)} is ICMP in ${protocol === ICMP ? 'IPv4' : 'IPv6'} only`,
+      help: 'write `protocol: icmp`, or say `type: ' + (protocol === ICMP ? 'ipv4' : 'ipv6') + '`',
+    });
+    return traffic;
+  }
+  const named = able.map((family) => ({ family, type: icmpNumber(typeInput, (name) => icmpTypeNumber(family, name)) }));
+  const known = named.filter((one): one is { family: Family; type: number } => one.type !== undefined);
+  if (known.length === 0) {
+    reportBadType({ typeInput, families: able, span: typeSpan, report });
+    return traffic;
+  }
+  for (const { family, type } of known) {
+    const codeInput = long ? icmp.code : undefined;
+    const code = codeInput === undefined ? 'any' : icmpNumber(codeInput, (name) => icmpCodeNumber(family, type, name));
+    if (code !== undefined) traffic.set(family, { kind: 'icmp', protocol: icmpProtocol(family), type, code });
+  }
+  if (traffic.size === 0) {
+    report({
+      code: 'bad-icmp',
+      span: spanAt(entry, 'icmp', 'code'),
+      message: `\`${String(long ? icmp.code : '')}\` is not a code of ICMP type \`${typeInput}\``,
+      help: 'write a number from 0 to 255',
+    });
+  }
+  return traffic;
+}
+
+function icmpNumber(input: string | number, numberOf: (name: string) => number | undefined): number | undefined {
+  const text = String(input);
+  if (!/^[0-9]+$/.test(text)) return numberOf(text);
+  return /^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
+}
+
+interface BadType {
+  readonly typeInput: string | number;
+  readonly families: readonly Family[];
+  readonly span: Parameters<Report>[0]['span'];
+  readonly report: Report;
+}
+
+function reportBadType({ typeInput, families, span, report }: BadType): void {
+  const text = String(typeInput);
+  const where = families.map((family) => (family === 'ipv4' ? 'ICMP' : 'ICMPv6')).join(' or ');
+  const near = didYouMean(text, [...new Set(families.flatMap((family) => icmpTypeNames(family)))].toSorted());
+  report({
+    code: 'bad-icmp',
+    span,
+    message: `\`${text}\` is not a type of ${where}`,
+    help:
+      near === undefined
+        ? 'write a name such as `echo-request`, or a number from 0 to 255'
+        : `did you mean \`${near}\`?`,
+  });
+}

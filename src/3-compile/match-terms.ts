@@ -1,0 +1,91 @@
+import type { Family } from '../model/address.ts';
+import { isWholeFamily } from '../model/interval.ts';
+import type { PlatformFlow } from '../model/platform.ts';
+import { ICMP_REQUEST_OF_REPLY } from '../model/platform.ts';
+import type { Remote, Traffic } from '../model/rule.ts';
+import type { Match, PacketEnd } from '../model/ruleset.ts';
+import type { SetRegistry } from './set-registry.ts';
+
+/** Which packets of a flow a chain judges, and so which of a packet's fields stand for the rule's remote and ports. */
+export type Aspect = 'inbound' | 'outbound' | 'replyToInbound';
+
+/** The end of a packet at which the remote is, for each aspect. */
+const REMOTE_END: Readonly<Record<Aspect, PacketEnd>> = {
+  inbound: 'source',
+  outbound: 'destination',
+  replyToInbound: 'destination',
+};
+
+/** The tests for a rule's traffic; undefined where no packet of the aspect can be such traffic. */
+export function trafficMatches(traffic: Traffic, aspect: Aspect, sets: SetRegistry): readonly Match[] | undefined {
+  switch (traffic.kind) {
+    case 'all':
+      return [];
+    case 'protocol':
+      return [{ kind: 'protocol', protocol: traffic.protocol }];
+    case 'ports': {
+      const end = aspect === 'replyToInbound' ? 'source' : 'destination';
+      return [{ kind: 'port', end, protocol: traffic.protocol, port: sets.ports(traffic.ports) }];
+    }
+    case 'icmp': {
+      if (aspect !== 'replyToInbound') return [{ ...traffic, types: [traffic.type] }];
+      const replies = [...ICMP_REQUEST_OF_REPLY[traffic.protocol]].filter(([, request]) => request === traffic.type);
+      return replies.length === 0 ? undefined : [{ ...traffic, types: replies.map(([reply]) => reply) }];
+    }
+  }
+}
+
+/** The tests for a rule's remote and family: one list for each set that has to be looked into; any of them is a match. */
+export function remoteMatches(
+  remote: Remote,
+  family: Family,
+  { aspect, sets }: { aspect: Aspect; sets: SetRegistry },
+): readonly (readonly Match[])[] {
+  const end = REMOTE_END[aspect];
+  switch (remote.kind) {
+    case 'any':
+      return [[{ kind: 'family', family }]];
+    case 'interval':
+      return [
+        [
+          isWholeFamily(remote.interval)
+            ? { kind: 'family', family }
+            : { kind: 'address', end, family, address: remote.interval },
+        ],
+      ];
+    case 'securityGroup':
+      return [[{ kind: 'address', end, family, address: { set: sets.members(remote.name, family) } }]];
+    case 'addressGroup':
+      return sets
+        .addressGroup(remote.name, family)
+        .map((set): Match[] => [{ kind: 'address', end, family, address: { set } }]);
+  }
+}
+
+/** The tests for built-in traffic: one list for each combination of its source and destination ranges. */
+export function platformMatches({ family, match, source, destination }: PlatformFlow): readonly (readonly Match[])[] {
+  const what: readonly Match[] =
+    match.kind === 'udp'
+      ? [
+          { kind: 'port', end: 'source', protocol: 17, port: { from: match.sourcePort, to: match.sourcePort } },
+          {
+            kind: 'port',
+            end: 'destination',
+            protocol: 17,
+            port: { from: match.destinationPort, to: match.destinationPort },
+          },
+        ]
+      : [
+          { kind: 'icmp', protocol: 58, types: match.types, code: match.code },
+          ...(match.hopLimit === undefined ? [] : [{ kind: 'hopLimit', value: match.hopLimit } as const]),
+        ];
+  const sources: readonly (readonly Match[])[] = source?.map((address) => [
+    { kind: 'address', end: 'source', family, address },
+  ]) ?? [[]];
+  const destinations: readonly (readonly Match[])[] = destination?.map((address) => [
+    { kind: 'address', end: 'destination', family, address },
+  ]) ?? [[]];
+  return sources.flatMap((from) =>
+    destinations.map((to) => [{ kind: 'family', family } as const, ...what, ...from, ...to]),
+  );
+}

@@ -1,0 +1,39 @@
+/** Our table: nothing outside it is ever touched. */
+export const TABLE = 'inet secgroupd';
+
+/** The set whose one element tells, in its comment, which generation and content are in force. */
+export const APPLIED_SET = 'applied';
+
+/** The base chains, which stay from one generation to the next so that no packet goes unjudged. */
+export const BASE_CHAINS: readonly string[] = ['input', 'output'];
+
+/** The kernel's name for what the ruleset calls `name`, made in `generation`. */
+export function kernelName(name: string, generation: number): string {
+  return `${name}.g${generation}`;
+}
+
+/** The ruleset's name for what the kernel calls `name`, and its generation; undefined for names that are not of that form. */
+export function parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined {
+  const match = /^(.+)\.g([1-9][0-9]*)$/.exec(name);
+  return match?.[1] === undefined ? undefined : { name: match[1], generation: Number(match[2]) };
+}
+
+/** The comment of the element of {@link APPLIED_SET}. */
+export function formatApplied({ generation, stamp }: { readonly generation: number; readonly stamp: string }): string {
+  return `generation ${generation} ${stamp}`;
+}
+
+/** Reads what {@link formatApplied} wrote. */
+export function parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined {
+  const match = /^generation ([1-9][0-9]*) ([A-Za-z0-9:_-]+)$/.exec(comment);
+  return match?.[2] === undefined ? undefined : { generation: Number(match[1]), stamp: match[2] };
+}
+
+/** Everything a reader of the kernel's table has to know of its names. */
+export const TABLE_NAMES = {
+  table: TABLE,
+  appliedSet: APPLIED_SET,
+  baseChains: BASE_CHAINS,
+  parseKernelName,
+  parseApplied,
+} as const;

@@ -1,0 +1,198 @@
+import type { InForce } from '../model/in-force.ts';
+import type { AddressSet, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
+import type { Script, ScriptLine } from '../model/script.ts';
+import { APPLIED_SET, BASE_CHAINS, formatApplied, kernelName, TABLE } from './names.ts';
+import { type KernelNames, renderComment, renderRule } from './render-rule.ts';
+import { renderSetBlock, setElements } from './render-set.ts';
+
+/**
+ * How the kernel gets from what it holds to what it shall hold: transactions to run in order, and one to run if any
+ * but the first is refused. What is in force meanwhile is the whole old or the whole new ruleset.
+ */
+export interface Change {
+  readonly kind: 'none' | 'elements' | 'swap';
+  readonly transactions: readonly Script[];
+  /** Removes what the first transaction left, should a later one be refused; empty where there is nothing to remove. */
+  readonly undo: Script;
+  readonly next: InForce;
+}
+
+/** What shall be in force: a ruleset and the stamp that identifies it. */
+export interface Wanted {
+  readonly ruleset: Ruleset;
+  readonly stamp: string;
+}
+
+/** The change that brings `wanted` about, from what is in force now or, with undefined, from nothing. */
+export function renderChange({ ruleset, stamp }: Wanted, inForce: InForce | undefined): Change {
+  if (inForce !== undefined && inForce.stamp === stamp) {
+    return { kind: 'none', transactions: [], undo: [], next: { ...inForce, ruleset } };
+  }
+  const generation = (inForce?.generation ?? 0) + 1;
+  if (inForce?.ruleset !== undefined && structureText(inForce.ruleset) === structureText(ruleset)) {
+    return changeElements({ ruleset, stamp, generation, inForce, old: inForce.ruleset });
+  }
+  return swap({ ruleset, stamp, generation, inForce });
+}
+
+/** The whole ruleset as one transaction that replaces our table whatever it held: for booting, and for people to read. */
+export function renderWhole({ ruleset, stamp }: Wanted, generation: number): Script {
+  const { transactions } = swap({ ruleset, stamp, generation, inForce: undefined });
+  // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
+  return [line(`add table ${TABLE}`), line(`delete table ${TABLE}`), ...transactions.flat()];
+}
+
+/** A text that is equal for rulesets that differ in nothing but the elements of address sets. */
+export function structureText({ sets, chains }: Ruleset): string {
+  const bare = sets.map((set): NftSet => (set.kind === 'addresses' ? { ...set, elements: [] } : set));
+  return canonicalText({ sets: bare, chains });
+}
+
+/** A text that is equal for equal rulesets only; what a stamp is made from. */
+export function canonicalText({ sets, chains }: Ruleset): string {
+  const names: KernelNames = { set: (name) => name, chain: (name) => name };
+  const lines = [
+    ...sets.flatMap((set) => renderSetBlock(set, set.name)),
+    ...chains.flatMap((chain) => chain.rules.map((rule) => line(`${chain.name} ${renderRule(rule, names)}`))),
+  ];
+  return lines.map(({ text }) => text).join('\n');
+}
+
+interface Step extends Wanted {
+  readonly generation: number;
+  readonly inForce: InForce | undefined;
+}
+
+// INVARIANT: two transactions. A chain is visible at once, the content of a new interval set a moment later; switched
+// in one transaction, 415 to 5,456 packets of 200 replacements under flood were measured to be misjudged; in two, none.
+function swap({ ruleset, stamp, generation, inForce }: Step): Change {
+  const kept = keptSets(ruleset, inForce);
+  const sets = new Map(ruleset.sets.map(({ name }) => [name, kept.get(name) ?? kernelName(name, generation)]));
+  const names: KernelNames = {
+    set: (name) => sets.get(name) ?? missing(name),
+    chain: (name) => (BASE_CHAINS.includes(name) ? name : kernelName(name, generation)),
+  };
+  const added = ruleset.sets.filter(({ name }) => !kept.has(name));
+  const inner = ruleset.chains.filter(({ hook }) => hook === undefined);
+  const base = ruleset.chains.filter(({ hook }) => hook !== undefined);
+  const oldSets = [...(inForce?.sets.values() ?? [])].filter((name) => ![...sets.values()].includes(name));
+  const prepare: Script = [
+    line(`table ${TABLE} {`),
+    line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`),
+    ...added.flatMap((set) => renderSetBlock(set, names.set(set.name))),
+    line('}'),
+  ];
+  const commit: Script = [
+    ...base.map(baseChainLine),
+    ...inner.map((chain) => line(`add chain ${TABLE} ${names.chain(chain.name)}`)),
+    ...inner.flatMap((chain) => ruleLines(chain, names)),
+    ...base.map(({ name }) => line(`flush chain ${TABLE} ${name}`)),
+    ...base.flatMap((chain) => ruleLines(chain, names)),
+    ...(inForce?.chains ?? []).map((name) => line(`flush chain ${TABLE} ${name}`)),
+    ...(inForce?.chains ?? []).map((name) => line(`delete chain ${TABLE} ${name}`)),
+    ...oldSets.map((name) => line(`delete set ${TABLE} ${name}`)),
+    ...appliedLines({ generation, stamp }),
+  ];
+  return {
+    kind: 'swap',
+    transactions: [prepare, commit],
+    undo: added.map(({ name }) => line(`delete set ${TABLE} ${names.set(name)}`)),
+    next: { generation, stamp, ruleset, sets, chains: inner.map(({ name }) => names.chain(name)) },
+  };
+}
+
+/** The kernel's names of sets that hold just what they shall hold, so that a list of a million entries is not loaded again. */
+function keptSets(ruleset: Ruleset, inForce: InForce | undefined): ReadonlyMap<string, string> {
+  const old = new Map((inForce?.ruleset?.sets ?? []).map((set) => [set.name, set]));
+  const kept = new Map<string, string>();
+  for (const set of ruleset.sets) {
+    const before = old.get(set.name);
+    const name = inForce?.sets.get(set.name);
+    if (before !== undefined && name !== undefined && sameSet(before, set)) kept.set(set.name, name);
+  }
+  return kept;
+}
+
+function sameSet(a: NftSet, b: NftSet): boolean {
+  if (a === b) return true;
+  const of = (set: NftSet): string =>
+    renderSetBlock(set, set.name)
+      .map(({ text }) => text)
+      .join('\n');
+  return of(a) === of(b);
+}
+
+interface ElementStep extends Wanted {
+  readonly generation: number;
+  readonly inForce: InForce;
+  readonly old: Ruleset;
+}
+
+function changeElements({ ruleset, stamp, generation, inForce, old }: ElementStep): Change {
+  const before = new Map(old.sets.map((set) => [set.name, set]));
+  const changes = ruleset.sets.flatMap((set) => {
+    const was = before.get(set.name);
+    if (set.kind !== 'addresses' || was?.kind !== 'addresses') return [];
+    return elementLines({ was, set, name: inForce.sets.get(set.name) ?? missing(set.name) });
+  });
+  const transaction = [...changes, ...appliedLines({ generation, stamp })];
+  return { kind: 'elements', transactions: [transaction], undo: [], next: { ...inForce, generation, stamp, ruleset } };
+}
+
+function elementLines({
+  was,
+  set,
+  name,
+}: {
+  readonly was: AddressSet;
+  readonly set: AddressSet;
+  readonly name: string;
+}): ScriptLine[] {
+  const old = new Set(setElements(was));
+  const now = new Set(setElements(set));
+  const block = (verb: string, elements: readonly string[]): ScriptLine[] =>
+    elements.length === 0
+      ? []
+      : [line(`${verb} element ${TABLE} ${name} {`), ...elements.map((element) => line(`  ${element},`)), line('}')];
+  // Deletions first: the kernel refuses an element that overlaps one which the same transaction removes later.
+  return [
+    ...block(
+      'delete',
+      [...old].filter((element) => !now.has(element)),
+    ),
+    ...block(
+      'add',
+      [...now].filter((element) => !old.has(element)),
+    ),
+  ];
+}
+
+function appliedLines(applied: { readonly generation: number; readonly stamp: string }): ScriptLine[] {
+  return [
+    line(`flush set ${TABLE} ${APPLIED_SET}`),
+    line(`table ${TABLE} {`),
+    line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')};`),
+    line(`    elements = { 1 ${renderComment(formatApplied(applied))} }`),
+    line('  }'),
+    line('}'),
+  ];
+}
+
+function baseChainLine({ name, hook }: NftChain): ScriptLine {
+  return line(`add chain ${TABLE} ${name} { type filter hook ${hook ?? ''} priority filter; policy drop; }`);
+}
+
+function ruleLines(chain: NftChain, names: KernelNames): ScriptLine[] {
+  return chain.rules.map((rule) => ({
+    text: `add rule ${TABLE} ${names.chain(chain.name)} ${renderRule(rule, names)}`,
+    span: rule.span,
+  }));
+}
+
+function line(text: string): ScriptLine {
+  return { text, span: undefined };
+}
+
+function missing(name: string): never {
+  throw new Error(`the ruleset has no set ${name}`);
+}

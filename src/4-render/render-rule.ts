@@ -1,0 +1,87 @@
+import { formatInterval } from '../model/interval.ts';
+import type { PortRange } from '../model/rule.ts';
+import type { Match, NftRule, NftVerdict } from '../model/ruleset.ts';
+import type { Span } from '../model/span.ts';
+
+/** The kernel's names of sets and chains, by the ruleset's. */
+export interface KernelNames {
+  set(name: string): string;
+  chain(name: string): string;
+}
+
+/** nft refuses comments of more bytes than this. */
+const LONGEST_COMMENT = 128;
+
+/** A rule as nft's language has it: matches, counter, verdict, comment. */
+export function renderRule(rule: NftRule, names: KernelNames): string {
+  const words = [
+    ...rule.matches.map((match) => renderMatch(match, names)),
+    ...(rule.counted ? ['counter'] : []),
+    renderVerdict(rule.verdict, names),
+    renderComment(rule.span === undefined ? rule.comment : `${rule.comment} ${placeOf(rule.span)}`),
+  ];
+  return words.join(' ');
+}
+
+/** `comment "..."` with nothing in it that nft, a shell or a terminal could take for more than text. */
+export function renderComment(text: string): string {
+  const harmless = text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?');
+  return `comment "${harmless.slice(0, LONGEST_COMMENT)}"`;
+}
+
+function placeOf({ file, line }: Span): string {
+  return `${file.slice(file.lastIndexOf('/') + 1)}:${line}`;
+}
+
+function renderMatch(match: Match, names: KernelNames): string {
+  switch (match.kind) {
+    case 'interface':
+      return `${match.direction === 'inbound' ? 'iifname' : 'oifname'} "${match.pattern}"`;
+    case 'family':
+      return `meta nfproto ${match.family}`;
+    case 'protocol':
+      return `meta l4proto ${match.protocol}`;
+    case 'port':
+      return `${match.protocol === 6 ? 'tcp' : 'udp'} ${match.end === 'source' ? 'sport' : 'dport'} ${
+        'set' in match.port ? `@${names.set(match.port.set)}` : renderPorts(match.port)
+      }`;
+    case 'icmp': {
+      const protocol = match.protocol === 1 ? 'icmp' : 'icmpv6';
+      const types = match.types.length === 1 ? String(match.types[0]) : `{ ${match.types.join(', ')} }`;
+      return `${protocol} type ${types}${match.code === 'any' ? '' : ` ${protocol} code ${match.code}`}`;
+    }
+    case 'address':
+      return `${match.family === 'ipv4' ? 'ip' : 'ip6'} ${match.end === 'source' ? 'saddr' : 'daddr'} ${
+        'set' in match.address ? `@${names.set(match.address.set)}` : formatInterval(match.address)
+      }`;
+    case 'hopLimit':
+      return `ip6 hoplimit ${match.value}`;
+    case 'state':
+      return `ct state ${match.state}`;
+    case 'flowDirection':
+      return `ct direction ${match.direction}`;
+    case 'expected':
+      return 'ct status expected';
+  }
+}
+
+function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
+  switch (verdict.kind) {
+    case 'accept':
+    case 'drop':
+    case 'return':
+      return verdict.kind;
+    case 'jump':
+    case 'goto':
+      return `${verdict.kind} ${names.chain(verdict.chain)}`;
+    case 'interfaceMap': {
+      const entries = verdict.entries.map(({ name, chain }) => `"${name}" : goto ${names.chain(chain)}`);
+      return `${verdict.direction === 'inbound' ? 'iifname' : 'oifname'} vmap { ${entries.join(', ')} }`;
+    }
+  }
+}
+
+/** A range of ports as nft has it: `22` or `8000-8999`. */
+export function renderPorts({ from, to }: PortRange): string {
+  return from === to ? String(from) : `${from}-${to}`;
+}

@@ -1,0 +1,67 @@
+import { TABLE_NAMES } from '../4-render/names.ts';
+import { createLastGood } from '../host/last-good.ts';
+import { applyChange } from '../nft/apply-change.ts';
+import { createNft, type Nft } from '../nft/nft.ts';
+import { NftError } from '../nft/nft-error.ts';
+import { stampOf } from '../nft/stamp.ts';
+import { readInForce } from '../nft/table.ts';
+import { type PlannedChange, planChange } from '../pipeline.ts';
+import { type Command, EXIT, UnableError } from './command.ts';
+import { askDaemon } from './daemon-client.ts';
+import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './options.ts';
+
+/** `sgctl apply [FILE]`: what the daemon does, once. */
+export const apply: Command = {
+  name: 'apply',
+  summary:
+    'Applies a policy once, without the daemon. Nothing changes if the policy has a mistake or the kernel refuses.',
+  usage: '[FILE] [--instance NAME]',
+  options: {
+    instance: OPTION.instance,
+    'state-dir': OPTION.stateDir,
+    'runtime-dir': OPTION.runtimeDir,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const policy = await readPolicyOrExplain(file, streams);
+    if (policy === undefined) return EXIT.no;
+    const socket = socketPath(line);
+    if ((await askDaemon(socket, 'GET', '/v1/status')) !== undefined) {
+      throw new UnableError(
+        `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
+      );
+    }
+    const hostPolicy = locate(policy, await readHost(), line.text('instance'));
+    const nft = createNft();
+    const planned = planChange(hostPolicy, await readInForce(nft, TABLE_NAMES), stampOf);
+    await bringAbout(planned, nft, stateDirectory(line));
+    const { generation, stamp } = planned.change.next;
+    const changed = planned.change.kind !== 'none';
+    if (line.given('json')) {
+      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, generation, stamp, changed }, null, 2)}\n`);
+    } else {
+      streams.out(
+        `${file}: in force${changed ? '' : ' already'} as ${hostPolicy.instance}, generation ${generation}\n`,
+      );
+    }
+    return EXIT.fine;
+  },
+};
+
+async function bringAbout({ change, whole }: PlannedChange, nft: Nft, directory: string): Promise<void> {
+  const lastGood = createLastGood(directory);
+  try {
+    await lastGood.prepare(whole());
+    await applyChange(nft, change);
+    await lastGood.commit();
+  } catch (error) {
+    if (!(error instanceof NftError)) throw error;
+    const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
+    throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
+  }
+}

@@ -1,0 +1,32 @@
+import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
+import { type Command, EXIT } from './command.ts';
+import { printDiagnostics, readPolicy } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+
+/** `sgctl check [FILE]`: is this a valid policy? */
+export const check: Command = {
+  name: 'check',
+  summary: 'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place.',
+  usage: '[FILE]',
+  options: { json: OPTION.json, help: OPTION.help },
+  mostPositionals: 1,
+  examples: ['sgctl check', 'sgctl check new-policy.yaml && sudo mv new-policy.yaml /etc/secgroupd/policy.yaml'],
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const loaded = await readPolicy(file);
+    if (line.given('json')) {
+      streams.out(`${JSON.stringify(loaded.diagnostics.map(diagnosticToJson), null, 2)}\n`);
+      return loaded.policy === undefined ? EXIT.no : EXIT.fine;
+    }
+    printDiagnostics(loaded, streams);
+    if (loaded.policy === undefined) return EXIT.no;
+    const { securityGroups, addressGroups, instances } = loaded.policy;
+    const counts = [
+      `${securityGroups.size} security groups`,
+      `${addressGroups.size} address groups`,
+      `${instances.size} instances`,
+    ].join(', ');
+    streams.out(`${file}: valid (${counts})\n`);
+    return EXIT.fine;
+  },
+};

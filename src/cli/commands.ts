@@ -1,0 +1,10 @@
+import { apply } from './apply.ts';
+import { check } from './check.ts';
+import { clear } from './clear.ts';
+import type { Command } from './command.ts';
+import { compile } from './compile.ts';
+import { explain } from './explain.ts';
+import { status } from './status.ts';
+
+/** Every command of `sgctl`, in the order in which the help lists them. */
+export const COMMANDS: readonly Command[] = [check, compile, apply, explain, status, clear];

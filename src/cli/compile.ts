@@ -1,0 +1,31 @@
+import { scriptText } from '../model/script.ts';
+import { stampOf } from '../nft/stamp.ts';
+import { planChange } from '../pipeline.ts';
+import { type Command, EXIT } from './command.ts';
+import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+
+/** `sgctl compile [FILE]`: the nft script, and nothing done with it. */
+export const compile: Command = {
+  name: 'compile',
+  summary: 'Prints exactly the nft script that would be applied; comments name groups, rules and lines.',
+  usage: '[FILE] [--instance NAME]',
+  options: { instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
+  mostPositionals: 1,
+  examples: ['sgctl compile', 'sgctl compile policy.yaml --instance web-1 | less'],
+  async run(line, streams) {
+    const policy = await readPolicyOrExplain(line.positionals[0] ?? DEFAULT_POLICY_FILE, streams);
+    if (policy === undefined) return EXIT.no;
+    const hostPolicy = locate(policy, await readHost(), line.text('instance'));
+    const { change, wanted } = planChange(hostPolicy, undefined, stampOf);
+    const transactions = change.transactions.map(scriptText);
+    if (line.given('json')) {
+      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp: wanted.stamp, transactions }, null, 2)}\n`);
+      return EXIT.fine;
+    }
+    const [sets = '', chains = ''] = transactions;
+    streams.out(`# ${hostPolicy.instance}: first transaction, the sets are filled\n${sets}`);
+    streams.out(`# ${hostPolicy.instance}: second transaction, the chains that use them come into force\n${chains}`);
+    return EXIT.fine;
+  },
+};

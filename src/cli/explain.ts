@@ -1,0 +1,251 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { findInstance } from '../2-analyze/host-policy.ts';
+import { type Decision, evaluate } from '../evaluate/evaluate.ts';
+import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
+import { formatAddress } from '../model/address.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Policy } from '../model/policy.ts';
+import { formatRuleName, type Rule } from '../model/rule.ts';
+import {
+  type Command,
+  type CommandLine,
+  EXIT,
+  type ExitStatus,
+  type Streams,
+  UnableError,
+  UsageError,
+} from './command.ts';
+import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+import { type PacketQuery, readPacketQuery } from './packet-query.ts';
+
+/** `sgctl explain`: what a policy says of a packet. */
+export const explain: Command = {
+  name: 'explain',
+  summary: 'Says which rule of a policy decides on a packet, with file and line, and which rules come after it.',
+  usage: '--direction inbound --protocol tcp --src A --dst B --dport N [...]',
+  options: {
+    direction: { type: 'string', value: 'DIR', help: 'inbound or outbound' },
+    protocol: { type: 'string', value: 'P', help: 'tcp, udp, icmp, gre or a number' },
+    src: { type: 'string', value: 'ADDRESS', help: 'source address' },
+    dst: { type: 'string', value: 'ADDRESS', help: 'destination address' },
+    sport: { type: 'string', value: 'N', help: 'source port (default 50000)' },
+    dport: { type: 'string', value: 'N', help: 'destination port' },
+    'icmp-type': { type: 'string', value: 'TYPE', help: 'ICMP type, by number or name' },
+    'icmp-code': { type: 'string', value: 'N', help: 'ICMP code (default 0)' },
+    interface: {
+      type: 'string',
+      value: 'IF',
+      help: 'the interface; may be left out where the instance has one, or the addresses tell',
+    },
+    state: {
+      type: 'string',
+      value: 'STATE',
+      help: "new (default), established (in its flow's original direction), reply, related or invalid",
+    },
+    expect: { type: 'string', value: 'VERDICT', help: 'exit with 1 unless the verdict is allow or deny as said' },
+    batch: {
+      type: 'string',
+      value: 'FILE',
+      help: 'read one JSON query a line from FILE (- is standard input), answer one JSON object a line',
+    },
+    policy: OPTION.policy,
+    instance: OPTION.instance,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: [
+    'sgctl explain --direction inbound --protocol tcp --src 203.0.113.7 --dst 192.0.2.10 --dport 22',
+    'sgctl explain --direction inbound --protocol icmp --icmp-type echo-request --src 203.0.113.7 --dst 192.0.2.10 --expect allow',
+    'echo \'{"direction":"inbound","protocol":"tcp","src":"203.0.113.7","dst":"192.0.2.10","dport":443}\' | sgctl explain --batch -',
+  ],
+  async run(line, streams) {
+    const expected = line.text('expect');
+    if (expected !== undefined && expected !== 'allow' && expected !== 'deny')
+      throw new UsageError('--expect is allow or deny');
+    const policy = await readPolicyOrExplain(line.text('policy') ?? DEFAULT_POLICY_FILE, streams);
+    if (policy === undefined) return EXIT.no;
+    const host = await readHost();
+    const batch = line.text('batch');
+    if (batch !== undefined) return explainBatch({ batch, policy, host, line, streams });
+    const hostPolicy = resolveAs(policy, host, line.text('instance'));
+    const packet = completePacket(queryOf(line), line.text('interface'), { hostPolicy, host, policy });
+    const decision = evaluate(hostPolicy, packet);
+    streams.out(line.given('json') ? `${JSON.stringify(toJson(decision))}\n` : formatDecision(packet, decision));
+    return expected === undefined || expected === decision.verdict ? EXIT.fine : EXIT.no;
+  },
+};
+
+function queryOf(line: CommandLine): PacketQuery {
+  return {
+    direction: line.text('direction'),
+    protocol: line.text('protocol'),
+    src: line.text('src'),
+    dst: line.text('dst'),
+    sport: line.text('sport'),
+    dport: line.text('dport'),
+    icmpType: line.text('icmp-type'),
+    icmpCode: line.text('icmp-code'),
+    state: line.text('state'),
+  };
+}
+
+interface Batch {
+  readonly batch: string;
+  readonly policy: Policy;
+  readonly host: HostState;
+  readonly line: CommandLine;
+  readonly streams: Streams;
+}
+
+/** One answer a line, in order; a line that cannot be understood is answered with its error and makes the status `usage`. */
+async function explainBatch({ batch, policy, host, line, streams }: Batch): Promise<ExitStatus> {
+  const views = new Map<string | undefined, HostPolicy>();
+  let outcome: ExitStatus = EXIT.fine;
+  const input = batch === '-' ? process.stdin : createReadStream(batch);
+  const failed = new Promise<never>((_resolve, reject) => {
+    input.once('error', (error: Error) => reject(new UnableError(`cannot read ${batch}: ${error.message}`)));
+  });
+  const answerAll = async (): Promise<void> => {
+    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      if (text.trim() === '') continue;
+      try {
+        const query = parseQuery(text);
+        const named = query.instance ?? line.text('instance');
+        const hostPolicy = views.get(named) ?? resolveAs(policy, host, named);
+        views.set(named, hostPolicy);
+        streams.out(
+          `${JSON.stringify(toJson(evaluate(hostPolicy, completePacket(query, query.interface, { hostPolicy, host, policy }))))}\n`,
+        );
+      } catch (error) {
+        if (!(error instanceof UsageError) && !(error instanceof UnableError)) throw error;
+        outcome = EXIT.usage;
+        streams.out(`${JSON.stringify({ error: error.message })}\n`);
+      }
+    }
+  };
+  await Promise.race([answerAll(), failed]);
+  return outcome;
+}
+
+function parseQuery(
+  text: string,
+): PacketQuery & { readonly instance: string | undefined; readonly interface: string | undefined } {
+  let query: unknown;
+  try {
+    query = JSON.parse(text);
+  } catch {
+    throw new UsageError('not JSON');
+  }
+  if (typeof query !== 'object' || query === null || Array.isArray(query)) throw new UsageError('not a JSON object');
+  const words = query as Record<string, unknown>;
+  const word = (key: string): string | undefined => {
+    const value = words[key] ?? undefined;
+    if (value !== undefined && typeof value !== 'string') throw new UsageError(`${key} is a text`);
+    return value;
+  };
+  return { ...words, instance: word('instance'), interface: word('interface') };
+}
+
+/** The policy as the instance `named` sees it: with this host's interfaces if that is this host, without any if it is another. */
+function resolveAs(policy: Policy, host: HostState, named: string | undefined): HostPolicy {
+  const own = findInstance(policy, host);
+  return locate(policy, named === undefined || named === own ? host : { ...host, interfaces: [] }, named);
+}
+
+interface Surroundings {
+  readonly hostPolicy: HostPolicy;
+  readonly host: HostState;
+  readonly policy: Policy;
+}
+
+/** The packet of a query on the interface `named`, or on the one that can be told: the only one, or the one that has the packet's local address. */
+function completePacket(
+  query: PacketQuery,
+  named: string | undefined,
+  { hostPolicy, host, policy }: Surroundings,
+): Packet {
+  const packet = readPacketQuery(query);
+  if (named !== undefined) return { ...packet, interface: named };
+  const local = packet.direction === 'inbound' ? packet.destination : packet.source;
+  const isLocal = ({ family, value }: Packet['source']): boolean => family === local.family && value === local.value;
+  const bindings = policy.instances.get(hostPolicy.instance)?.interfaces ?? [];
+  const held = findInstance(policy, host) === hostPolicy.instance ? host.interfaces : [];
+  const byAddress =
+    bindings.find(({ addresses }) => addresses !== 'dynamic' && addresses.some(isLocal))?.pattern ??
+    held.find(({ addresses }) => addresses.some(isLocal))?.name;
+  const [only] = bindings;
+  const pattern = byAddress ?? (bindings.length === 1 ? only?.pattern : undefined);
+  if (pattern === undefined) {
+    throw new UsageError(
+      `which interface? say --interface: ${bindings.map((binding) => binding.pattern).join(', ') || `${hostPolicy.instance} has none`}`,
+    );
+  }
+  // A glob stands for its interfaces: one that the host has, or one of the glob's own name.
+  const name = host.interfaces.find((one) => one.name !== 'lo' && patternMatches(pattern, one.name))?.name;
+  return { ...packet, interface: name ?? pattern.replace(/\*$/, '0') };
+}
+
+/** The answer as scripts read it: a contract. */
+function toJson({ verdict, reason, rule, runnersUp, platform }: Decision): object {
+  return {
+    verdict,
+    reason,
+    rule: rule === undefined ? null : ruleToJson(rule),
+    platform: platform ?? null,
+    runnersUp: runnersUp.map(ruleToJson),
+  };
+}
+
+function ruleToJson({ origin, action, priority }: Rule): object {
+  const { group, direction, index, template, span } = origin;
+  return {
+    group: group ?? null,
+    direction,
+    index,
+    priority,
+    action,
+    file: span.file,
+    line: span.line,
+    template: template ?? null,
+  };
+}
+
+function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, platform, binding }: Decision): string {
+  const port = (value: number | undefined): string => (value === undefined ? '' : ` port ${value}`);
+  const icmp = packet.icmpType === undefined ? '' : ` type ${packet.icmpType} code ${packet.icmpCode ?? 0}`;
+  const what = `protocol ${packet.protocol}${icmp} from ${formatAddress(packet.source)}${port(packet.sourcePort)} to ${formatAddress(packet.destination)}${port(packet.destinationPort)}`;
+  const because: Readonly<Record<Decision['reason'], string>> = {
+    rule: 'a rule of a group',
+    management: 'a management rule, judged before all groups',
+    default: binding === undefined ? 'the policy does not name this interface' : 'no rule matches',
+    platform: `platform:${platform ?? ''}, built in`,
+    state: stateReason(packet),
+  };
+  const describe = (one: Rule): string =>
+    `${one.origin.span.file}:${one.origin.span.line}  ${formatRuleName(one.origin)}  ${one.action}, priority ${one.priority}${one.description === undefined ? '' : `  "${one.description}"`}`;
+  return [
+    `${verdict}  ${packet.state} ${what}, ${packet.direction} on ${packet.interface}`,
+    `because    ${because[reason]}`,
+    ...(rule === undefined ? [] : [`rule       ${describe(rule)}`]),
+    ...runnersUp.map((one) => `then       ${describe(one)}`),
+    '',
+  ].join('\n');
+}
+
+function stateReason({ state, direction }: Packet): string {
+  switch (state) {
+    case 'invalid':
+      return 'conntrack calls it invalid';
+    case 'related':
+      return 'it belongs to another flow, as ICMP errors do';
+    case 'reply':
+      return direction === 'inbound'
+        ? 'it answers a flow that the host opened'
+        : 'it answers a flow that the inbound rules allow';
+    default:
+      return 'the host opened the flow; changes of outbound rules spare it';
+  }
+}

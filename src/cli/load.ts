@@ -1,0 +1,39 @@
+import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
+import { createPolicyReader } from '../host/policy-reader.ts';
+import { readIdentity } from '../host/identity.ts';
+import { readInterfaces } from '../host/rtnetlink.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
+import type { Policy } from '../model/policy.ts';
+import { type LoadedPolicy, loadPolicy, locateHost } from '../pipeline.ts';
+import { type Streams, UnableError } from './command.ts';
+
+/** Reads a policy for a person: whose file it is does not matter, since nobody is protected by it yet. */
+export function readPolicy(file: string): Promise<LoadedPolicy> {
+  return loadPolicy(createPolicyReader(file, 'any'));
+}
+
+/** Prints the diagnostics of a policy to standard error, frames and all. */
+export function printDiagnostics({ diagnostics, sources }: LoadedPolicy, streams: Streams): void {
+  for (const diagnostic of diagnostics) {
+    streams.err(`${formatDiagnostic(diagnostic, (file) => sources.get(file), { colour: streams.colour.err })}\n`);
+  }
+}
+
+/** The policy of a file, or undefined once its mistakes are printed. Warnings are printed too. */
+export async function readPolicyOrExplain(file: string, streams: Streams): Promise<Policy | undefined> {
+  const loaded = await readPolicy(file);
+  printDiagnostics(loaded, streams);
+  return loaded.policy;
+}
+
+/** This host: its names and its interfaces. */
+export async function readHost(): Promise<HostState> {
+  return { ...(await readIdentity()), interfaces: await readInterfaces() };
+}
+
+/** The policy as this host sees it, being the instance `named` if one is. Throws an UnableError where the host is not in it. */
+export function locate(policy: Policy, host: HostState, named: string | undefined): HostPolicy {
+  const located = locateHost(policy, host, named);
+  if (located.kind === 'found') return located.hostPolicy;
+  throw new UnableError(`${located.message}\nhelp: ${located.help}`);
+}

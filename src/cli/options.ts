@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import type { CommandLine, CommandOption } from './command.ts';
+
+/** Where the policy is unless said otherwise. */
+export const DEFAULT_POLICY_FILE = '/etc/secgroupd/policy.yaml';
+
+/** Where the last good script is kept unless said otherwise. */
+export const DEFAULT_STATE_DIRECTORY = '/var/lib/secgroupd';
+
+/** Where the socket is unless said otherwise. */
+export const DEFAULT_RUNTIME_DIRECTORY = '/run/secgroupd';
+
+/** Options that several commands have, each said once. */
+export const OPTION = {
+  help: { type: 'boolean', short: 'h', help: 'print this help' },
+  json: { type: 'boolean', help: 'print JSON' },
+  policy: { type: 'string', value: 'FILE', help: `the policy file (default ${DEFAULT_POLICY_FILE})` },
+  instance: {
+    type: 'string',
+    value: 'NAME',
+    help: 'the instance of the policy to be; default: found by machine id, then host name, then "*"',
+  },
+  stateDir: {
+    type: 'string',
+    value: 'DIR',
+    help: `where the last good rules are kept (default ${DEFAULT_STATE_DIRECTORY})`,
+  },
+  runtimeDir: {
+    type: 'string',
+    value: 'DIR',
+    help: `where the daemon's socket is (default ${DEFAULT_RUNTIME_DIRECTORY})`,
+  },
+  yes: { type: 'boolean', short: 'y', help: 'do not ask' },
+} as const satisfies Record<string, CommandOption>;
+
+/** The path of the daemon's socket. */
+export function socketPath(line: CommandLine): string {
+  return socketIn(line.text('runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? DEFAULT_RUNTIME_DIRECTORY);
+}
+
+/** The path of the socket in a runtime directory. */
+export function socketIn(directory: string): string {
+  return join(directory, 'secgroupd.sock');
+}
+
+/** The directory of the last good script. */
+export function stateDirectory(line: CommandLine): string {
+  return line.text('state-dir') ?? process.env['STATE_DIRECTORY'] ?? DEFAULT_STATE_DIRECTORY;
+}

@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util';
+import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import { FileWriteError } from '../host/write-file.ts';
+import { NftError } from '../nft/nft-error.ts';
+import {
+  type Command,
+  type CommandLine,
+  type CommandOption,
+  EXIT,
+  type ExitStatus,
+  formatHelp,
+  parseArgsOptions,
+  type Streams,
+  UnableError,
+  UsageError,
+} from './command.ts';
+
+/** Reads `args` as `options` say. Throws a UsageError, with the nearest option there is. */
+export function readCommandLine(
+  args: readonly string[],
+  options: Readonly<Record<string, CommandOption>>,
+  mostPositionals: number,
+): CommandLine {
+  const parsed = parseStrictly(args, options);
+  if (parsed.positionals.length > mostPositionals)
+    throw new UsageError(`unexpected \`${parsed.positionals[mostPositionals] ?? ''}\``);
+  return {
+    positionals: parsed.positionals,
+    text: (name) => {
+      const value = parsed.values[name];
+      return typeof value === 'string' ? value : undefined;
+    },
+    given: (name) => parsed.values[name] === true,
+  };
+}
+
+function parseStrictly(args: readonly string[], options: Readonly<Record<string, CommandOption>>) {
+  try {
+    return parseArgs({ args: [...args], options: parseArgsOptions(options), allowPositionals: true, strict: true });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const unknown = /Unknown option '--?([^']*)'/.exec(error.message)?.[1];
+    if (unknown === undefined) throw new UsageError(error.message.split('\n')[0] ?? error.message);
+    const near = didYouMean(unknown, Object.keys(options));
+    throw new UsageError(
+      `there is no option \`--${unknown}\`${near === undefined ? '' : `; did you mean \`--${near}\`?`}`,
+    );
+  }
+}
+
+/** Runs one command of `program` and says how it ended; what goes wrong is printed, never thrown, unless it is a bug. */
+export async function runCommand(
+  program: string,
+  command: Command,
+  { args, streams }: { args: readonly string[]; streams: Streams },
+): Promise<ExitStatus> {
+  try {
+    const line = readCommandLine(args, command.options, command.mostPositionals);
+    if (line.given('help')) {
+      streams.out(formatHelp(program, command));
+      return EXIT.fine;
+    }
+    return await command.run(line, streams);
+  } catch (error) {
+    return explainFailure(error, { program: `${program} ${command.name}`.trim(), streams });
+  }
+}
+
+/** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
+export function explainFailure(
+  error: unknown,
+  { program, streams }: { program: string; streams: Streams },
+): ExitStatus {
+  if (error instanceof UsageError) {
+    streams.err(`${program}: ${error.message}\nhelp: ${program} --help\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof UnableError || error instanceof NftError || error instanceof FileWriteError) {
+    streams.err(`${program}: ${error.message}\n`);
+    return EXIT.unable;
+  }
+  throw error;
+}
+
+/** Standard output and error; colour only on a terminal, and never with NO_COLOR set. */
+export function standardStreams(): Streams {
+  const plain = (process.env['NO_COLOR'] ?? '') !== '';
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    colour: { out: process.stdout.isTTY && !plain, err: process.stderr.isTTY && !plain },
+  };
+}

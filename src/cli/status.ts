@@ -1,0 +1,85 @@
+import type { Status } from '../model/status.ts';
+import { type Command, EXIT, UnableError } from './command.ts';
+import { askDaemon } from './daemon-client.ts';
+import { OPTION, socketPath } from './options.ts';
+
+/** `sgctl status`: what is in force, and what keeps the newest policy from being it. */
+export const status: Command = {
+  name: 'status',
+  summary:
+    'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not.',
+  usage: '',
+  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 0,
+  examples: ['sgctl status', "sgctl status --json | jq '.refusal'"],
+  async run(line, streams) {
+    const socket = socketPath(line);
+    const answer = await askDaemon(socket, 'GET', '/v1/status');
+    if (answer === undefined) {
+      throw new UnableError(
+        `no daemon serves ${socket}\nhelp: systemctl start secgroupd. Rules that were in force still are: sudo nft list table inet secgroupd`,
+      );
+    }
+    const known = answer as Status;
+    streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : formatStatus(known));
+    return EXIT.fine;
+  },
+};
+
+const STATE: Readonly<Record<Status['state'], string>> = {
+  enforced: 'enforced',
+  refused: 'NOT in force: the newest policy has mistakes; what was in force before still is',
+  failing: 'NOT in force: the kernel could not be changed',
+  cleared: 'NO RULES: removed on request, until the policy changes, a reload or a restart',
+  starting: 'starting',
+};
+
+function formatStatus(known: Status): string {
+  const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
+  const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
+  const lines = [
+    row('policy', `${known.policyFile}: ${STATE[known.state]}`),
+    row(
+      'in force',
+      inForce === null
+        ? 'nothing of ours'
+        : `generation ${inForce.generation}, since ${inForce.since} (${formatAge(inForce.ageSeconds)})`,
+    ),
+    row('instance', known.instance ?? 'none'),
+    ...interfaces.map(({ name, pattern, groups, rules }) =>
+      row(
+        'interface',
+        `${name}${pattern === name ? '' : ` (${pattern})`}: ${groups.join(', ') || 'no groups, all denied'} (${rules.inbound} inbound, ${rules.outbound} outbound rules)`,
+      ),
+    ),
+    ...absentInterfaces.map((pattern) => row('interface', `${pattern}: none on this host now`)),
+    ...(unmanagedInterfaces.names.length === 0
+      ? []
+      : [
+          row(
+            'unmanaged',
+            `${unmanagedInterfaces.names.join(', ')}: ${unmanagedInterfaces.action === 'allow' ? 'everything passes' : 'denied'}`,
+          ),
+        ]),
+    row('forwarded', 'not filtered: this firewall judges what the host itself receives and sends'),
+    ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
+    ...known.warnings.map(({ file, line, column, code, message }) =>
+      row('warning', `${file}:${line}:${column}: [${code}] ${message}`),
+    ),
+    ...(known.driftsMended === 0
+      ? []
+      : [row('drift', `our table was changed by others and mended, ${known.driftsMended} times`)]),
+    ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function formatAge(seconds: number): string {
+  const units: readonly (readonly [string, number])[] = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['min', 60],
+  ];
+  const unit = units.find(([, size]) => seconds >= size);
+  return unit === undefined ? `${seconds} s ago` : `${Math.floor(seconds / unit[1])} ${unit[0]} ago`;
+}

@@ -1,0 +1,120 @@
+import type { Logger } from 'pino';
+import { readIdentity } from '../host/identity.ts';
+import { createNotifier } from '../host/notify.ts';
+import { dropInDirectory } from '../host/policy-files.ts';
+import { createPolicyReader } from '../host/policy-reader.ts';
+import { watchFiles } from '../host/watch-files.ts';
+import { watchInterfaces } from '../host/watch-links.ts';
+import type { Status } from '../model/status.ts';
+import { createNft } from '../nft/nft.ts';
+import { VERSION } from '../version.ts';
+import { serveApi } from './api.ts';
+import type { Enforcement } from './enforcement.ts';
+import { createLastGood } from '../host/last-good.ts';
+import { createReconciler } from './reconciler.ts';
+import { describeStatus } from './status.ts';
+
+/** How the daemon is started. */
+export interface DaemonOptions {
+  readonly policyFile: string;
+  readonly instance: string | undefined;
+  readonly stateDirectory: string;
+  readonly socketPath: string;
+  readonly ownership: 'root' | 'any';
+  readonly log: Logger;
+}
+
+/** A daemon at work. */
+export interface Daemon {
+  /** Reads and applies everything anew. */
+  reload(): Promise<void>;
+  status(): Status;
+  /** Ends the daemon's work. What is in force stays in force. */
+  stop(): Promise<void>;
+}
+
+/** A rename over a file is complete when it is seen; it only waits for others that come with it. */
+const AFTER_REPLACEMENT_MILLISECONDS = 20;
+
+/** A file written in place is complete when nobody has written to it for so long. */
+const AFTER_WRITE_MILLISECONDS = 100;
+
+const AFTER_INTERFACE_CHANGE_MILLISECONDS = 20;
+
+/** How often the kernel is asked whether our table is as we left it. */
+const KERNEL_CHECK_MILLISECONDS = 30_000;
+
+/** Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning. */
+export async function startDaemon({
+  policyFile,
+  instance,
+  stateDirectory,
+  socketPath,
+  ownership,
+  log,
+}: DaemonOptions): Promise<Daemon> {
+  const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
+  const identity = await readIdentity();
+  const dropIns = dropInDirectory(policyFile);
+  const status = (): Status =>
+    describeStatus(reconciler.enforcement(), { policyFile, version: VERSION, now: new Date() });
+  const onRound = (_known: Enforcement, read: readonly string[]): void => {
+    files.setPaths([...new Set([policyFile, dropIns, ...read])]);
+    notifier.status(oneLine(status()));
+  };
+  const reconciler = createReconciler({
+    reader: createPolicyReader(policyFile, ownership),
+    readHost: async () => ({ ...identity, interfaces: await interfaces.snapshot() }),
+    nft: createNft(),
+    instance,
+    lastGood: createLastGood(stateDirectory),
+    log,
+    onRound,
+  });
+  const reload = async (): Promise<void> => {
+    notifier.reloading();
+    await reconciler.round('policy', 'host', 'kernel');
+    notifier.ready(oneLine(status()));
+  };
+  // The socket is what two daemons would fight over, so it comes before anything is changed.
+  const api = await serveApi(socketPath, { status, reload, clear: () => reconciler.clear() });
+  const interfaces = await watchInterfaces({
+    onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
+    onError: (error) => log.warn({ err: error }, 'interfaces: the watch had trouble and goes on'),
+  });
+  const files = watchFiles({
+    paths: [policyFile, dropIns],
+    onChange: (kind) =>
+      reconciler.mark('policy', kind === 'replaced' ? AFTER_REPLACEMENT_MILLISECONDS : AFTER_WRITE_MILLISECONDS),
+    onError: (error) => log.warn({ err: error }, 'files: the watch had trouble and goes on'),
+  });
+  const kernelCheck = setInterval(() => reconciler.mark('kernel', 0), KERNEL_CHECK_MILLISECONDS);
+  log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
+  await reconciler.round('policy', 'host', 'kernel');
+  notifier.ready(oneLine(status()));
+  notifier.startWatchdog(() => true);
+  return {
+    reload,
+    status,
+    async stop() {
+      notifier.stopping();
+      clearInterval(kernelCheck);
+      files.close();
+      interfaces.close();
+      await reconciler.close();
+      await api.close();
+      log.info('secgroupd ends; its rules stay in force');
+    },
+  };
+}
+
+/** The status in one line, as `systemctl status` shows it. */
+function oneLine({ state, instance, inForce, refusal, troubles, policyFile }: Status): string {
+  const first = refusal?.diagnostics.find(({ severity }) => severity === 'error');
+  if (first !== undefined)
+    return `policy refused: ${first.file}:${first.line}:${first.column}: ${first.message}; what was in force still is`;
+  if (troubles[0] !== undefined) return troubles[0].message;
+  if (state === 'cleared') return 'rules removed on request';
+  if (inForce === null) return 'nothing in force yet';
+  return `${policyFile} in force as ${instance ?? 'nobody'}, generation ${inForce.generation}`;
+}

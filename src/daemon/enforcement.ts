@@ -1,0 +1,57 @@
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
+import type { InForce } from '../model/in-force.ts';
+import type { Policy } from '../model/policy.ts';
+
+/** A policy file that is not in force, and why. */
+export interface Refusal {
+  readonly since: Date;
+  readonly diagnostics: readonly Diagnostic[];
+  /** The files' texts as they were, to show the places. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Trouble that is not the policy's: nft missing, the kernel refusing, a disk that is full. */
+export interface Trouble {
+  readonly since: Date;
+  readonly message: string;
+}
+
+/** Everything the daemon knows of what it enforces. */
+export interface Enforcement {
+  /** The newest policy without errors. */
+  readonly policy: Policy | undefined;
+  readonly warnings: readonly Diagnostic[];
+  /** The newest state of the policy's files, where that is not what is in force. */
+  readonly refusal: Refusal | undefined;
+  readonly host: HostState | undefined;
+  /** What is in force, as this host sees it. */
+  readonly hostPolicy: HostPolicy | undefined;
+  readonly inForce: InForce | undefined;
+  readonly appliedAt: Date | undefined;
+  /** Why the kernel could not be changed. */
+  readonly kernelTrouble: Trouble | undefined;
+  /** Why what is in force could not be kept for the next boot. */
+  readonly savingTrouble: Trouble | undefined;
+  /** The rules were removed on request, and stay away until the policy changes. */
+  readonly cleared: boolean;
+  /** Changes brought into force, and changes by others that were undone, since the daemon started. */
+  readonly applied: number;
+  readonly mended: number;
+}
+
+/** What is known before anything was read. */
+export const NOTHING_KNOWN: Enforcement = {
+  policy: undefined,
+  warnings: [],
+  refusal: undefined,
+  host: undefined,
+  hostPolicy: undefined,
+  inForce: undefined,
+  appliedAt: undefined,
+  kernelTrouble: undefined,
+  savingTrouble: undefined,
+  cleared: false,
+  applied: 0,
+  mended: 0,
+};

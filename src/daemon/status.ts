@@ -1,0 +1,74 @@
+import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
+import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
+import { patternMatches } from '../model/host.ts';
+import type { Status } from '../model/status.ts';
+import type { Enforcement, Trouble } from './enforcement.ts';
+
+/** What is known, as of `now`, for people and scripts. */
+export function describeStatus(
+  known: Enforcement,
+  { policyFile, version, now }: { policyFile: string; version: string; now: Date },
+): Status {
+  const { hostPolicy, host, refusal, inForce, appliedAt } = known;
+  const bindings = hostPolicy?.bindings ?? [];
+  const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
+  const bindingOf = (name: string) => bindings.find(({ pattern }) => patternMatches(pattern, name));
+  const troubles = [known.kernelTrouble, known.savingTrouble].filter(
+    (trouble): trouble is Trouble => trouble !== undefined,
+  );
+  return {
+    version,
+    policyFile,
+    instance: hostPolicy?.instance ?? null,
+    state: stateOf(known),
+    inForce:
+      inForce === undefined || appliedAt === undefined
+        ? null
+        : {
+            generation: inForce.generation,
+            stamp: inForce.stamp,
+            since: appliedAt.toISOString(),
+            ageSeconds: Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),
+          },
+    refusal:
+      refusal === undefined
+        ? null
+        : {
+            since: refusal.since.toISOString(),
+            diagnostics: refusal.diagnostics.map(diagnosticToJson),
+            text: refusal.diagnostics
+              .map((diagnostic) => formatDiagnostic(diagnostic, (file) => refusal.sources.get(file), { colour: false }))
+              .join('\n'),
+          },
+    warnings: known.warnings.map(diagnosticToJson),
+    troubles: troubles.map(({ since, message }) => ({ since: since.toISOString(), message })),
+    interfaces: names.flatMap((name) => {
+      const binding = bindingOf(name);
+      if (binding === undefined) return [];
+      const { pattern, groups, inbound, outbound } = binding;
+      return [{ name, pattern, groups, rules: { inbound: ruleCount(inbound), outbound: ruleCount(outbound) } }];
+    }),
+    absentInterfaces: bindings
+      .map(({ pattern }) => pattern)
+      .filter((pattern) => !names.some((name) => bindingOf(name)?.pattern === pattern)),
+    unmanagedInterfaces: {
+      names: hostPolicy === undefined ? names : names.filter((name) => bindingOf(name) === undefined),
+      action: hostPolicy?.unmanagedInterfaces ?? 'allow',
+    },
+    forwardedTraffic: 'not filtered',
+    changesApplied: known.applied,
+    driftsMended: known.mended,
+  };
+}
+
+/** Rules as written: one that holds for both families counts once. */
+function ruleCount(rules: readonly { readonly origin: object }[]): number {
+  return new Set(rules.map(({ origin }) => origin)).size;
+}
+
+function stateOf({ refusal, kernelTrouble, cleared, appliedAt }: Enforcement): Status['state'] {
+  if (cleared) return 'cleared';
+  if (refusal !== undefined) return 'refused';
+  if (kernelTrouble !== undefined) return 'failing';
+  return appliedAt === undefined ? 'starting' : 'enforced';
+}

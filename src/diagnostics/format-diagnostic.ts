@@ -1,0 +1,100 @@
+import type { Span } from '../model/span.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import { printable } from './quote.ts';
+
+/** The characters of a line that a frame shows at most. */
+const FRAME_WIDTH = 100;
+
+/** The characters shown before the caret where a line is cut on the left. */
+const LEAD = 40;
+
+/** Gives the text of a file that a span names; undefined where there is none, and the frame is left out. */
+export type SourceOf = (file: string) => string | undefined;
+
+type Style = 'error' | 'warning' | 'note' | 'help' | 'frame' | 'plain';
+
+const STYLES: Readonly<Record<Style, string>> = {
+  error: '1;31',
+  warning: '1;33',
+  note: '1;36',
+  help: '1;36',
+  frame: '2',
+  plain: '1',
+};
+
+/**
+ * A diagnostic as people read it: `file:line:col: error[code]: message`, the line with carets under the place, the help,
+ * and each related place likewise as a note. Nothing in a file or a message can reach the terminal as a control sequence.
+ * Ends without a line break.
+ */
+export function formatDiagnostic(
+  diagnostic: Diagnostic,
+  sourceOf: SourceOf,
+  { colour }: { readonly colour: boolean },
+): string {
+  const paint = (style: Style, text: string): string => (colour ? `\u{1b}[${STYLES[style]}m${text}\u{1b}[0m` : text);
+  const { severity, code, message, span, help, related } = diagnostic;
+  const lines = [`${place(span)}: ${paint(severity, `${severity}[${code}]`)}: ${paint('plain', printable(message))}`];
+  const addFrame = (of: Span, style: Style): void => {
+    const frame = caretFrame(of, sourceOf(of.file));
+    if (frame === undefined) return;
+    lines.push(`${paint('frame', `${frame.number} |`)}${frame.line === '' ? '' : ` ${frame.line}`}`);
+    lines.push(
+      `${paint('frame', `${' '.repeat(frame.number.length)} |`)} ${frame.indent}${paint(style, frame.carets)}`,
+    );
+  };
+  addFrame(span, severity);
+  if (help !== undefined) lines.push(`${paint('help', 'help')}: ${printable(help)}`);
+  for (const { span: relatedSpan, message: relatedMessage } of related) {
+    lines.push(`${place(relatedSpan)}: ${paint('note', 'note')}: ${printable(relatedMessage)}`);
+    addFrame(relatedSpan, 'note');
+  }
+  return lines.join('\n');
+}
+
+function place({ file, line, column }: Span): string {
+  return `${printable(file)}:${line}:${column}`;
+}
+
+interface Frame {
+  readonly number: string;
+  readonly line: string;
+  readonly indent: string;
+  readonly carets: string;
+}
+
+function caretFrame(span: Span, text: string | undefined): Frame | undefined {
+  const line = text === undefined ? undefined : lineOf(text, span.line);
+  if (line === undefined) return undefined;
+  const characters = [...printable(line)];
+  const start = Math.min(span.column - 1, characters.length);
+  const end = span.endLine > span.line ? characters.length : Math.min(span.endColumn - 1, characters.length);
+  const { from, to } = window(characters.length, start);
+  const shown = characters.slice(from, to).join('');
+  const before = from > 0 ? '…' : '';
+  return {
+    number: String(span.line),
+    line: `${before}${shown}${to < characters.length ? '…' : ''}`.trimEnd(),
+    indent: ' '.repeat(before.length + start - from),
+    carets: '^'.repeat(Math.max(1, Math.min(end, to) - start)),
+  };
+}
+
+/** Which characters of a line of `length` to show so that the one at `start` is among them. */
+function window(length: number, start: number): { readonly from: number; readonly to: number } {
+  if (length <= FRAME_WIDTH) return { from: 0, to: length };
+  const from = Math.max(0, Math.min(start - LEAD, length - FRAME_WIDTH));
+  return { from, to: from + FRAME_WIDTH };
+}
+
+/** The line of that number, from 1, without its end; a byte-order mark at the start of a text is no character of it. */
+function lineOf(text: string, number: number): string | undefined {
+  let start = text.startsWith('\u{feff}') ? 1 : 0;
+  for (let line = 1; line < number; line += 1) {
+    const end = text.indexOf('\n', start);
+    if (end < 0) return undefined;
+    start = end + 1;
+  }
+  const end = text.indexOf('\n', start);
+  return (end < 0 ? text.slice(start) : text.slice(start, end)).replace(/\r$/, '').trimEnd();
+}

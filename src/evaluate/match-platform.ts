@@ -1,0 +1,32 @@
+import { intervalContains } from '../model/interval.ts';
+import type { Packet } from '../model/packet.ts';
+import { PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
+import type { PlatformTraffic } from '../model/policy.ts';
+
+/** The name of the platform traffic that `packet` is, if it is any that is switched on. */
+export function platformTrafficOf(switches: PlatformTraffic, packet: Packet): keyof PlatformTraffic | undefined {
+  return PLATFORM_FLOWS.find((flow) => switches[flow.name] && flowMatches(flow, packet))?.name;
+}
+
+function flowMatches({ direction, family, match, source, destination }: PlatformFlow, packet: Packet): boolean {
+  if (packet.direction !== direction || packet.source.family !== family) return false;
+  if (source !== undefined && !source.some((interval) => intervalContains(interval, packet.source))) return false;
+  if (destination !== undefined && !destination.some((interval) => intervalContains(interval, packet.destination)))
+    return false;
+  switch (match.kind) {
+    case 'udp':
+      return (
+        packet.protocol === 17 &&
+        packet.sourcePort === match.sourcePort &&
+        packet.destinationPort === match.destinationPort
+      );
+    case 'icmpv6':
+      return (
+        packet.protocol === 58 &&
+        packet.icmpType !== undefined &&
+        match.types.includes(packet.icmpType) &&
+        (match.code === 'any' || packet.icmpCode === match.code) &&
+        (match.hopLimit === undefined || packet.hopLimit === undefined || packet.hopLimit === match.hopLimit)
+      );
+  }
+}

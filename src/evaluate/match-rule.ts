@@ -1,0 +1,51 @@
+import { intervalContains } from '../model/interval.ts';
+import type { HostPolicy } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Remote, Rule, Traffic } from '../model/rule.ts';
+
+/** Whether `rule` matches `packet`, by the packet's own direction: an inbound packet's remote is its source. */
+export function ruleMatches(policy: HostPolicy, rule: Rule, packet: Packet): boolean {
+  return (
+    rule.family === packet.source.family &&
+    trafficMatches(rule.traffic, packet) &&
+    remoteMatches(policy, rule.remote, packet)
+  );
+}
+
+function trafficMatches(traffic: Traffic, packet: Packet): boolean {
+  switch (traffic.kind) {
+    case 'all':
+      return true;
+    case 'protocol':
+      return packet.protocol === traffic.protocol;
+    case 'ports': {
+      const port = packet.destinationPort;
+      if (packet.protocol !== traffic.protocol || port === undefined) return false;
+      return traffic.ports.some(({ from, to }) => from <= port && port <= to);
+    }
+    case 'icmp':
+      return (
+        packet.protocol === traffic.protocol &&
+        packet.icmpType === traffic.type &&
+        (traffic.code === 'any' || packet.icmpCode === traffic.code)
+      );
+  }
+}
+
+function remoteMatches(policy: HostPolicy, remote: Remote, packet: Packet): boolean {
+  const address = packet.direction === 'inbound' ? packet.source : packet.destination;
+  switch (remote.kind) {
+    case 'any':
+      return true;
+    case 'interval':
+      return intervalContains(remote.interval, address);
+    case 'addressGroup':
+      return policy.addressGroups.get(remote.name)?.some((interval) => intervalContains(interval, address)) ?? false;
+    case 'securityGroup':
+      return (
+        policy.members
+          .get(remote.name)
+          ?.some(({ family, value }) => family === address.family && value === address.value) ?? false
+      );
+  }
+}

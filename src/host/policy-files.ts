@@ -1,0 +1,235 @@
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileSignature } from './file-signature.ts';
+import { invalidUtf8Offset } from './utf8.ts';
+
+/** The content of a file, and a signature that is another whenever the file is. */
+export interface FileText {
+  readonly path: string;
+  readonly text: string;
+  readonly signature: string;
+}
+
+/** Why a file could not be read or may not be trusted. */
+export type FileErrorKind =
+  | 'missing'
+  | 'not-regular'
+  | 'too-big'
+  | 'untrusted'
+  | 'not-utf8'
+  | 'unreadable'
+  | 'changing';
+
+/** A file that could not be read, or may not be trusted; `hint` says what to do about it. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+  readonly kind: FileErrorKind;
+  readonly path: string;
+  readonly hint: string;
+
+  constructor({ kind, path, message, hint, cause }: FileErrorDetails) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+    this.path = path;
+    this.hint = hint;
+  }
+}
+
+interface FileErrorDetails {
+  readonly kind: FileErrorKind;
+  readonly path: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly cause?: unknown;
+}
+
+/** How a file is judged before it is read. */
+export interface ReadOptions {
+  readonly maxBytes: number;
+  /** `root`: owned by root or by this process's user, and writable by nobody else. */
+  readonly ownership: 'root' | 'any';
+}
+
+const ATTEMPTS = 5;
+const PAUSE_MILLISECONDS = 20;
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Reads a regular UTF-8 file of at most `maxBytes` bytes, through symlinks; a byte order mark is left out.
+ * What is judged is the opened file, not its name. Never blocks on a FIFO, device or socket. Throws a FileError.
+ */
+export async function readTrustedFile(path: string, options: ReadOptions): Promise<FileText> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const file = await readUnchanged(path, options);
+    if (file !== undefined) return file;
+    await sleep(PAUSE_MILLISECONDS * attempt);
+  }
+  throw new FileError({
+    kind: 'changing',
+    path,
+    message: `\`${path}\` changed each of the ${ATTEMPTS} times it was read`,
+    hint: 'write a new file and rename it over the old one',
+  });
+}
+
+async function readUnchanged(path: string, { maxBytes, ownership }: ReadOptions): Promise<FileText | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    // Opening a device can act on it (opening /dev/watchdog arms it), so the name is looked at first.
+    refuseIrregular(path, await stat(path, { bigint: true }));
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const before = await handle.stat({ bigint: true });
+    refuseIrregular(path, before);
+    if (ownership === 'root') refuseUntrusted(path, before);
+    if (before.size > BigInt(maxBytes)) throw tooBig(path, maxBytes);
+    const bytes = await readAtMost(handle, maxBytes + 1);
+    const signature = fileSignature(before);
+    if (fileSignature(await handle.stat({ bigint: true })) !== signature) return undefined;
+    if (bytes.length > maxBytes) throw tooBig(path, maxBytes);
+    return { path, text: decode(path, bytes), signature };
+  } catch (error) {
+    throw error instanceof FileError ? error : systemError(path, error);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * The names in a drop-in directory that belong to the policy, in byte order; none if there is no such directory.
+ * Throws a FileError.
+ */
+export async function listDropIns(directory: string): Promise<readonly string[]> {
+  try {
+    const names = (await readdir(directory)).filter(isDropInName);
+    return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) !== 'ENOTDIR') throw systemError(directory, error);
+    throw new FileError({
+      kind: 'unreadable',
+      path: directory,
+      message: `\`${directory}\` is not a directory`,
+      hint: 'make it a directory, or take it away',
+      cause: error,
+    });
+  }
+}
+
+/** Whether a file of this name in a drop-in directory belongs to the policy: `*.yaml`, but no hidden file. */
+export function isDropInName(name: string): boolean {
+  return name.endsWith('.yaml') && !name.startsWith('.');
+}
+
+/** The drop-in directory of a policy: its path with `.d` in place of `.yaml`, `.yml` or `.json`. */
+export function dropInDirectory(policyPath: string): string {
+  return `${policyPath.replace(/(?<=[^/])\.(?:yaml|yml|json)$/, '')}.d`;
+}
+
+async function readAtMost(handle: FileHandle, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  while (total < limit) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, limit - total));
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
+    if (bytesRead === 0) break;
+    chunks.push(chunk.subarray(0, bytesRead));
+    total += bytesRead;
+  }
+  return Buffer.concat(chunks, total);
+}
+
+function refuseIrregular(path: string, stats: BigIntStats): void {
+  if (stats.isFile()) return;
+  const what = stats.isDirectory()
+    ? 'a directory'
+    : stats.isFIFO()
+      ? 'a FIFO'
+      : stats.isSocket()
+        ? 'a socket'
+        : 'a device';
+  throw new FileError({
+    kind: 'not-regular',
+    path,
+    message: `\`${path}\` is ${what}, not a regular file`,
+    hint: 'name a regular file, or a symlink to one',
+  });
+}
+
+function refuseUntrusted(path: string, { uid, mode }: BigIntStats): void {
+  const trusted = [0, process.geteuid?.() ?? 0];
+  const owner = Number(uid);
+  if (!trusted.includes(owner)) {
+    throw new FileError({
+      kind: 'untrusted',
+      path,
+      message: `\`${path}\` belongs to user ${owner}, who could change the firewall by it`,
+      hint: `chown root ${path}`,
+    });
+  }
+  if ((mode & 0o022n) !== 0n) {
+    throw new FileError({
+      kind: 'untrusted',
+      path,
+      message: `\`${path}\` can be written by others than its owner (mode ${(mode & 0o7777n).toString(8)})`,
+      hint: `chmod go-w ${path}`,
+    });
+  }
+}
+
+function decode(path: string, bytes: Buffer): string {
+  const offset = invalidUtf8Offset(bytes);
+  if (offset === undefined) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  const line = bytes.subarray(0, offset).reduce((count, byte) => (byte === 0x0a ? count + 1 : count), 1);
+  throw new FileError({
+    kind: 'not-utf8',
+    path,
+    message: `\`${path}\` is not UTF-8: byte ${offset}, in line ${line}, begins no character`,
+    hint: 'save the file as UTF-8',
+  });
+}
+
+function tooBig(path: string, maxBytes: number): FileError {
+  return new FileError({
+    kind: 'too-big',
+    path,
+    message: `\`${path}\` is bigger than ${maxBytes} bytes`,
+    hint: 'split it into several files',
+  });
+}
+
+function systemError(path: string, cause: unknown): FileError {
+  const code = codeOf(cause);
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new FileError({
+      kind: 'missing',
+      path,
+      message: `\`${path}\` does not exist`,
+      hint: 'check the path',
+      cause,
+    });
+  }
+  // Opening a socket is ENXIO (open(2)); so is a device without a driver.
+  if (code === 'ENXIO') {
+    const message = `\`${path}\` is not a regular file`;
+    return new FileError({
+      kind: 'not-regular',
+      path,
+      message,
+      hint: 'name a regular file, or a symlink to one',
+      cause,
+    });
+  }
+  const hint =
+    code === 'EACCES'
+      ? 'run as a user who may read it'
+      : code === 'ELOOP'
+        ? 'mend the loop of symlinks'
+        : 'see the system log';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FileError({ kind: 'unreadable', path, message: `cannot read \`${path}\`: ${reason}`, hint, cause });
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,44 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import type { FileText, PolicyReader } from '../model/policy-reader.ts';
+import { dropInDirectory, FileError, listDropIns, readTrustedFile } from './policy-files.ts';
+
+/** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */
+const LONGEST_POLICY = 16 * 1024 * 1024;
+
+/** One million addresses and their comments. */
+const LONGEST_LIST = 64 * 1024 * 1024;
+
+/** Reads the policy at `path` from disk; `ownership` says whether files that others than root can change are refused. */
+export function createPolicyReader(path: string, ownership: 'root' | 'any'): PolicyReader {
+  const read = (file: string, maxBytes: number): Promise<FileText> => readText(file, { maxBytes, ownership });
+  return {
+    readPolicy: () => read(path, LONGEST_POLICY),
+    async readDropIns() {
+      const directory = dropInDirectory(path);
+      try {
+        const names = await listDropIns(directory);
+        return await Promise.all(names.map((name) => read(join(directory, name), LONGEST_POLICY)));
+      } catch (error) {
+        return [unreadable(directory, error)];
+      }
+    },
+    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), LONGEST_LIST),
+  };
+}
+
+async function readText(
+  file: string,
+  options: { readonly maxBytes: number; readonly ownership: 'root' | 'any' },
+): Promise<FileText> {
+  try {
+    const { text } = await readTrustedFile(file, options);
+    return { kind: 'text', file, text };
+  } catch (error) {
+    return unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, error: unknown): FileText {
+  if (!(error instanceof FileError)) throw error;
+  return { kind: 'unreadable', file, message: error.message, help: error.hint };
+}

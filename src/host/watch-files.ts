@@ -1,0 +1,188 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { basename, join } from 'node:path';
+import {
+  compareScans,
+  type DirectoryInterest,
+  entryKey,
+  type FileChange,
+  isOfInterest,
+  type PathScan,
+  scanPaths,
+} from './scan-paths.ts';
+
+/** What to watch, and what to call. */
+export interface WatchFilesOptions {
+  /** Files or drop-in directories; they need not exist. */
+  readonly paths: readonly string[];
+  /** `modified`: written in place or newly there, so a writer may be midway. `replaced`: another file, or none. */
+  readonly onChange: (kind: FileChange) => void;
+  /** Trouble that the watch lives with, such as the kernel's limit on watches: changes are then found by polling. */
+  readonly onError: (error: Error) => void;
+  readonly pollMilliseconds?: number;
+}
+
+/** A standing watch over files. */
+export interface FileWatch {
+  /** Watches these paths from now on. A path new to the watch is compared with what it is at the next `ready`. */
+  setPaths(paths: readonly string[]): void;
+  /** Resolves once every change from here on will be noticed; read files after it, not before. */
+  ready(): Promise<void>;
+  /** Ends the watch; no callback runs after it. */
+  close(): void;
+}
+
+interface DirectoryWatch {
+  readonly watcher: FSWatcher;
+  readonly identity: string;
+  interest: DirectoryInterest;
+}
+
+// A replacement is several events; this gathers them into one look.
+const GATHER_MILLISECONDS = 10;
+const MAX_ROUNDS = 10;
+
+/**
+ * Calls `onChange` when a watched file changes, whichever way: in place, by rename, by a symlink or a directory on its
+ * way. Every directory on the way of every path is watched for the names that matter there. Events only cause a look;
+ * what changed is told by comparing, and a look every `pollMilliseconds` finds what no event told of.
+ */
+export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 }: WatchFilesOptions): FileWatch {
+  const watches = new Map<string, DirectoryWatch>();
+  let watchedPaths = absolute(paths);
+  let known: PathScan = { states: new Map(), directories: new Map() };
+  let written = new Set<string>();
+  let closed = false;
+  let dirty = false;
+  let looking = false;
+  let limited = false;
+  let gatherTimer: NodeJS.Timeout | undefined;
+  let pollTimer: NodeJS.Timeout | undefined;
+  const waiting: (() => void)[] = [];
+
+  const look = async (): Promise<void> => {
+    dirty = true;
+    if (looking) return;
+    looking = true;
+    clearTimeout(pollTimer);
+    while (dirty && !closed) {
+      dirty = false;
+      await lookUntilArmed().catch((error: unknown) => tell(() => onError(asError(error))));
+    }
+    looking = false;
+    for (const resolve of waiting.splice(0)) resolve();
+    if (!closed) pollTimer = setTimeout(() => void look(), pollMilliseconds);
+  };
+
+  // INVARIANT: after a watch is armed there is one more scan, for what happened before it was.
+  const lookUntilArmed = async (): Promise<void> => {
+    for (let round = 1; round <= MAX_ROUNDS && !closed; round += 1) {
+      const marks = written;
+      written = new Set();
+      const scan = await scanPaths(watchedPaths);
+      if (closed) return;
+      const change = compareScans(known, scan, marks);
+      known = scan;
+      const armed = arm(scan.directories);
+      if (change !== undefined) tell(() => onChange(change));
+      if (!armed) return;
+    }
+  };
+
+  const arm = (directories: ReadonlyMap<string, DirectoryInterest>): boolean => {
+    for (const [identity, entry] of watches) {
+      const interest = directories.get(identity);
+      if (interest === undefined) disarm(entry);
+      else entry.interest = interest;
+    }
+    let armed = false;
+    let failure: Error | undefined;
+    for (const [identity, interest] of directories) {
+      if (watches.has(identity)) continue;
+      try {
+        watches.set(identity, armOne(identity, interest));
+        armed = true;
+      } catch (error) {
+        // ENOENT and ENOTDIR: the directory went meanwhile, and its parent's watch will tell.
+        if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) failure ??= asError(error);
+      }
+    }
+    if (failure !== undefined && !limited) {
+      const message = `cannot watch every directory (${failure.message}); looking every ${pollMilliseconds} ms instead`;
+      const limit = new Error(message, { cause: failure });
+      tell(() => onError(limit));
+    }
+    limited = failure !== undefined;
+    return armed;
+  };
+
+  const armOne = (identity: string, interest: DirectoryInterest): DirectoryWatch => {
+    const { path } = interest.place;
+    const entry: DirectoryWatch = { watcher: watch(path), identity, interest };
+    entry.watcher.on('error', () => {
+      disarm(entry);
+      lookSoon();
+    });
+    entry.watcher.on('change', (event, filename) => {
+      if (closed || watches.get(identity) !== entry) return;
+      const name = filename === null ? undefined : String(filename);
+      // inotify tells of the directory's own removal or renaming under the directory's own name; after a removal the
+      // watch is dead, even if a new directory gets the old one's inode.
+      const own = event === 'rename' && name === basename(path);
+      if (own) disarm(entry);
+      if (!own && name !== undefined && !isOfInterest(entry.interest, name)) return;
+      if (event === 'change' && name !== undefined) written.add(entryKey(identity, name));
+      lookSoon();
+    });
+    return entry;
+  };
+
+  const disarm = (entry: DirectoryWatch): void => {
+    if (watches.get(entry.identity) === entry) watches.delete(entry.identity);
+    entry.watcher.close();
+  };
+
+  const lookSoon = (): void => {
+    if (closed) return;
+    gatherTimer ??= setTimeout(() => {
+      gatherTimer = undefined;
+      void look();
+    }, GATHER_MILLISECONDS);
+  };
+
+  const tell = (callback: () => void): void => {
+    if (!closed) callback();
+  };
+
+  void look();
+  return {
+    setPaths: (next) => {
+      watchedPaths = absolute(next);
+      void look();
+    },
+    ready: () =>
+      new Promise((resolve) => {
+        if (closed || !looking) resolve();
+        else waiting.push(resolve);
+      }),
+    close: () => {
+      closed = true;
+      clearTimeout(gatherTimer);
+      clearTimeout(pollTimer);
+      for (const entry of [...watches.values()]) disarm(entry);
+      for (const resolve of waiting.splice(0)) resolve();
+    },
+  };
+}
+
+// Not path.resolve: it would take `..` off before symlinks are followed.
+function absolute(paths: readonly string[]): readonly string[] {
+  return [...new Set(paths.map((path) => (path.startsWith('/') ? path : join(process.cwd(), '/') + path)))];
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** A file that could not be written; the old one is still there, unless only the fsync of its directory failed. */
+export class FileWriteError extends Error {
+  override readonly name = 'FileWriteError';
+  readonly path: string;
+
+  constructor(path: string, cause: unknown) {
+    super(`cannot write \`${path}\`: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.path = path;
+  }
+}
+
+/**
+ * Replaces the file at `path` by one with this content and exactly this mode, whatever the umask: readers, and a host
+ * that loses power, see the whole old file or the whole new one. Throws a FileWriteError and leaves no temporary file.
+ */
+export async function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+  const directory = dirname(path);
+  // A name of its own, not one made from the file's: that could be longer than a name may be.
+  const temporary = join(directory, `.secgroupd-${randomBytes(8).toString('hex')}.tmp`);
+  let made = false;
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    made = true;
+    try {
+      await handle.writeFile(data);
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+    made = false;
+    await syncDirectory(directory);
+  } catch (cause) {
+    if (made) await rm(temporary, { force: true }).catch(() => {});
+    throw new FileWriteError(path, cause);
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some file systems cannot sync a directory and say so by EINVAL (fsync(2)); there is nothing more to do there.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EINVAL')) throw error;
+  } finally {
+    await handle.close();
+  }
+}

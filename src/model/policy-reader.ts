@@ -1,0 +1,14 @@
+/** A file's text under the name its diagnostics use, or why it could not be had. */
+export type FileText =
+  | { readonly kind: 'text'; readonly file: string; readonly text: string }
+  | { readonly kind: 'unreadable'; readonly file: string; readonly message: string; readonly help: string | undefined };
+
+/** Reads the files of one policy; never throws for what is wrong with a file. */
+export interface PolicyReader {
+  /** The policy file itself. */
+  readPolicy(): Promise<FileText>;
+  /** The drop-ins beside it, in name order. */
+  readDropIns(): Promise<readonly FileText[]>;
+  /** A list file as `document` names it. */
+  readList(document: string, name: string): Promise<FileText>;
+}

@@ -1,0 +1,101 @@
+import type { Family } from './address.ts';
+import type { Interval } from './interval.ts';
+import type { InterfacePattern } from './names.ts';
+import type { Direction, PortRange } from './rule.ts';
+import type { Span } from './span.ts';
+
+/**
+ * What the kernel is to hold, in nftables' terms: one table's sets and chains under the names people would give them.
+ * The names that the kernel sees carry a generation too, which rendering adds.
+ */
+export interface Ruleset {
+  readonly sets: readonly NftSet[];
+  /** Base chains last; every other chain stands before those that jump to it. */
+  readonly chains: readonly NftChain[];
+}
+
+/** A named set. Its elements are disjoint and ascending. */
+export type NftSet = AddressSet | PortSet;
+
+/** A set of addresses; `interval` sets hold ranges, others (hash sets, cheap to change at any size) single addresses only. */
+export interface AddressSet {
+  readonly kind: 'addresses';
+  readonly name: string;
+  readonly family: Family;
+  readonly interval: boolean;
+  readonly elements: readonly Interval[];
+  /** What it holds, for people. */
+  readonly comment: string;
+}
+
+/** A set of ports. */
+export interface PortSet {
+  readonly kind: 'ports';
+  readonly name: string;
+  readonly ports: readonly PortRange[];
+}
+
+/** A chain; with `hook`, the base chain that the kernel enters there. */
+export interface NftChain {
+  readonly name: string;
+  readonly hook: 'input' | 'output' | undefined;
+  readonly rules: readonly NftRule[];
+}
+
+/** One rule: its verdict applies to packets that all of `matches` match. */
+export interface NftRule {
+  readonly matches: readonly Match[];
+  readonly counted: boolean;
+  readonly verdict: NftVerdict;
+  /** Where it comes from: a policy rule's name, `platform:<name>`, `state:<what>`, `default`. */
+  readonly comment: string;
+  /** The place in the policy that it comes from, if one rule there is its origin. */
+  readonly span: Span | undefined;
+}
+
+/** Which end of a packet a match looks at. */
+export type PacketEnd = 'source' | 'destination';
+
+/** One test of a packet. */
+export type Match =
+  | { readonly kind: 'interface'; readonly direction: Direction; readonly pattern: InterfacePattern }
+  | { readonly kind: 'family'; readonly family: Family }
+  | { readonly kind: 'protocol'; readonly protocol: number }
+  | {
+      readonly kind: 'port';
+      readonly end: PacketEnd;
+      readonly protocol: 6 | 17;
+      readonly port: PortRange | { readonly set: string };
+    }
+  | {
+      readonly kind: 'icmp';
+      readonly protocol: 1 | 58;
+      readonly types: readonly number[];
+      readonly code: number | 'any';
+    }
+  | {
+      readonly kind: 'address';
+      readonly end: PacketEnd;
+      readonly family: Family;
+      readonly address: Interval | { readonly set: string };
+    }
+  | { readonly kind: 'hopLimit'; readonly value: number }
+  | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' }
+  | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
+  /** The flow was announced by another that a conntrack helper reads, as FTP data connections are. */
+  | { readonly kind: 'expected' };
+
+/** What a rule does. */
+export type NftVerdict =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'drop' }
+  /** Back to the chain that jumped here. */
+  | { readonly kind: 'return' }
+  | { readonly kind: 'jump'; readonly chain: string }
+  | { readonly kind: 'goto'; readonly chain: string }
+  /** One lookup of the interface's name; a name that is not among the entries goes on to the next rule. */
+  | {
+      readonly kind: 'interfaceMap';
+      readonly direction: Direction;
+      readonly entries: readonly { readonly name: string; readonly chain: string }[];
+    };

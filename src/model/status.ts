@@ -1,0 +1,50 @@
+/** A diagnostic as programs read it. */
+export interface ReportedDiagnostic {
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly help: string | null;
+}
+
+/** What `GET /v1/status` answers and `sgctl status --json` prints; keys are added, never renamed or removed. */
+export interface Status {
+  readonly version: string;
+  readonly policyFile: string;
+  /** Which instance of the policy this host is; null while no policy is in force. */
+  readonly instance: string | null;
+  /** `enforced`: the newest files are in force. `refused`: they have mistakes, and what was in force before still is. */
+  readonly state: 'enforced' | 'refused' | 'failing' | 'cleared' | 'starting';
+  readonly inForce: {
+    readonly generation: number;
+    readonly stamp: string;
+    readonly since: string;
+    readonly ageSeconds: number;
+  } | null;
+  readonly refusal: {
+    readonly since: string;
+    readonly diagnostics: readonly ReportedDiagnostic[];
+    readonly text: string;
+  } | null;
+  readonly warnings: readonly ReportedDiagnostic[];
+  readonly troubles: readonly { readonly since: string; readonly message: string }[];
+  readonly interfaces: readonly InterfaceStatus[];
+  /** Names and globs of the policy for which the host has no interface now. */
+  readonly absentInterfaces: readonly string[];
+  /** Interfaces that the policy does not name, and what happens on them. */
+  readonly unmanagedInterfaces: { readonly names: readonly string[]; readonly action: 'allow' | 'deny' };
+  /** Said plainly, so that nobody takes the host for a gateway that is protected. */
+  readonly forwardedTraffic: 'not filtered';
+  readonly changesApplied: number;
+  readonly driftsMended: number;
+}
+
+/** One interface of the host and what judges it. */
+export interface InterfaceStatus {
+  readonly name: string;
+  readonly pattern: string;
+  readonly groups: readonly string[];
+  readonly rules: { readonly inbound: number; readonly outbound: number };
+}

@@ -1,0 +1,35 @@
+import type { Script } from '../model/script.ts';
+import type { Nft } from './nft.ts';
+import { NftError } from './nft-error.ts';
+
+/** Transactions to run in order, and what to run if any but the first is refused. */
+export interface Transactions {
+  readonly transactions: readonly Script[];
+  readonly undo: Script;
+}
+
+/**
+ * Brings a change into force. Throws the NftError of the transaction that failed; if it was refused, what was in
+ * force before still is, whole; otherwise the table has to be read again before anything else is decided.
+ */
+export async function applyChange(nft: Nft, { transactions, undo }: Transactions): Promise<void> {
+  let done = 0;
+  try {
+    for (const transaction of transactions) {
+      await nft.run(transaction);
+      done += 1;
+    }
+  } catch (error) {
+    if (done > 0 && undo.length > 0) await removeLeftovers(nft, undo);
+    throw error;
+  }
+}
+
+async function removeLeftovers(nft: Nft, undo: Script): Promise<void> {
+  try {
+    await nft.run(undo);
+  } catch (error) {
+    // What is left behind is unused sets; the next change finds them when it reads the table, and removes them.
+    if (!(error instanceof NftError)) throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import type { InForce } from '../model/in-force.ts';
+import type { Script } from '../model/script.ts';
+import type { Nft } from './nft.ts';
+
+/** The names under which our objects stand in the kernel; the rendering phase decides them. */
+export interface TableNames {
+  readonly table: string;
+  readonly appliedSet: string;
+  readonly baseChains: readonly string[];
+  parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined;
+  parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined;
+}
+
+/** Reads what the kernel holds of ours; undefined where our table does not exist. Big sets are not listed for it. */
+export async function readInForce(nft: Nft, names: TableNames): Promise<InForce | undefined> {
+  const [family = '', table = ''] = names.table.split(' ');
+  // `list table` would read every element of every set first, even in terse form; these two do not.
+  const chains = objectsOf(await nft.list(['chains', family]), { table, kind: 'chain' });
+  const sets = objectsOf(await nft.list(['sets', family]), { table, kind: 'set' });
+  if (chains === undefined || sets === undefined) return undefined;
+  const applied = sets.includes(names.appliedSet) ? await readApplied(nft, names) : undefined;
+  const kernelSets = new Map<string, string>();
+  let newest = applied?.generation ?? 0;
+  for (const kernel of sets) {
+    const parsed = names.parseKernelName(kernel);
+    if (parsed !== undefined) newest = Math.max(newest, parsed.generation);
+    // Of two generations of one set, left by a change that was cut off, both have to go: one under its own name.
+    if (kernel !== names.appliedSet)
+      kernelSets.set(parsed === undefined || kernelSets.has(parsed.name) ? kernel : parsed.name, kernel);
+  }
+  const ours = chains.filter((name) => !names.baseChains.includes(name));
+  for (const name of ours) newest = Math.max(newest, names.parseKernelName(name)?.generation ?? 0);
+  return { generation: newest, stamp: applied?.stamp ?? 'unknown', ruleset: undefined, sets: kernelSets, chains: ours };
+}
+
+async function readApplied(nft: Nft, names: TableNames): Promise<{ generation: number; stamp: string } | undefined> {
+  const text = await nft.listElements(`${names.table} ${names.appliedSet}`);
+  const comment = /elements = \{[^}]*comment "([^"]*)"/.exec(text ?? '')?.[1];
+  return comment === undefined ? undefined : names.parseApplied(comment);
+}
+
+/** The names of the table's objects of one kind; undefined where the listing does not mention the table. */
+function objectsOf(
+  listing: string | undefined,
+  { table, kind }: { readonly table: string; readonly kind: 'chain' | 'set' },
+): string[] | undefined {
+  let inTable = false;
+  let found = false;
+  const objects: string[] = [];
+  for (const line of (listing ?? '').split('\n')) {
+    const opened = /^table [a-z0-9]+ ([^ ]+) \{/.exec(line);
+    if (opened !== null) {
+      inTable = opened[1] === table;
+      found ||= inTable;
+      continue;
+    }
+    const object = inTable ? /^\t(chain|set) ([^ ]+) \{/.exec(line) : null;
+    if (object?.[1] === kind && object[2] !== undefined) objects.push(object[2]);
+  }
+  return found ? objects : undefined;
+}
+
+/** A script that removes our table and nothing else; it does not mind if there is none. */
+export function clearScript(table: string): Script {
+  return [`add table ${table}`, `delete table ${table}`].map((text) => ({ text, span: undefined }));
+}

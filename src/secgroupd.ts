@@ -1,0 +1,75 @@
+import { apply } from './cli/apply.ts';
+import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './cli/options.ts';
+import { runCommand, standardStreams } from './cli/program.ts';
+import { AlreadyRunning } from './daemon/api.ts';
+import { type Daemon, startDaemon } from './daemon/daemon.ts';
+import { createLog, LOG_LEVELS } from './daemon/log.ts';
+import { VERSION } from './version.ts';
+
+const SECGROUPD: Command = {
+  name: '',
+  summary:
+    'Enforces a policy file on this host: applies it, watches file and interfaces, and keeps the kernel as the policy says.\nSIGHUP reads everything anew. SIGTERM ends the daemon and leaves the rules in force.',
+  usage: '[--policy FILE] [--instance NAME] [--once]',
+  options: {
+    policy: OPTION.policy,
+    instance: OPTION.instance,
+    once: { type: 'boolean', help: 'apply the policy once and end' },
+    'state-dir': OPTION.stateDir,
+    'runtime-dir': OPTION.runtimeDir,
+    trust: {
+      type: 'string',
+      value: 'OWNER',
+      help: 'root (default): policy files that others than root can change are refused; any: they are read',
+    },
+    'log-level': { type: 'string', value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default info)` },
+    version: { type: 'boolean', help: 'print the version' },
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: ['sudo secgroupd', 'sudo secgroupd --policy /etc/secgroupd/policy.yaml --instance web-1'],
+  async run(line, streams) {
+    if (line.given('version')) {
+      streams.out(`secgroupd ${VERSION}\n`);
+      return EXIT.fine;
+    }
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    if (line.given('once')) return apply.run({ ...line, positionals: [policyFile] }, streams);
+    const level = LOG_LEVELS.find((one) => one === (line.text('log-level') ?? 'info'));
+    if (level === undefined) throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
+    const ownership = line.text('trust') ?? 'root';
+    if (ownership !== 'root' && ownership !== 'any') throw new UsageError('--trust is root or any');
+    const log = createLog(level);
+    try {
+      const daemon = await startDaemon({
+        policyFile,
+        instance: line.text('instance'),
+        stateDirectory: stateDirectory(line),
+        socketPath: socketPath(line),
+        ownership,
+        log,
+      });
+      return await untilEnded(daemon);
+    } catch (error) {
+      if (!(error instanceof AlreadyRunning)) throw error;
+      log.fatal(error.message);
+      return EXIT.unable;
+    }
+  },
+};
+
+/** Serves signals until one ends the daemon. */
+function untilEnded(daemon: Daemon): Promise<ExitStatus> {
+  return new Promise((resolve, reject) => {
+    process.on('SIGHUP', () => void daemon.reload().catch(reject));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => void daemon.stop().then(() => resolve(EXIT.fine), reject));
+    }
+  });
+}
+
+// Handles that a library holds open must not keep an ended daemon alive.
+void runCommand('secgroupd', SECGROUPD, { args: process.argv.slice(2), streams: standardStreams() }).then((status) =>
+  process.exit(status),
+);

@@ -1,0 +1,40 @@
+import type { HostPolicy, HostState } from '../../src/model/host.ts';
+import type { InForce } from '../../src/model/in-force.ts';
+import type { Policy } from '../../src/model/policy.ts';
+import type { PolicyReader } from '../../src/model/policy-reader.ts';
+import { scriptText } from '../../src/model/script.ts';
+import { stampOf } from '../../src/nft/stamp.ts';
+import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import type { World } from './harness/world.ts';
+
+/** A host without interfaces of its own to speak of: policies in tests list their addresses. */
+export const BARE_HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
+
+/** The policy that a text means, with list files given by name; throws what is wrong with it. */
+export async function policyOf(text: string, lists: Readonly<Record<string, string>> = {}): Promise<Policy> {
+  const reader: PolicyReader = {
+    readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
+    readDropIns: async () => [],
+    readList: async (_document, name) => ({ kind: 'text', file: name, text: lists[name] ?? '' }),
+  };
+  const { policy, diagnostics } = await loadPolicy(reader);
+  if (policy !== undefined) return policy;
+  throw new Error(diagnostics.map(({ span, message }) => `${span.line}:${span.column}: ${message}`).join('\n'));
+}
+
+/** The policy that a text means, as the instance `host` sees it. */
+export async function hostPolicyOf(text: string, { host = BARE_HOST, instance = 'host' } = {}): Promise<HostPolicy> {
+  const located = locateHost(await policyOf(text), host, instance);
+  if (located.kind === 'found') return located.hostPolicy;
+  throw new Error(located.message);
+}
+
+/**
+ * Brings a policy into force in the world's host as the daemon does, transaction by transaction.
+ * Returns what is in force then, to be given for the next change.
+ */
+export async function enforce(world: World, hostPolicy: HostPolicy, inForce: InForce | undefined): Promise<InForce> {
+  const { change } = planChange(hostPolicy, inForce, stampOf);
+  for (const transaction of change.transactions) await world.nft(scriptText(transaction));
+  return change.next;
+}
