@@ -81,7 +81,9 @@ function requestOf(reply: Packet): Packet | undefined {
     sourcePort: reply.destinationPort,
     destinationPort: reply.sourcePort,
   };
-  if (reply.protocol !== 1 && reply.protocol !== 58) return request;
-  const icmpType = reply.icmpType === undefined ? undefined : ICMP_REQUEST_OF_REPLY[reply.protocol].get(reply.icmpType);
+  // Protocol 58 in IPv4 is a number like any other, and so is 1 in IPv6.
+  const icmp = reply.source.family === 'ipv4' ? 1 : 58;
+  if (reply.protocol !== icmp) return request;
+  const icmpType = reply.icmpType === undefined ? undefined : ICMP_REQUEST_OF_REPLY[icmp].get(reply.icmpType);
   return icmpType === undefined ? undefined : { ...request, icmpType };
 }

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs secgroupd on this machine and starts it. Run again, it updates programs and unit, and restarts the daemon;
+# rules stay in force meanwhile, and a policy that is there is never touched.
+#
+#   sudo scripts/run.sh
+#
+# Under systemd it becomes the service secgroupd; elsewhere it runs in the foreground.
+
+set -euo pipefail
+
+if [[ ${1-} == --help || ${1-} == -h ]]; then
+  sed -n '2,7s/^# \{0,1\}//p' -- "$0"
+  exit 0
+fi
+if (($# > 0)); then
+  echo "error: no such argument: $1; see --help" >&2
+  exit 2
+fi
+if [[ $(id -u) != 0 ]]; then
+  echo 'error: a firewall can only be installed as root: sudo scripts/run.sh' >&2
+  exit 3
+fi
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+umask 022
+
+POLICY=/etc/secgroupd/policy.yaml
+STATE=/var/lib/secgroupd
+UNIT=/etc/systemd/system/secgroupd.service
+STATUS_SECONDS=60
+
+# The daemon has no access to anyone's home, where version managers keep their Node; so such a Node is copied.
+settle_node() {
+  case $NODE in
+    /usr/* | /opt/*) return ;;
+  esac
+  mkdir -p -- "$RUNTIME/bin"
+  install_file 755 "$NODE" "$RUNTIME/bin/node"
+  NODE=$RUNTIME/bin/node
+  is_new_enough "$NODE" || fail "$NODE, a copy of the Node in use, does not run by itself; install Node under /usr"
+}
+
+# Puts a file in place by rename, so that whoever reads or runs it meets the old or the new one, whole.
+install_file() {
+  local mode=$1 from=$2 to=$3
+  cp -- "$from" "$to.new"
+  chmod "$mode" "$to.new"
+  mv -f -- "$to.new" "$to"
+}
+
+install_programs() {
+  mkdir -p -- "$LIB" /usr/local/bin
+  rm -rf -- "$LIB/dist.new" "$LIB/dist.old"
+  cp -r -- "$PROJECT/dist" "$LIB/dist.new"
+  if [[ -e $LIB/dist ]]; then mv -- "$LIB/dist" "$LIB/dist.old"; fi
+  mv -- "$LIB/dist.new" "$LIB/dist"
+  rm -rf -- "$LIB/dist.old"
+
+  local program wrapper
+  wrapper=$(mktemp)
+  for program in secgroupd sgctl; do
+    printf '#!/bin/sh\nexec %s %s/dist/%s.js "$@"\n' "$NODE" "$LIB" "$program" >"$wrapper"
+    install_file 755 "$wrapper" "/usr/local/bin/$program"
+  done
+  rm -f -- "$wrapper"
+}
+
+install_state() {
+  if ! getent group secgroupd >/dev/null; then groupadd --system secgroupd; fi
+  if ! getent passwd secgroupd >/dev/null; then
+    useradd --system --gid secgroupd --no-create-home --home-dir "$STATE" --shell /usr/sbin/nologin secgroupd
+  fi
+  mkdir -p -- "$STATE" /etc/secgroupd
+  chown secgroupd:secgroupd -- "$STATE"
+  chmod 750 -- "$STATE"
+  if [[ ! -e $POLICY && ! -L $POLICY ]]; then install_file 644 "$PROJECT/config/policy.yaml" "$POLICY"; fi
+}
+
+start_service() {
+  install_file 644 "$PROJECT/systemd/secgroupd.service" "$UNIT"
+  systemctl daemon-reload
+  systemctl --quiet enable secgroupd.service
+  # Restart, which also starts: the rules outlive the daemon.
+  systemctl restart --no-block secgroupd.service
+
+  local deadline=$((SECONDS + STATUS_SECONDS)) status
+  until status=$(/usr/local/bin/sgctl status 2>&1); do
+    if ((SECONDS >= deadline)); then
+      systemctl --no-pager --full status secgroupd.service >&2 || true
+      fail "the daemon does not answer: $status; see journalctl -u secgroupd"
+    fi
+    sleep 0.5
+  done
+  printf '%s\n' "$status"
+}
+
+setup run
+node "$PROJECT/scripts/build.mjs"
+settle_node
+install_programs
+install_state
+
+if [[ -d /run/systemd/system ]]; then
+  start_service
+  cat <<END
+
+secgroupd is running. What next:
+  sgctl check             is the policy valid?
+  sgctl plan              what would a change let in, shut out, cut?
+  sudoedit $POLICY        the daemon applies what you save
+  sgctl status            what is in force
+END
+else
+  say "no systemd here: secgroupd runs in the foreground, by $POLICY; Ctrl-C ends it and leaves the rules in force"
+  exec /usr/local/bin/secgroupd --policy "$POLICY"
+fi

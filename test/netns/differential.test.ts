@@ -1,0 +1,278 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluate } from '../../src/evaluate/evaluate.ts';
+import { formatAddress } from '../../src/model/address.ts';
+import type { InForce } from '../../src/model/in-force.ts';
+import type { Packet } from '../../src/model/packet.ts';
+import type { Direction } from '../../src/model/rule.ts';
+import { judge } from '../oracle/oracle.ts';
+import type { PlainPolicy } from '../oracle/plain-policy.ts';
+import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
+import { packetsFor } from '../property/arbitrary-packet.ts';
+import { HOST, INSTANCE, POLICY, policyText } from '../property/arbitrary-policy.ts';
+import { enforce, hostPolicyOf } from './enforce.ts';
+import { kernelDropsSource, kernelKeepsDestination, kernelReplacesSource } from './harness/kernel-drops.ts';
+import { IPV6_EXTENSION_HEADERS, type PacketDescription, TCP_FLAGS } from './harness/packet.ts';
+import { sendInbound, sendOutbound } from './harness/probe.ts';
+import { createWorld, type World } from './harness/world.ts';
+
+/** The short form is part of the suite; `npm run test:long` asks for thousands. */
+const RUNS = Number(process.env['DIFFERENTIAL_RUNS'] ?? 60);
+const PACKETS = 200;
+const SEED = Number(process.env['DIFFERENTIAL_SEED'] ?? Date.now() % 2 ** 31);
+
+const INTERFACES = HOST.interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
+
+/** Tracks flows and lets everything through, so that they can be opened before the policy under test judges them. */
+const PERMISSIVE = `version: 1
+securityGroups:
+  open:
+    inbound: [{ source: any }]
+    outbound: [{ destination: any }]
+instances:
+  host-a:
+    interfaces:
+      "*": { securityGroups: [open], invalid: match }
+`;
+
+/** Drops resets before conntrack (priority -200) sees them. */
+const NO_RESETS = `
+table inet noresets {
+  chain output {
+    type filter hook output priority -400
+    tcp flags & rst == rst drop
+  }
+}
+`;
+
+/** A packet of a policy's edges and the number by which the wire knows it. */
+interface Probe {
+  readonly packet: Packet;
+  readonly identity: number;
+}
+
+let world: World;
+let inForce: InForce | undefined;
+let sent = 0;
+let allowed = 0;
+
+beforeAll(async () => {
+  world = await createWorld({
+    interfaces: HOST.interfaces
+      .filter(({ name }) => name !== 'lo')
+      .map(({ name, addresses }) => ({
+        name,
+        ipv4: `${textOf(addresses, 'ipv4')}/24`,
+        ipv6: `${textOf(addresses, 'ipv6')}/64`,
+      })),
+  });
+  // A stack that finds no socket resets the flow, which ends it; conntrack must not see that.
+  for (const node of [world.host, ...INTERFACES.map((name) => world.peer(name))]) {
+    await world.exec(node, ['nft', '-f', '-'], { input: NO_RESETS });
+  }
+  // Redirects and advertisements among the probes must not change the host's own routes.
+  const settings = ['all', 'default', ...INTERFACES].flatMap((name) =>
+    ['accept_redirects', 'accept_ra'].map((key) => `net.ipv6.conf.${name}.${key}=0`),
+  );
+  await world.exec(world.host, ['sysctl', '-qw', ...settings]);
+  // Identities stand where TCP has its sequence numbers, so no two segments of a flow fit each other's window.
+  await world.exec(world.host, ['sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_be_liberal=1']);
+});
+
+afterAll(async () => {
+  await world.destroy();
+  console.log(`differential: seed ${SEED}, ${RUNS} policies, ${sent} packets sent, ${allowed} of them let through`);
+});
+
+describe('kernel, evaluator and oracle', () => {
+  it('agree on every packet of every policy', { timeout: 60_000 + RUNS * 2_000 }, async () => {
+    const cases = POLICY.chain((policy) =>
+      fc.tuple(fc.constant(policy), fc.array(packetsFor(policy), { minLength: PACKETS, maxLength: PACKETS })),
+    );
+    await fc.assert(
+      fc.asyncProperty(cases, async ([plain, packets]) => {
+        expect(await disagreements(plain, packets)).toEqual([]);
+      }),
+      { numRuns: RUNS, seed: SEED, endOnFailure: process.env['DIFFERENTIAL_SHRINK'] === undefined },
+    );
+  });
+});
+
+/** What kernel, evaluator and oracle do not say alike, in words; empty where they agree. */
+async function disagreements(plain: PlainPolicy, packets: readonly Packet[]): Promise<readonly string[]> {
+  const hostPolicy = await hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE });
+  const policy = readPlainPolicy(plain);
+  const probes = expressible(packets);
+  await world.flushConntrack();
+  await openFlows(probes);
+  inForce = await enforce(world, hostPolicy, inForce);
+  const passed = await exchange(probes, 'test');
+  sent += probes.length;
+  allowed += passed.size;
+  return probes.flatMap(({ packet, identity }) => {
+    const kernel = passed.has(identity) ? 'allow' : 'deny';
+    const evaluator = evaluate(hostPolicy, packet).verdict;
+    const oracle = judge(policy, HOST, INSTANCE, packet).verdict;
+    return kernel === evaluator && evaluator === oracle
+      ? []
+      : [`kernel ${kernel}, evaluator ${evaluator}, oracle ${oracle}: ${describePacket(packet)}`];
+  });
+}
+
+/** Opens, under rules that let everything pass, the flows that packets of live flows belong to. */
+async function openFlows(probes: readonly Probe[]): Promise<void> {
+  const live = probes.filter(({ packet }) => packet.state === 'established' || packet.state === 'reply');
+  if (live.length === 0) return;
+  inForce = await enforce(world, await hostPolicyOf(PERMISSIVE, { host: HOST, instance: INSTANCE }), inForce);
+  // A flow is established once it was answered: its opener first, then an answer.
+  await exchange(
+    live.map(({ packet, identity }) => ({ identity, packet: packet.state === 'reply' ? reversed(packet) : packet })),
+    'open',
+  );
+  await exchange(
+    live.map(({ packet, identity }) => ({ identity, packet: packet.state === 'reply' ? packet : reversed(packet) })),
+    'answer',
+  );
+}
+
+async function exchange(probes: readonly Probe[], step: Step): Promise<ReadonlySet<number>> {
+  const passed = new Set<number>();
+  for (const name of INTERFACES) {
+    for (const direction of ['inbound', 'outbound'] as const) {
+      const batch = probes.filter(({ packet }) => packet.interface === name && packet.direction === direction);
+      if (batch.length === 0) continue;
+      const send = direction === 'inbound' ? sendInbound : sendOutbound;
+      for (const identity of await send(
+        world,
+        name,
+        batch.map((probe) => describeProbe(probe, step)),
+      ))
+        passed.add(identity);
+    }
+  }
+  return passed;
+}
+
+type Step = 'open' | 'answer' | 'test';
+
+function describeProbe({ packet, identity }: Probe, step: Step): PacketDescription {
+  return { ...packet, identity, tcpFlags: tcpFlags(packet, step), fragments: undefined };
+}
+
+function tcpFlags({ state }: Packet, step: Step): number {
+  if (step === 'answer' || (step === 'test' && state === 'reply')) return TCP_FLAGS.syn | TCP_FLAGS.ack;
+  return step === 'test' && state === 'established' ? TCP_FLAGS.ack : TCP_FLAGS.syn;
+}
+
+/** The packets that can be sent for what they say they are, each belonging to a flow of its own. */
+function expressible(packets: readonly Packet[]): readonly Probe[] {
+  const flows = new Set<string>();
+  return packets.flatMap((packet, index) => {
+    const probe = { packet, identity: index + 1 };
+    const flow = flowOf(packet);
+    if (!isExpressible(packet) || flows.has(flow)) return [];
+    flows.add(flow);
+    return [probe];
+  });
+}
+
+/** DCCP, SCTP and UDP-Lite: conntrack reads their headers, and calls what is not well formed invalid. */
+const PARSED_PROTOCOLS = [33, 132, 136];
+
+/** ICMP types that conntrack takes for the beginning of a flow (nf_conntrack_proto_icmp.c, _icmpv6.c: valid_new). */
+const OPENING_ICMP: Readonly<Record<1 | 58, readonly number[]>> = { 1: [8, 13, 15, 17], 58: [128, 139] };
+
+/** ICMP types that answer one of those. */
+const ANSWERING_ICMP: Readonly<Record<1 | 58, readonly number[]>> = { 1: [0, 14, 16, 18], 58: [129, 140] };
+
+/** ICMPv6 types that conntrack leaves alone: neighbour discovery, redirects not, and multicast listeners (noct_valid_new). */
+const UNTRACKED_ICMPV6 = [130, 131, 132, 133, 134, 135, 136, 143];
+
+function isExpressible(packet: Packet): boolean {
+  const { source, destination, protocol, state, direction } = packet;
+  const remote = direction === 'inbound' ? source : destination;
+  if (!INTERFACES.includes(packet.interface)) return false;
+  const link = world.link(packet.interface);
+  if (source.family === 'ipv6' && IPV6_EXTENSION_HEADERS.has(protocol)) return false;
+  // Conntrack reads ICMP of either family in packets of both, and calls invalid what is none.
+  if (PARSED_PROTOCOLS.includes(protocol) || protocol === (source.family === 'ipv4' ? 58 : 1)) return false;
+  // Only flows of the host's own addresses are answered.
+  const isLive = state === 'established' || state === 'reply';
+  if (isLive && !isOwn(direction === 'inbound' ? destination : source)) return false;
+  // To a link's own unicast addresses the kernel sends as its neighbour table sees fit; multicast needs no neighbour.
+  if (direction === 'outbound' && destination.value >> 118n === 0x3fan) return false;
+  // A flow between an address and itself has no direction that could be told.
+  if (source.value === destination.value) return false;
+  if (direction === 'inbound' && (kernelDropsSource(source) || !isOwn(destination))) return false;
+  if (direction === 'outbound' && (kernelKeepsDestination(destination, link.host) || kernelReplacesSource(source)))
+    return false;
+  // What conntrack calls a packet cannot be chosen: only what it really is can be sent.
+  const icmp = source.family === 'ipv4' ? 1 : 58;
+  const type = packet.icmpType ?? -1;
+  const isMulticast = remote.family === 'ipv4' ? remote.value >> 28n >= 14n : remote.value >> 120n === 0xffn;
+  switch (state) {
+    case 'new':
+      return protocol !== icmp || OPENING_ICMP[icmp].includes(type) || (icmp === 58 && UNTRACKED_ICMPV6.includes(type));
+    case 'established':
+      return !isMulticast && (protocol !== icmp || OPENING_ICMP[icmp].includes(type));
+    case 'reply':
+      return !isMulticast && (protocol !== icmp || ANSWERING_ICMP[icmp].includes(type));
+    case 'invalid':
+      return (
+        protocol === icmp &&
+        ![...OPENING_ICMP[icmp], ...(icmp === 58 ? UNTRACKED_ICMPV6 : [])].includes(type) &&
+        !isError(icmp, type)
+      );
+    case 'related':
+      return false;
+  }
+}
+
+function isOwn({ family, value }: Packet['destination']): boolean {
+  return HOST.interfaces.some(({ addresses }) => addresses.some((own) => own.family === family && own.value === value));
+}
+
+/** ICMP errors quote a packet, by which conntrack finds what they are related to. */
+function isError(icmp: 1 | 58, type: number): boolean {
+  return icmp === 1 ? [3, 4, 5, 11, 12].includes(type) : type < 128;
+}
+
+/** What conntrack tells flows apart by, whichever way the packet goes. */
+function flowOf({ source, destination, protocol, sourcePort, destinationPort }: Packet): string {
+  const ends = [
+    `${source.family} ${source.value} ${sourcePort ?? 0}`,
+    `${destination.family} ${destination.value} ${destinationPort ?? 0}`,
+  ];
+  return `${protocol} ${ends.toSorted((a, b) => (a < b ? -1 : 1)).join(' ')}`;
+}
+
+const ANSWER_OF: Readonly<Record<1 | 58, Readonly<Record<number, number>>>> = {
+  1: { 8: 0, 13: 14, 15: 16, 17: 18, 0: 8, 14: 13, 16: 15, 18: 17 },
+  58: { 128: 129, 139: 140, 129: 128, 140: 139 },
+};
+
+/** The packet of the same flow the other way. */
+function reversed(packet: Packet): Packet {
+  const icmp = packet.source.family === 'ipv4' ? 1 : 58;
+  const direction: Direction = packet.direction === 'inbound' ? 'outbound' : 'inbound';
+  return {
+    ...packet,
+    direction,
+    source: packet.destination,
+    destination: packet.source,
+    sourcePort: packet.destinationPort,
+    destinationPort: packet.sourcePort,
+    icmpType: packet.protocol === icmp ? ANSWER_OF[icmp][packet.icmpType ?? -1] : packet.icmpType,
+  };
+}
+
+function describePacket({ interface: name, direction, state, source, destination, protocol, ...rest }: Packet): string {
+  const of = `${formatAddress(source)} ${rest.sourcePort ?? ''} > ${formatAddress(destination)} ${rest.destinationPort ?? ''}`;
+  return `${state} ${direction} on ${name}, protocol ${protocol}, ${of} icmp ${rest.icmpType ?? ''}/${rest.icmpCode ?? ''} hops ${rest.hopLimit ?? ''}`;
+}
+
+function textOf(addresses: (typeof HOST.interfaces)[number]['addresses'], family: 'ipv4' | 'ipv6'): string {
+  const address = addresses.find((one) => one.family === family);
+  if (address === undefined) throw new Error(`the host has no ${family} address`);
+  return formatAddress(address);
+}

@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import type { Packet } from '../../src/model/packet.ts';
+import type { PlainPolicy } from './plain-policy.ts';
+import { answer, between, type Content, hostWith, icmpv6, policyOf, tcp, udp } from './scene.ts';
+
+const LINK = 'fe80::7';
+const GLOBAL = '2001:db8::7';
+const ALL_NODES = 'ff02::1';
+
+const EVERYTHING_DENIED = policyOf({
+  inbound: [{ source: 'any', action: 'deny' }],
+  outbound: [{ destination: 'any', action: 'deny' }],
+});
+
+function into(source: string, destination: string, content: Content): Packet {
+  return between(source, destination, content);
+}
+
+function out(source: string, destination: string, content: Content): Packet {
+  return { ...between(source, destination, content), direction: 'outbound' };
+}
+
+type Switch = 'neighborDiscovery' | 'routerAdvertisement' | 'dhcpClient';
+const EITHER_WAY = [into, out];
+
+/** What each switch lets pass, each with what it does not. */
+const TABLE: readonly (readonly [string, Switch, readonly Packet[], readonly Packet[]])[] = [
+  [
+    'neighbour solicitation and advertisement, both ways',
+    'neighborDiscovery',
+    EITHER_WAY.flatMap((way) =>
+      [135, 136].flatMap((type) => [
+        way(LINK, ALL_NODES, icmpv6(type, 0, 255)),
+        way(GLOBAL, GLOBAL, icmpv6(type)),
+        way('::', 'ff02::1:ff00:7', icmpv6(type, 0, 255)),
+      ]),
+    ),
+    EITHER_WAY.flatMap((way) => [
+      way(LINK, ALL_NODES, icmpv6(135, 0, 254)),
+      way(LINK, ALL_NODES, icmpv6(136, 1, 255)),
+      way(LINK, ALL_NODES, icmpv6(128, 0, 255)),
+      way(LINK, ALL_NODES, icmpv6(138, 0, 255)),
+      way(LINK, ALL_NODES, { protocol: 1, icmpType: 135, icmpCode: 0, hopLimit: 255 }),
+      way('192.0.2.1', '192.0.2.2', icmpv6(135)),
+    ]),
+  ],
+  [
+    'router solicitation, out only',
+    'neighborDiscovery',
+    [out(LINK, 'ff02::2', icmpv6(133)), out('::', 'ff02::2', icmpv6(133, 0, 255))],
+    [into(LINK, 'ff02::2', icmpv6(133)), out(LINK, 'ff02::2', icmpv6(133, 0, 1)), out(LINK, 'ff02::2', icmpv6(133, 1))],
+  ],
+  [
+    'redirect, in only',
+    'neighborDiscovery',
+    [into(LINK, GLOBAL, icmpv6(137, 0, 255))],
+    [
+      out(LINK, GLOBAL, icmpv6(137, 0, 255)),
+      into(LINK, GLOBAL, icmpv6(137, 0, 64)),
+      into(LINK, GLOBAL, icmpv6(137, 1)),
+    ],
+  ],
+  [
+    'multicast listener discovery, both ways',
+    'neighborDiscovery',
+    EITHER_WAY.flatMap((way) =>
+      [130, 131, 132, 143].flatMap((type) => [
+        way('fe80::', 'ff02::16', icmpv6(type, 0, 1)),
+        way('febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'ff02::16', icmpv6(type)),
+        way('::', 'ff02::16', icmpv6(type, 0, 1)),
+      ]),
+    ),
+    EITHER_WAY.flatMap((way) => [
+      ...[130, 131, 132, 143].map((type) => way(GLOBAL, 'ff02::16', icmpv6(type, 0, 1))),
+      way('fec0::', 'ff02::16', icmpv6(143, 0, 1)),
+      way('fe7f:ffff::', 'ff02::16', icmpv6(143, 0, 1)),
+      way('::1', 'ff02::16', icmpv6(143, 0, 1)),
+      way(LINK, 'ff02::16', icmpv6(129, 0, 1)),
+      way(LINK, 'ff02::16', icmpv6(142, 0, 1)),
+      way(LINK, 'ff02::16', icmpv6(144, 0, 1)),
+    ]),
+  ],
+  [
+    'router advertisement, in only',
+    'routerAdvertisement',
+    [into(LINK, ALL_NODES, icmpv6(134, 0, 255)), into(LINK, ALL_NODES, icmpv6(134))],
+    [
+      out(LINK, ALL_NODES, icmpv6(134, 0, 255)),
+      into(GLOBAL, ALL_NODES, icmpv6(134, 0, 255)),
+      into('::', ALL_NODES, icmpv6(134, 0, 255)),
+      into(LINK, ALL_NODES, icmpv6(134, 0, 254)),
+      into(LINK, ALL_NODES, icmpv6(134, 1, 255)),
+    ],
+  ],
+  [
+    'DHCP as a client',
+    'dhcpClient',
+    [
+      out('0.0.0.0', '255.255.255.255', udp(67, 68)),
+      out('192.0.2.10', '192.0.2.1', udp(67, 68)),
+      into('192.0.2.1', '255.255.255.255', udp(68, 67)),
+      into('192.0.2.1', '192.0.2.10', udp(68, 67)),
+    ],
+    [
+      into('192.0.2.1', '192.0.2.10', udp(67, 68)),
+      out('192.0.2.10', '192.0.2.1', udp(68, 67)),
+      out('192.0.2.10', '192.0.2.1', udp(67, 40000)),
+      out('192.0.2.10', '192.0.2.1', tcp(67, 68)),
+      into('192.0.2.1', '192.0.2.10', udp(69, 67)),
+      into(LINK, 'fe80::10', udp(68, 67)),
+      out(LINK, 'fe80::10', udp(67, 68)),
+    ],
+  ],
+  [
+    'DHCPv6 as a client',
+    'dhcpClient',
+    [out(LINK, 'ff02::1:2', udp(547, 546)), into(GLOBAL, LINK, udp(546, 547)), into(LINK, 'fe80::10', udp(546, 547))],
+    [
+      out(GLOBAL, 'ff02::1:2', udp(547, 546)),
+      out('::', 'ff02::1:2', udp(547, 546)),
+      into(LINK, GLOBAL, udp(546, 547)),
+      into(LINK, 'fe80::10', udp(547, 546)),
+      into(LINK, 'fe80::10', udp(546, 40000)),
+      out(LINK, 'ff02::1:2', udp(546, 547)),
+      out('192.0.2.10', '192.0.2.1', udp(547, 546)),
+      into('192.0.2.1', '192.0.2.10', udp(546, 547)),
+    ],
+  ],
+];
+
+describe.each(TABLE)('%s (section 5)', (_, name, allowed, denied) => {
+  const judged = (packets: readonly Packet[], policy: PlainPolicy): string[] =>
+    packets.map((packet) => answer(policy, packet).replace(/ g .*/, ''));
+
+  it('comes before the groups', () => {
+    expect(judged(allowed, EVERYTHING_DENIED)).toEqual(allowed.map(() => 'allow platform'));
+  });
+
+  it('comes before management', () => {
+    const management = [
+      { source: 'any', action: 'deny' },
+      { destination: 'any', action: 'deny' },
+    ] as const;
+    expect(judged(allowed, policyOf({}, { platform: { management } }))).toEqual(allowed.map(() => 'allow platform'));
+  });
+
+  it('passes whatever its state', () => {
+    const states = ['established', 'reply', 'related', 'invalid'] as const;
+    const packets = states.flatMap((state) => allowed.map((packet) => ({ ...packet, state })));
+    expect(judged(packets, EVERYTHING_DENIED)).toEqual(packets.map(() => 'allow platform'));
+  });
+
+  it('passes where nothing is attached', () => {
+    const policy: PlainPolicy = {
+      version: 1,
+      unmanagedInterfaces: 'deny',
+      instances: hostWith({ eth0: { securityGroups: [] } }),
+    };
+    const packets = ['eth0', 'eth9'].flatMap((each) => allowed.map((packet) => ({ ...packet, interface: each })));
+    expect(judged(packets, policy)).toEqual(packets.map(() => 'allow platform'));
+  });
+
+  it('is nothing else', () => {
+    expect(judged(denied, EVERYTHING_DENIED)).toEqual(denied.map(() => 'deny rule'));
+  });
+
+  it('can be switched off, alone', () => {
+    const off = { ...EVERYTHING_DENIED, platform: { [name]: false } };
+    expect(judged(allowed, off)).toEqual(allowed.map(() => 'deny rule'));
+    const others = { neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false, [name]: true };
+    expect(judged(allowed, { ...EVERYTHING_DENIED, platform: others })).toEqual(allowed.map(() => 'allow platform'));
+  });
+});
