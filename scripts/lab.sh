@@ -107,7 +107,7 @@ on_host() {
   pid=$(<"$LAB/hosts/$host/pid")
   # Numbers of processes come round again; the namespace tells whether this one is still the host.
   [[ "/proc/$pid/ns/net" -ef "/run/netns/$(namespace "$host")" ]] || fail "$host is not running any more"
-  nsenter --target "$pid" --mount --uts --net --pid --wd -- "$@"
+  nsenter --target "$pid" --mount --uts --net --pid --wd -- env HOME=/run/root "$@"
 }
 
 build_programs() {
@@ -128,6 +128,7 @@ write_files() {
   mkdir "$LAB/bin" "$LAB/etc" "$LAB/policy" "$LAB/hosts" "$LAB/tmp"
   # Copies, so that neither a new build nor an edit of the checkout disturbs a lab.
   cp -r -- "$PROJECT/dist" "$LAB/dist"
+  cp -- "$PROJECT/scripts/lab/host.sh" "$PROJECT/scripts/lab/probe.sh" "$LAB/bin"
   cp -- "$PROJECT/scripts/lab/policy.yaml" "$POLICY"
 
   ssh-keygen -q -t ed25519 -N '' -C "$NAME" -f "$LAB/etc/key"
@@ -192,7 +193,7 @@ start_host() {
   # --kill-child: if this unshare is ended, so is the host.
   setsid nsenter --net="/run/netns/$(namespace "$host")" -- \
     unshare --mount --uts --pid --fork --kill-child --propagation slave -- \
-    bash "$PROJECT/scripts/lab/host.sh" "$LAB" "$host" "$kind" </dev/null >"$LAB/hosts/$host/boot.log" 2>&1 &
+    bash "$LAB/bin/host.sh" "$LAB" "$host" "$kind" </dev/null >"$LAB/hosts/$host/boot.log" 2>&1 &
   disown
 }
 
@@ -265,7 +266,7 @@ matrix() {
         words+=("$other" "${IPV4[$other]}")
         if has_ipv6; then words+=("$other" "${IPV6[$other]}"); fi
       done
-      on_host "$host" bash "$PROJECT/scripts/lab/probe.sh" "$LAB" "$host" "${words[@]}" &
+      on_host "$host" bash "$LAB/bin/probe.sh" "$LAB" "$host" "${words[@]}" &
     done
     wait
   )

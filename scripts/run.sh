@@ -107,7 +107,7 @@ if [[ -d /run/systemd/system ]]; then
 
 secgroupd is running. What next:
   sgctl check             is the policy valid?
-  sgctl plan              what would a change let in, shut out, cut?
+  sgctl explain --help    what would happen to a packet?
   sudoedit $POLICY        the daemon applies what you save
   sgctl status            what is in force
 END

@@ -14,6 +14,7 @@ read -r pid _ </proc/self/stat
 cd /
 mount -t proc proc /proc
 hostname "$host"
+export HOME=/run/root
 
 # The machine's directory, with changes that only this host sees. A tmpfs holds them, since not every file system can.
 make_private() {
@@ -27,7 +28,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 make_private /etc
 make_private /var/lib
 
-mkdir -p /run/sshd /run/secgroupd /etc/secgroupd /var/lib/secgroupd
+mkdir -p /run/sshd /run/root /run/secgroupd /etc/secgroupd /var/lib/secgroupd
 mount --bind "$lab/policy" /etc/secgroupd
 mount --bind "$own/run" /run/secgroupd
 mount --bind "$own/state" /var/lib/secgroupd
@@ -35,6 +36,8 @@ mount --bind "$own/state" /var/lib/secgroupd
 cp "$lab/etc/hosts" /etc/hosts
 mkdir -p /etc/profile.d
 cp "$lab/etc/profile.sh" /etc/profile.d/sglab.sh
+# A home of its own: what root's dotfiles do at a login is the machine's business.
+sed -i 's|^root:.*|root:x:0:0:root:/run/root:/bin/bash|' /etc/passwd
 # Without PAM, sshd turns a locked or expired account away even where the key is right.
 sed -i 's/^root:.*/root:*:1::::::/' /etc/shadow
 

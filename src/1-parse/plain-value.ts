@@ -163,7 +163,7 @@ function numberHelp(value: number, source: string): string {
  * zod passes over a key `__proto__` in silence, in mappings of every kind. So that such a key is judged like any other,
  * it goes through zod with a `~` in front, and so that no two keys meet, `~__proto__` with one more.
  */
-export function escapeKey(key: string): string {
+function escapeKey(key: string): string {
   return /^~*__proto__$/.test(key) ? `~${key}` : key;
 }
 

@@ -271,7 +271,6 @@ export const policySchema = z.strictObject({ version, ...sections }, { error: 'a
 export const dropInSchema = z.strictObject({ version: version.optional(), ...sections }, { error: 'a mapping' });
 
 export type PolicyInput = z.output<typeof dropInSchema>;
-export type PlatformInput = z.output<typeof platformSchema>;
 export type AddressGroupInput = z.output<typeof addressGroupSchema>;
 export type SecurityGroupInput = z.output<typeof securityGroupSchema>;
 export type InstanceInput = z.output<typeof instanceSchema>;
@@ -281,5 +280,3 @@ export type OutboundRuleInput = z.output<typeof outboundRuleSchema>;
 export type ManagementRuleInput = z.output<typeof managementRuleSchema>;
 export type RuleInput = InboundRuleInput | OutboundRuleInput;
 export type RemoteInput = z.output<typeof remote>;
-export type PortsInput = z.output<typeof ports>;
-export type IcmpInput = z.output<typeof icmp>;

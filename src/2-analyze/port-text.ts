@@ -54,7 +54,7 @@ function parseRange(text: string): PortRange | { readonly message: string; reado
 }
 
 /** The same ports as disjoint, ascending ranges, with adjacent ones joined. */
-export function mergePorts(ranges: readonly PortRange[]): PortRange[] {
+function mergePorts(ranges: readonly PortRange[]): PortRange[] {
   const merged: PortRange[] = [];
   for (const next of ranges.toSorted((a, b) => a.from - b.from)) {
     const last = merged.at(-1);

@@ -13,7 +13,7 @@ export function kernelName(name: string, generation: number): string {
 }
 
 /** The ruleset's name for what the kernel calls `name`, and its generation; undefined for names that are not of that form. */
-export function parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined {
+function parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined {
   const match = /^(.+)\.g([1-9][0-9]*)$/.exec(name);
   return match?.[1] === undefined ? undefined : { name: match[1], generation: Number(match[2]) };
 }
@@ -24,7 +24,7 @@ export function formatApplied({ generation, stamp }: { readonly generation: numb
 }
 
 /** Reads what {@link formatApplied} wrote. */
-export function parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined {
+function parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined {
   const match = /^generation ([1-9][0-9]*) ([A-Za-z0-9:_-]+)$/.exec(comment);
   return match?.[2] === undefined ? undefined : { generation: Number(match[1]), stamp: match[2] };
 }

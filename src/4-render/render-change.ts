@@ -43,7 +43,7 @@ export function renderWhole({ ruleset, stamp }: Wanted, generation: number): Scr
 }
 
 /** A text that is equal for rulesets that differ in nothing but the elements of address sets. */
-export function structureText({ sets, chains }: Ruleset): string {
+function structureText({ sets, chains }: Ruleset): string {
   const bare = sets.map((set): NftSet => (set.kind === 'addresses' ? { ...set, elements: [] } : set));
   return canonicalText({ sets: bare, chains });
 }

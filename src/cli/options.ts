@@ -5,10 +5,10 @@ import type { CommandLine, CommandOption } from './command.ts';
 export const DEFAULT_POLICY_FILE = '/etc/secgroupd/policy.yaml';
 
 /** Where the last good script is kept unless said otherwise. */
-export const DEFAULT_STATE_DIRECTORY = '/var/lib/secgroupd';
+const DEFAULT_STATE_DIRECTORY = '/var/lib/secgroupd';
 
 /** Where the socket is unless said otherwise. */
-export const DEFAULT_RUNTIME_DIRECTORY = '/run/secgroupd';
+const DEFAULT_RUNTIME_DIRECTORY = '/run/secgroupd';
 
 /** Options that several commands have, each said once. */
 export const OPTION = {
@@ -39,7 +39,7 @@ export function socketPath(line: CommandLine): string {
 }
 
 /** The path of the socket in a runtime directory. */
-export function socketIn(directory: string): string {
+function socketIn(directory: string): string {
   return join(directory, 'secgroupd.sock');
 }
 

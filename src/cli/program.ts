@@ -16,7 +16,7 @@ import {
 } from './command.ts';
 
 /** Reads `args` as `options` say. Throws a UsageError, with the nearest option there is. */
-export function readCommandLine(
+function readCommandLine(
   args: readonly string[],
   options: Readonly<Record<string, CommandOption>>,
   mostPositionals: number,
@@ -67,10 +67,7 @@ export async function runCommand(
 }
 
 /** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
-export function explainFailure(
-  error: unknown,
-  { program, streams }: { program: string; streams: Streams },
-): ExitStatus {
+function explainFailure(error: unknown, { program, streams }: { program: string; streams: Streams }): ExitStatus {
   if (error instanceof UsageError) {
     streams.err(`${program}: ${error.message}\nhelp: ${program} --help\n`);
     return EXIT.usage;

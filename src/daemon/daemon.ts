@@ -41,8 +41,8 @@ const AFTER_WRITE_MILLISECONDS = 100;
 
 const AFTER_INTERFACE_CHANGE_MILLISECONDS = 20;
 
-/** How often the kernel is asked whether our table is as we left it. */
-const KERNEL_CHECK_MILLISECONDS = 30_000;
+/** How often kernel and host are asked whether they are as we left them, for events that were missed. */
+const CHECK_MILLISECONDS = 30_000;
 
 /** Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning. */
 export async function startDaemon({
@@ -54,17 +54,26 @@ export async function startDaemon({
   log,
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
-  const identity = await readIdentity();
   const dropIns = dropInDirectory(policyFile);
   const status = (): Status =>
     describeStatus(reconciler.enforcement(), { policyFile, version: VERSION, now: new Date() });
+  let watched: readonly string[] = [policyFile, dropIns];
+  const watchAlso = (read: readonly string[]): void => {
+    const paths = [...new Set([policyFile, dropIns, ...read])];
+    if (paths.join('\0') === watched.join('\0')) return;
+    watched = paths;
+    files.setPaths(paths);
+    // A file just learned of was read before it was watched; what changed in between shows when it is read again.
+    void files.ready().then(() => reconciler.mark('policy', AFTER_REPLACEMENT_MILLISECONDS));
+  };
   const onRound = (_known: Enforcement, read: readonly string[]): void => {
-    files.setPaths([...new Set([policyFile, dropIns, ...read])]);
+    watchAlso(read);
     notifier.status(oneLine(status()));
   };
   const reconciler = createReconciler({
     reader: createPolicyReader(policyFile, ownership),
-    readHost: async () => ({ ...identity, interfaces: await interfaces.snapshot() }),
+    // The host's name too is read each time: at boot it may be set after the daemon has started.
+    readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot() }),
     nft: createNft(),
     instance,
     lastGood: createLastGood(stateDirectory),
@@ -83,12 +92,17 @@ export async function startDaemon({
     onError: (error) => log.warn({ err: error }, 'interfaces: the watch had trouble and goes on'),
   });
   const files = watchFiles({
-    paths: [policyFile, dropIns],
+    paths: watched,
     onChange: (kind) =>
       reconciler.mark('policy', kind === 'replaced' ? AFTER_REPLACEMENT_MILLISECONDS : AFTER_WRITE_MILLISECONDS),
     onError: (error) => log.warn({ err: error }, 'files: the watch had trouble and goes on'),
   });
-  const kernelCheck = setInterval(() => reconciler.mark('kernel', 0), KERNEL_CHECK_MILLISECONDS);
+  const check = setInterval(() => {
+    reconciler.mark('kernel', 0);
+    reconciler.mark('host', 0);
+  }, CHECK_MILLISECONDS);
+  // INVARIANT: what is read is watched already, so that no change falls between the two.
+  await files.ready();
   log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
   await reconciler.round('policy', 'host', 'kernel');
   notifier.ready(oneLine(status()));
@@ -98,11 +112,12 @@ export async function startDaemon({
     status,
     async stop() {
       notifier.stopping();
-      clearInterval(kernelCheck);
+      clearInterval(check);
       files.close();
       interfaces.close();
       await reconciler.close();
       await api.close();
+      await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
     },
   };

@@ -12,7 +12,7 @@ export interface LastGood {
 }
 
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */
-export const LAST_GOOD_FILE = 'last-good.nft';
+const LAST_GOOD_FILE = 'last-good.nft';
 
 /** The last good script below `directory`, which is made if it is missing. */
 export function createLastGood(directory: string): LastGood {

@@ -41,7 +41,7 @@ export function mergeIntervals(intervals: Iterable<Interval>): Interval[] {
 }
 
 /** The order of all listings: IPv4 before IPv6, then by first, then by last address. */
-export function compareIntervals(a: Interval, b: Interval): number {
+function compareIntervals(a: Interval, b: Interval): number {
   if (a.family !== b.family) return a.family < b.family ? -1 : 1;
   if (a.from !== b.from) return a.from < b.from ? -1 : 1;
   return a.to < b.to ? -1 : a.to > b.to ? 1 : 0;
