@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import type { InForce } from '../../src/model/in-force.ts';
+import { scriptText } from '../../src/model/script.ts';
+import { stampOf } from '../../src/nft/stamp.ts';
+import { type PlannedChange, planChange } from '../../src/pipeline.ts';
+import { hostPolicyOf } from '../netns/enforce.ts';
+
+function policyText({ members = ['192.0.2.1'], entries = ['10.0.0.0/24'], port = 22 } = {}): string {
+  return `version: 1
+addressGroups:
+  office: { addresses: [${entries.join(', ')}] }
+securityGroups:
+  app:
+    inbound:
+      - { protocol: tcp, ports: ${port}, source: { addressGroup: office } }
+      - { protocol: tcp, ports: "80,443", source: { securityGroup: web } }
+  web: {}
+instances:
+  host: { interfaces: { eth0: { addresses: [192.0.2.100], securityGroups: [app] } } }
+  web-1: { interfaces: { eth0: { addresses: [${members.join(', ')}], securityGroups: [web] } } }
+`;
+}
+
+async function plan(text: string, inForce: InForce | undefined): Promise<PlannedChange> {
+  return planChange(await hostPolicyOf(text), inForce, stampOf);
+}
+
+async function inForceAfter(text: string): Promise<InForce> {
+  return (await plan(text, undefined)).change.next;
+}
+
+describe('a change', () => {
+  test('to what is in force already is none', async () => {
+    const { change } = await plan(policyText(), await inForceAfter(policyText()));
+    expect([change.kind, change.transactions, change.next.generation]).toEqual(['none', [], 1]);
+  });
+
+  test('to the same, found in the kernel and not put there by us, is none', async () => {
+    const { change } = await plan(policyText(), { ...(await inForceAfter(policyText())), ruleset: undefined });
+    expect(change.kind).toBe('none');
+  });
+
+  test('of a member changes elements of its set and nothing else', async () => {
+    const before = await inForceAfter(policyText({ members: ['192.0.2.1', '192.0.2.2'] }));
+    const { change } = await plan(policyText({ members: ['192.0.2.2', '192.0.2.3'] }), before);
+    expect(change.kind).toBe('elements');
+    expect(change.transactions.map(scriptText)).toEqual([
+      `delete element inet secgroupd group.web.ipv4.g1 {
+  192.0.2.1,
+}
+add element inet secgroupd group.web.ipv4.g1 {
+  192.0.2.3,
+}
+flush set inet secgroupd applied
+table inet secgroupd {
+  set applied { type mark; comment "what is in force";
+    elements = { 1 comment "generation 2 ${change.next.stamp}" }
+  }
+}
+`,
+    ]);
+    expect(change.next.sets).toEqual(before.sets);
+    expect(change.next.chains).toEqual(before.chains);
+  });
+
+  test('of a list from single addresses to ranges moves them between its two sets', async () => {
+    const before = await inForceAfter(policyText({ entries: ['10.0.0.1'] }));
+    const { change } = await plan(policyText({ entries: ['10.0.0.1-10.0.0.2'] }), before);
+    expect(change.kind).toBe('elements');
+    const text = change.transactions.map(scriptText).join('');
+    expect(text).toContain('delete element inet secgroupd list.office.ipv4.hosts.g1 {\n  10.0.0.1,\n}');
+    expect(text).toContain('add element inet secgroupd list.office.ipv4.ranges.g1 {\n  10.0.0.1-10.0.0.2,\n}');
+  });
+
+  test('of a rule swaps the chains and keeps the sets that hold the same', async () => {
+    const before = await inForceAfter(policyText());
+    const { change } = await plan(policyText({ port: 2222, members: ['192.0.2.9'] }), before);
+    expect(change.kind).toBe('swap');
+    const [sets = '', chains = ''] = change.transactions.map(scriptText);
+    expect(sets).toContain('set group.web.ipv4.g2 {');
+    expect(sets).not.toContain('list.office');
+    expect(chains).toContain('tcp dport 2222 ip saddr @list.office.ipv4.ranges.g1');
+    expect(chains).toContain('delete chain inet secgroupd in.eth0.g1');
+    expect(chains).toContain('delete set inet secgroupd group.web.ipv4.g1');
+    expect(chains).not.toContain('delete set inet secgroupd list.office.ipv4.ranges.g1');
+    expect(scriptText(change.undo)).toBe('delete set inet secgroupd group.web.ipv4.g2\n');
+  });
+
+  test('from a table found in the kernel replaces all of it', async () => {
+    const before = { ...(await inForceAfter(policyText())), ruleset: undefined, stamp: 'unknown' };
+    const { change } = await plan(policyText(), before);
+    expect(change.kind).toBe('swap');
+    const chains = change.transactions.map(scriptText)[1] ?? '';
+    for (const name of before.sets.values()) expect(chains).toContain(`delete set inet secgroupd ${name}\n`);
+    for (const name of before.chains) expect(chains).toContain(`delete chain inet secgroupd ${name}\n`);
+  });
+});
+
+describe('the whole', () => {
+  test('replaces our table and touches no other', async () => {
+    const { whole } = await plan(policyText(), undefined);
+    const text = scriptText(whole());
+    expect(text.startsWith('add table inet secgroupd\ndelete table inet secgroupd\ntable inet secgroupd {\n')).toBe(
+      true,
+    );
+    expect(text).not.toContain('flush ruleset');
+    const commands = text.split('\n').filter((line) => /^(add|delete|flush|table) /.test(line));
+    expect(commands.filter((line) => !/^[a-z]+ (?:[a-z]+ )?inet secgroupd\b/.test(line))).toEqual([]);
+  });
+});
