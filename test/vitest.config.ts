@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './reporter.ts';
 
 /** Tests that need neither root nor the kernel, by folder. */
-const QUICK = ['unit', 'golden', 'property', 'oracle'];
+const QUICK = ['unit', 'golden', 'property', 'oracle', 'conformance'];
 
 /** Tests that make network namespaces and load rules into them: as root only. */
 const KERNEL = ['netns', 'faults'];

@@ -21,7 +21,7 @@ const RUNS = Number(process.env['DIFFERENTIAL_RUNS'] ?? 60);
 
 /** Packets sent for each policy; not all that are generated can be sent for what they say they are. */
 const PACKETS = 200;
-const GENERATED = 3 * PACKETS;
+const GENERATED = 4 * PACKETS;
 const SEED = Number(process.env['DIFFERENTIAL_SEED'] ?? Date.now() % 2 ** 31);
 
 const INTERFACES = HOST.interfaces.map(({ name }) => name).filter((name) => name !== 'lo');

@@ -6,10 +6,10 @@ import { parse } from 'yaml';
 import { EXIT } from '../../src/cli/command.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { runCommand } from '../../src/cli/program.ts';
-import { caseToPolicy, type ConformanceCase, type ConformanceFile } from '../conformance/convert.ts';
+import { caseToPolicy, type ConformanceCase, type ConformanceFile } from './convert.ts';
 
 const { cases } = parse(
-  await readFile(new URL('../conformance/cases.yaml', import.meta.url), 'utf8'),
+  await readFile(new URL('./cases.yaml', import.meta.url), 'utf8'),
 ) as ConformanceFile;
 
 /** What `sgctl explain --batch` answers to one query, as far as these tests look. */
@@ -73,9 +73,10 @@ describe('sgctl explain --batch', () => {
     expect(answers.get(id)).toMatchObject({ verdict: expected });
   });
 
-  test.each(
-    cases.filter(({ tags }) => tags.includes('platform-exemption')).map(({ id }) => id),
-  )('%s passes as built-in traffic, with no rule', (id) => {
-    expect(answers.get(id)).toMatchObject({ reason: 'platform', rule: null });
-  });
+  test.each(cases.filter(({ tags }) => tags.includes('platform-exemption')).map(({ id }) => id))(
+    '%s passes as built-in traffic, with no rule',
+    (id) => {
+      expect(answers.get(id)).toMatchObject({ reason: 'platform', rule: null });
+    },
+  );
 });
