@@ -75,6 +75,8 @@ install_state() {
   chown secgroupd:secgroupd -- "$STATE"
   chmod 750 -- "$STATE"
   if [[ ! -e $POLICY && ! -L $POLICY ]]; then install_file 644 "$PROJECT/config/policy.yaml" "$POLICY"; fi
+  # Editors find the schema beside the policy, whose first line names it.
+  install_file 644 "$PROJECT/config/policy.schema.json" /etc/secgroupd/policy.schema.json
 }
 
 start_service() {

@@ -6,7 +6,7 @@
 
 set -euo pipefail
 
-PROJECT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+PROJECT=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 LIB=/usr/local/lib/secgroupd
 RUNTIME=$LIB/runtime
 NODE=''
@@ -130,6 +130,8 @@ npm_by_node() {
 # npm writes node_modules/.package-lock.json last, so a newer one means an installation that is whole and current.
 install_modules() {
   local modules=$PROJECT/node_modules
+  # Through a link, `npm ci` would empty what belongs to another.
+  if [[ -L $modules ]]; then fail "$modules is a link: remove it, and it is installed here"; fi
   if [[ $modules/.package-lock.json -nt $PROJECT/package-lock.json ]]; then return; fi
   if ! is_there npm && [[ ! -d $RUNTIME/node_modules/npm ]]; then install_packages npm; fi
   say 'installing the packages of package-lock.json'

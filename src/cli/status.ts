@@ -28,7 +28,7 @@ export const status: Command = {
 
 const STATE: Readonly<Record<Status['state'], string>> = {
   enforced: 'enforced',
-  refused: 'NOT in force: the newest policy has mistakes; what was in force before still is',
+  refused: 'NOT in force: the newest policy has mistakes',
   failing: 'NOT in force: the kernel could not be changed',
   cleared: 'NO RULES: removed on request, until the policy changes, a reload or a restart',
   starting: 'starting',
@@ -42,8 +42,8 @@ function formatStatus(known: Status): string {
     row(
       'in force',
       inForce === null
-        ? 'nothing of ours'
-        : `generation ${inForce.generation}, since ${inForce.since} (${formatAge(inForce.ageSeconds)})`,
+        ? 'nothing of ours: every packet passes, as far as other tables let it'
+        : `generation ${inForce.generation}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${inForce.since} (${formatAge(inForce.ageSeconds)})`}`,
     ),
     row('instance', known.instance ?? 'none'),
     ...interfaces.map(({ name, pattern, groups, rules }) =>

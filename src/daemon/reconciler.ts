@@ -67,6 +67,7 @@ export function createReconciler({
   let files: readonly string[] = [];
   let suspect: string | undefined;
   let kernelRead = false;
+  let triedLastGood = false;
   let closed = false;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
@@ -93,10 +94,7 @@ export function createReconciler({
   const enqueue = (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    rounds = rounds.then(oneRound).catch((error: unknown) => {
-      log.error({ err: error }, 'a round failed; nothing in force was changed by it');
-      retryLater();
-    });
+    rounds = rounds.then(oneRound);
     return rounds;
   };
 
@@ -109,10 +107,17 @@ export function createReconciler({
     const work = new Set(dirty);
     dirty.clear();
     if (work.size === 0) return;
-    if (work.has('policy')) await lookAtPolicy();
-    if (work.has('host') || known.host === undefined) know({ host: await readHost() });
-    if (work.has('kernel') || !kernelRead) await lookAtKernel();
-    await enforce();
+    try {
+      if (work.has('policy')) await lookAtPolicy();
+      if (work.has('host') || known.host === undefined) know({ host: await readHost() });
+      if (work.has('kernel') || !kernelRead) await lookAtKernel();
+      if (known.policy === undefined && known.inForce === undefined && !known.cleared) await loadLastGood();
+      await enforce();
+    } catch (error) {
+      // What was to be looked at still is.
+      for (const dirt of work) dirty.add(dirt);
+      failed(error);
+    }
     onRound(known, files);
   };
 
@@ -151,6 +156,20 @@ export function createReconciler({
       { file, line, column, code: first.code, help: first.help, errors: errors.length },
       `policy refused, nothing in force changes: ${file}:${line}:${column}: ${first.message}`,
     );
+  };
+
+  /** A host that starts with a policy full of mistakes must not stand open for it. */
+  const loadLastGood = async (): Promise<void> => {
+    if (triedLastGood) return;
+    triedLastGood = true;
+    const script = await lastGood.read();
+    if (script === undefined) {
+      log.error('there is no valid policy and no last good one: this host has no rules of ours');
+      return;
+    }
+    await nft.run(script);
+    log.warn('there is no valid policy: the rules that were last in force are loaded');
+    await lookAtKernel();
   };
 
   const lookAtKernel = async (): Promise<void> => {
@@ -228,10 +247,10 @@ export function createReconciler({
   };
 
   const failed = (error: unknown): void => {
-    if (!(error instanceof NftError)) throw error;
-    const message = `the kernel was not changed: ${error.message}`;
-    log.error({ failure: error.failure, file: error.span?.file, line: error.span?.line }, message);
-    if (error.failure === 'refused' && error.span !== undefined) {
+    const message = `the kernel was not changed: ${messageOf(error)}`;
+    const place = error instanceof NftError ? error.span : undefined;
+    log.error({ err: error, file: place?.file, line: place?.line }, message);
+    if (error instanceof NftError && error.failure === 'refused' && error.span !== undefined) {
       refuse(
         [
           {

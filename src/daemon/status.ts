@@ -22,13 +22,14 @@ export function describeStatus(
     instance: hostPolicy?.instance ?? null,
     state: stateOf(known),
     inForce:
-      inForce === undefined || appliedAt === undefined
+      inForce === undefined
         ? null
         : {
             generation: inForce.generation,
             stamp: inForce.stamp,
-            since: appliedAt.toISOString(),
-            ageSeconds: Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),
+            since: appliedAt?.toISOString() ?? null,
+            ageSeconds:
+              appliedAt === undefined ? null : Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),
           },
     refusal:
       refusal === undefined

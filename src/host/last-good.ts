@@ -1,7 +1,7 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomically } from './write-file.ts';
 import { type Script, scriptText } from '../model/script.ts';
+import { writeFileAtomically } from './write-file.ts';
 
 /** The script that boots into what is in force, in the state directory. */
 export interface LastGood {
@@ -9,6 +9,8 @@ export interface LastGood {
   prepare(whole: Script): Promise<void>;
   /** Makes what was prepared the last good one. */
   commit(): Promise<void>;
+  /** The last good one; undefined where there is none. Throws what reading throws. */
+  read(): Promise<Script | undefined>;
 }
 
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */
@@ -28,6 +30,15 @@ export function createLastGood(directory: string): LastGood {
     async commit() {
       if (prepared) await rename(next, join(directory, LAST_GOOD_FILE));
       prepared = false;
+    },
+    async read() {
+      try {
+        const text = await readFile(join(directory, LAST_GOOD_FILE), 'utf8');
+        return text.split('\n').map((line) => ({ text: line, span: undefined }));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
     },
   };
 }

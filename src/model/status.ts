@@ -20,8 +20,8 @@ export interface Status {
   readonly inForce: {
     readonly generation: number;
     readonly stamp: string;
-    readonly since: string;
-    readonly ageSeconds: number;
+    readonly since: string | null;
+    readonly ageSeconds: number | null;
   } | null;
   readonly refusal: {
     readonly since: string;
