@@ -15,15 +15,18 @@ NODE=''
 NEEDED_TO_RUN=(
   nft:nftables
   /etc/ssl/certs/ca-certificates.crt:ca-certificates
+  # The daemon's interface events.
+  ip:iproute2
 )
 NEEDED_TO_TEST=(
   "${NEEDED_TO_RUN[@]}"
-  ip:iproute2
   ping:iputils-ping
   ssh:openssh-client
   sshd:openssh-server
   conntrack:conntrack
   python3:python3
+  dnsmasq:dnsmasq-base
+  dhclient:isc-dhcp-client
   ps:procps
   unshare:util-linux
 )

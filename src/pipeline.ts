@@ -8,7 +8,7 @@ import { canonicalText, type Change, renderChange, renderWhole, type Wanted } fr
 import { didYouMean } from './diagnostics/did-you-mean.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import type { HostPolicy, HostState } from './model/host.ts';
-import type { InForce } from './model/in-force.ts';
+import type { Before } from './model/in-force.ts';
 import type { Policy } from './model/policy.ts';
 import type { FileText, PolicyReader } from './model/policy-reader.ts';
 import type { Script } from './model/script.ts';
@@ -117,14 +117,10 @@ export interface PlannedChange {
   readonly whole: () => Script;
 }
 
-/** Compiles a policy for its host and plans the change from what is in force. `digest` identifies a text. */
-export function planChange(
-  hostPolicy: HostPolicy,
-  inForce: InForce | undefined,
-  digest: (text: string) => string,
-): PlannedChange {
+/** Compiles a policy for its host and plans the change from what is there now. `digest` identifies a text. */
+export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): PlannedChange {
   const ruleset = compile(hostPolicy);
   const wanted = { ruleset, stamp: digest(canonicalText(ruleset)) };
-  const change = renderChange(wanted, inForce);
+  const change = renderChange(wanted, before);
   return { wanted, change, whole: () => renderWhole(wanted, change.next.generation) };
 }

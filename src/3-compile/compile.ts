@@ -148,7 +148,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, sets: SetRegistry): NftCh
           'state:reply passes if the inbound rules allow its flow now',
         ),
         jumpToPlatform('outbound'),
-        ...invalid,
+        ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
         ...compileRules(outgoing, 'outbound', sets),
         DEFAULT,
       ],
@@ -204,6 +204,21 @@ const EXPECTED = builtIn([{ kind: 'expected' }], { kind: 'accept' }, 'state:rela
 
 const INVALID: NftRule = {
   ...builtIn([{ kind: 'state', state: 'invalid' }], { kind: 'drop' }, 'state:invalid'),
+  counted: true,
+};
+
+/**
+ * A server's segment of a flow that conntrack does not know, or no longer. Let through, it would make the host the
+ * opener of a flow that was opened from outside, so that no change of the inbound rules could end it: a client whose flow
+ * was revoked could bring that about with one reset. What the client sends next tells who opened it. Local ports from
+ * 32768 on are those that hosts open flows from (net.ipv4.ip_local_port_range), so flows of the host's own go on.
+ */
+const MIDSTREAM: NftRule = {
+  ...builtIn(
+    [{ kind: 'port', end: 'source', protocol: 6, port: { from: 0, to: 32_767 } }, { kind: 'midstream' }],
+    { kind: 'drop' },
+    'state:midstream',
+  ),
   counted: true,
 };
 

@@ -1,4 +1,4 @@
-import type { InForce } from '../model/in-force.ts';
+import type { Before, InForce } from '../model/in-force.ts';
 import type { AddressSet, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
 import type { Script, ScriptLine } from '../model/script.ts';
 import { APPLIED_SET, BASE_CHAINS, formatApplied, kernelName, TABLE } from './names.ts';
@@ -23,8 +23,10 @@ export interface Wanted {
   readonly stamp: string;
 }
 
-/** The change that brings `wanted` about, from what is in force now or, with undefined, from nothing. */
-export function renderChange({ ruleset, stamp }: Wanted, inForce: InForce | undefined): Change {
+/** The change that brings `wanted` about, from what is there now. */
+export function renderChange({ ruleset, stamp }: Wanted, before: Before): Change {
+  const untracked = before === 'untracked';
+  const inForce = before === 'untracked' ? undefined : before;
   if (inForce !== undefined && inForce.stamp === stamp) {
     return { kind: 'none', transactions: [], undo: [], next: { ...inForce, ruleset } };
   }
@@ -32,12 +34,12 @@ export function renderChange({ ruleset, stamp }: Wanted, inForce: InForce | unde
   if (inForce?.ruleset !== undefined && structureText(inForce.ruleset) === structureText(ruleset)) {
     return changeElements({ ruleset, stamp, generation, inForce, old: inForce.ruleset });
   }
-  return swap({ ruleset, stamp, generation, inForce });
+  return swap({ ruleset, stamp, generation, inForce, untracked });
 }
 
 /** The whole ruleset as one transaction that replaces our table whatever it held: for booting, and for people to read. */
 export function renderWhole({ ruleset, stamp }: Wanted, generation: number): Script {
-  const { transactions } = swap({ ruleset, stamp, generation, inForce: undefined });
+  const { transactions } = swap({ ruleset, stamp, generation, inForce: undefined, untracked: false });
   // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
   return [line(`add table ${TABLE}`), line(`delete table ${TABLE}`), ...transactions.flat()];
 }
@@ -61,11 +63,12 @@ export function canonicalText({ sets, chains }: Ruleset): string {
 interface Step extends Wanted {
   readonly generation: number;
   readonly inForce: InForce | undefined;
+  readonly untracked: boolean;
 }
 
 // INVARIANT: two transactions. A chain is visible at once, the content of a new interval set a moment later; switched
 // in one transaction, 415 to 5,456 packets of 200 replacements under flood were measured to be misjudged; in two, none.
-function swap({ ruleset, stamp, generation, inForce }: Step): Change {
+function swap({ ruleset, stamp, generation, inForce, untracked }: Step): Change {
   const kept = keptSets(ruleset, inForce);
   const sets = new Map(ruleset.sets.map(({ name }) => [name, kept.get(name) ?? kernelName(name, generation)]));
   const names: KernelNames = {
@@ -80,25 +83,53 @@ function swap({ ruleset, stamp, generation, inForce }: Step): Change {
     line(`table ${TABLE} {`),
     line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`),
     ...added.flatMap((set) => renderSetBlock(set, names.set(set.name))),
+    ...(untracked ? UNTRACKED_CHAINS.flatMap(untrackedChain) : []),
     line('}'),
   ];
   const commit: Script = [
+    ...(untracked ? removedChains(UNTRACKED_CHAINS.map(({ name }) => name)) : []),
     ...base.map(baseChainLine),
     ...inner.map((chain) => line(`add chain ${TABLE} ${names.chain(chain.name)}`)),
     ...inner.flatMap((chain) => ruleLines(chain, names)),
     ...base.map(({ name }) => line(`flush chain ${TABLE} ${name}`)),
     ...base.flatMap((chain) => ruleLines(chain, names)),
-    ...(inForce?.chains ?? []).map((name) => line(`flush chain ${TABLE} ${name}`)),
-    ...(inForce?.chains ?? []).map((name) => line(`delete chain ${TABLE} ${name}`)),
+    ...removedChains(inForce?.chains ?? []),
     ...oldSets.map((name) => line(`delete set ${TABLE} ${name}`)),
     ...appliedLines({ generation, stamp }),
   ];
   return {
     kind: 'swap',
     transactions: [prepare, commit],
-    undo: added.map(({ name }) => line(`delete set ${TABLE} ${names.set(name)}`)),
+    undo: [
+      ...(untracked ? removedChains(UNTRACKED_CHAINS.map(({ name }) => name)) : []),
+      ...added.map(({ name }) => line(`delete set ${TABLE} ${names.set(name)}`)),
+    ],
     next: { generation, stamp, ruleset, sets, chains: inner.map(({ name }) => names.chain(name)) },
   };
+}
+
+/** Removes chains that may jump to each other: all are emptied before the first goes. */
+function removedChains(names: readonly string[]): ScriptLine[] {
+  return ['flush', 'delete'].flatMap((verb) => names.map((name) => line(`${verb} chain ${TABLE} ${name}`)));
+}
+
+/**
+ * Chains that keep conntrack away until rules judge what it tracks. The first rule that names a connection's state turns
+ * conntrack on while the rest of its transaction is still being read; a server's segment of those milliseconds would
+ * make the host the opener of a flow that was opened from outside, and changes of the inbound rules would spare it.
+ */
+const UNTRACKED_CHAINS: readonly { readonly name: string; readonly hook: string }[] = [
+  { name: 'untracked.in', hook: 'prerouting' },
+  { name: 'untracked.out', hook: 'output' },
+];
+
+function untrackedChain({ name, hook }: { readonly name: string; readonly hook: string }): ScriptLine[] {
+  return [
+    line(`  chain ${name} {`),
+    line(`    type filter hook ${hook} priority raw; policy accept;`),
+    line('    notrack'),
+    line('  }'),
+  ];
 }
 
 /** The kernel's names of sets that hold just what they shall hold, so that a list of a million entries is not loaded again. */

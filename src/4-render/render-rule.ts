@@ -58,6 +58,8 @@ function renderMatch(match: Match, names: KernelNames): string {
       return `ip6 hoplimit ${match.value}`;
     case 'state':
       return `ct state ${match.state}`;
+    case 'midstream':
+      return 'ct state new tcp flags & (fin | syn | rst | ack) != syn';
     case 'flowDirection':
       return `ct direction ${match.direction}`;
     case 'expected':

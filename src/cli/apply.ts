@@ -1,4 +1,5 @@
 import { TABLE_NAMES } from '../4-render/names.ts';
+import { isTracking } from '../host/conntrack.ts';
 import { createLastGood } from '../host/last-good.ts';
 import { applyChange } from '../nft/apply-change.ts';
 import { createNft, type Nft } from '../nft/nft.ts';
@@ -38,7 +39,9 @@ export const apply: Command = {
     }
     const hostPolicy = locate(policy, await readHost(), line.text('instance'));
     const nft = createNft();
-    const planned = planChange(hostPolicy, await readInForce(nft, TABLE_NAMES), stampOf);
+    const inForce = await readInForce(nft, TABLE_NAMES);
+    const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
+    const planned = planChange(hostPolicy, before, stampOf);
     await bringAbout(planned, nft, stateDirectory(line));
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';

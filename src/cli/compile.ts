@@ -1,3 +1,4 @@
+import { isTracking } from '../host/conntrack.ts';
 import { scriptText } from '../model/script.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { planChange } from '../pipeline.ts';
@@ -17,7 +18,7 @@ export const compile: Command = {
     const policy = await readPolicyOrExplain(line.positionals[0] ?? DEFAULT_POLICY_FILE, streams);
     if (policy === undefined) return EXIT.no;
     const hostPolicy = locate(policy, await readHost(), line.text('instance'));
-    const { change, wanted } = planChange(hostPolicy, undefined, stampOf);
+    const { change, wanted } = planChange(hostPolicy, (await isTracking()) ? undefined : 'untracked', stampOf);
     const transactions = change.transactions.map(scriptText);
     if (line.given('json')) {
       streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp: wanted.stamp, transactions }, null, 2)}\n`);

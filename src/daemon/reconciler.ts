@@ -11,6 +11,7 @@ import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
 import { type LoadedPolicy, loadPolicy, locateHost, planChange } from '../pipeline.ts';
 import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
+import { isTracking } from '../host/conntrack.ts';
 import type { LastGood } from '../host/last-good.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
@@ -199,7 +200,11 @@ export function createReconciler({
       return;
     }
     const began = performance.now();
-    const { change, whole } = planChange(located.hostPolicy, known.inForce, stampOf);
+    const { change, whole } = planChange(
+      located.hostPolicy,
+      known.inForce ?? ((await isTracking()) ? undefined : 'untracked'),
+      stampOf,
+    );
     const inForce = {
       inForce: change.next,
       hostPolicy: located.hostPolicy,

@@ -16,3 +16,9 @@ export interface InForce {
   /** The kernel's names of our chains, base chains left out. */
   readonly chains: readonly string[];
 }
+
+/**
+ * What a change begins from: our table, or none. `untracked` is none, in a network namespace in which conntrack is not
+ * in use either, so that the change is what turns it on; undefined is none, and somebody may be tracking flows.
+ */
+export type Before = InForce | 'untracked' | undefined;

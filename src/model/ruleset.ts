@@ -81,6 +81,8 @@ export type Match =
     }
   | { readonly kind: 'hopLimit'; readonly value: number }
   | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' }
+  /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
+  | { readonly kind: 'midstream' }
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
   /** The flow was announced by another that a conntrack helper reads, as FTP data connections are. */
   | { readonly kind: 'expected' };

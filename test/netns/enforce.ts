@@ -34,7 +34,7 @@ export async function hostPolicyOf(text: string, { host = BARE_HOST, instance = 
  * Returns what is in force then, to be given for the next change.
  */
 export async function enforce(world: World, hostPolicy: HostPolicy, inForce: InForce | undefined): Promise<InForce> {
-  const { change } = planChange(hostPolicy, inForce, stampOf);
+  const { change } = planChange(hostPolicy, inForce ?? 'untracked', stampOf);
   for (const transaction of change.transactions) await world.nft(scriptText(transaction));
   return change.next;
 }
