@@ -65,10 +65,12 @@ export const explain: Command = {
     const expected = line.text('expect');
     if (expected !== undefined && expected !== 'allow' && expected !== 'deny')
       throw new UsageError('--expect is allow or deny');
+    const batch = line.text('batch');
+    // What is wrong with the question is said before anything is read.
+    if (batch === undefined) readPacketQuery(queryOf(line));
     const policy = await readPolicyOrExplain(line.text('policy') ?? DEFAULT_POLICY_FILE, streams);
     if (policy === undefined) return EXIT.no;
     const host = await readHost();
-    const batch = line.text('batch');
     if (batch !== undefined) return explainBatch({ batch, policy, host, line, streams });
     const hostPolicy = resolveAs(policy, host, line.text('instance'));
     const packet = completePacket(queryOf(line), line.text('interface'), { hostPolicy, host, policy });

@@ -82,7 +82,7 @@ export async function startDaemon({
   });
   const reload = async (): Promise<void> => {
     notifier.reloading();
-    await reconciler.round('policy', 'host', 'kernel');
+    await reconciler.renew();
     notifier.ready(oneLine(status()));
   };
   // The socket is what two daemons would fight over, so it comes before anything is changed.
@@ -104,7 +104,7 @@ export async function startDaemon({
   // INVARIANT: what is read is watched already, so that no change falls between the two.
   await files.ready();
   log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
-  await reconciler.round('policy', 'host', 'kernel');
+  await reconciler.begin();
   notifier.ready(oneLine(status()));
   notifier.startWatchdog(() => true);
   return {

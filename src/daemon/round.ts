@@ -1,0 +1,260 @@
+import type { Logger } from 'pino';
+import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { isTracking } from '../host/conntrack.ts';
+import type { LastGood } from '../host/last-good.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
+import type { Before, InForce } from '../model/in-force.ts';
+import type { PolicyReader } from '../model/policy-reader.ts';
+import { applyChange } from '../nft/apply-change.ts';
+import type { Nft } from '../nft/nft.ts';
+import { NftError } from '../nft/nft-error.ts';
+import { stampOf } from '../nft/stamp.ts';
+import { clearScript, readInForce } from '../nft/table.ts';
+import { loadPolicy, locateHost, type PlannedChange, planChange } from '../pipeline.ts';
+import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
+
+/** What can have changed; each asks for a look at the thing itself. */
+export type Dirt = 'policy' | 'host' | 'kernel';
+
+/** What rounds work with. */
+export interface RoundOptions {
+  readonly reader: PolicyReader;
+  readonly readHost: () => Promise<HostState>;
+  readonly nft: Nft;
+  /** The instance this host is; undefined to find out. */
+  readonly instance: string | undefined;
+  /** Where the script that boots into what is in force is kept. */
+  readonly lastGood: LastGood;
+  readonly log: Logger;
+}
+
+/** How a round ended. */
+export interface RoundOutcome {
+  /** The kernel, or something else that should work, did not; nothing in force was changed by it. */
+  readonly failed: boolean;
+  /** The policy has mistakes and was not seen like this before: it may be half written. */
+  readonly lookAgain: boolean;
+}
+
+/** The steps from what the files say to what the kernel does; one at a time. */
+export interface Rounds {
+  /** Looks at what is dirty and brings about what follows; `forced` replaces all of our table whatever it seems to hold. */
+  run(dirt: ReadonlySet<Dirt>, forced: boolean): Promise<RoundOutcome>;
+  /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
+  clear(): Promise<void>;
+  known(): Enforcement;
+  /** The files the policy consists of. */
+  files(): readonly string[];
+}
+
+const WHAT_HAPPENED = {
+  none: 'policy in force already',
+  elements: 'members changed',
+  swap: 'policy in force',
+} as const;
+
+/** Rounds of a daemon that knows nothing yet. */
+export function createRounds({ reader, readHost, nft, instance, lastGood, log }: RoundOptions): Rounds {
+  let known = NOTHING_KNOWN;
+  let files: readonly string[] = [];
+  let lastLook: string | undefined;
+  let settled = false;
+  let lookAgain = false;
+  let kernelRead = false;
+  let triedLastGood = false;
+
+  const know = (news: Partial<Enforcement>): void => {
+    known = { ...known, ...news };
+  };
+
+  const lookAtPolicy = async (): Promise<void> => {
+    const loaded = await loadPolicy(reader);
+    files = loaded.files;
+    const look = stampOf(JSON.stringify([[...loaded.sources], loaded.diagnostics]));
+    settled = look === lastLook;
+    lastLook = look;
+    if (loaded.policy === undefined) {
+      refuseWhenSettled(loaded.diagnostics, loaded.sources);
+      return;
+    }
+    if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is mended');
+    const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
+    know({ policy: loaded.policy, warnings: loaded.diagnostics, refusal, cleared: false });
+  };
+
+  /** A policy with mistakes may be half written: it is refused when it is still the same at a second look. */
+  const refuseWhenSettled = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
+    if (settled) refuse(diagnostics, sources);
+    else lookAgain = true;
+  };
+
+  const refuse = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
+    const before = known.refusal;
+    if (before !== undefined && JSON.stringify(before.diagnostics) === JSON.stringify(diagnostics)) return;
+    know({ refusal: { since: new Date(), diagnostics, sources } });
+    const errors = diagnostics.filter(({ severity }) => severity === 'error');
+    const [first] = errors;
+    if (first === undefined) return;
+    const { file, line, column } = first.span;
+    log.error(
+      { file, line, column, code: first.code, help: first.help, errors: errors.length },
+      `policy refused, nothing in force changes: ${file}:${line}:${column}: ${first.message}`,
+    );
+  };
+
+  const lookAtKernel = async (): Promise<void> => {
+    const found = await readInForce(nft, TABLE_NAMES);
+    // After a failure nobody knows what is there, and what is found then is nobody's drift.
+    const expected = kernelRead && known.inForce?.ruleset !== undefined ? known.inForce : undefined;
+    kernelRead = true;
+    if (expected !== undefined && found !== undefined && sameTable(expected, found)) return;
+    if (expected === undefined || known.cleared) {
+      know({ inForce: found });
+      return;
+    }
+    log.warn({ found: found?.stamp ?? 'no table' }, 'somebody changed our table; putting it right');
+    // The stamp is what we left there, and not what others made of the rest.
+    know({ mended: known.mended + 1, inForce: found === undefined ? undefined : notOurs(found) });
+  };
+
+  /** A host that starts with a policy full of mistakes must not stand open for it. */
+  const loadLastGood = async (): Promise<void> => {
+    if (triedLastGood) return;
+    triedLastGood = true;
+    const script = await lastGood.read();
+    if (script === undefined) {
+      log.error('there is no valid policy and no last good one: this host has no rules of ours');
+      return;
+    }
+    await nft.run(script);
+    log.warn('there is no valid policy: the rules that were last in force are loaded');
+    await lookAtKernel();
+  };
+
+  const enforce = async (forced: boolean): Promise<void> => {
+    const { policy, host, cleared } = known;
+    if (policy === undefined || host === undefined || cleared) return;
+    const located = locateHost(policy, host, instance);
+    if (located.kind === 'absent') {
+      // A mistake in newer files is the newer news.
+      if (known.refusal !== undefined && !isOfApplying(known.refusal)) return;
+      const { message, help } = located;
+      const span = { file: files[0] ?? '', line: 1, column: 1, endLine: 1, endColumn: 1 };
+      const diagnostic = { code: 'host-not-in-policy', severity: 'error', message, span, related: [], help } as const;
+      refuseWhenSettled([diagnostic], new Map());
+      return;
+    }
+    const began = performance.now();
+    const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
+    if (planned.change.kind !== 'none' || known.appliedAt === undefined) await bringAbout(planned);
+    inForceNow(located.hostPolicy, planned, performance.now() - began);
+  };
+
+  const beginning = async (forced: boolean): Promise<Before> => {
+    const { inForce } = known;
+    if (inForce === undefined) return (await isTracking()) ? undefined : 'untracked';
+    return forced ? notOurs(inForce) : inForce;
+  };
+
+  const bringAbout = async ({ change, whole }: PlannedChange): Promise<void> => {
+    // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
+    const prepared = await saving(() => lastGood.prepare(whole()));
+    await applyChange(nft, change);
+    if (prepared) await saving(() => lastGood.commit());
+  };
+
+  const inForceNow = (hostPolicy: HostPolicy, { change }: PlannedChange, milliseconds: number): void => {
+    const first = known.appliedAt === undefined;
+    const changed = change.kind !== 'none';
+    know({
+      inForce: change.next,
+      hostPolicy,
+      kernelTrouble: undefined,
+      refusal: known.refusal !== undefined && isOfApplying(known.refusal) ? undefined : known.refusal,
+      appliedAt: changed || first ? new Date() : known.appliedAt,
+      applied: known.applied + (changed ? 1 : 0),
+    });
+    if (!changed && !first) return;
+    const { generation, ruleset } = change.next;
+    const rules = ruleset?.chains.reduce((sum, chain) => sum + chain.rules.length, 0);
+    const event = { generation, change: change.kind, instance: hostPolicy.instance, rules };
+    log.info({ ...event, milliseconds: Math.round(milliseconds) }, WHAT_HAPPENED[change.kind]);
+  };
+
+  const saving = async (step: () => Promise<void>): Promise<boolean> => {
+    try {
+      await step();
+      know({ savingTrouble: undefined });
+      return true;
+    } catch (error) {
+      // The person at the keyboard wants the change now; the next boot begins with the one before and is told of this one.
+      const message = `what is in force is not kept for the next boot: ${messageOf(error)}`;
+      if (known.savingTrouble === undefined) log.error({ err: error }, message);
+      know({ savingTrouble: { since: known.savingTrouble?.since ?? new Date(), message } });
+      return false;
+    }
+  };
+
+  const fail = (error: unknown): void => {
+    const message = `the kernel was not changed: ${messageOf(error)}`;
+    const span = error instanceof NftError ? error.span : undefined;
+    log.error({ err: error, file: span?.file, line: span?.line }, message);
+    const newer = known.refusal !== undefined && !isOfApplying(known.refusal);
+    if (span !== undefined && !newer) {
+      const refused = `the kernel refused this: ${messageOf(error)}`;
+      refuse(
+        [{ code: 'kernel-refused', severity: 'error', message: refused, span, related: [], help: undefined }],
+        new Map(),
+      );
+    }
+    know({ kernelTrouble: { since: known.kernelTrouble?.since ?? new Date(), message } });
+    // Whatever nft left behind, the next round begins from what is really there.
+    kernelRead = false;
+  };
+
+  return {
+    async run(dirt, forced) {
+      lookAgain = false;
+      try {
+        if (dirt.has('policy')) await lookAtPolicy();
+        if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
+        if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
+        if (known.policy === undefined && known.inForce === undefined && !known.cleared) await loadLastGood();
+        // A policy with mistakes changes nothing, be it for a table that means the same.
+        await enforce(forced && !lookAgain && known.refusal === undefined);
+        return { failed: false, lookAgain };
+      } catch (error) {
+        fail(error);
+        return { failed: true, lookAgain };
+      }
+    },
+    async clear() {
+      await nft.run(clearScript(TABLE));
+      know({ inForce: undefined, hostPolicy: undefined, cleared: true });
+      log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
+    },
+    known: () => known,
+    files: () => files,
+  };
+}
+
+/** Whether a refusal came after the files were found good, so that it ends when something is applied. */
+function isOfApplying({ diagnostics }: Refusal): boolean {
+  return diagnostics.every(({ code }) => code === 'kernel-refused' || code === 'host-not-in-policy');
+}
+
+/** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
+function notOurs(inForce: InForce): InForce {
+  return { ...inForce, stamp: 'unknown', ruleset: undefined };
+}
+
+function sameTable(ours: InForce, found: InForce): boolean {
+  const names = (inForce: InForce): string =>
+    JSON.stringify([[...inForce.sets.values()].toSorted(), [...inForce.chains].toSorted()]);
+  return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,224 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createSite, replaceFile, type Site } from './harness-daemon/site.ts';
+import { sendInbound } from './harness/probe.ts';
+
+const VALID = `version: 1
+securityGroups:
+  web:
+    inbound:
+      - { action: deny, protocol: tcp, ports: 80, source: 198.51.100.0/24 }
+      - { protocol: tcp, ports: 80, source: any }
+instances:
+  host: { interfaces: { eth0: { securityGroups: [web] } } }
+`;
+
+const INVALID = VALID.replace('ports: 80, source: any', 'port: 80, source: any');
+
+let site: Site;
+
+beforeAll(async () => {
+  site = await createSite({ interfaces: [{ name: 'eth0' }] });
+});
+afterEach(async () => {
+  await site.reset();
+});
+afterAll(async () => {
+  await site?.remove();
+});
+
+async function isOpen(destinationPort: number): Promise<boolean> {
+  await site.world.flushConntrack();
+  const packet = { source: '203.0.113.9', destination: '10.77.0.1', protocol: 6, destinationPort, identity: 1 };
+  return (await sendInbound(site.world, 'eth0', [packet])).has(1);
+}
+
+describe('sgctl apply', () => {
+  const apply = (...args: readonly string[]) =>
+    site.sgctl('apply', '--state-dir', site.stateDirectory, '--instance', 'host', site.policyFile, ...args);
+
+  test('applies once without a daemon, and says so when there is nothing to do', async () => {
+    replaceFile(site.policyFile, VALID);
+    expect(await isOpen(81)).toBe(true);
+    const first = await apply();
+    expect(first).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(first.stdout).toContain('in force as host, generation 1');
+    expect([await isOpen(80), await isOpen(81)]).toEqual([true, false]);
+    const table = await site.table();
+    const second = await apply('--json');
+    expect(second.exitCode).toBe(0);
+    expect(JSON.parse(second.stdout)).toMatchObject({ instance: 'host', generation: 1, changed: false });
+    expect(await site.table()).toBe(table);
+    replaceFile(site.policyFile, VALID.replaceAll('80', '81'));
+    expect((await apply()).stdout).toContain('generation 2');
+    expect([await isOpen(80), await isOpen(81)]).toEqual([false, true]);
+  });
+
+  test('does with a mistake in the policy nothing but tell its place: exit status 1', async () => {
+    replaceFile(site.policyFile, VALID);
+    await apply();
+    const table = await site.table();
+    replaceFile(site.policyFile, INVALID);
+    const refused = await apply();
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(refused.stderr).toContain(`${site.policyFile}:6:`);
+    expect(await site.table()).toBe(table);
+  });
+
+  test('leaves the table to a daemon that runs: exit status 3, and nothing changes', async () => {
+    replaceFile(site.policyFile, VALID);
+    await site.start();
+    const table = await site.table();
+    replaceFile(join(site.directory, 'other.yaml'), VALID.replaceAll('80', '81'));
+    const refused = await site.sgctl('apply', '--state-dir', site.stateDirectory, join(site.directory, 'other.yaml'));
+    expect(refused).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(refused.stderr).toContain('daemon is running');
+    expect(await site.table()).toBe(table);
+  });
+
+  test('for a host that the policy does not name changes nothing: exit status 3', async () => {
+    replaceFile(site.policyFile, VALID);
+    const refused = await site.sgctl('apply', '--state-dir', site.stateDirectory, site.policyFile);
+    expect(refused.exitCode).toBe(3);
+    expect(await site.table()).toBe('');
+  });
+
+  test('is what a daemon that starts later finds in force', async () => {
+    replaceFile(site.policyFile, VALID);
+    await apply();
+    const table = await site.table();
+    const daemon = await site.start();
+    expect(await daemon.status()).toMatchObject({ changesApplied: 0, inForce: { generation: 1 } });
+    expect(await site.table()).toBe(table);
+  });
+
+  test('tells the place of a rule that the kernel refuses, or at least that it does: exit status 3', async () => {
+    replaceFile(site.policyFile, VALID);
+    await apply();
+    await site.world.nft('delete set inet secgroupd applied\nadd set inet secgroupd applied { type ipv4_addr; }');
+    const table = await site.table();
+    replaceFile(site.policyFile, VALID.replaceAll('80', '81'));
+    const refused = await apply();
+    expect(refused.exitCode).toBe(3);
+    expect(refused.stderr).toContain('the kernel was not changed');
+    expect(await site.table()).toBe(table);
+  });
+});
+
+describe('sgctl status', () => {
+  test('has an answer only where a daemon serves: exit status 3 without, 0 with one', async () => {
+    const without = await site.sgctl('status');
+    expect(without).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(without.stderr).toContain('no daemon serves');
+    replaceFile(site.policyFile, VALID);
+    await site.start();
+    const status = await site.sgctl('status');
+    expect(status.exitCode).toBe(0);
+    expect(status.stdout).toMatch(/^interface +eth0: web \(2 inbound, 0 outbound rules\)$/m);
+    expect(status.stdout).toMatch(/^forwarded +not filtered/m);
+  });
+});
+
+describe('sgctl clear', () => {
+  test('without a daemon removes our table, and is content where there is none', async () => {
+    replaceFile(site.policyFile, VALID);
+    await (await site.start()).stop();
+    expect(await isOpen(81)).toBe(false);
+    expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);
+    expect(await site.table()).toBe('');
+    expect(await isOpen(81)).toBe(true);
+    expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);
+  });
+});
+
+describe('sgctl check, compile and explain', () => {
+  const packet = ['--direction', 'inbound', '--protocol', 'tcp', '--dst', '10.77.0.1', '--dport', '80'];
+
+  test('check says yes, or no with every place', async () => {
+    replaceFile(site.policyFile, VALID);
+    expect(await site.sgctl('check', site.policyFile)).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse((await site.sgctl('check', '--json', site.policyFile)).stdout)).toEqual([]);
+    replaceFile(site.policyFile, INVALID);
+    const no = await site.sgctl('check', site.policyFile);
+    expect(no).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(no.stderr).toContain('did you mean `ports`?');
+    const json = await site.sgctl('check', '--json', site.policyFile);
+    expect(json.exitCode).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ severity: 'error', file: site.policyFile, line: 6 }]);
+    expect((await site.sgctl('check', join(site.directory, 'none.yaml'))).exitCode).toBe(1);
+  });
+
+  test('compile prints what nft takes, and touches nothing', async () => {
+    replaceFile(site.policyFile, VALID);
+    const compiled = await site.sgctl('compile', '--instance', 'host', site.policyFile);
+    expect(compiled.exitCode).toBe(0);
+    expect(await site.table()).toBe('');
+    await site.world.nft(`${compiled.stdout}\n`);
+    expect([await isOpen(80), await isOpen(81)]).toEqual([true, false]);
+    const byDaemon = await site.table();
+    await site.world.nft('delete table inet secgroupd');
+    await site.start();
+    const withoutHandles = (text: string): string => text.replaceAll(/ # handle \d+/g, '');
+    expect(withoutHandles(await site.table())).toBe(withoutHandles(byDaemon));
+    replaceFile(site.policyFile, INVALID);
+    expect(await site.sgctl('compile', '--instance', 'host', site.policyFile)).toMatchObject({
+      exitCode: 1,
+      stdout: '',
+    });
+    replaceFile(site.policyFile, VALID);
+    expect((await site.sgctl('compile', '--instance', 'hots', site.policyFile)).exitCode).toBe(3);
+  });
+
+  test('explain names the rule, with its line; and answers yes or no to what is expected', async () => {
+    replaceFile(site.policyFile, VALID);
+    const common = ['explain', '--policy', site.policyFile, '--instance', 'host', ...packet];
+    const allowed = await site.sgctl(...common, '--src', '203.0.113.9', '--json');
+    expect(allowed.exitCode).toBe(0);
+    expect(JSON.parse(allowed.stdout)).toMatchObject({ verdict: 'allow', rule: { group: 'web', index: 1, line: 6 } });
+    const denied = await site.sgctl(...common, '--src', '198.51.100.9', '--json');
+    expect(denied.exitCode).toBe(0);
+    expect(JSON.parse(denied.stdout)).toMatchObject({ verdict: 'deny', rule: { group: 'web', index: 0, line: 5 } });
+    expect((await site.sgctl(...common, '--src', '203.0.113.9', '--expect', 'allow')).exitCode).toBe(0);
+    expect((await site.sgctl(...common, '--src', '198.51.100.9', '--expect', 'allow')).exitCode).toBe(1);
+    expect((await site.sgctl(...common)).exitCode).toBe(2);
+    const sideways = await site.sgctl(...common, '--src', '203.0.113.9', '--direction', 'sideways');
+    expect(sideways).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(sideways.stderr).toContain('inbound, outbound');
+    replaceFile(site.policyFile, INVALID);
+    expect((await site.sgctl(...common, '--src', '203.0.113.9')).exitCode).toBe(1);
+  });
+});
+
+describe('wrong usage', () => {
+  test.each([
+    ['chekc', 'did you mean `check`?'],
+    ['check --jsno', 'did you mean `--json`?'],
+    ['apply --instnace x', 'did you mean `--instance`?'],
+    ['check one two', 'unexpected `two`'],
+    ['apply --instance', 'instance'],
+  ])('`%s` ends with status 2 and a hint', async (words, hint) => {
+    const wrong = await site.sgctl(...words.split(' '));
+    expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(wrong.stderr).toContain(hint);
+  });
+
+  test.each(['check', 'compile', 'apply', 'explain', 'status', 'clear'])(
+    '%s --help has an example',
+    async (command) => {
+      const help = await site.sgctl(command, '--help');
+      expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(help.stdout).toContain('Examples:');
+    },
+  );
+
+  test('a policy in a list of drop-ins that is no directory is told, not stumbled over', async () => {
+    replaceFile(site.policyFile, VALID);
+    writeFileSync(site.dropIns, 'a file');
+    const no = await site.sgctl('check', site.policyFile);
+    expect(no.exitCode).toBe(1);
+    expect(no.stderr).toContain(site.dropIns);
+    mkdirSync(join(site.directory, 'etc/sub'));
+    expect((await site.sgctl('check', join(site.directory, 'etc/sub'))).exitCode).toBe(1);
+  });
+});

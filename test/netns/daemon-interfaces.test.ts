@@ -1,0 +1,239 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
+import { sendInbound } from './harness/probe.ts';
+import { tcpConnect, tcpServer } from './harness/sockets.ts';
+
+let site: Site;
+
+beforeEach(async () => {
+  site = await createSite({ interfaces: [{ name: 'eth0' }, { name: 'eth1' }] });
+});
+afterEach(async () => {
+  await site?.remove();
+});
+
+/** Runs `ip` in the host. */
+async function ip(...words: readonly string[]): Promise<void> {
+  await site.world.exec(site.world.host, ['ip', ...words]);
+}
+
+/** A cable from the host to eth0's peer that no one knew of, with 10.9.`subnet`.1 here and .2 there. */
+async function plug(name: string, subnet: number): Promise<void> {
+  const peer = site.world.peer('eth0');
+  await ip('link', 'add', 'name', name, 'type', 'veth', 'peer', 'name', name, 'netns', peer.namespace);
+  await ip('address', 'add', `10.9.${subnet}.1/24`, 'dev', name);
+  await ip('link', 'set', name, 'up');
+  await site.world.exec(peer, ['ip', 'address', 'add', `10.9.${subnet}.2/24`, 'dev', name]);
+  await site.world.exec(peer, ['ip', 'link', 'set', name, 'up']);
+}
+
+/** Which of the host's ports 80 and 81 the peer reaches at this address. */
+async function openPorts(address: string): Promise<readonly number[]> {
+  const ends = await Promise.all(
+    [80, 81].map((port) => tcpConnect(site.world.peer('eth0'), { address, port, timeout: 400 })),
+  );
+  const open: number[] = [];
+  for (const [i, end] of ends.entries()) {
+    if (end.kind === 'failed') continue;
+    await end.socket.close(true);
+    open.push(80 + i);
+  }
+  return open;
+}
+
+async function untilOpen(address: string, ports: readonly number[]): Promise<void> {
+  await until(`at ${address} open are ${ports.join(', ')}`, async () => {
+    return (await openPorts(address)).join() === ports.join();
+  });
+}
+
+async function listen(): Promise<void> {
+  for (const port of [80, 81]) await tcpServer(site.world.host, { address: '0.0.0.0', port });
+}
+
+describe('interfaces that come and go', () => {
+  test('one that the policy names and the host lacks: the daemon runs, and it is judged from its first packet', async () => {
+    await listen();
+    replaceFile(
+      site.policyFile,
+      `version: 1
+securityGroups:
+  web: { inbound: [{ protocol: tcp, ports: 80, source: any }], outbound: [{ destination: any }] }
+instances:
+  host: { interfaces: { eth9: { securityGroups: [web] } } }
+`,
+    );
+    const daemon = await site.start();
+    expect(await daemon.status()).toMatchObject({
+      state: 'enforced',
+      interfaces: [],
+      absentInterfaces: ['eth9'],
+      unmanagedInterfaces: { names: ['eth0', 'eth1'], action: 'allow' },
+    });
+    const table = await site.table();
+    await plug('eth9', 1);
+    expect(await openPorts('10.9.1.1')).toEqual([80]);
+    expect(await openPorts('10.77.0.1')).toEqual([80, 81]);
+    const status = await daemon.until('eth9 is told of', ({ interfaces }) => interfaces.length === 1);
+    expect(status).toMatchObject({ interfaces: [{ name: 'eth9', groups: ['web'] }], absentInterfaces: [] });
+
+    await ip('link', 'set', 'eth9', 'down');
+    await ip('link', 'set', 'eth9', 'name', 'uplink');
+    await ip('link', 'set', 'uplink', 'up');
+    await untilOpen('10.9.1.1', [80, 81]);
+    await daemon.until('uplink is told of', ({ unmanagedInterfaces, absentInterfaces }) => {
+      return unmanagedInterfaces.names.includes('uplink') && absentInterfaces.includes('eth9');
+    });
+    await ip('link', 'set', 'uplink', 'down');
+    await ip('link', 'set', 'uplink', 'name', 'eth9');
+    await ip('link', 'set', 'eth9', 'up');
+    await untilOpen('10.9.1.1', [80]);
+    await ip('link', 'delete', 'eth9');
+    await daemon.until('eth9 is gone', ({ absentInterfaces }) => absentInterfaces.includes('eth9'));
+    // Names are compared for every packet, so nothing has to be loaded when an interface comes.
+    expect(await site.table()).toBe(table);
+    expect((await daemon.status()).inForce?.generation).toBe(1);
+  });
+
+  test('unmanagedInterfaces: deny shuts what the policy does not name, and a renamed interface with it', async () => {
+    await listen();
+    replaceFile(
+      site.policyFile,
+      `version: 1
+unmanagedInterfaces: deny
+securityGroups:
+  web: { inbound: [{ protocol: tcp, ports: 80, source: any }] }
+instances:
+  host: { interfaces: { eth9: { securityGroups: [web] } } }
+`,
+    );
+    await site.start();
+    await plug('eth9', 2);
+    expect(await openPorts('10.9.2.1')).toEqual([80]);
+    expect(await openPorts('10.77.0.1')).toEqual([]);
+    await ip('link', 'set', 'eth9', 'down');
+    await ip('link', 'set', 'eth9', 'name', 'eth8');
+    await ip('link', 'set', 'eth8', 'up');
+    await untilOpen('10.9.2.1', []);
+  });
+
+  test('a glob judges each interface whose name begins so, the longer one first, and an exact name before both', async () => {
+    await listen();
+    replaceFile(
+      site.policyFile,
+      `version: 1
+securityGroups:
+  first: { inbound: [{ protocol: tcp, ports: 80, source: any }] }
+  second: { inbound: [{ protocol: tcp, ports: 81, source: any }] }
+  both: { inbound: [{ protocol: tcp, ports: 80-81, source: any }] }
+instances:
+  host:
+    interfaces:
+      "ens*": { securityGroups: [first] }
+      "ens1*": { securityGroups: [second] }
+      ens12: { securityGroups: [both] }
+      "*": { securityGroups: [] }
+`,
+    );
+    const daemon = await site.start();
+    await plug('ens3', 3);
+    await plug('ens13', 4);
+    await plug('ens12', 5);
+    expect(await openPorts('10.9.3.1')).toEqual([80]);
+    expect(await openPorts('10.9.4.1')).toEqual([81]);
+    expect(await openPorts('10.9.5.1')).toEqual([80, 81]);
+    expect(await openPorts('10.77.0.1')).toEqual([]);
+    const { interfaces } = await daemon.until('all are told of', (status) => status.interfaces.length === 5);
+    expect(Object.fromEntries(interfaces.map(({ name, pattern }) => [name, pattern]))).toEqual({
+      ens3: 'ens*',
+      ens13: 'ens1*',
+      ens12: 'ens12',
+      eth0: '*',
+      eth1: '*',
+    });
+  });
+});
+
+describe('dynamic addresses', () => {
+  let identity = 0;
+
+  /** Whether a packet from `source` to this TCP port of eth0 is let in. */
+  async function letsIn(source: string, destinationPort: number): Promise<boolean> {
+    identity += 1;
+    const destination = source.includes(':') ? 'fd77:0::1' : '10.77.0.1';
+    const packet = { source, destination, protocol: 6, sourcePort: 1_024 + identity, destinationPort, identity };
+    return (await sendInbound(site.world, 'eth0', [packet])).has(identity);
+  }
+
+  test('a group whose members they are follows the host by elements, while no chain is made anew', async () => {
+    replaceFile(
+      site.policyFile,
+      `version: 1
+securityGroups:
+  web:
+    inbound:
+      - { protocol: tcp, ports: 80, source: { securityGroup: lan } }
+      - { protocol: tcp, ports: 81, source: self }
+  lan: {}
+instances:
+  host:
+    interfaces:
+      eth0: { addresses: dynamic, securityGroups: [web] }
+      eth1: { addresses: dynamic, securityGroups: [lan] }
+`,
+    );
+    const daemon = await site.start();
+    const chains = await site.nft('-a', 'list', 'chains');
+    expect(await letsIn('198.51.100.7', 80)).toBe(false);
+    expect(await letsIn('10.77.1.1', 80)).toBe(true);
+    expect(await letsIn('10.77.0.1', 81)).toBe(true);
+    expect(await letsIn('10.77.0.1', 80)).toBe(false);
+
+    await ip('address', 'add', '198.51.100.7/32', 'dev', 'eth1');
+    await daemon.until('the address is a member', reached(2));
+    expect(await letsIn('198.51.100.7', 80)).toBe(true);
+    expect(await letsIn('198.51.100.7', 81)).toBe(false);
+    expect(await site.nft('list', 'set', 'inet', 'secgroupd', 'group.lan.ipv4.g1')).toContain('198.51.100.7');
+
+    await ip('address', 'delete', '198.51.100.7/32', 'dev', 'eth1');
+    await daemon.until('the address is no member', reached(3));
+    expect(await letsIn('198.51.100.7', 80)).toBe(false);
+
+    await ip('address', 'add', '198.51.100.7/32', 'dev', 'eth0');
+    await ip('address', 'add', '2001:db8::7/128', 'dev', 'eth0', 'nodad');
+    await until('both are members of the other group', async () => {
+      return (await letsIn('198.51.100.7', 81)) && (await letsIn('2001:db8::7', 81));
+    });
+    expect(await letsIn('198.51.100.7', 80)).toBe(false);
+    expect(await letsIn('2001:db8::7', 80)).toBe(false);
+
+    expect(await site.nft('-a', 'list', 'chains')).toBe(chains);
+    expect(daemon.log.flatMap(({ change }) => change ?? []).slice(0, 3)).toEqual(['swap', 'elements', 'elements']);
+    expect(daemon.log.filter(({ change }) => change === 'swap')).toHaveLength(1);
+  });
+
+  test('an interface that comes brings its addresses, and takes them along when it goes', async () => {
+    replaceFile(
+      site.policyFile,
+      `version: 1
+securityGroups:
+  web: { inbound: [{ protocol: tcp, ports: 80, source: { securityGroup: guests } }] }
+  guests: {}
+instances:
+  host:
+    interfaces:
+      eth0: { securityGroups: [web] }
+      "tap*": { addresses: dynamic, securityGroups: [guests] }
+`,
+    );
+    const daemon = await site.start();
+    expect(await letsIn('10.9.6.1', 80)).toBe(false);
+    await plug('tap0', 6);
+    await until('its address is a member', () => letsIn('10.9.6.1', 80));
+    expect(await letsIn('10.9.6.2', 80)).toBe(false);
+    await ip('link', 'delete', 'tap0');
+    await until('its address is no member', async () => !(await letsIn('10.9.6.1', 80)));
+    expect(daemon.log.filter(({ change }) => change === 'swap')).toHaveLength(1);
+  });
+});
