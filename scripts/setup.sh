@@ -29,6 +29,7 @@ NEEDED_TO_TEST=(
   dhclient:isc-dhcp-client
   ps:procps
   unshare:util-linux
+  systemd-notify:systemd
 )
 
 # /usr/sbin is not on everyone's PATH, but nft, ip and sshd live there.

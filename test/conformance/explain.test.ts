@@ -8,9 +8,7 @@ import { explain } from '../../src/cli/explain.ts';
 import { runCommand } from '../../src/cli/program.ts';
 import { caseToPolicy, type ConformanceCase, type ConformanceFile } from './convert.ts';
 
-const { cases } = parse(
-  await readFile(new URL('./cases.yaml', import.meta.url), 'utf8'),
-) as ConformanceFile;
+const { cases } = parse(await readFile(new URL('./cases.yaml', import.meta.url), 'utf8')) as ConformanceFile;
 
 /** What `sgctl explain --batch` answers to one query, as far as these tests look. */
 interface Answer {

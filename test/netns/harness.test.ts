@@ -80,7 +80,7 @@ const drops: readonly { rule: string; hits: (p: PacketDescription) => boolean }[
   { rule: 'icmp type 13 drop', hits: (p) => p.protocol === 1 && p.icmpType === 13 },
   { rule: 'icmpv6 type 1 drop', hits: (p) => p.protocol === 58 && p.icmpType === 1 },
   { rule: 'icmpv6 type 128 drop', hits: (p) => p.protocol === 58 && p.icmpType === 128 },
-  { rule: 'ip6 nexthdr gre drop', hits: (p) => p.protocol === 47 && !isIpv4(p) },
+  { rule: 'ip6 nexthdr 47 drop', hits: (p) => p.protocol === 47 && !isIpv4(p) },
   { rule: 'meta l4proto 46 drop', hits: (p) => p.protocol === 46 },
   { rule: 'ip protocol 253 drop', hits: (p) => p.protocol === 253 && isIpv4(p) },
   { rule: 'meta nfproto ipv6 drop', hits: (p) => !isIpv4(p) },

@@ -41,7 +41,7 @@ export const CARRIERS: readonly { readonly transport: Transport; readonly family
 ];
 
 /** The policy file that `spec` is short for. */
-export function policyText(spec: PolicySpec): string {
+function policyText(spec: PolicySpec): string {
   const { inbound = [], outbound = [], groups = ['web'], securityGroups, instances } = spec;
   return JSON.stringify({
     version: 1,
