@@ -187,7 +187,7 @@ function completePacket(
   }
   // A glob stands for its interfaces: one that the host has, or one of the glob's own name.
   const name = host.interfaces.find((one) => one.name !== 'lo' && patternMatches(pattern, one.name))?.name;
-  return { ...packet, interface: name ?? pattern.replace(/\*$/, '0') };
+  return { ...packet, interface: name ?? (pattern === '*' ? 'eth0' : pattern.replace(/\*$/, '0')) };
 }
 
 /** The answer as scripts read it: a contract. */

@@ -25,6 +25,7 @@ const SUITES = {
 const ENVIRONMENT = {
   ...process.env,
   PROPERTY_RUNS: '400',
+  PROPERTY_SHRINK: 'no',
   DIFFERENTIAL_RUNS: '60',
   DIFFERENTIAL_SEED: '1',
   NO_COLOR: '1',

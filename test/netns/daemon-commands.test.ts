@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createSite, replaceFile, type Site } from './harness-daemon/site.ts';
+import { describe, expect, test } from 'vitest';
+import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
 
 const VALID = `version: 1
@@ -18,14 +18,8 @@ const INVALID = VALID.replace('ports: 80, source: any', 'port: 80, source: any')
 
 let site: Site;
 
-beforeAll(async () => {
-  site = await createSite({ interfaces: [{ name: 'eth0' }] });
-});
-afterEach(async () => {
-  await site.reset();
-});
-afterAll(async () => {
-  await site?.remove();
+useSite((made) => {
+  site = made;
 });
 
 async function isOpen(destinationPort: number): Promise<boolean> {

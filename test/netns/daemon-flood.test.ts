@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { HostPolicy } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import { type Script, scriptText } from '../../src/model/script.ts';
@@ -6,7 +6,7 @@ import { stampOf } from '../../src/nft/stamp.ts';
 import { type PlannedChange, planChange } from '../../src/pipeline.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import type { PacketDescription } from './harness/packet.ts';
 
 /** Reloads under flood; 300 take some ten seconds, and the proof of 10,000 is run by asking for it. */
@@ -83,15 +83,11 @@ describe('reloads under a flood of packets', () => {
   let site: Site;
   let policies: readonly HostPolicy[];
 
+  useSite((made) => {
+    site = made;
+  });
   beforeAll(async () => {
-    site = await createSite({ interfaces: [{ name: 'eth0' }] });
     policies = await Promise.all(VARIANTS.map((text) => hostPolicyOf(text)));
-  });
-  afterEach(async () => {
-    await site.reset();
-  });
-  afterAll(async () => {
-    await site?.remove();
   });
 
   async function underFlood(mostSeconds: number, change: () => Promise<void>): Promise<FloodCount> {

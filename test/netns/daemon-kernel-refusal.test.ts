@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { describe, expect, test } from 'vitest';
+import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
 
 function policy(port: number): string {
@@ -40,14 +40,8 @@ describe('a change that the kernel refuses', () => {
   let site: Site;
   let identity = 0;
 
-  beforeAll(async () => {
-    site = await createSite({ interfaces: [{ name: 'eth0' }] });
-  });
-  afterEach(async () => {
-    await site.reset();
-  });
-  afterAll(async () => {
-    await site?.remove();
+  useSite((made) => {
+    site = made;
   });
 
   async function openPorts(): Promise<readonly number[]> {

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { startFlood } from './harness-daemon/flood.ts';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';
@@ -64,14 +64,8 @@ async function judged(world: World): Promise<string> {
 
 let site: Site;
 
-beforeAll(async () => {
-  site = await createSite({ interfaces: [{ name: 'eth0' }] });
-});
-afterEach(async () => {
-  await site.reset();
-});
-afterAll(async () => {
-  await site?.remove();
+useSite((made) => {
+  site = made;
 });
 
 describe('the end of the daemon', () => {

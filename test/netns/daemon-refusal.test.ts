@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
 import { createPolicyReader } from '../../src/host/policy-reader.ts';
 import type { Status } from '../../src/model/status.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
 import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
 import { BARE_HOST } from './enforce.ts';
-import { createSite, replaceFile, type Site } from './harness-daemon/site.ts';
+import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 
 const MISTAKES = Number(process.env['SECGROUPD_MISTAKES'] ?? '60');
 
@@ -87,14 +87,8 @@ function corrupt(text: string, random: (below: number) => number): Mistake {
 
 let site: Site;
 
-beforeAll(async () => {
-  site = await createSite({ interfaces: [{ name: 'eth0' }] });
-});
-afterEach(async () => {
-  await site.reset();
-});
-afterAll(async () => {
-  await site?.remove();
+useSite((made) => {
+  site = made;
 });
 
 /** What the files mean by the pipeline that the daemon has too: the stamp of what has to be in force, or the errors. */

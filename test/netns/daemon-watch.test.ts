@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
 import { sendInbound } from './harness/probe.ts';
 
@@ -46,14 +46,8 @@ function padding(bytes: number): string {
 let site: Site;
 let identity = 0;
 
-beforeAll(async () => {
-  site = await createSite({ interfaces: [{ name: 'eth0' }] });
-});
-afterEach(async () => {
-  await site.reset();
-});
-afterAll(async () => {
-  await site?.remove();
+useSite((made) => {
+  site = made;
 });
 
 /** Which of these ports a packet from `source` gets through to. */

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { Status } from '../../../src/model/status.ts';
 import { createWorld, type ExecResult, type World, type WorldSpec } from '../harness/world.ts';
 import { type DaemonProcess, spawnDaemon } from './daemon.ts';
@@ -41,6 +42,21 @@ export interface StartOptions {
 }
 
 const WITH_RUNTIME_DIRECTORY: readonly string[] = ['apply', 'status', 'clear'];
+
+/** Gives the tests that follow one site with the interface eth0, as new for each of them; `take` is called before the first. */
+export function useSite(take: (site: Site) => void): void {
+  let site: Site | undefined;
+  beforeAll(async () => {
+    site = await createSite({ interfaces: [{ name: 'eth0' }] });
+    take(site);
+  });
+  afterEach(async () => {
+    await site?.reset();
+  });
+  afterAll(async () => {
+    await site?.remove();
+  });
+}
 
 /** Builds the programs if need be, and makes a world with a place for the files. */
 export async function createSite(spec: WorldSpec): Promise<Site> {
