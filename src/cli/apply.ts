@@ -7,7 +7,7 @@ import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { readInForce } from '../nft/table.ts';
 import { type PlannedChange, planChange } from '../pipeline.ts';
-import { type Command, EXIT, UnableError } from './command.ts';
+import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './options.ts';
@@ -42,7 +42,7 @@ export const apply: Command = {
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
     const planned = planChange(hostPolicy, before, stampOf);
-    await bringAbout(planned, nft, stateDirectory(line));
+    await bringAbout(planned, { nft, directory: stateDirectory(line), streams });
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';
     if (line.given('json')) {
@@ -56,15 +56,32 @@ export const apply: Command = {
   },
 };
 
-async function bringAbout({ change, whole }: PlannedChange, nft: Nft, directory: string): Promise<void> {
+interface Surroundings {
+  readonly nft: Nft;
+  readonly directory: string;
+  readonly streams: Streams;
+}
+
+async function bringAbout({ change, whole }: PlannedChange, { nft, directory, streams }: Surroundings): Promise<void> {
   const lastGood = createLastGood(directory);
+  // A disk that is full is no reason to leave the host open; it is one to say so.
+  const saving = async (step: () => Promise<void>): Promise<boolean> => {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      streams.err(`sgctl apply: what is in force is not kept for the next boot: ${reason}\n`);
+      return false;
+    }
+  };
+  const prepared = await saving(() => lastGood.prepare(whole()));
   try {
-    await lastGood.prepare(whole());
     await applyChange(nft, change);
-    await lastGood.commit();
   } catch (error) {
     if (!(error instanceof NftError)) throw error;
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
     throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
   }
+  if (prepared) await saving(() => lastGood.commit());
 }

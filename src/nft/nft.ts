@@ -34,7 +34,8 @@ export function createNft({ command = 'nft', timeoutMilliseconds = 60_000 }: Nft
       timeout: timeoutMilliseconds,
       killSignal: 'SIGKILL',
       maxBuffer,
-      env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' },
+      // Users' PATHs often lack the places where nft is.
+      env: { PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: 'C' },
       extendEnv: false,
       stripFinalNewline: false,
     });
