@@ -159,13 +159,14 @@ describe('what nft says is told as what it means', () => {
     await expect(fake('echo "$@"').listElements('inet t s')).resolves.toBe('list set inet t s\n');
   });
 
-  test('nft is run with a path and a language of its own', async () => {
+  test('nft is looked for where systems keep it too, and speaks one language', async () => {
     process.env['SECGROUPD_PLANTED'] = 'yes';
     const { PATH, LC_ALL, SECGROUPD_PLANTED } = Object.fromEntries(
       ((await fake('env').list(['x'])) ?? '').split('\n').map((line) => line.split('=') as [string, string]),
     );
     delete process.env['SECGROUPD_PLANTED'];
-    expect({ PATH, LC_ALL }).toEqual({ PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' });
+    expect(PATH).toBe(`${process.env['PATH']}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`);
+    expect(LC_ALL).toBe('C');
     expect(SECGROUPD_PLANTED).toBeUndefined();
   });
 });
