@@ -1,19 +1,19 @@
 import type { Before, InForce } from '../model/in-force.ts';
 import type { AddressSet, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
-import type { Script, ScriptLine } from '../model/script.ts';
+import { type Script, type ScriptLine, scriptText } from '../model/script.ts';
 import { APPLIED_SET, BASE_CHAINS, formatApplied, kernelName, TABLE } from './names.ts';
 import { type KernelNames, renderComment, renderRule } from './render-rule.ts';
-import { renderSetBlock, setElements } from './render-set.ts';
+import { isMap, renderSetBlock, setElements } from './render-set.ts';
 
 /**
- * How the kernel gets from what it holds to what it shall hold: transactions to run in order, and one to run if any
- * but the first is refused. What is in force meanwhile is the whole old or the whole new ruleset.
+ * How the kernel gets from what it holds to what it shall hold: transactions to run in order, and for each what takes
+ * it back. What is in force meanwhile is the whole old or the whole new ruleset.
  */
 export interface Change {
   readonly kind: 'none' | 'elements' | 'swap';
   readonly transactions: readonly Script[];
-  /** Removes what the first transaction left, should a later one be refused; empty where there is nothing to remove. */
-  readonly undo: Script;
+  /** For each transaction what takes it back, should a later one be refused; empty where nothing is left behind. */
+  readonly undo: readonly Script[];
   readonly next: InForce;
 }
 
@@ -54,7 +54,7 @@ function structureText({ sets, chains }: Ruleset): string {
 export function canonicalText({ sets, chains }: Ruleset): string {
   const names: KernelNames = { set: (name) => name, chain: (name) => name };
   const lines = [
-    ...sets.flatMap((set) => renderSetBlock(set, set.name)),
+    ...sets.flatMap((set) => renderSetBlock(set, set.name, names)),
     ...chains.flatMap((chain) => chain.rules.map((rule) => line(`${chain.name} ${renderRule(rule, names)}`))),
   ];
   return lines.map(({ text }) => text).join('\n');
@@ -66,51 +66,70 @@ interface Step extends Wanted {
   readonly untracked: boolean;
 }
 
-// INVARIANT: two transactions. A chain is visible at once, the content of a new interval set a moment later; switched
+// INVARIANT: what is new is there, whole, before the transaction that packets notice. A chain is visible at once, the content of a new interval set a moment later; switched
 // in one transaction, 415 to 5,456 packets of 200 replacements under flood were measured to be misjudged; in two, none.
 function swap({ ruleset, stamp, generation, inForce, untracked }: Step): Change {
   const kept = keptSets(ruleset, inForce);
-  const sets = new Map(ruleset.sets.map(({ name }) => [name, kept.get(name) ?? kernelName(name, generation)]));
+  const kernelNames = new Map(ruleset.sets.map(({ name }) => [name, kept.get(name) ?? kernelName(name, generation)]));
   const names: KernelNames = {
-    set: (name) => sets.get(name) ?? missing(name),
+    set: (name) => kernelNames.get(name) ?? missing(name),
     chain: (name) => (BASE_CHAINS.includes(name) ? name : kernelName(name, generation)),
   };
-  const added = ruleset.sets.filter(({ name }) => !kept.has(name));
   const inner = ruleset.chains.filter(({ hook }) => hook === undefined);
   const base = ruleset.chains.filter(({ hook }) => hook !== undefined);
-  const oldSets = [...(inForce?.sets.values() ?? [])].filter((name) => ![...sets.values()].includes(name));
+  const added = ruleset.sets.filter(({ name }) => !kept.has(name));
+  const sets = new Map([...kernelNames].filter(([name]) => !added.some((set) => isMap(set) && set.name === name)));
+  const next: InForce = {
+    generation,
+    stamp,
+    ruleset,
+    sets,
+    maps: added.filter(isMap).map(({ name }) => names.set(name)),
+    chains: inner.map(({ name }) => names.chain(name)),
+  };
+  const stays = new Set(sets.values());
+  const old = { chains: inForce?.chains ?? [], maps: inForce?.maps ?? [], sets: [...(inForce?.sets.values() ?? [])] };
+  const guard = removed({ chains: UNTRACKED_CHAINS.map(({ name }) => name), maps: [], sets: [] });
   const prepare: Script = [
+    line(`add table ${TABLE}`),
+    ...next.chains.map((name) => line(`add chain ${TABLE} ${name}`)),
     line(`table ${TABLE} {`),
     line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`),
-    ...added.flatMap((set) => renderSetBlock(set, names.set(set.name))),
-    ...(untracked ? UNTRACKED_CHAINS.flatMap(untrackedChain) : []),
+    ...added.flatMap((set) => renderSetBlock(set, names.set(set.name), names)),
     line('}'),
+    ...inner.flatMap((chain) => ruleLines(chain, names)),
   ];
   const commit: Script = [
-    ...(untracked ? removedChains(UNTRACKED_CHAINS.map(({ name }) => name)) : []),
+    ...(untracked ? guard : []),
     ...base.map(baseChainLine),
-    ...inner.map((chain) => line(`add chain ${TABLE} ${names.chain(chain.name)}`)),
-    ...inner.flatMap((chain) => ruleLines(chain, names)),
     ...base.map(({ name }) => line(`flush chain ${TABLE} ${name}`)),
     ...base.flatMap((chain) => ruleLines(chain, names)),
-    ...removedChains(inForce?.chains ?? []),
-    ...oldSets.map((name) => line(`delete set ${TABLE} ${name}`)),
+    ...removed({ ...old, sets: old.sets.filter((name) => !stays.has(name)) }),
     ...appliedLines({ generation, stamp }),
   ];
+  const news = { ...next, sets: [...sets.values()].filter((name) => !old.sets.includes(name)) };
   return {
     kind: 'swap',
-    transactions: [prepare, commit],
-    undo: [
-      ...(untracked ? removedChains(UNTRACKED_CHAINS.map(({ name }) => name)) : []),
-      ...added.map(({ name }) => line(`delete set ${TABLE} ${names.set(name)}`)),
-    ],
-    next: { generation, stamp, ruleset, sets, chains: inner.map(({ name }) => names.chain(name)) },
+    transactions: [...(untracked ? [untrackedScript()] : []), prepare, commit],
+    undo: [...(untracked ? [guard] : []), removed(news), []],
+    next,
   };
 }
 
-/** Removes chains that may jump to each other: all are emptied before the first goes. */
-function removedChains(names: readonly string[]): ScriptLine[] {
-  return ['flush', 'delete'].flatMap((verb) => names.map((name) => line(`${verb} chain ${TABLE} ${name}`)));
+interface KernelObjects {
+  readonly chains: readonly string[];
+  readonly maps: readonly string[];
+  readonly sets: readonly string[];
+}
+
+/** Removes objects that refer to each other: rules to all of them, maps to chains. */
+function removed({ chains, maps, sets }: KernelObjects): ScriptLine[] {
+  return [
+    ...chains.map((name) => line(`flush chain ${TABLE} ${name}`)),
+    ...maps.map((name) => line(`delete map ${TABLE} ${name}`)),
+    ...chains.map((name) => line(`delete chain ${TABLE} ${name}`)),
+    ...sets.map((name) => line(`delete set ${TABLE} ${name}`)),
+  ];
 }
 
 /**
@@ -122,6 +141,10 @@ const UNTRACKED_CHAINS: readonly { readonly name: string; readonly hook: string 
   { name: 'untracked.in', hook: 'prerouting' },
   { name: 'untracked.out', hook: 'output' },
 ];
+
+function untrackedScript(): Script {
+  return [line(`table ${TABLE} {`), ...UNTRACKED_CHAINS.flatMap(untrackedChain), line('}')];
+}
 
 function untrackedChain({ name, hook }: { readonly name: string; readonly hook: string }): ScriptLine[] {
   return [
@@ -139,17 +162,15 @@ function keptSets(ruleset: Ruleset, inForce: InForce | undefined): ReadonlyMap<s
   for (const set of ruleset.sets) {
     const before = old.get(set.name);
     const name = inForce?.sets.get(set.name);
-    if (before !== undefined && name !== undefined && sameSet(before, set)) kept.set(set.name, name);
+    if (before !== undefined && name !== undefined && !isMap(set) && sameSet(before, set)) kept.set(set.name, name);
   }
   return kept;
 }
 
 function sameSet(a: NftSet, b: NftSet): boolean {
   if (a === b) return true;
-  const of = (set: NftSet): string =>
-    renderSetBlock(set, set.name)
-      .map(({ text }) => text)
-      .join('\n');
+  const names: KernelNames = { set: (name) => name, chain: (name) => name };
+  const of = (set: NftSet): string => scriptText(renderSetBlock(set, set.name, names));
   return of(a) === of(b);
 }
 

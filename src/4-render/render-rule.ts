@@ -1,6 +1,6 @@
 import { formatInterval } from '../model/interval.ts';
 import type { PortRange } from '../model/rule.ts';
-import type { Match, NftRule, NftVerdict } from '../model/ruleset.ts';
+import type { Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
 import type { Span } from '../model/span.ts';
 
 /** The kernel's names of sets and chains, by the ruleset's. */
@@ -18,15 +18,27 @@ export function renderRule(rule: NftRule, names: KernelNames): string {
     ...rule.matches.map((match) => renderMatch(match, names)),
     ...(rule.counted ? ['counter'] : []),
     renderVerdict(rule.verdict, names),
-    renderComment(rule.span === undefined ? rule.comment : `${rule.comment} ${placeOf(rule.span)}`),
+    renderComment(withPlace(rule.comment, rule.span)),
   ];
   return words.join(' ');
 }
 
 /** `comment "..."` with nothing in it that nft, a shell or a terminal could take for more than text. */
 export function renderComment(text: string): string {
-  const harmless = text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?');
-  return `comment "${harmless.slice(0, LONGEST_COMMENT)}"`;
+  return `comment "${harmless(text)}"`;
+}
+
+/** Where something comes from, for a comment of the script's own. */
+export function printableComment(comment: string, span: Span | undefined): string {
+  return harmless(withPlace(comment, span));
+}
+
+function harmless(text: string): string {
+  return text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?').slice(0, LONGEST_COMMENT);
+}
+
+function withPlace(comment: string, span: Span | undefined): string {
+  return span === undefined ? comment : `${comment} ${placeOf(span)}`;
 }
 
 function placeOf({ file, line }: Span): string {
@@ -42,16 +54,14 @@ function renderMatch(match: Match, names: KernelNames): string {
     case 'protocol':
       return `meta l4proto ${match.protocol}`;
     case 'port':
-      return `${match.protocol === 6 ? 'tcp' : 'udp'} ${match.end === 'source' ? 'sport' : 'dport'} ${
-        'set' in match.port ? `@${names.set(match.port.set)}` : renderPorts(match.port)
-      }`;
+      return `${renderPortEnd(match)} ${'set' in match.port ? `@${names.set(match.port.set)}` : renderPorts(match.port)}`;
     case 'icmp': {
       const protocol = match.protocol === 1 ? 'icmp' : 'icmpv6';
       const types = match.types.length === 1 ? String(match.types[0]) : `{ ${match.types.join(', ')} }`;
       return `${protocol} type ${types}${match.code === 'any' ? '' : ` ${protocol} code ${match.code}`}`;
     }
     case 'address':
-      return `${match.family === 'ipv4' ? 'ip' : 'ip6'} ${match.end === 'source' ? 'saddr' : 'daddr'} ${
+      return `${renderAddressEnd(match)} ${
         'set' in match.address ? `@${names.set(match.address.set)}` : formatInterval(match.address)
       }`;
     case 'hopLimit':
@@ -72,15 +82,37 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
     case 'accept':
     case 'drop':
     case 'return':
-      return verdict.kind;
     case 'jump':
     case 'goto':
-      return `${verdict.kind} ${names.chain(verdict.chain)}`;
+      return renderSimpleVerdict(verdict, names);
+    case 'addressMap':
+      return `${renderAddressEnd(verdict)} vmap @${names.set(verdict.map)}`;
+    case 'portMap':
+      return `${renderPortEnd(verdict)} vmap @${names.set(verdict.map)}`;
+    case 'protocolMap': {
+      const entries = verdict.entries.map(({ protocol, chain }) => `${protocol} : goto ${names.chain(chain)}`);
+      return `meta l4proto vmap { ${entries.join(', ')} }`;
+    }
     case 'interfaceMap': {
       const entries = verdict.entries.map(({ name, chain }) => `"${name}" : goto ${names.chain(chain)}`);
       return `${verdict.direction === 'inbound' ? 'iifname' : 'oifname'} vmap { ${entries.join(', ')} }`;
     }
   }
+}
+
+/** A verdict that rules and elements of maps can have. */
+export function renderSimpleVerdict(verdict: SimpleVerdict, names: KernelNames): string {
+  return verdict.kind === 'jump' || verdict.kind === 'goto'
+    ? `${verdict.kind} ${names.chain(verdict.chain)}`
+    : verdict.kind;
+}
+
+function renderAddressEnd({ family, end }: { readonly family: 'ipv4' | 'ipv6'; readonly end: PacketEnd }): string {
+  return `${family === 'ipv4' ? 'ip' : 'ip6'} ${end === 'source' ? 'saddr' : 'daddr'}`;
+}
+
+function renderPortEnd({ protocol, end }: { readonly protocol: 6 | 17; readonly end: PacketEnd }): string {
+  return `${protocol === 6 ? 'tcp' : 'udp'} ${end === 'source' ? 'sport' : 'dport'}`;
 }
 
 /** A range of ports as nft has it: `22` or `8000-8999`. */

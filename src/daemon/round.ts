@@ -251,7 +251,7 @@ function notOurs(inForce: InForce): InForce {
 
 function sameTable(ours: InForce, found: InForce): boolean {
   const names = (inForce: InForce): string =>
-    JSON.stringify([[...inForce.sets.values()].toSorted(), [...inForce.chains].toSorted()]);
+    JSON.stringify([[...inForce.sets.values()], inForce.maps, inForce.chains].map((some) => some.toSorted()));
   return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
 }
 

@@ -11,8 +11,10 @@ export interface InForce {
   readonly stamp: string;
   /** The ruleset; undefined where the table was found in the kernel rather than put there by this process. */
   readonly ruleset: Ruleset | undefined;
-  /** The kernel's names of our sets, by the ruleset's names. */
+  /** The kernel's names of our sets, by the ruleset's names; maps left out. */
   readonly sets: ReadonlyMap<string, string>;
+  /** The kernel's names of our verdict maps, which are made anew with the chains they lead to. */
+  readonly maps: readonly string[];
   /** The kernel's names of our chains, base chains left out. */
   readonly chains: readonly string[];
 }

@@ -14,8 +14,8 @@ export interface Ruleset {
   readonly chains: readonly NftChain[];
 }
 
-/** A named set. Its elements are disjoint and ascending. */
-export type NftSet = AddressSet | PortSet;
+/** A named set or verdict map. Its elements are disjoint and ascending. */
+export type NftSet = AddressSet | PortSet | AddressMap | PortMap;
 
 /** A set of addresses; `interval` sets hold ranges, others (hash sets, cheap to change at any size) single addresses only. */
 export interface AddressSet {
@@ -33,6 +33,31 @@ export interface PortSet {
   readonly kind: 'ports';
   readonly name: string;
   readonly ports: readonly PortRange[];
+}
+
+/** What to do with packets by an address; addresses that are in none of its intervals go on to the next rule. */
+export interface AddressMap {
+  readonly kind: 'addressMap';
+  readonly name: string;
+  readonly family: Family;
+  readonly elements: readonly MapElement<Interval>[];
+}
+
+/** What to do with packets by a port; with `interval` the elements are ranges, else single ports in a hash. */
+export interface PortMap {
+  readonly kind: 'portMap';
+  readonly name: string;
+  readonly interval: boolean;
+  readonly elements: readonly MapElement<PortRange>[];
+}
+
+/** An element of a map. */
+export interface MapElement<Key> {
+  readonly key: Key;
+  readonly verdict: SimpleVerdict;
+  /** Where it comes from, as a rule's comment has it. */
+  readonly comment: string;
+  readonly span: Span | undefined;
 }
 
 /** A chain; with `hook`, the base chain that the kernel enters there. */
@@ -87,14 +112,23 @@ export type Match =
   /** The flow was announced by another that a conntrack helper reads, as FTP data connections are. */
   | { readonly kind: 'expected' };
 
-/** What a rule does. */
-export type NftVerdict =
+/** What a rule or an element of a map does. */
+export type SimpleVerdict =
   | { readonly kind: 'accept' }
   | { readonly kind: 'drop' }
   /** Back to the chain that jumped here. */
   | { readonly kind: 'return' }
   | { readonly kind: 'jump'; readonly chain: string }
-  | { readonly kind: 'goto'; readonly chain: string }
+  | { readonly kind: 'goto'; readonly chain: string };
+
+/** What a rule does. */
+export type NftVerdict =
+  | SimpleVerdict
+  /** One lookup of an address or a port in a map; what is not in it goes on to the next rule. */
+  | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
+  | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: 6 | 17; readonly map: string }
+  /** One lookup of the protocol number; others go on to the next rule. */
+  | { readonly kind: 'protocolMap'; readonly entries: readonly { readonly protocol: number; readonly chain: string }[] }
   /** One lookup of the interface's name; a name that is not among the entries goes on to the next rule. */
   | {
       readonly kind: 'interfaceMap';

@@ -2,10 +2,10 @@ import type { Script } from '../model/script.ts';
 import type { Nft } from './nft.ts';
 import { NftError } from './nft-error.ts';
 
-/** Transactions to run in order, and what to run if any but the first is refused. */
+/** Transactions to run in order, and for each what takes it back, should a later one be refused. */
 export interface Transactions {
   readonly transactions: readonly Script[];
-  readonly undo: Script;
+  readonly undo: readonly Script[];
 }
 
 /**
@@ -20,7 +20,7 @@ export async function applyChange(nft: Nft, { transactions, undo }: Transactions
       done += 1;
     }
   } catch (error) {
-    if (done > 0 && undo.length > 0) await removeLeftovers(nft, undo);
+    for (const script of undo.slice(0, done).toReversed()) if (script.length > 0) await removeLeftovers(nft, script);
     throw error;
   }
 }

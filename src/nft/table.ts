@@ -17,7 +17,8 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   // `list table` would read every element of every set first, even in terse form; these two do not.
   const chains = objectsOf(await nft.list(['chains', family]), { table, kind: 'chain' });
   const sets = objectsOf(await nft.list(['sets', family]), { table, kind: 'set' });
-  if (chains === undefined || sets === undefined) return undefined;
+  const maps = objectsOf(await nft.list(['maps', family]), { table, kind: 'map' });
+  if (chains === undefined || sets === undefined || maps === undefined) return undefined;
   const applied = sets.includes(names.appliedSet) ? await readApplied(nft, names) : undefined;
   const kernelSets = new Map<string, string>();
   let newest = applied?.generation ?? 0;
@@ -29,8 +30,15 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
       kernelSets.set(parsed === undefined || kernelSets.has(parsed.name) ? kernel : parsed.name, kernel);
   }
   const ours = chains.filter((name) => !names.baseChains.includes(name));
-  for (const name of ours) newest = Math.max(newest, names.parseKernelName(name)?.generation ?? 0);
-  return { generation: newest, stamp: applied?.stamp ?? 'unknown', ruleset: undefined, sets: kernelSets, chains: ours };
+  for (const name of [...ours, ...maps]) newest = Math.max(newest, names.parseKernelName(name)?.generation ?? 0);
+  return {
+    generation: newest,
+    stamp: applied?.stamp ?? 'unknown',
+    ruleset: undefined,
+    sets: kernelSets,
+    maps,
+    chains: ours,
+  };
 }
 
 async function readApplied(nft: Nft, names: TableNames): Promise<{ generation: number; stamp: string } | undefined> {
@@ -42,7 +50,7 @@ async function readApplied(nft: Nft, names: TableNames): Promise<{ generation: n
 /** The names of the table's objects of one kind; undefined where the listing does not mention the table. */
 function objectsOf(
   listing: string | undefined,
-  { table, kind }: { readonly table: string; readonly kind: 'chain' | 'set' },
+  { table, kind }: { readonly table: string; readonly kind: 'chain' | 'set' | 'map' },
 ): string[] | undefined {
   let inTable = false;
   let found = false;
@@ -54,7 +62,7 @@ function objectsOf(
       found ||= inTable;
       continue;
     }
-    const object = inTable ? /^\t(chain|set) ([^ ]+) \{/.exec(line) : null;
+    const object = inTable ? /^\t(chain|set|map) ([^ ]+) \{/.exec(line) : null;
     if (object?.[1] === kind && object[2] !== undefined) objects.push(object[2]);
   }
   return found ? objects : undefined;

@@ -1,0 +1,92 @@
+import type { Family } from '../model/address.ts';
+import { highestAddress } from '../model/address.ts';
+import type { Interval } from '../model/interval.ts';
+import type { Action, Rule } from '../model/rule.ts';
+
+/** What a rule says of remote addresses: those of an interval, those in sets, or all of them. */
+export type RemoteClause =
+  | { readonly kind: 'any'; readonly rule: Rule }
+  | { readonly kind: 'interval'; readonly rule: Rule; readonly interval: Interval }
+  | { readonly kind: 'sets'; readonly rule: Rule; readonly sets: readonly string[] };
+
+/** Clauses one after the other that say the same: among them the order does not matter. */
+export interface Stratum {
+  readonly action: Action;
+  /** Sets whose addresses it decides on; what they hold is not known when rules are made. */
+  readonly sets: readonly string[];
+}
+
+/** Addresses that one clause is the first to name. */
+export interface ResolvedInterval {
+  readonly interval: Interval;
+  readonly rule: Rule;
+  /** The stratum that decides, unless a set of an earlier one holds the address. */
+  readonly stratum: number;
+}
+
+/** Ordered clauses as what has to be looked up: disjoint intervals, strata with their sets, and what holds for the rest. */
+export interface Resolution {
+  readonly intervals: readonly ResolvedInterval[];
+  readonly strata: readonly Stratum[];
+  /** The rule that decides where nothing else does; undefined is no rule. */
+  readonly rest: Rule | undefined;
+}
+
+/** Resolves clauses of one family, in deciding order, so that overlaps cost nothing when packets come. */
+export function resolveAddresses(clauses: readonly RemoteClause[], family: Family): Resolution {
+  const end = clauses.findIndex(({ kind }) => kind === 'any');
+  const reachable = end < 0 ? clauses : clauses.slice(0, end);
+  const strata: { action: Action; sets: string[] }[] = [];
+  const literals: ResolvedInterval[] = [];
+  for (const clause of reachable) {
+    const { action } = clause.rule;
+    if (strata.at(-1)?.action !== action) strata.push({ action, sets: [] });
+    const stratum = strata.length - 1;
+    if (clause.kind === 'interval') literals.push({ interval: clause.interval, rule: clause.rule, stratum });
+    if (clause.kind === 'sets') {
+      for (const set of clause.sets) if (strata[stratum]?.sets.includes(set) === false) strata[stratum].sets.push(set);
+    }
+  }
+  return { intervals: paint(literals, family), strata, rest: end < 0 ? undefined : clauses[end]?.rule };
+}
+
+/** Disjoint intervals in which each address belongs to the first literal that holds it. */
+function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedInterval[] {
+  // Cells are the stretches between neighbouring ends; each is painted once, by the first literal that reaches it.
+  const starts = [...new Set(literals.flatMap(({ interval }) => [interval.from, interval.to + 1n]))].toSorted((a, b) =>
+    a < b ? -1 : a > b ? 1 : 0,
+  );
+  const cellOf = new Map(starts.map((start, cell) => [start, cell]));
+  const painted: (ResolvedInterval | undefined)[] = starts.map(() => undefined);
+  // INVARIANT: next[cell] is a cell at or behind `cell` with no unpainted one between; path halving keeps the walks short.
+  const next = starts.map((_, cell) => cell);
+  const firstUnpainted = (from: number): number => {
+    let cell = from;
+    while (cell < starts.length && next[cell] !== cell) {
+      const further = next[cell] ?? starts.length;
+      next[cell] = next[further] ?? further;
+      cell = further;
+    }
+    return cell;
+  };
+  for (const literal of literals) {
+    const last = cellOf.get(literal.interval.to + 1n) ?? starts.length;
+    for (let cell = firstUnpainted(cellOf.get(literal.interval.from) ?? 0); cell < last; cell = firstUnpainted(cell)) {
+      painted[cell] = literal;
+      next[cell] = cell + 1;
+    }
+  }
+  const resolved: ResolvedInterval[] = [];
+  painted.forEach((literal, cell) => {
+    const from = starts[cell];
+    if (literal === undefined || from === undefined) return;
+    const to = (starts[cell + 1] ?? highestAddress(family) + 1n) - 1n;
+    const before = resolved.at(-1);
+    if (before?.stratum === literal.stratum && before.interval.to + 1n === from) {
+      resolved[resolved.length - 1] = { ...before, interval: { family, from: before.interval.from, to } };
+    } else {
+      resolved.push({ ...literal, interval: { family, from, to } });
+    }
+  });
+  return resolved;
+}

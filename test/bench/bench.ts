@@ -1,0 +1,91 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { machine } from './machine.ts';
+import type { Result, Settings } from './measurement.ts';
+import { newPackets } from './new-packets.ts';
+import { plot } from './plot.ts';
+import { formatResult } from './table.ts';
+
+const MEASUREMENTS: Readonly<Record<string, (settings: Settings) => Promise<readonly Result[]>>> = {
+  'new-packets': newPackets,
+};
+
+const USAGE = `usage: npm run bench -- [--quick] [--huge] [--only NAME]... [--json FILE] [--svg FILE] [--from FILE]
+
+  --quick      small counts: a look in two minutes
+  --huge       groups of a million members too
+  --only NAME  one of ${Object.keys(MEASUREMENTS).join(', ')}; may be said again
+  --json FILE  write all results there
+  --svg FILE   draw the plot of the README there
+  --from FILE  measure nothing: take the results that --json wrote
+`;
+
+/** The content of the file that `--json` writes; keys are added, never renamed or removed. */
+interface Report {
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly quick: boolean;
+  readonly results: readonly Result[];
+}
+
+/** Runs what the arguments ask for; returns the exit status. */
+export async function bench(root: string, args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options === undefined) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const { from, json, svg } = options;
+  if (from === undefined && process.getuid?.() !== 0) {
+    process.stderr.write('measuring makes network namespaces and loads rules into them, which needs root\n');
+    return 3;
+  }
+  const report =
+    from === undefined ? await measure(root, options) : (JSON.parse(readFileSync(from, 'utf8')) as Report);
+  if (from !== undefined) for (const result of report.results) process.stdout.write(formatResult(result));
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 1)}\n`);
+  if (svg !== undefined) writeFileSync(svg, plot(report.results));
+  return 0;
+}
+
+interface Options {
+  readonly quick: boolean;
+  readonly huge: boolean;
+  readonly only: readonly string[];
+  readonly json: string | undefined;
+  readonly svg: string | undefined;
+  readonly from: string | undefined;
+}
+
+function readOptions(args: readonly string[]): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: 'boolean', default: false },
+        huge: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: Object.keys(MEASUREMENTS) },
+        json: { type: 'string' },
+        svg: { type: 'string' },
+        from: { type: 'string' },
+      },
+    });
+    if (!values.only.every((name) => Object.hasOwn(MEASUREMENTS, name))) return undefined;
+    return { json: undefined, svg: undefined, from: undefined, ...values };
+  } catch {
+    return undefined;
+  }
+}
+
+async function measure(root: string, { quick, huge, only }: Options): Promise<Report> {
+  const results: Result[] = [];
+  for (const name of only) {
+    const progress = (text: string): void => {
+      if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${name}: ${text}`);
+    };
+    const found = (await MEASUREMENTS[name]?.({ root, quick, huge, progress })) ?? [];
+    if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
+    for (const result of found) process.stdout.write(formatResult(result));
+    results.push(...found);
+  }
+  return { machine: machine(), quick, results };
+}

@@ -1,0 +1,151 @@
+import type { Family } from '../../src/model/address.ts';
+
+/** The ends of every measured packet. The client lives; `unknown` is where no rule's source lies. */
+export const ADDRESSES = {
+  ipv4: { host: '192.0.2.1', client: '172.31.255.254', known: '172.31.0.1', unknown: '198.18.0.1' },
+  ipv6: {
+    host: '2001:db8:ffff::1',
+    client: '2001:db8:1f:ffff::fe',
+    known: '2001:db8:1f::1',
+    unknown: '2001:db8:eeee::1',
+  },
+} as const satisfies Record<Family, Readonly<Record<string, string>>>;
+
+/** The port of the rules that come last. */
+export const LAST_PORT = 40_000;
+
+/** How many rules, of which family, and whether a third of them name groups. */
+export interface RulesSpec {
+  readonly rules: number;
+  readonly family: Family;
+  readonly groups: boolean;
+}
+
+/** A rule before it is written down for one firewall or another. */
+export interface GeneratedRule {
+  readonly action: 'allow' | 'deny';
+  readonly priority: number;
+  readonly protocol: 'tcp' | 'udp';
+  /** `from-to`, or one port. */
+  readonly ports: string;
+  readonly remote: { readonly kind: 'cidr' | 'securityGroup' | 'addressGroup'; readonly text: string };
+}
+
+const GROUPS = 10;
+const MEMBERS = 50;
+
+/** Groups that rules name: half have hosts as members, half are lists of networks. */
+export function generatedGroups({ family }: Pick<RulesSpec, 'family'>): {
+  readonly security: ReadonlyMap<string, readonly string[]>;
+  readonly address: ReadonlyMap<string, readonly string[]>;
+} {
+  const lists = (of: (group: number, entry: number) => string): readonly (readonly string[])[] =>
+    Array.from({ length: GROUPS }, (_, group) => Array.from({ length: MEMBERS }, (_unused, i) => of(group, i)));
+  const named = (prefix: string, entries: readonly (readonly string[])[]): ReadonlyMap<string, readonly string[]> =>
+    new Map(entries.map((list, i) => [`${prefix}${i}`, list]));
+  return family === 'ipv4'
+    ? {
+        security: named(
+          'sg',
+          lists((group, i) => `100.64.${group}.${i + 1}`),
+        ),
+        address: named(
+          'ag',
+          lists((group, i) => `100.${70 + group}.${i}.0/24`),
+        ),
+      }
+    : {
+        security: named(
+          'sg',
+          lists((group, i) => `2001:db8:64:${group}::${hex(i + 1)}`),
+        ),
+        address: named(
+          'ag',
+          lists((group, i) => `2001:db8:${hex(0x70 + group)}:${hex(i)}::/64`),
+        ),
+      };
+}
+
+/**
+ * Rules as hosts have them, in deciding order: fifty kinds of traffic, ranges among them, networks of many sizes, a
+ * tenth of them denying. The last two let the living client in over TCP and UDP, and decide nothing else.
+ */
+export function generatedRules(spec: RulesSpec): readonly GeneratedRule[] {
+  const { rules, family } = spec;
+  const most = rules - 2;
+  const list = Array.from({ length: most }, (_, i) => generatedRule(i, most, spec));
+  const last = { kind: 'cidr', text: family === 'ipv4' ? '172.31.0.0/16' : '2001:db8:1f::/48' } as const;
+  const inDecidingOrder = list.toSorted(
+    (a, b) => a.priority - b.priority || Number(a.action === 'allow') - Number(b.action === 'allow'),
+  );
+  return [
+    ...inDecidingOrder,
+    ...(['tcp', 'udp'] as const).map(
+      (protocol): GeneratedRule => ({
+        action: 'allow',
+        priority: 100,
+        protocol,
+        ports: String(LAST_PORT),
+        remote: last,
+      }),
+    ),
+  ];
+}
+
+function generatedRule(i: number, most: number, { family, groups }: RulesSpec): GeneratedRule {
+  const kind = i % 50;
+  const first = kind % 5 === 0 ? 8_000 + kind * 20 : 100 + kind * 37;
+  return {
+    action: i % 10 === 9 ? 'deny' : 'allow',
+    priority: 1 + Math.floor((i * 99) / most),
+    protocol: kind % 2 === 0 ? 'udp' : 'tcp',
+    ports: kind === 7 ? String(LAST_PORT) : kind % 5 === 0 ? `${first}-${first + 15}` : String(first),
+    remote: groups && i % 3 === 2 ? groupOf(i) : { kind: 'cidr', text: networkOf(i, family) },
+  };
+}
+
+function groupOf(i: number): GeneratedRule['remote'] {
+  const group = Math.floor(i / 6) % GROUPS;
+  return i % 6 === 2 ? { kind: 'securityGroup', text: `sg${group}` } : { kind: 'addressGroup', text: `ag${group}` };
+}
+
+function networkOf(i: number, family: Family): string {
+  return family === 'ipv4'
+    ? `10.${i >> 8}.${i & 255}.0/${24 + (i % 5)}`
+    : `2001:db8:${hex(0x1000 + i)}::/${48 + 4 * (i % 5)}`;
+}
+
+/** The policy file that says these rules, for the instance `host`. */
+export function policyText(spec: RulesSpec): string {
+  const rules = generatedRules(spec);
+  const groups = generatedGroups(spec);
+  const type = spec.family;
+  const direction = (end: 'source' | 'destination'): string =>
+    rules.map((rule) => `      - ${policyRule(rule, end, type)}\n`).join('');
+  const instances = [...groups.security].map(
+    ([name, members]) =>
+      `  member-${name}: { interfaces: { eth0: { addresses: [${quoted(members)}], securityGroups: [${name}] } } }\n`,
+  );
+  return `version: 1
+addressGroups:
+${[...groups.address].map(([name, entries]) => `  ${name}: { addresses: [${quoted(entries)}] }\n`).join('')}securityGroups:
+${[...groups.security.keys()].map((name) => `  ${name}: {}\n`).join('')}  measured:
+    inbound:
+${direction('source')}    outbound:
+${direction('destination')}instances:
+  host: { interfaces: { eth0: { securityGroups: [measured] } } }
+${instances.join('')}`;
+}
+
+function policyRule({ action, priority, protocol, ports, remote }: GeneratedRule, end: string, type: Family): string {
+  const text = remote.kind === 'cidr' ? `"${remote.text}"` : `{ ${remote.kind}: ${remote.text} }`;
+  return `{ action: ${action}, priority: ${priority}, type: ${type}, protocol: ${protocol}, ports: "${ports}", ${end}: ${text} }`;
+}
+
+function quoted(texts: readonly string[]): string {
+  return texts.map((text) => `"${text}"`).join(', ');
+}
+
+function hex(value: number): string {
+  return value.toString(16);
+}

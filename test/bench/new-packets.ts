@@ -1,0 +1,115 @@
+import type { Family } from '../../src/model/address.ts';
+import { type Firewall, FLOOR, loadFirewall, presentFirewalls, unloadFirewalls } from './firewalls.ts';
+import { ADDRESSES, LAST_PORT, type RulesSpec } from './generated-policy.ts';
+import { cellsOf, inRounds, type Result, type Row, type Settings } from './measurement.ts';
+import { createSite, type Host, MACS, type Site } from './site.ts';
+import type { Sent } from './endpoint.ts';
+
+/** Which packets meet the rules. */
+interface Probe {
+  readonly match: 'none' | 'last';
+  readonly protocol: 'udp' | 'tcp';
+}
+
+const FRAMES = 8_192;
+
+/** What a packet of a new flow costs, from the sender's system call to the end of the receive path. */
+export async function newPackets(settings: Settings): Promise<readonly Result[]> {
+  const { quick } = settings;
+  const sizes = quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000];
+  const probes: readonly Probe[] = (['udp', 'tcp'] as const).flatMap((protocol) =>
+    (['none', 'last'] as const).map((match) => ({ match, protocol })),
+  );
+  const mixes = [
+    { family: 'ipv4', groups: false },
+    { family: 'ipv4', groups: true },
+    { family: 'ipv6', groups: false },
+    { family: 'ipv6', groups: true },
+  ] as const;
+  const chosen = {
+    probes: quick ? probes.filter(({ protocol }) => protocol === 'udp') : probes,
+    mixes: quick ? mixes.slice(0, 3) : mixes,
+  };
+  const columns = presentFirewalls();
+  const site = await createSite(settings.root, columns);
+  try {
+    for (const family of ['ipv4', 'ipv6'] as const) await prepareFrames(site, family, chosen.probes);
+    const rows: Row[] = [];
+    for (const mix of chosen.mixes) {
+      for (const rules of sizes) rows.push(...(await measureSize({ site, columns, settings }, { ...mix, rules }, chosen.probes)));
+    }
+    return [{ name: 'new-packets', title: 'a packet of a new flow', unit: 'ns', floor: FLOOR, rows }];
+  } finally {
+    await site.destroy();
+  }
+}
+
+async function prepareFrames(site: Site, family: Family, probes: readonly Probe[]): Promise<void> {
+  const ends = ADDRESSES[family];
+  for (const probe of probes) {
+    await site.peer.request('prepare', {
+      name: frameName(family, probe),
+      protocol: probe.protocol === 'udp' ? 17 : 6,
+      source: probe.match === 'last' ? ends.known : ends.unknown,
+      sourcePort: 20_000,
+      destination: ends.host,
+      port: LAST_PORT,
+      count: FRAMES,
+      hostMac: MACS.host,
+      peerMac: MACS.peer,
+    });
+  }
+}
+
+interface Bench {
+  readonly site: Site;
+  readonly columns: readonly Firewall[];
+  readonly settings: Settings;
+}
+
+async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe[]): Promise<readonly Row[]> {
+  const { site, columns, settings } = bench;
+  const rows: Row[] = [];
+  const loaded: Firewall[] = [];
+  for (const column of columns) {
+    const { namespace } = hostOf(site, column);
+    if (column !== 'none') unloadFirewalls(namespace);
+    if (await loadFirewall(column, namespace, { ...spec, verdict: 'drop' })) loaded.push(column);
+  }
+  for (const probe of probes) {
+    settings.progress(`${spec.rules} rules, ${spec.family}, ${probe.protocol}, match ${probe.match}`);
+    // The floor gives the verdict that the rules give, since a flow that is let in costs more than one that is not.
+    const floor = hostOf(site, FLOOR).namespace;
+    unloadFirewalls(floor);
+    await loadFirewall(FLOOR, floor, { ...spec, verdict: probe.match === 'last' ? 'accept' : 'drop' });
+    const samples = await inRounds(loaded, settings.quick ? 5 : 9, (column) =>
+      sample(site, hostOf(site, column), { name: frameName(spec.family, probe), milliseconds: settings.quick ? 15 : 40 }),
+    );
+    const { rules, family, groups } = spec;
+    rows.push({
+      case: { rules, family, remotes: groups ? 'a third groups' : 'networks', ...probe },
+      cells: cellsOf(samples, FLOOR),
+    });
+  }
+  return rows;
+}
+
+async function sample(
+  site: Site,
+  { endpoint, peerInterface }: Host,
+  { name, milliseconds }: { readonly name: string; readonly milliseconds: number },
+): Promise<number> {
+  await endpoint.request('flush');
+  const { nanoseconds } = await site.peer.request<Sent>('send', { name, interface: peerInterface, milliseconds });
+  return nanoseconds;
+}
+
+function hostOf(site: Site, firewall: Firewall): Host {
+  const host = site.hosts.get(firewall);
+  if (host === undefined) throw new Error(`the site has no host for ${firewall}`);
+  return host;
+}
+
+function frameName(family: Family, { protocol, match }: Probe): string {
+  return `${family} ${protocol} ${match}`;
+}

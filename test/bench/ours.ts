@@ -1,0 +1,58 @@
+import type { HostPolicy, HostState } from '../../src/model/host.ts';
+import type { Before, InForce } from '../../src/model/in-force.ts';
+import type { PolicyReader } from '../../src/model/policy-reader.ts';
+import { type Script, scriptText } from '../../src/model/script.ts';
+import { stampOf } from '../../src/nft/stamp.ts';
+import { loadPolicy, locateHost, type PlannedChange, planChange } from '../../src/pipeline.ts';
+import { loadNft } from './site.ts';
+
+const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
+
+/** The milliseconds of each part of a change. */
+export interface ChangeTimes {
+  /** From the policy's text to what it means for the host. */
+  readonly read: number;
+  /** From there to the scripts. */
+  readonly plan: number;
+  /** Running nft on them. */
+  readonly load: number;
+}
+
+/** A change as it was made. */
+export interface MadeChange {
+  readonly times: ChangeTimes;
+  readonly kind: PlannedChange['change']['kind'];
+  readonly inForce: InForce;
+  /** The whole of what is in force now, as one script. */
+  readonly whole: () => Script;
+}
+
+/** Brings a policy into force in a namespace by the daemon's own steps, and times them. */
+export async function change(namespace: string, text: string, before: Before): Promise<MadeChange> {
+  const began = performance.now();
+  const hostPolicy = await read(text);
+  const readAt = performance.now();
+  const { change: planned, whole } = planChange(hostPolicy, before, stampOf);
+  const scripts = planned.transactions.map(scriptText);
+  const plannedAt = performance.now();
+  const load = scripts.reduce((sum, script) => sum + loadNft(namespace, script), 0);
+  return {
+    times: { read: readAt - began, plan: plannedAt - readAt, load },
+    kind: planned.kind,
+    inForce: planned.next,
+    whole,
+  };
+}
+
+async function read(text: string): Promise<HostPolicy> {
+  const reader: PolicyReader = {
+    readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
+    readDropIns: async () => [],
+    readList: async (_document, name) => ({ kind: 'text', file: name, text: '' }),
+  };
+  const { policy, diagnostics } = await loadPolicy(reader);
+  if (policy === undefined) throw new Error(diagnostics.map(({ message }) => message).join('\n'));
+  const located = locateHost(policy, HOST, 'host');
+  if (located.kind === 'absent') throw new Error(located.message);
+  return located.hostPolicy;
+}

@@ -1,0 +1,28 @@
+// Measures what filtering costs, side by side with other ways of doing it. README.md tells the options.
+//
+//   sudo npm run bench -- --quick
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const folder = mkdtempSync(join(tmpdir(), 'secgroupd-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+const outfile = join(folder, 'bench.cjs');
+await build({
+  absWorkingDir: root,
+  entryPoints: ['test/bench/bench.ts'],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'cjs',
+  logLevel: 'warning',
+});
+const { bench } = createRequire(import.meta.url)(outfile);
+process.exitCode = await bench(root, process.argv.slice(2));
