@@ -2,10 +2,11 @@ import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import { PLATFORM_FLOWS } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
-import type { Direction } from '../model/rule.ts';
+import type { Direction, Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftVerdict, Ruleset } from '../model/ruleset.ts';
-import { platformMatches } from './match-terms.ts';
+import { type Aspect, platformMatches } from './match-terms.ts';
 import { compileRules } from './rule-chains.ts';
+import { compileSegments, type Segments } from './segment-chains.ts';
 import { createSetRegistry, type SetRegistry } from './set-registry.ts';
 
 /** Up to this many names, comparing one after the other is cheaper than a hash lookup (31 against 75 to 110 ns). */
@@ -17,8 +18,17 @@ interface Judge extends OrderedRules {
   readonly invalid: InvalidPackets;
 }
 
+/**
+ * How rules become lookups: one nft rule after the other, cheapest for a few; or segments, whose cost does not grow with
+ * the rules. `chosen` takes the cheaper for each list of rules.
+ */
+export type Shape = 'linear' | 'segments' | 'chosen';
+
+/** Up to this many rules, asking one after the other is cheaper (measured: 2,480 against 2,640 ns at 10 rules). */
+const FEW_RULES = 12;
+
 /** The ruleset that does to every packet what `policy` says. */
-export function compile(policy: HostPolicy): Ruleset {
+export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   const sets = createSetRegistry(policy);
   const names = chainNames(policy.bindings);
   const judges = new Map<string, Judge>();
@@ -32,14 +42,15 @@ export function compile(policy: HostPolicy): Ruleset {
       : undefined;
   const all = [...judges.values(), ...(unmanaged === undefined ? [] : [unmanaged])];
   const dispatch = (direction: Direction): NftRule[] => dispatchRules({ direction, policy, names, unmanaged });
+  const judged = all.map((judge) => judgeChains(judge, policy, { sets, shape }));
   const chains: readonly NftChain[] = [
     platformChain(policy, 'inbound'),
     platformChain(policy, 'outbound'),
-    ...all.flatMap((judge) => judgeChains(judge, policy, sets)),
+    ...judged.flatMap((one) => one.chains),
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
     { name: 'output', hook: 'output', rules: dispatch('outbound') },
   ];
-  return { sets: sets.all(), chains };
+  return { sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)], chains };
 }
 
 /** The name of the chains that judge each binding; bindings with the same groups share theirs. */
@@ -112,26 +123,29 @@ function interfaceComment({ pattern, groups }: Binding): string {
   return `${pattern}: ${groups.length === 0 ? 'no groups' : groups.join(', ')}`;
 }
 
-function judgeChains(judge: Judge, policy: HostPolicy, sets: SetRegistry): NftChain[] {
-  const { key, inbound, outbound } = judge;
+interface Means {
+  readonly sets: SetRegistry;
+  readonly shape: Shape;
+}
+
+function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segments, 'rules'> {
+  const { key } = judge;
   const invalid = judge.invalid === 'drop' ? [INVALID] : [];
-  const incoming = [...policy.management.inbound, ...inbound];
-  const outgoing = [...policy.management.outbound, ...outbound];
-  return [
+  const incoming = [...policy.management.inbound, ...judge.inbound];
+  const outgoing = [...policy.management.outbound, ...judge.outbound];
+  const inbound = judgement(incoming, `in.${key}`, 'inbound', means);
+  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', means);
+  const outbound = judgement(outgoing, `out.${key}`, 'outbound', means);
+  const chains: readonly NftChain[] = [
+    ...inbound.chains,
+    ...reply.chains,
+    ...outbound.chains,
     {
       name: `in.${key}`,
       hook: undefined,
-      rules: [
-        REPLY_OF_OUTBOUND,
-        RELATED,
-        EXPECTED,
-        jumpToPlatform('inbound'),
-        ...invalid,
-        ...compileRules(incoming, 'inbound', sets),
-        DEFAULT,
-      ],
+      rules: [REPLY_OF_OUTBOUND, RELATED, EXPECTED, jumpToPlatform('inbound'), ...invalid, ...inbound.rules, DEFAULT],
     },
-    { name: `reply.${key}`, hook: undefined, rules: compileRules(incoming, 'replyToInbound', sets) },
+    { name: `reply.${key}`, hook: undefined, rules: reply.rules },
     {
       name: `out.${key}`,
       hook: undefined,
@@ -149,11 +163,20 @@ function judgeChains(judge: Judge, policy: HostPolicy, sets: SetRegistry): NftCh
         ),
         jumpToPlatform('outbound'),
         ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
-        ...compileRules(outgoing, 'outbound', sets),
+        ...outbound.rules,
         DEFAULT,
       ],
     },
   ];
+  return { chains, maps: [...inbound.maps, ...reply.maps, ...outbound.maps] };
+}
+
+/** Rules in deciding order, in the shape that suits them; a packet that none matches goes on behind them. */
+function judgement(rules: readonly Rule[], name: string, aspect: Aspect, { sets, shape }: Means): Segments {
+  const linear = shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES);
+  return linear
+    ? { rules: compileRules(rules, aspect, sets), chains: [], maps: [] }
+    : compileSegments(rules, name, { aspect, sets });
 }
 
 function platformChain({ platform }: HostPolicy, direction: Direction): NftChain {

@@ -10,10 +10,17 @@ import type { SetRegistry } from './set-registry.ts';
 export type Aspect = 'inbound' | 'outbound' | 'replyToInbound';
 
 /** The end of a packet at which the remote is, for each aspect. */
-const REMOTE_END: Readonly<Record<Aspect, PacketEnd>> = {
+export const REMOTE_END: Readonly<Record<Aspect, PacketEnd>> = {
   inbound: 'source',
   outbound: 'destination',
   replyToInbound: 'destination',
+};
+
+/** The end of a packet whose port is the destination port of its flow's first packet, for each aspect. */
+export const PORT_END: Readonly<Record<Aspect, PacketEnd>> = {
+  inbound: 'destination',
+  outbound: 'destination',
+  replyToInbound: 'source',
 };
 
 /** The tests for a rule's traffic; undefined where no packet of the aspect can be such traffic. */
@@ -23,10 +30,8 @@ export function trafficMatches(traffic: Traffic, aspect: Aspect, sets: SetRegist
       return [];
     case 'protocol':
       return [{ kind: 'protocol', protocol: traffic.protocol }];
-    case 'ports': {
-      const end = aspect === 'replyToInbound' ? 'source' : 'destination';
-      return [{ kind: 'port', end, protocol: traffic.protocol, port: sets.ports(traffic.ports) }];
-    }
+    case 'ports':
+      return [{ kind: 'port', end: PORT_END[aspect], protocol: traffic.protocol, port: sets.ports(traffic.ports) }];
     case 'icmp': {
       if (aspect !== 'replyToInbound') return [{ ...traffic, types: [traffic.type] }];
       const replies = [...ICMP_REQUEST_OF_REPLY[traffic.protocol]].filter(([, request]) => request === traffic.type);

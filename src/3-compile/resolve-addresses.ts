@@ -13,7 +13,7 @@ export type RemoteClause =
 export interface Stratum {
   readonly action: Action;
   /** Sets whose addresses it decides on; what they hold is not known when rules are made. */
-  readonly sets: readonly string[];
+  readonly sets: readonly { readonly set: string; readonly rule: Rule }[];
 }
 
 /** Addresses that one clause is the first to name. */
@@ -36,7 +36,7 @@ export interface Resolution {
 export function resolveAddresses(clauses: readonly RemoteClause[], family: Family): Resolution {
   const end = clauses.findIndex(({ kind }) => kind === 'any');
   const reachable = end < 0 ? clauses : clauses.slice(0, end);
-  const strata: { action: Action; sets: string[] }[] = [];
+  const strata: { action: Action; sets: { set: string; rule: Rule }[] }[] = [];
   const literals: ResolvedInterval[] = [];
   for (const clause of reachable) {
     const { action } = clause.rule;
@@ -44,7 +44,8 @@ export function resolveAddresses(clauses: readonly RemoteClause[], family: Famil
     const stratum = strata.length - 1;
     if (clause.kind === 'interval') literals.push({ interval: clause.interval, rule: clause.rule, stratum });
     if (clause.kind === 'sets') {
-      for (const set of clause.sets) if (strata[stratum]?.sets.includes(set) === false) strata[stratum].sets.push(set);
+      const asked = strata[stratum]?.sets ?? [];
+      for (const set of clause.sets) if (!asked.some((one) => one.set === set)) asked.push({ set, rule: clause.rule });
     }
   }
   return { intervals: paint(literals, family), strata, rest: end < 0 ? undefined : clauses[end]?.rule };

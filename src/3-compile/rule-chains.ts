@@ -1,5 +1,5 @@
 import { formatRuleName, type Rule } from '../model/rule.ts';
-import type { NftRule, NftVerdict } from '../model/ruleset.ts';
+import type { NftRule, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, remoteMatches, trafficMatches } from './match-terms.ts';
 import type { SetRegistry } from './set-registry.ts';
 
@@ -22,7 +22,8 @@ export function compileRules(rules: readonly Rule[], aspect: Aspect, sets: SetRe
   });
 }
 
-function verdictOf({ action }: Rule, aspect: Aspect): NftVerdict {
+/** What a rule's action is to packets of an aspect. */
+export function verdictOf({ action }: Pick<Rule, 'action'>, aspect: Aspect): SimpleVerdict {
   if (action === 'allow') return { kind: 'accept' };
   return { kind: aspect === 'replyToInbound' ? 'return' : 'drop' };
 }

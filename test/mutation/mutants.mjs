@@ -11,6 +11,9 @@ const COMPILE = '3-compile/compile.ts';
 const TERMS = '3-compile/match-terms.ts';
 const SETS = '3-compile/set-registry.ts';
 const RULES = '3-compile/rule-chains.ts';
+const SEGMENTS = '3-compile/segment-chains.ts';
+const PORT_SEGMENTS = '3-compile/port-segments.ts';
+const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
 
 export const MUTANTS = [
   // The order of rules and who belongs to what: compiler and evaluator both stand on it.
@@ -212,15 +215,15 @@ export const MUTANTS = [
   mutant(
     'compile: the wrong port of an answer is looked at',
     TERMS,
-    "aspect === 'replyToInbound' ? 'source' : 'destination'",
-    "'destination'",
+    "replyToInbound: 'source',",
+    "replyToInbound: 'destination',",
     'packets',
   ),
   mutant(
     'compile: the remote of outbound rules is the source',
     TERMS,
-    "outbound: 'destination',",
-    "outbound: 'source',",
+    "inbound: 'source',\n  outbound: 'destination',",
+    "inbound: 'source',\n  outbound: 'source',",
     'packets',
   ),
   mutant(
@@ -268,7 +271,13 @@ export const MUTANTS = [
   ),
   mutant('compile: only the first range of ports counts', SETS, 'ports.length === 1', 'ports.length >= 1', 'packets'),
   mutant('compile: sets of ports are mixed up', SETS, "${from}-${to}`).join(',')", "${from}`).join(',')", 'packets'),
-  mutant('compile: answers to outbound flows need a rule', COMPILE, '        REPLY_OF_OUTBOUND,\n', '', 'packets'),
+  mutant(
+    'compile: answers to outbound flows need a rule',
+    COMPILE,
+    'rules: [REPLY_OF_OUTBOUND, ',
+    'rules: [',
+    'packets',
+  ),
   mutant('compile: live outbound flows are judged again', COMPILE, '        LIVE_OUTBOUND,\n', '', 'packets'),
   mutant(
     'compile: all live flows pass outbound',
@@ -302,16 +311,16 @@ export const MUTANTS = [
   mutant(
     'compile: invalid is dropped before platform traffic',
     COMPILE,
-    "jumpToPlatform('inbound'),\n        ...invalid,",
-    "...invalid,\n        jumpToPlatform('inbound'),",
+    "jumpToPlatform('inbound'), ...invalid,",
+    "...invalid, jumpToPlatform('inbound'),",
     'packets',
   ),
   mutant('compile: platform traffic out is judged by rules', COMPILE, "jumpToPlatform('outbound'),", '', 'packets'),
   mutant(
     'compile: groups before management',
     COMPILE,
-    '[...policy.management.inbound, ...inbound]',
-    '[...inbound, ...policy.management.inbound]',
+    '[...policy.management.inbound, ...judge.inbound]',
+    '[...judge.inbound, ...policy.management.inbound]',
     'packets',
   ),
   mutant(
@@ -345,8 +354,129 @@ export const MUTANTS = [
   mutant(
     'render: ports are looked at from the wrong end',
     '4-render/render-rule.ts',
-    "match.end === 'source' ? 'sport' : 'dport'",
-    "match.end === 'source' ? 'dport' : 'sport'",
+    "end === 'source' ? 'sport' : 'dport'",
+    "end === 'source' ? 'dport' : 'sport'",
+    'packets',
+  ),
+
+  // The tree of lookups.
+  mutant(
+    'segments: the last rule that names an address wins',
+    RESOLVE_ADDRESSES,
+    'if (strata.at(-1)?.action !== action)',
+    'if (strata.length === 0)',
+    'packets',
+  ),
+  mutant(
+    'segments: overlaps go to the later rule',
+    RESOLVE_ADDRESSES,
+    'for (const literal of literals) {',
+    'for (const literal of literals.toReversed()) {',
+    'packets',
+  ),
+  mutant(
+    'segments: intervals with a gap between them become one',
+    RESOLVE_ADDRESSES,
+    'before.interval.to + 1n === from',
+    'before.interval.to + 1n <= from',
+    'packets',
+  ),
+  mutant(
+    'segments: what any says is forgotten',
+    RESOLVE_ADDRESSES,
+    'rest: end < 0 ? undefined : clauses[end]?.rule',
+    'rest: undefined',
+    'packets',
+  ),
+  mutant(
+    'segments: rules behind any still count',
+    RESOLVE_ADDRESSES,
+    'end < 0 ? clauses : clauses.slice(0, end)',
+    "clauses.filter(({ kind }) => kind !== 'any')",
+    'packets',
+  ),
+  mutant(
+    'segments: a segment ends one port early',
+    PORT_SEGMENTS,
+    'note(ending, to + 1, index)',
+    'note(ending, to, index)',
+    'packets',
+  ),
+  mutant(
+    'segments: a range of ports never ends',
+    PORT_SEGMENTS,
+    'for (const index of ending.get(from) ?? []) active.delete(index);',
+    '',
+    'packets',
+  ),
+  mutant(
+    'segments: rules of a segment lose their order',
+    PORT_SEGMENTS,
+    'toSorted((a, b) => a - b);\n    segments',
+    'toSorted((a, b) => b - a);\n    segments',
+    'packets',
+  ),
+  mutant(
+    'segments: expanded ports lose the last',
+    SEGMENTS,
+    '{ length: to - from + 1 }',
+    '{ length: Math.max(1, to - from) }',
+    'packets',
+  ),
+  mutant(
+    'segments: sets of earlier strata are not asked',
+    SEGMENTS,
+    'action !== rule.action && sets.length > 0',
+    'action === rule.action && sets.length > 0',
+    'packets',
+  ),
+  mutant(
+    'segments: sets are not asked at all',
+    SEGMENTS,
+    '[...intervals, ...inSets, ...atLast]',
+    '[...intervals, ...atLast]',
+    'packets',
+  ),
+  mutant(
+    'segments: sets are asked before intervals',
+    SEGMENTS,
+    '[...intervals, ...inSets, ...atLast]',
+    '[...inSets, ...intervals, ...atLast]',
+    'packets',
+  ),
+  mutant(
+    'segments: rules for every protocol are forgotten where one is named',
+    SEGMENTS,
+    "traffic.kind === 'all' || traffic.protocol === protocol);",
+    "traffic.kind !== 'all' && traffic.protocol === protocol);",
+    'packets',
+  ),
+  mutant(
+    'segments: rules ahead of all ports are forgotten',
+    SEGMENTS,
+    'rules.slice(0, firstWithPorts)',
+    '[]',
+    'packets',
+  ),
+  mutant(
+    'segments: rules without ports are forgotten in a segment',
+    SEGMENTS,
+    '[...base, ...own].toSorted(',
+    '[...own].toSorted(',
+    'packets',
+  ),
+  mutant(
+    'segments: equal ports of two places share a segment',
+    SEGMENTS,
+    'const key = `${name} ${own',
+    'const key = `${own',
+    'packets',
+  ),
+  mutant(
+    'segments: no port falls through to the rest',
+    SEGMENTS,
+    "builtIn([], { kind: 'goto', chain: rest }, 'any other port')",
+    "builtIn([], { kind: 'return' }, 'any other port')",
     'packets',
   ),
 ];

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Shape } from '../../src/3-compile/compile.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
 import { formatAddress } from '../../src/model/address.ts';
 import type { InForce } from '../../src/model/in-force.ts';
@@ -54,6 +55,9 @@ interface Probe {
   readonly identity: number;
 }
 
+/** Every shape that rules can be compiled to, forced, and the one that is chosen. */
+const SHAPES: readonly Shape[] = ['linear', 'segments', 'chosen'];
+
 let world: World;
 let inForce: InForce | undefined;
 let sent = 0;
@@ -93,8 +97,8 @@ describe('kernel, evaluator and oracle', () => {
       fc.tuple(fc.constant(policy), fc.array(packetsFor(policy), { minLength: GENERATED, maxLength: GENERATED })),
     );
     await fc.assert(
-      fc.asyncProperty(cases, async ([plain, packets]) => {
-        expect(await disagreements(plain, packets)).toEqual([]);
+      fc.asyncProperty(cases, fc.constantFrom(...SHAPES), async ([plain, packets], shape) => {
+        expect([shape, await disagreements(plain, packets, shape)]).toEqual([shape, []]);
       }),
       { numRuns: RUNS, seed: SEED, endOnFailure: process.env['DIFFERENTIAL_SHRINK'] === undefined },
     );
@@ -102,13 +106,13 @@ describe('kernel, evaluator and oracle', () => {
 });
 
 /** What kernel, evaluator and oracle do not say alike, in words; empty where they agree. */
-async function disagreements(plain: PlainPolicy, packets: readonly Packet[]): Promise<readonly string[]> {
+async function disagreements(plain: PlainPolicy, packets: readonly Packet[], shape: Shape): Promise<readonly string[]> {
   const hostPolicy = await hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE });
   const policy = readPlainPolicy(plain);
   const probes = expressible(packets).slice(0, PACKETS);
   await world.flushConntrack();
   await openFlows(probes);
-  inForce = await enforce(world, hostPolicy, inForce);
+  inForce = await enforce(world, hostPolicy, inForce, shape);
   const passed = await exchange(probes, 'test');
   sent += probes.length;
   allowed += passed.size;

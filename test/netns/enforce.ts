@@ -1,10 +1,12 @@
+import { compile, type Shape } from '../../src/3-compile/compile.ts';
+import { canonicalText, renderChange } from '../../src/4-render/render-change.ts';
 import type { HostPolicy, HostState } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import type { Policy } from '../../src/model/policy.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
 import { scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import { loadPolicy, locateHost } from '../../src/pipeline.ts';
 import type { World } from './harness/world.ts';
 
 /** A host without interfaces of its own to speak of: policies in tests list their addresses. */
@@ -30,11 +32,17 @@ export async function hostPolicyOf(text: string, { host = BARE_HOST, instance = 
 }
 
 /**
- * Brings a policy into force in the world's host as the daemon does, transaction by transaction.
- * Returns what is in force then, to be given for the next change.
+ * Brings a policy into force in the world's host as the daemon does, transaction by transaction, in the shape that is
+ * chosen unless one is forced. Returns what is in force then, to be given for the next change.
  */
-export async function enforce(world: World, hostPolicy: HostPolicy, inForce: InForce | undefined): Promise<InForce> {
-  const { change } = planChange(hostPolicy, inForce ?? 'untracked', stampOf);
+export async function enforce(
+  world: World,
+  hostPolicy: HostPolicy,
+  inForce: InForce | undefined,
+  shape: Shape = 'chosen',
+): Promise<InForce> {
+  const ruleset = compile(hostPolicy, shape);
+  const change = renderChange({ ruleset, stamp: stampOf(canonicalText(ruleset)) }, inForce ?? 'untracked');
   for (const transaction of change.transactions) await world.nft(scriptText(transaction));
   return change.next;
 }

@@ -33,6 +33,15 @@ export const TRAFFIC_ROWS: readonly ParameterRow[] = [
     not: ['tcp 21', 'tcp 23', 'tcp 79', 'tcp 81', 'tcp 7999', 'tcp 9000', 'udp 80', 'tcp 80>40'],
   },
   {
+    parameter: 'ports: lists that begin alike',
+    policy: rules(
+      '{ protocol: tcp, ports: "80-85,100", REMOTE: any }',
+      '{ protocol: udp, ports: "80-89,100-102", REMOTE: any }',
+    ),
+    through: ['tcp 85', 'tcp 100', 'udp 86', 'udp 89', 'udp 102'],
+    not: ['tcp 86', 'tcp 101', 'udp 90', 'udp 103'],
+  },
+  {
     parameter: 'ports: a YAML list, parts overlapping and adjacent',
     policy: rules('{ protocol: udp, ports: [53, "60-70", "65-75", "76", 123], REMOTE: any }'),
     through: ['udp 53', 'udp 60', 'udp 70', 'udp 75', 'udp 76', 'udp 123'],
