@@ -70,7 +70,7 @@ function chainNames(bindings: readonly Binding[]): ReadonlyMap<Binding, string> 
 
 /** A name for chains that nft can read back, after the interface: nft's identifiers have letters, digits, `_`, `.` and `-`. */
 function freeName(pattern: InterfacePattern, taken: ReadonlySet<string>): string {
-  const base = pattern.replace(/\*$/, '-any').replace(/[^A-Za-z0-9_.-]/g, '_');
+  const base = (pattern === '*' ? 'any' : pattern.replace(/\*$/, '-any')).replace(/[^A-Za-z0-9_.-]/g, '_');
   let name = base;
   for (let n = 2; taken.has(name); n += 1) name = `${base}.${n}`;
   return name;

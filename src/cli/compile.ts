@@ -24,9 +24,9 @@ export const compile: Command = {
       streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp: wanted.stamp, transactions }, null, 2)}\n`);
       return EXIT.fine;
     }
-    const [sets = '', chains = ''] = transactions;
-    streams.out(`# ${hostPolicy.instance}: first transaction, the sets are filled\n${sets}`);
-    streams.out(`# ${hostPolicy.instance}: second transaction, the chains that use them come into force\n${chains}`);
+    transactions.forEach((text, index) => {
+      streams.out(`# ${hostPolicy.instance}: transaction ${index + 1} of ${transactions.length}\n${text}`);
+    });
     return EXIT.fine;
   },
 };
