@@ -38,3 +38,22 @@ export function portSegments(rules: readonly Rule[]): PortSegment[] {
   });
   return segments;
 }
+
+/** How many rules the segments of `rules` would hold together, counted without making them. */
+export function segmentedRuleCount(rules: readonly Rule[]): number {
+  const changes = new Map<number, number>();
+  const note = (port: number, change: number): void => void changes.set(port, (changes.get(port) ?? 0) + change);
+  for (const { traffic } of rules) {
+    for (const { from, to } of traffic.kind === 'ports' ? traffic.ports : []) {
+      note(from, 1);
+      note(to + 1, -1);
+    }
+  }
+  let active = 0;
+  let count = 0;
+  for (const port of [...changes.keys()].toSorted((a, b) => a - b)) {
+    active += changes.get(port) ?? 0;
+    count += active;
+  }
+  return count;
+}

@@ -4,7 +4,7 @@ import { formatRuleName, type Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftSet, NftVerdict, SimpleVerdict } from '../model/ruleset.ts';
 import { compileRules, verdictOf } from './rule-chains.ts';
 import { type Aspect, PORT_END, REMOTE_END } from './match-terms.ts';
-import { type PortSegment, portSegments } from './port-segments.ts';
+import { type PortSegment, portSegments, segmentedRuleCount } from './port-segments.ts';
 import { type RemoteClause, type Resolution, resolveAddresses } from './resolve-addresses.ts';
 import type { SetRegistry } from './set-registry.ts';
 
@@ -13,6 +13,12 @@ const LONGEST_EXPANDED = 8;
 
 /** A segment repeats what holds for all ports, to be settled in one lookup, as long as that is no more than this. */
 const MOST_REPEATED = 64;
+
+/**
+ * Ranges of ports that overlap a lot make more segments times rules than anybody has memory for. Beyond so many, rules
+ * of one protocol and family stay one after the other: slow, and bounded.
+ */
+const MOST_SEGMENTED = 400_000;
 
 /** The chains and maps that rules are compiled to, beside the rules that lead to them. */
 export interface Segments {
@@ -82,6 +88,9 @@ function protocolChain(
   if (key.protocol !== 6 && key.protocol !== 17) return segmentChain(rules, name, key.family, context);
   const firstWithPorts = rules.findIndex(({ traffic }) => traffic.kind === 'ports');
   if (firstWithPorts < 0) return segmentChain(rules, name, key.family, context);
+  if (segmentedRuleCount(rules) > MOST_SEGMENTED) {
+    return addChain(context, name, compileRules(rules, context.aspect, context.sets));
+  }
   // What comes before all rules with ports, as a list of addresses that are denied everything does, is settled first.
   const ahead = rules.slice(0, firstWithPorts);
   const dispatch = portDispatch(rules.slice(firstWithPorts), name, { ...key, protocol: key.protocol }, context);

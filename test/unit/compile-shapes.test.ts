@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { compile, type Shape } from '../../src/3-compile/compile.ts';
+import { portSegments, segmentedRuleCount } from '../../src/3-compile/port-segments.ts';
+import type { Ruleset } from '../../src/model/ruleset.ts';
+import { hostPolicyOf } from '../netns/enforce.ts';
+
+function policyText(rules: readonly string[]): string {
+  return `version: 1
+securityGroups:
+  app:
+    inbound:
+${rules.map((rule) => `      - ${rule}\n`).join('')}instances:
+  host: { interfaces: { eth0: { securityGroups: [app] } } }
+`;
+}
+
+async function compiled(rules: readonly string[], shape?: Shape): Promise<Ruleset> {
+  return compile(await hostPolicyOf(policyText(rules)), shape);
+}
+
+/** How many rules a packet can be asked about in one chain, at the most. */
+function longestChain({ chains }: Ruleset): number {
+  return Math.max(...chains.map(({ rules }) => rules.length));
+}
+
+function hasMaps({ sets }: Ruleset): boolean {
+  return sets.some(({ kind }) => kind === 'addressMap' || kind === 'portMap');
+}
+
+const single = (i: number): string => `{ protocol: tcp, ports: ${1000 + i}, source: 192.0.2.${i % 250} }`;
+const many = (count: number, rule: (i: number) => string): string[] => Array.from({ length: count }, (_, i) => rule(i));
+
+describe('the chosen shape', () => {
+  test.each([
+    [12, false],
+    [13, true],
+  ])('of %d rules is a tree: %s', async (count, tree) => {
+    expect(hasMaps(await compiled(many(count, single)))).toBe(tree);
+  });
+
+  test('asks no packet about more rules when there are a hundred times as many', async () => {
+    const few = longestChain(await compiled(many(20, single)));
+    expect(longestChain(await compiled(many(2_000, single)))).toBe(few);
+    expect(longestChain(await compiled(many(2_000, single), 'linear'))).toBeGreaterThan(2_000);
+  });
+
+  test('settles overlapping addresses of one port in one lookup', async () => {
+    const nested = many(
+      200,
+      (i) => `{ protocol: tcp, ports: 22, source: 10.0.0.0/${8 + (i % 24)}, priority: ${1 + (i % 90)} }`,
+    );
+    expect(longestChain(await compiled(nested))).toBeLessThan(15);
+  });
+
+  test('is bounded where ranges of ports overlap so much that a tree would not be', async () => {
+    const wide = (count: number): string[] =>
+      many(count, (i) => `{ protocol: tcp, ports: ${1 + i}-${40_000 + i}, source: 10.${i % 250}.0.0/16 }`);
+    const bounded = await compiled(wide(700));
+    expect(bounded.chains.length).toBeLessThan(30);
+    expect(longestChain(bounded)).toBeGreaterThanOrEqual(700);
+    expect(hasMaps(await compiled(wide(300)))).toBe(true);
+  });
+
+  test('is the same whenever it is compiled', async () => {
+    const rules = many(300, single);
+    expect(await compiled(rules)).toEqual(await compiled(rules));
+  });
+});
+
+describe('segmentedRuleCount', () => {
+  test('counts what portSegments makes', async () => {
+    const { bindings } = await hostPolicyOf(
+      policyText(['{ protocol: tcp, ports: "1-10,20", source: any }', '{ protocol: tcp, ports: 5-25, source: any }']),
+    );
+    const rules = bindings[0]?.inbound.filter(({ family }) => family === 'ipv4') ?? [];
+    const segments = portSegments(rules);
+    expect(segments.map(({ range, rules: counting }) => [range.from, range.to, counting.length])).toEqual([
+      [1, 4, 1],
+      [5, 10, 2],
+      [11, 19, 1],
+      [20, 20, 2],
+      [21, 25, 1],
+    ]);
+    expect(segmentedRuleCount(rules)).toBe(segments.reduce((sum, segment) => sum + segment.rules.length, 0));
+  });
+});
