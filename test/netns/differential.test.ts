@@ -192,8 +192,11 @@ const OPENING_ICMP: Readonly<Record<1 | 58, readonly number[]>> = { 1: [8, 13, 1
 /** ICMP types that answer one of those. */
 const ANSWERING_ICMP: Readonly<Record<1 | 58, readonly number[]>> = { 1: [0, 14, 16, 18], 58: [129, 140] };
 
-/** ICMPv6 types that conntrack leaves alone: neighbour discovery, redirects not, and multicast listeners (noct_valid_new). */
-const UNTRACKED_ICMPV6 = [130, 131, 132, 133, 134, 135, 136, 143];
+/**
+ * ICMPv6 types that conntrack leaves alone: neighbour discovery, redirects not, multicast listeners, and multicast
+ * router advertisements (nf_conntrack_proto_icmpv6.c, noct_valid_new).
+ */
+const UNTRACKED_ICMPV6 = [130, 131, 132, 133, 134, 135, 136, 143, 151];
 
 function isExpressible(packet: Packet): boolean {
   const { source, destination, protocol, state, direction } = packet;
