@@ -166,8 +166,25 @@ function oneSegment(
       builtIn([], { kind: 'goto', chain: rest }, 'any port'),
     ]);
   }
-  const counting = [...base, ...own].toSorted((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0));
-  return addChain(context, chain, segmentRules(counting, chain, family, context));
+  return addChain(context, chain, segmentRules(merge(base, own, place), chain, family, context));
+}
+
+/** Two lists in deciding order as one. */
+function merge(some: readonly Rule[], others: readonly Rule[], place: ReadonlyMap<Rule, number>): readonly Rule[] {
+  const merged: Rule[] = [];
+  let next = 0;
+  for (const rule of some) {
+    for (
+      let other = others[next];
+      other !== undefined && (place.get(other) ?? 0) < (place.get(rule) ?? 0);
+      other = others[next]
+    ) {
+      merged.push(other);
+      next += 1;
+    }
+    merged.push(rule);
+  }
+  return [...merged, ...others.slice(next)];
 }
 
 /** Whether `own` may be asked before `base`: no rule of `base` stands before one of `own` and says the opposite. */

@@ -1,13 +1,23 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { ruleChanges } from './rule-changes.ts';
+import { footprint } from './footprint.ts';
 import { machine } from './machine.ts';
+import { liveFlows } from './live-flows.ts';
 import type { Result, Settings } from './measurement.ts';
+import { members } from './members.ts';
 import { newPackets } from './new-packets.ts';
 import { plot } from './plot.ts';
+import { saves } from './saves.ts';
 import { formatResult } from './table.ts';
 
 const MEASUREMENTS: Readonly<Record<string, (settings: Settings) => Promise<readonly Result[]>>> = {
   'new-packets': newPackets,
+  'live-flows': liveFlows,
+  'rule-changes': ruleChanges,
+  members,
+  footprint,
+  saves,
 };
 
 const USAGE = `usage: npm run bench -- [--quick] [--huge] [--only NAME]... [--json FILE] [--svg FILE] [--from FILE]
@@ -27,8 +37,13 @@ interface Report {
   readonly results: readonly Result[];
 }
 
+/** What the program is started with; `scratch` is a folder that somebody removes afterwards. */
+interface Start extends Pick<Settings, 'root' | 'scratch'> {
+  readonly args: readonly string[];
+}
+
 /** Runs what the arguments ask for; returns the exit status. */
-export async function bench(root: string, args: readonly string[]): Promise<number> {
+export async function bench({ args, ...folders }: Start): Promise<number> {
   const options = readOptions(args);
   if (options === undefined) {
     process.stderr.write(USAGE);
@@ -40,7 +55,7 @@ export async function bench(root: string, args: readonly string[]): Promise<numb
     return 3;
   }
   const report =
-    from === undefined ? await measure(root, options) : (JSON.parse(readFileSync(from, 'utf8')) as Report);
+    from === undefined ? await measure(folders, options) : (JSON.parse(readFileSync(from, 'utf8')) as Report);
   if (from !== undefined) for (const result of report.results) process.stdout.write(formatResult(result));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 1)}\n`);
   if (svg !== undefined) writeFileSync(svg, plot(report.results));
@@ -76,13 +91,13 @@ function readOptions(args: readonly string[]): Options | undefined {
   }
 }
 
-async function measure(root: string, { quick, huge, only }: Options): Promise<Report> {
+async function measure(folders: Pick<Settings, 'root' | 'scratch'>, { quick, huge, only }: Options): Promise<Report> {
   const results: Result[] = [];
   for (const name of only) {
     const progress = (text: string): void => {
       if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${name}: ${text}`);
     };
-    const found = (await MEASUREMENTS[name]?.({ root, quick, huge, progress })) ?? [];
+    const found = (await MEASUREMENTS[name]?.({ ...folders, quick, huge, progress })) ?? [];
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
     for (const result of found) process.stdout.write(formatResult(result));
     results.push(...found);

@@ -2,13 +2,6 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** What a request of `send` answers. */
-export interface Sent {
-  /** The median of the portions, a packet. */
-  readonly nanoseconds: number;
-  readonly packets: number;
-}
-
 /** The program endpoint.py at work in one namespace; it answers one request after the other. */
 export class Endpoint {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -17,10 +10,13 @@ export class Endpoint {
 
   /** Starts `program` in a namespace; a pinned one keeps to one processor. */
   constructor(program: string, namespace: string, { pinned = false } = {}) {
-    const command = ['--net=/run/netns/' + namespace, 'python3', '-B', program, ...(pinned ? ['pinned'] : [])];
+    const command = [`--net=/run/netns/${namespace}`, 'python3', '-B', program, ...(pinned ? ['pinned'] : [])];
     this.#child = spawn('nsenter', command);
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
+    });
+    this.#child.on('error', (error) => {
+      this.#stderr += error.message;
     });
     // Writing to a program that is gone fails here as well; the missing answer tells why.
     this.#child.stdin.on('error', () => undefined);

@@ -46,11 +46,6 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
   }
 }
 
-/** Removes every rule of a namespace made for measuring. */
-export function unloadFirewalls(namespace: string): void {
-  loadNft(namespace, 'flush ruleset\n');
-}
-
 function floorScript(verdict: LoadSpec['verdict']): string {
   return `table inet floor {
   chain input {
@@ -93,7 +88,8 @@ ${spec.groups ? sets.join('') : ''}${chain('input', 'saddr', 'iifname')}${chain(
 
 function linearRule({ action, protocol, ports, remote }: GeneratedRule, end: string, { family }: RulesSpec): string {
   const address = `${family === 'ipv4' ? 'ip' : 'ip6'} ${end} ${remote.kind === 'cidr' ? '' : '@'}${remote.text}`;
-  return `${address} ${protocol} dport ${ports} ${action === 'allow' ? 'accept' : 'drop'}`;
+  // The port first: it costs less to compare than an address, and much less than a set.
+  return `${protocol} dport ${ports} ${address} ${action === 'allow' ? 'accept' : 'drop'}`;
 }
 
 function iptablesScript(spec: RulesSpec): string {

@@ -19,6 +19,8 @@ export interface RulesSpec {
   readonly rules: number;
   readonly family: Family;
   readonly groups: boolean;
+  /** One rule in the middle has another port. */
+  readonly edited?: boolean;
 }
 
 /** A rule before it is written down for one firewall or another. */
@@ -68,7 +70,7 @@ export function generatedGroups({ family }: Pick<RulesSpec, 'family'>): {
 
 /**
  * Rules as hosts have them, in deciding order: fifty kinds of traffic, ranges among them, networks of many sizes, a
- * tenth of them denying. The last two let the living client in over TCP and UDP, and decide nothing else.
+ * seventh of them denying wider networks that hold others' allowed ones. The last two let the living client in over TCP and UDP, and decide nothing else.
  */
 export function generatedRules(spec: RulesSpec): readonly GeneratedRule[] {
   const { rules, family } = spec;
@@ -92,16 +94,27 @@ export function generatedRules(spec: RulesSpec): readonly GeneratedRule[] {
   ];
 }
 
-function generatedRule(i: number, most: number, { family, groups }: RulesSpec): GeneratedRule {
+function generatedRule(i: number, most: number, { family, groups, edited = false }: RulesSpec): GeneratedRule {
   const kind = i % 50;
-  const first = kind % 5 === 0 ? 8_000 + kind * 20 : 100 + kind * 37;
+  const denies = i % 7 === 6;
   return {
-    action: i % 10 === 9 ? 'deny' : 'allow',
+    action: denies ? 'deny' : 'allow',
     priority: 1 + Math.floor((i * 99) / most),
     protocol: kind % 2 === 0 ? 'udp' : 'tcp',
-    ports: kind === 7 ? String(LAST_PORT) : kind % 5 === 0 ? `${first}-${first + 15}` : String(first),
-    remote: groups && i % 3 === 2 ? groupOf(i) : { kind: 'cidr', text: networkOf(i, family) },
+    ports: edited && i === most >> 1 ? '9' : portsOf(kind),
+    remote:
+      groups && i % 3 === 2
+        ? groupOf(i)
+        : { kind: 'cidr', text: denies ? wideNetworkOf(i, family) : networkOf(i, family) },
   };
+}
+
+function portsOf(kind: number): string {
+  // The port of the probes is one like the others, and not one that only the last rules name.
+  if (kind === 7 || kind === 8) return String(LAST_PORT);
+  if (kind % 5 !== 0) return String(100 + kind * 37);
+  const first = 8_000 + kind * 20;
+  return `${first}-${first + 15}`;
 }
 
 function groupOf(i: number): GeneratedRule['remote'] {
@@ -113,6 +126,11 @@ function networkOf(i: number, family: Family): string {
   return family === 'ipv4'
     ? `10.${i >> 8}.${i & 255}.0/${24 + (i % 5)}`
     : `2001:db8:${hex(0x1000 + i)}::/${48 + 4 * (i % 5)}`;
+}
+
+/** Holds the networks of rules that come before and after. */
+function wideNetworkOf(i: number, family: Family): string {
+  return family === 'ipv4' ? `10.${i >> 8}.${i & 240}.0/20` : `2001:db8:${hex((0x1000 + i) & 0xfff0)}::/44`;
 }
 
 /** The policy file that says these rules, for the instance `host`. */
@@ -140,6 +158,25 @@ ${instances.join('')}`;
 function policyRule({ action, priority, protocol, ports, remote }: GeneratedRule, end: string, type: Family): string {
   const text = remote.kind === 'cidr' ? `"${remote.text}"` : `{ ${remote.kind}: ${remote.text} }`;
   return `{ action: ${action}, priority: ${priority}, type: ${type}, protocol: ${protocol}, ports: "${ports}", ${end}: ${text} }`;
+}
+
+/** So many addresses of hosts, each another. */
+export function memberAddresses(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+}
+
+/** A policy whose one rule lets the members of a group in; a million of them stay below the most that a file may hold. */
+export function membersPolicyText(addresses: readonly string[]): string {
+  return `version: 1
+securityGroups:
+  measured:
+    inbound:
+      - { protocol: tcp, ports: 22, source: { securityGroup: members } }
+  members: {}
+instances:
+  host: { interfaces: { eth0: { securityGroups: [measured] } } }
+  other: { interfaces: { eth0: { securityGroups: [members], addresses: [${addresses.join(',')}] } } }
+`;
 }
 
 function quoted(texts: readonly string[]): string {

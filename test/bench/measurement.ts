@@ -4,6 +4,8 @@ import { median, percentile } from './statistics.ts';
 export interface Settings {
   /** The project's folder. */
   readonly root: string;
+  /** A folder for files of the moment. */
+  readonly scratch: string;
   /** Small counts, for a look in two minutes. */
   readonly quick: boolean;
   /** Groups of a million members too. */
@@ -35,6 +37,8 @@ export interface Result {
   readonly unit: 'ns' | 'ms' | 'MB' | 'Mbit/s';
   /** The column that ratios are to. */
   readonly floor: string | undefined;
+  /** The 99th percentile is told beside the median. */
+  readonly tail?: boolean;
   readonly rows: readonly Row[];
 }
 

@@ -1,9 +1,9 @@
 import type { Family } from '../../src/model/address.ts';
-import { type Firewall, FLOOR, loadFirewall, presentFirewalls, unloadFirewalls } from './firewalls.ts';
+import { type Firewall, FLOOR, loadFirewall, presentFirewalls } from './firewalls.ts';
 import { ADDRESSES, LAST_PORT, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, inRounds, type Result, type Row, type Settings } from './measurement.ts';
-import { createSite, type Host, MACS, type Site } from './site.ts';
-import type { Sent } from './endpoint.ts';
+import { send } from './send.ts';
+import { createSite, MACS, type Site, unload } from './site.ts';
 
 /** Which packets meet the rules. */
 interface Probe {
@@ -34,9 +34,16 @@ export async function newPackets(settings: Settings): Promise<readonly Result[]>
   const site = await createSite(settings.root, columns);
   try {
     for (const family of ['ipv4', 'ipv6'] as const) await prepareFrames(site, family, chosen.probes);
+    // What is let in ends at a socket, as in life, and not in an ICMP error.
+    for (const { endpoint } of site.hosts.values()) {
+      for (const { host: address } of Object.values(ADDRESSES)) {
+        await endpoint.request('udp', { name: address, address, port: LAST_PORT });
+      }
+    }
     const rows: Row[] = [];
     for (const mix of chosen.mixes) {
-      for (const rules of sizes) rows.push(...(await measureSize({ site, columns, settings }, { ...mix, rules }, chosen.probes)));
+      for (const rules of sizes)
+        rows.push(...(await measureSize({ site, columns, settings }, { ...mix, rules }, chosen.probes)));
     }
     return [{ name: 'new-packets', title: 'a packet of a new flow', unit: 'ns', floor: FLOOR, rows }];
   } finally {
@@ -72,19 +79,26 @@ async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe
   const rows: Row[] = [];
   const loaded: Firewall[] = [];
   for (const column of columns) {
-    const { namespace } = hostOf(site, column);
-    if (column !== 'none') unloadFirewalls(namespace);
+    const { namespace } = site.host(column);
+    if (column !== 'none') unload(namespace);
     if (await loadFirewall(column, namespace, { ...spec, verdict: 'drop' })) loaded.push(column);
   }
   for (const probe of probes) {
     settings.progress(`${spec.rules} rules, ${spec.family}, ${probe.protocol}, match ${probe.match}`);
     // The floor gives the verdict that the rules give, since a flow that is let in costs more than one that is not.
-    const floor = hostOf(site, FLOOR).namespace;
-    unloadFirewalls(floor);
+    const floor = site.host(FLOOR).namespace;
+    unload(floor);
     await loadFirewall(FLOOR, floor, { ...spec, verdict: probe.match === 'last' ? 'accept' : 'drop' });
-    const samples = await inRounds(loaded, settings.quick ? 5 : 9, (column) =>
-      sample(site, hostOf(site, column), { name: frameName(spec.family, probe), milliseconds: settings.quick ? 15 : 40 }),
-    );
+    const samples = await inRounds(loaded, settings.quick ? 5 : 9, async (column) => {
+      await site.host(column).endpoint.request('flush');
+      return send(site, {
+        frames: frameName(spec.family, probe),
+        column,
+        protocol: probe.protocol,
+        milliseconds: settings.quick ? 15 : 40,
+        fate: column === 'none' || probe.match === 'last' ? 'let in' : 'dropped',
+      });
+    });
     const { rules, family, groups } = spec;
     rows.push({
       case: { rules, family, remotes: groups ? 'a third groups' : 'networks', ...probe },
@@ -92,22 +106,6 @@ async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe
     });
   }
   return rows;
-}
-
-async function sample(
-  site: Site,
-  { endpoint, peerInterface }: Host,
-  { name, milliseconds }: { readonly name: string; readonly milliseconds: number },
-): Promise<number> {
-  await endpoint.request('flush');
-  const { nanoseconds } = await site.peer.request<Sent>('send', { name, interface: peerInterface, milliseconds });
-  return nanoseconds;
-}
-
-function hostOf(site: Site, firewall: Firewall): Host {
-  const host = site.hosts.get(firewall);
-  if (host === undefined) throw new Error(`the site has no host for ${firewall}`);
-  return host;
 }
 
 function frameName(family: Family, { protocol, match }: Probe): string {

@@ -9,13 +9,23 @@ import { loadNft } from './site.ts';
 const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
 
 /** The milliseconds of each part of a change. */
-export interface ChangeTimes {
+interface ChangeTimes {
   /** From the policy's text to what it means for the host. */
   readonly read: number;
   /** From there to the scripts. */
   readonly plan: number;
   /** Running nft on them. */
   readonly load: number;
+}
+
+/** The columns of what {@link recordTimes} records, the whole first. */
+export const OUR_COLUMNS = { whole: 'secgroupd', reading: 'of it reading', loading: 'of it nft' } as const;
+
+/** Adds the times of a change to the samples of {@link OUR_COLUMNS}. */
+export function recordTimes(samples: ReadonlyMap<string, number[]>, { read, plan, load }: ChangeTimes): void {
+  samples.get(OUR_COLUMNS.whole)?.push(read + plan + load);
+  samples.get(OUR_COLUMNS.reading)?.push(read);
+  samples.get(OUR_COLUMNS.loading)?.push(load);
 }
 
 /** A change as it was made. */
@@ -30,7 +40,7 @@ export interface MadeChange {
 /** Brings a policy into force in a namespace by the daemon's own steps, and times them. */
 export async function change(namespace: string, text: string, before: Before): Promise<MadeChange> {
   const began = performance.now();
-  const hostPolicy = await read(text);
+  const hostPolicy = await readPolicy(text);
   const readAt = performance.now();
   const { change: planned, whole } = planChange(hostPolicy, before, stampOf);
   const scripts = planned.transactions.map(scriptText);
@@ -44,7 +54,7 @@ export async function change(namespace: string, text: string, before: Before): P
   };
 }
 
-async function read(text: string): Promise<HostPolicy> {
+async function readPolicy(text: string): Promise<HostPolicy> {
   const reader: PolicyReader = {
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
     readDropIns: async () => [],

@@ -12,6 +12,8 @@ import { build } from 'esbuild';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const folder = mkdtempSync(join(tmpdir(), 'secgroupd-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+// By way of exit, so that namespaces and folders go then too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
 const outfile = join(folder, 'bench.cjs');
 await build({
@@ -25,4 +27,4 @@ await build({
   logLevel: 'warning',
 });
 const { bench } = createRequire(import.meta.url)(outfile);
-process.exitCode = await bench(root, process.argv.slice(2));
+process.exitCode = await bench({ root, scratch: folder, args: process.argv.slice(2) });

@@ -19,6 +19,8 @@ export interface Host {
 export interface Site {
   readonly peer: Endpoint;
   readonly hosts: ReadonlyMap<string, Host>;
+  /** The host of this name; throws where there is none. */
+  host(name: string): Host;
   destroy(): Promise<void>;
 }
 
@@ -43,11 +45,18 @@ export async function createSite(root: string, names: readonly string[]): Promis
     for (const namespace of [peerNamespace, ...namespaces]) configure(namespace);
     namespaces.forEach((namespace, i) => connect(peerNamespace, namespace, i));
     const peer = start(peerNamespace, true);
-    const hosts = names.map((name, i): readonly [string, Host] => {
-      const namespace = namespaces[i] ?? '';
-      return [name, { namespace, peerInterface: `to${i}`, endpoint: start(namespace, false) }];
-    });
-    return { peer, hosts: new Map(hosts), destroy };
+    const hosts = new Map(
+      names.map((name, i): readonly [string, Host] => {
+        const namespace = namespaces[i] ?? '';
+        return [name, { namespace, peerInterface: `to${i}`, endpoint: start(namespace, false) }];
+      }),
+    );
+    const host = (name: string): Host => {
+      const found = hosts.get(name);
+      if (found === undefined) throw new Error(`the site has no host ${name}`);
+      return found;
+    };
+    return { peer, hosts, host, destroy };
   } catch (error) {
     await destroy();
     throw error;
@@ -77,6 +86,11 @@ export function loadNft(namespace: string, script: string): number {
   return runIn(namespace, ['nft', '-f', '-'], script).milliseconds;
 }
 
+/** Removes every rule of a namespace made for measuring. */
+export function unload(namespace: string): void {
+  loadNft(namespace, 'flush ruleset\n');
+}
+
 function configure(namespace: string): void {
   // No packet is judged by its source's route, and nothing on a link speaks by itself.
   const settings = ['all', 'default'].flatMap((which) => [
@@ -98,7 +112,7 @@ function connect(peer: string, host: string, index: number): void {
     'link set lo up',
     'link set eth0 up',
     `address add ${ipv4.host}/32 dev eth0`,
-    `address add ${ipv6.host}/128 dev eth0`,
+    `address add ${ipv6.host}/128 dev eth0 nodad`,
     `route add ${ipv4.client}/32 dev eth0 src ${ipv4.host}`,
     `route add ${ipv6.client}/128 dev eth0 src ${ipv6.host}`,
     ...[ipv4, ipv6].map(({ client }) => `neighbor add ${client} lladdr ${MACS.peer} nud permanent dev eth0`),

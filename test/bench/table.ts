@@ -1,14 +1,19 @@
 import type { Cell, Result } from './measurement.ts';
 
 /** A result as a table for people: a row a case, a column a way of doing it, each median with its ratio to the floor. */
-export function formatResult({ name, title, unit, floor, rows }: Result): string {
+export function formatResult({ name, title, unit, floor, tail = false, rows }: Result): string {
   const columns = [...new Set(rows.flatMap(({ cells }) => cells.map(({ column }) => column)))];
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row.case)))];
   const lines = [
     [...keys, ...columns],
     ...rows.map((row) => [
       ...keys.map((key) => String(row.case[key] ?? '')),
-      ...columns.map((column) => formatCell(row.cells.find((cell) => cell.column === column))),
+      ...columns.map((column) =>
+        formatCell(
+          row.cells.find((cell) => cell.column === column),
+          tail,
+        ),
+      ),
     ]),
   ];
   const widths = lines[0]?.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0))) ?? [];
@@ -19,12 +24,16 @@ export function formatResult({ name, title, unit, floor, rows }: Result): string
       .trimEnd(),
   );
   const ratios = floor === undefined ? '' : `, and times ${floor}`;
-  return `${name}: ${title}; medians in ${unit}${ratios}\n${body.map((line) => `  ${line}\n`).join('')}\n`;
+  const tails = tail ? ', and 99th percentiles' : '';
+  return `${name}: ${title}; medians in ${unit}${ratios}${tails}\n${body.map((line) => `  ${line}\n`).join('')}\n`;
 }
 
-function formatCell(cell: Cell | undefined): string {
+function formatCell(cell: Cell | undefined, tail: boolean): string {
   if (cell === undefined) return '-';
-  return cell.ratio === undefined ? formatNumber(cell.median) : `${formatNumber(cell.median)} ×${cell.ratio.toFixed(2)}`;
+  if (tail) return `${formatNumber(cell.median)} / ${formatNumber(cell.p99)}`;
+  return cell.ratio === undefined
+    ? formatNumber(cell.median)
+    : `${formatNumber(cell.median)} ×${cell.ratio.toFixed(2)}`;
 }
 
 /** A number with three places that mean something, thousands set apart. */

@@ -461,8 +461,8 @@ export const MUTANTS = [
   mutant(
     'segments: rules without ports are forgotten in a segment',
     SEGMENTS,
-    '[...base, ...own].toSorted(',
-    '[...own].toSorted(',
+    'segmentRules(merge(base, own, place), chain',
+    'segmentRules(own, chain',
     'packets',
   ),
   mutant(
@@ -477,6 +477,13 @@ export const MUTANTS = [
     SEGMENTS,
     "builtIn([], { kind: 'goto', chain: rest }, 'any other port')",
     "builtIn([], { kind: 'return' }, 'any other port')",
+    'packets',
+  ),
+  mutant(
+    'segments: what names ports is always asked first where much does not',
+    SEGMENTS,
+    "firstOf('deny') > lastOf('allow') && firstOf('allow') > lastOf('deny')",
+    'true',
     'packets',
   ),
 ];

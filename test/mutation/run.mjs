@@ -17,7 +17,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const SUITES = {
   meaning: [['test/property/agreement.test.ts', 'test/conformance', 'test/unit/intervals.test.ts']],
   packets: [
-    ['test/netns/differential.test.ts'],
+    ['test/netns/differential.test.ts', 'test/netns/dense-policies.test.ts'],
     ['test/netns/rule-parameters.test.ts', 'test/netns/conformance.test.ts'],
     ['test/netns/state'],
   ],

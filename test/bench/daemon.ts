@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A folder that holds all a daemon has of its own. */
+export interface DaemonHome {
+  readonly folder: string;
+  readonly policyFile: string;
+  remove(): void;
+}
+
+/** Makes a folder for a daemon within `scratch`, with a policy in it. */
+export function createHome(scratch: string, text: string): DaemonHome {
+  const folder = mkdtempSync(join(scratch, 'daemon-'));
+  mkdirSync(join(folder, 'state'));
+  mkdirSync(join(folder, 'run'));
+  const policyFile = join(folder, 'policy.yaml');
+  writeFileSync(policyFile, text);
+  return { folder, policyFile, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** A daemon that enforces. */
+export interface RunningDaemon {
+  readonly pid: number;
+  /** From its start until it said that the policy is in force. */
+  readonly startMilliseconds: number;
+  /** Its memory in MB: now, and at most so far. */
+  memory(): { readonly resident: number; readonly peak: number };
+  stop(): Promise<void>;
+}
+
+const MOST_START_MILLISECONDS = 120_000;
+
+/** Starts the built daemon in a namespace and waits until its policy is in force; `path` is searched for nft first. */
+export async function startDaemon(
+  root: string,
+  { namespace, home, path }: { readonly namespace: string; readonly home: DaemonHome; readonly path?: string },
+): Promise<RunningDaemon> {
+  const began = performance.now();
+  const child = spawn(
+    'nsenter',
+    [
+      // Should this process be killed outright, the daemon ends with it.
+      ...[`--net=/run/netns/${namespace}`, 'setpriv', '--pdeathsig', 'KILL'],
+      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile, '--instance', 'host'],
+      ...['--state-dir', join(home.folder, 'state'), '--runtime-dir', join(home.folder, 'run'), '--trust', 'any'],
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, PATH: `${path === undefined ? '' : `${path}:`}${process.env['PATH'] ?? ''}` },
+    },
+  );
+  const ended = once(child, 'close');
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    const deadline = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await ended;
+    clearTimeout(deadline);
+  };
+  const deadline = setTimeout(() => child.kill('SIGKILL'), MOST_START_MILLISECONDS);
+  const lines: string[] = [];
+  const startMilliseconds = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      lines.push(line);
+      if ((JSON.parse(line) as { generation?: number }).generation !== undefined) resolve(performance.now() - began);
+    });
+    child.once('error', reject);
+    child.once('close', () => reject(new Error(`the daemon ended before it enforced anything: ${lines.join(' ')}`)));
+  });
+  clearTimeout(deadline);
+  const pid = child.pid ?? 0;
+  return { pid, startMilliseconds, memory: () => memoryOf(pid), stop };
+}
+
+function memoryOf(pid: number): { readonly resident: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;
+  return { resident: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+}

@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type RemoteClause, resolveAddresses } from '../../src/3-compile/resolve-addresses.ts';
+import type { GroupName } from '../../src/model/names.ts';
+import type { Action, Rule } from '../../src/model/rule.ts';
+
+/** So few addresses that clauses overlap, nest, touch and leave gaps all the time. */
+const LAST = 20n;
+
+function ruleOf(action: Action, index: number): Rule {
+  return {
+    origin: {
+      group: 'g' as GroupName,
+      direction: 'inbound',
+      index,
+      template: undefined,
+      span: { file: 'p.yaml', line: index + 1, column: 1, endLine: index + 1, endColumn: 2 },
+    },
+    action,
+    priority: 1,
+    family: 'ipv4',
+    traffic: { kind: 'all' },
+    remote: { kind: 'any' },
+    description: undefined,
+  };
+}
+
+/** A clause without its rule: an interval, a set known by name, or any. */
+const SAID = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.tuple(fc.bigInt({ min: 0n, max: LAST }), fc.bigInt({ min: 0n, max: 6n })).map(([from, size]) => ({
+      kind: 'interval' as const,
+      interval: { family: 'ipv4' as const, from, to: from + size },
+    })),
+  },
+  { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c').map((set) => ({ kind: 'sets' as const, sets: [set] })) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'any' as const }) },
+);
+
+const CLAUSES: fc.Arbitrary<RemoteClause[]> = fc
+  .array(fc.tuple(SAID, fc.constantFrom<Action>('allow', 'deny')), { maxLength: 14 })
+  .map((said) => said.map(([what, action], index): RemoteClause => ({ ...what, rule: ruleOf(action, index) })));
+
+describe('resolveAddresses', () => {
+  test('decides on every address, whatever the sets hold, as the first clause that matches does', () => {
+    const holding = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.array(fc.bigInt({ min: 0n, max: LAST + 6n })));
+    fc.assert(
+      fc.property(CLAUSES, holding, (clauses, held) => {
+        const inSet = (set: string, value: bigint): boolean => (held[set] ?? []).includes(value);
+        const { intervals, strata, rest } = resolveAddresses(clauses, 'ipv4');
+        for (let value = 0n; value <= LAST + 7n; value += 1n) {
+          const first = clauses.find(
+            (clause) =>
+              clause.kind === 'any' ||
+              (clause.kind === 'interval' && clause.interval.from <= value && value <= clause.interval.to) ||
+              (clause.kind === 'sets' && clause.sets.some((set) => inSet(set, value))),
+          );
+          const holder = intervals.filter(({ interval }) => interval.from <= value && value <= interval.to);
+          expect(holder.length).toBeLessThanOrEqual(1);
+          // Sets of strata before the interval's own are asked first; behind the last interval, all of them are.
+          const asked = strata.slice(0, holder[0]?.stratum ?? strata.length);
+          const bySet = asked.find(({ sets }) => sets.some(({ set }) => inSet(set, value)));
+          const decided = bySet?.action ?? holder[0]?.rule.action ?? rest?.action;
+          expect([value, decided]).toEqual([value, first?.rule.action]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
