@@ -194,9 +194,9 @@ const ANSWERING_ICMP: Readonly<Record<1 | 58, readonly number[]>> = { 1: [0, 14,
 
 /**
  * ICMPv6 types that conntrack leaves alone: neighbour discovery, redirects not, multicast listeners, and multicast
- * router discovery (nf_conntrack_proto_icmpv6.c, noct_valid_new).
+ * router discovery but its end, 153 (nf_conntrack_proto_icmpv6.c, noct_valid_new; each found by a packet).
  */
-const UNTRACKED_ICMPV6 = [130, 131, 132, 133, 134, 135, 136, 143, 151, 152, 153];
+const UNTRACKED_ICMPV6 = [130, 131, 132, 133, 134, 135, 136, 143, 151, 152];
 
 function isExpressible(packet: Packet): boolean {
   const { source, destination, protocol, state, direction } = packet;
