@@ -4,14 +4,13 @@ import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
 import { type ListFiles, listFileKey, listReferences } from './2-analyze/read-address-group.ts';
 import { reportTo } from './diagnostics/report.ts';
 import { compile } from './3-compile/compile.ts';
-import { canonicalText, type Change, renderChange, renderWhole, type Wanted } from './4-render/render-change.ts';
+import { renderChange, type RenderedChange } from './4-render/render-change.ts';
 import { didYouMean } from './diagnostics/did-you-mean.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import type { HostPolicy, HostState } from './model/host.ts';
 import type { Before } from './model/in-force.ts';
 import type { Policy } from './model/policy.ts';
 import type { FileText, PolicyReader } from './model/policy-reader.ts';
-import type { Script } from './model/script.ts';
 
 /** A policy as read from its files. */
 export interface LoadedPolicy {
@@ -109,18 +108,7 @@ export function locateHost(policy: Policy, host: HostState, named: string | unde
   };
 }
 
-/** What shall be in force on a host, and the change that brings it about. */
-export interface PlannedChange {
-  readonly wanted: Wanted;
-  readonly change: Change;
-  /** The whole of `wanted` as one script for booting; rendered when asked for. */
-  readonly whole: () => Script;
-}
-
 /** Compiles a policy for its host and plans the change from what is there now. `digest` identifies a text. */
-export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): PlannedChange {
-  const ruleset = compile(hostPolicy);
-  const wanted = { ruleset, stamp: digest(canonicalText(ruleset)) };
-  const change = renderChange(wanted, before);
-  return { wanted, change, whole: () => renderWhole(wanted, change.next.generation) };
+export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): RenderedChange {
+  return renderChange(compile(hostPolicy), before, digest);
 }

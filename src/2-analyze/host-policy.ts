@@ -44,6 +44,7 @@ export function resolveHost(policy: Policy, host: HostState, instance: InstanceN
       outbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'outbound')], 'merged'),
     },
     bindings: self.interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
+    flowLabels: host.flowLabels,
     members: membersOfGroups(policy, host, self),
     addressGroups: new Map([...policy.addressGroups].map(([name, { intervals }]) => [name, intervals])),
   };

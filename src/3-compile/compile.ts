@@ -1,13 +1,17 @@
+import { FAMILIES } from '../model/address.ts';
 import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import { PLATFORM_FLOWS } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
+import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import type { Direction, Rule } from '../model/rule.ts';
-import type { Match, NftChain, NftRule, NftVerdict, Ruleset } from '../model/ruleset.ts';
+import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
-import { compileRules } from './rule-chains.ts';
-import { compileSegments, type Segments } from './segment-chains.ts';
-import { createSetRegistry, type SetRegistry } from './set-registry.ts';
+import { classesFor } from './group-shape.ts';
+import { compileRules, type Verdicts } from './rule-chains.ts';
+import { ruleTree } from './rule-tree.ts';
+import { type ClassifiedTree, compileSegments, type Segments } from './segment-chains.ts';
+import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
 
 /** Up to this many names, comparing one after the other is cheaper than a hash lookup (31 against 75 to 110 ns). */
 const FEW_INTERFACES = 3;
@@ -20,9 +24,10 @@ interface Judge extends OrderedRules {
 
 /**
  * How rules become lookups: one nft rule after the other, cheapest for a few; or segments, whose cost does not grow with
- * the rules. `chosen` takes the cheaper for each list of rules.
+ * the rules; or segments for each class of addresses, whose cost does not grow with the groups either. `chosen` takes
+ * the cheapest for each list of rules.
  */
-export type Shape = 'linear' | 'segments' | 'chosen';
+export type Shape = 'linear' | 'segments' | 'classes' | 'chosen';
 
 /** Up to this many rules, asking one after the other is cheaper (measured: 2,480 against 2,640 ns at 10 rules). */
 const FEW_RULES = 12;
@@ -41,8 +46,13 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
       ? { key: 'unmanaged', invalid: 'drop', inbound: [], outbound: [] }
       : undefined;
   const all = [...judges.values(), ...(unmanaged === undefined ? [] : [unmanaged])];
-  const dispatch = (direction: Direction): NftRule[] => dispatchRules({ direction, policy, names, unmanaged });
-  const judged = all.map((judge) => judgeChains(judge, policy, { sets, shape }));
+  // Where all interfaces but open ones have one judge, it does not matter by which of them a flow comes that it has judged.
+  const labels = policy.flowLabels !== false;
+  const alone = labels && all.length === 1 && unmanaged === undefined ? all[0] : undefined;
+  const dispatch = (direction: Direction): NftRule[] => dispatchRules({ direction, policy, names, unmanaged, alone });
+  const judged = all.map((judge) =>
+    judgeChains(judge, policy, { sets, shape, labels, liveAhead: alone !== undefined }),
+  );
   const chains: readonly NftChain[] = [
     platformChain(policy, 'inbound'),
     platformChain(policy, 'outbound'),
@@ -50,7 +60,11 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
     { name: 'output', hook: 'output', rules: dispatch('outbound') },
   ];
-  return { sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)], chains };
+  return {
+    sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)],
+    chains,
+    judges: labels ? all.map(({ key }) => key) : [],
+  };
 }
 
 /** The name of the chains that judge each binding; bindings with the same groups share theirs. */
@@ -81,14 +95,15 @@ interface Dispatch {
   readonly policy: HostPolicy;
   readonly names: ReadonlyMap<Binding, string>;
   readonly unmanaged: Judge | undefined;
+  readonly alone: Judge | undefined;
 }
 
-function dispatchRules({ direction, policy, names, unmanaged }: Dispatch): NftRule[] {
+function dispatchRules({ direction, policy, names, unmanaged, alone }: Dispatch): NftRule[] {
   const chain = (key: string): string => `${direction === 'inbound' ? 'in' : 'out'}.${key}`;
   const byInterface = (pattern: InterfacePattern, verdict: NftVerdict, comment: string): NftRule =>
     // nft has no wildcard that is nothing but one; what matches every interface needs no match.
     builtIn(pattern === '*' ? [] : [{ kind: 'interface', direction, pattern }], verdict, comment);
-  const exact = policy.bindings.filter(({ pattern }) => !pattern.endsWith('*'));
+  const exact = policy.bindings.filter(({ pattern }) => !pattern.endsWith('*') && pattern !== 'lo');
   const entries = exact.map((binding) => ({ name: binding.pattern, chain: chain(names.get(binding) ?? '') }));
   const toExact: readonly NftRule[] =
     exact.length <= FEW_INTERFACES
@@ -110,8 +125,9 @@ function dispatchRules({ direction, policy, names, unmanaged }: Dispatch): NftRu
       ? builtIn([], { kind: 'accept' }, 'interfaces that the policy does not name')
       : builtIn([], { kind: 'goto', chain: chain(unmanaged.key) }, 'interfaces that the policy does not name');
   return [
-    byInterface('lo' as InterfacePattern, { kind: 'accept' }, 'platform:loopback'),
+    ...(alone === undefined ? [] : [toLive(alone)]),
     ...toExact,
+    byInterface('lo' as InterfacePattern, { kind: 'accept' }, 'platform:loopback'),
     ...toGlobs,
     rest,
     // Measured: a base chain that ends without a verdict can leak while it is replaced, policy drop or not.
@@ -126,16 +142,26 @@ function interfaceComment({ pattern, groups }: Binding): string {
 interface Means {
   readonly sets: SetRegistry;
   readonly shape: Shape;
+  readonly labels: boolean;
+  /** Whether packets of flows that were judged already never come to the judge's chains. */
+  readonly liveAhead: boolean;
 }
 
 function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segments, 'rules'> {
   const { key } = judge;
   const invalid = judge.invalid === 'drop' ? [INVALID] : [];
-  const incoming = [...policy.management.inbound, ...judge.inbound];
-  const outgoing = [...policy.management.outbound, ...judge.outbound];
-  const inbound = judgement(incoming, `in.${key}`, 'inbound', means);
-  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', means);
-  const outbound = judgement(outgoing, `out.${key}`, 'outbound', means);
+  const incoming = rulesToJudge([...policy.management.inbound, ...judge.inbound], policy, means.shape);
+  const outgoing = rulesToJudge([...policy.management.outbound, ...judge.outbound], policy, means.shape);
+  const allowBy = (chain: string): SimpleVerdict => (means.labels ? { kind: 'goto', chain } : { kind: 'accept' });
+  const admit = allowBy(admitChain(key));
+  const opened = allowBy(OPENED_CHAIN);
+  const inbound = judgement(incoming, `in.${key}`, 'inbound', { ...means, allow: admit });
+  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', { ...means, allow: admit });
+  const outbound = judgement(outgoing, `out.${key}`, 'outbound', {
+    ...means,
+    allow: { kind: 'accept' },
+  });
+  const live = !means.labels || means.liveAhead ? [] : [toLive(judge)];
   const chains: readonly NftChain[] = [
     ...inbound.chains,
     ...reply.chains,
@@ -143,14 +169,24 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     {
       name: `in.${key}`,
       hook: undefined,
-      rules: [REPLY_OF_OUTBOUND, RELATED, EXPECTED, jumpToPlatform('inbound'), ...invalid, ...inbound.rules, DEFAULT],
+      rules: [
+        ...live,
+        replyOfOutbound(opened),
+        RELATED,
+        EXPECTED,
+        jumpToPlatform('inbound'),
+        ...invalid,
+        ...inbound.rules,
+        DEFAULT,
+      ],
     },
     { name: `reply.${key}`, hook: undefined, rules: reply.rules },
     {
       name: `out.${key}`,
       hook: undefined,
       rules: [
-        LIVE_OUTBOUND,
+        ...live,
+        liveOutbound(opened),
         RELATED,
         EXPECTED,
         builtIn(
@@ -171,12 +207,42 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
   return { chains, maps: [...inbound.maps, ...reply.maps, ...outbound.maps] };
 }
 
-/** Rules in deciding order, in the shape that suits them; a packet that none matches goes on behind them. */
-function judgement(rules: readonly Rule[], name: string, aspect: Aspect, { sets, shape }: Means): Segments {
-  const linear = shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES);
-  return linear
-    ? { rules: compileRules(rules, aspect, sets), chains: [], maps: [] }
-    : compileSegments(rules, name, { aspect, sets });
+/** Rules in deciding order and, where they are many, what they are looked up by. */
+interface RulesToJudge {
+  readonly rules: readonly Rule[];
+  readonly trees: readonly ClassifiedTree[] | undefined;
+}
+
+function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape): RulesToJudge {
+  if (shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES)) return { rules, trees: undefined };
+  const trees = FAMILIES.flatMap((family): ClassifiedTree[] => {
+    const tree = ruleTree(rules, family);
+    if (tree === undefined) return [];
+    const classes =
+      shape === 'segments'
+        ? undefined
+        : classesFor(tree, (remote) => entriesOf(policy, remote, family), { always: shape === 'classes' });
+    return [{ tree, classes }];
+  });
+  return { rules, trees };
+}
+
+/** Rules in the shape that suits them; a packet that none matches goes on behind them. */
+function judgement(
+  { rules, trees }: RulesToJudge,
+  name: string,
+  aspect: Aspect,
+  { sets, allow }: Pick<Means, 'sets'> & { readonly allow: SimpleVerdict },
+): Segments {
+  if (trees === undefined) {
+    // A reply that a rule denies returns: the host may still send what its outbound rules let it open by itself.
+    const verdicts: Verdicts = { allow, deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' } };
+    return { rules: compileRules(rules, { aspect, sets, verdicts }), chains: [], maps: [] };
+  }
+  // Behind inbound segments there is nothing but the default, which drops. So a denial is to return there as it is for
+  // replies, and both look into the same maps.
+  const verdicts: Verdicts = { allow, deny: { kind: aspect === 'outbound' ? 'drop' : 'return' } };
+  return compileSegments(trees, name, { aspect, sets, verdicts });
 }
 
 function platformChain({ platform }: HostPolicy, direction: Direction): NftChain {
@@ -195,29 +261,37 @@ function jumpToPlatform(direction: Direction): NftRule {
   return builtIn([], { kind: 'jump', chain: platformChainName(direction) }, 'platform');
 }
 
-function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string): NftRule {
-  return { matches, counted: false, verdict, comment, span: undefined };
+function toLive({ key }: Judge): NftRule {
+  return builtIn([], { kind: 'jump', chain: liveChain(key) }, 'state:judged');
 }
 
-/** The host opened the flow: what comes back passes whatever the inbound rules say. */
-const REPLY_OF_OUTBOUND = builtIn(
-  [
-    { kind: 'state', state: 'established' },
-    { kind: 'flowDirection', direction: 'reply' },
-  ],
-  { kind: 'accept' },
-  'state:reply',
-);
+function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string): NftRule {
+  return { matches, counted: false, verdict, comment, origin: undefined };
+}
 
-/** The host opened the flow: changes of the outbound rules spare it. */
-const LIVE_OUTBOUND = builtIn(
-  [
-    { kind: 'state', state: 'established' },
-    { kind: 'flowDirection', direction: 'original' },
-  ],
-  { kind: 'accept' },
-  'state:established',
-);
+/** A live flow that the host opened: what comes back passes whatever the inbound rules say. */
+function replyOfOutbound(verdict: SimpleVerdict): NftRule {
+  return builtIn(
+    [
+      { kind: 'state', state: 'established' },
+      { kind: 'flowDirection', direction: 'reply' },
+    ],
+    verdict,
+    'state:reply',
+  );
+}
+
+/** A live flow that the host opened: changes of the outbound rules spare it. */
+function liveOutbound(verdict: SimpleVerdict): NftRule {
+  return builtIn(
+    [
+      { kind: 'state', state: 'established' },
+      { kind: 'flowDirection', direction: 'original' },
+    ],
+    verdict,
+    'state:established',
+  );
+}
 
 /** ICMP errors about tracked flows, before any deny rule, for path-MTU discovery. */
 const RELATED = builtIn([{ kind: 'state', state: 'related' }], { kind: 'accept' }, 'state:related');

@@ -59,11 +59,8 @@ export function remoteMatches(
         ],
       ];
     case 'securityGroup':
-      return [[{ kind: 'address', end, family, address: { set: sets.members(remote.name, family) } }]];
     case 'addressGroup':
-      return sets
-        .addressGroup(remote.name, family)
-        .map((set): Match[] => [{ kind: 'address', end, family, address: { set } }]);
+      return sets.setsOf(remote, family).map((set): Match[] => [{ kind: 'address', end, family, address: { set } }]);
   }
 }
 

@@ -38,17 +38,29 @@ export function resolveAddresses(clauses: readonly RemoteClause[], family: Famil
   const reachable = end < 0 ? clauses : clauses.slice(0, end);
   const strata: { action: Action; sets: { set: string; rule: Rule }[] }[] = [];
   const literals: ResolvedInterval[] = [];
+  const asked = new Set<string>();
   for (const clause of reachable) {
     const { action } = clause.rule;
     if (strata.at(-1)?.action !== action) strata.push({ action, sets: [] });
     const stratum = strata.length - 1;
     if (clause.kind === 'interval') literals.push({ interval: clause.interval, rule: clause.rule, stratum });
     if (clause.kind === 'sets') {
-      const asked = strata[stratum]?.sets ?? [];
-      for (const set of clause.sets) if (!asked.some((one) => one.set === set)) asked.push({ set, rule: clause.rule });
+      // What a set holds was decided on where it was named first.
+      for (const set of clause.sets) {
+        if (asked.has(set)) continue;
+        asked.add(set);
+        strata[stratum]?.sets.push({ set, rule: clause.rule });
+      }
     }
   }
-  return { intervals: paint(literals, family), strata, rest: end < 0 ? undefined : clauses[end]?.rule };
+  const rest = end < 0 ? undefined : clauses[end]?.rule;
+  return { intervals: paint(literals, family).filter((one) => !saidByRest(one, rest, strata)), strata, rest };
+}
+
+/** Whether packets that pass an interval by end alike: what decides on the rest says the same, and no set says otherwise. */
+function saidByRest({ rule, stratum }: ResolvedInterval, rest: Rule | undefined, strata: readonly Stratum[]): boolean {
+  if (rest?.action !== rule.action) return false;
+  return !strata.slice(stratum).some(({ action, sets }) => action !== rule.action && sets.length > 0);
 }
 
 /** Disjoint intervals in which each address belongs to the first literal that holds it. */

@@ -1,29 +1,32 @@
-import { formatRuleName, type Rule } from '../model/rule.ts';
+import type { Action, Rule } from '../model/rule.ts';
 import type { NftRule, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, remoteMatches, trafficMatches } from './match-terms.ts';
 import type { SetRegistry } from './set-registry.ts';
 
+/** What each action is to the packets that rules are compiled for. */
+export type Verdicts = Readonly<Record<Action, SimpleVerdict>>;
+
+/** What rules are compiled with. */
+export interface RuleMeans {
+  readonly aspect: Aspect;
+  readonly verdicts: Verdicts;
+  readonly sets: SetRegistry;
+}
+
 /**
  * Rules in deciding order as nftables rules that decide alike, judging packets of one aspect.
- * Where none matches, the packet goes on behind them. A reply that a rule denies returns to the caller,
- * since the host may still send what its outbound rules let it open by itself.
+ * Where none matches, the packet goes on behind them.
  */
-export function compileRules(rules: readonly Rule[], aspect: Aspect, sets: SetRegistry): NftRule[] {
+export function compileRules(rules: readonly Rule[], { aspect, verdicts, sets }: RuleMeans): NftRule[] {
   return rules.flatMap((rule) => {
     const traffic = trafficMatches(rule.traffic, aspect, sets);
     if (traffic === undefined) return [];
     return remoteMatches(rule.remote, rule.family, { aspect, sets }).map((remote) => ({
       matches: [...traffic, ...remote],
       counted: false,
-      verdict: verdictOf(rule, aspect),
-      comment: formatRuleName(rule.origin),
-      span: rule.origin.span,
+      verdict: verdicts[rule.action],
+      comment: '',
+      origin: rule.origin,
     }));
   });
-}
-
-/** What a rule's action is to packets of an aspect. */
-export function verdictOf({ action }: Pick<Rule, 'action'>, aspect: Aspect): SimpleVerdict {
-  if (action === 'allow') return { kind: 'accept' };
-  return { kind: aspect === 'replyToInbound' ? 'return' : 'drop' };
 }

@@ -1,20 +1,40 @@
 import type { Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
+import type { AddressEntries } from '../model/address-entries.ts';
 import { type Interval, intervalOf } from '../model/interval.ts';
-import type { AddressGroupName, GroupName } from '../model/names.ts';
-import type { PortRange } from '../model/rule.ts';
+import type { PortRange, Remote } from '../model/rule.ts';
 import type { AddressSet, NftSet, PortSet } from '../model/ruleset.ts';
+
+/** A remote that names a group. */
+export type GroupRemote = Extract<Remote, { readonly kind: 'securityGroup' | 'addressGroup' }>;
 
 /** The sets that the rules being compiled look into; each is made when it is first asked for, and shared. */
 export interface SetRegistry {
-  /** The set of the addresses of a security group's members. */
-  members(group: GroupName, family: Family): string;
-  /** The sets that together hold an address group: single addresses, and ranges. */
-  addressGroup(group: AddressGroupName, family: Family): readonly string[];
+  /** The sets that together hold a group: the addresses of its members; of an address group, single addresses and ranges. */
+  setsOf(remote: GroupRemote, family: Family): readonly string[];
   /** A set for several ranges; one range needs none. */
   ports(ports: readonly PortRange[]): PortRange | { readonly set: string };
   /** All sets asked for so far, by name. */
   all(): readonly NftSet[];
+}
+
+const NOTHING2: readonly Interval[] = [];
+
+/** What a group of `policy` holds of a family. */
+export function entriesOf(policy: HostPolicy, remote: GroupRemote, family: Family): AddressEntries {
+  if (remote.kind === 'securityGroup') {
+    return {
+      hosts: (policy.members.get(remote.name) ?? []).filter((a) => a.family === family).map(intervalOf),
+      ranges: [],
+    };
+  }
+  const intervals = (policy.addressGroups.get(remote.name) ?? NOTHING2).filter(
+    (interval) => interval.family === family,
+  );
+  return {
+    hosts: intervals.filter(({ from, to }) => from === to),
+    ranges: intervals.filter(({ from, to }) => from !== to),
+  };
 }
 
 /** An empty registry of the sets that `policy` can need. */
@@ -26,42 +46,25 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
     return set.name;
   };
   return {
-    members(group, family) {
-      const addresses = policy.members.get(group) ?? [];
-      const elements = addresses.filter((address) => address.family === family).map(intervalOf);
-      const name = `group.${group}.${family}`;
-      return keep({
-        kind: 'addresses',
-        name,
-        family,
-        interval: false,
-        elements,
-        comment: `members of security group ${group}`,
-      });
-    },
-    addressGroup(group, family) {
-      const intervals = (policy.addressGroups.get(group) ?? []).filter((interval) => interval.family === family);
+    setsOf(remote, family) {
+      const { hosts, ranges } = entriesOf(policy, remote, family);
+      if (remote.kind === 'securityGroup') {
+        const comment = `members of security group ${remote.name}`;
+        const name = `group.${remote.name}.${family}`;
+        return [keep({ kind: 'addresses', name, family, interval: false, elements: hosts, comment })];
+      }
       // INVARIANT: both sets exist whatever the group holds now, so that its entries change without a change of rules.
       // They are two because an element in or out of a big interval set is dear, and of a hash set never.
       const half = (kind: 'hosts' | 'ranges', elements: readonly Interval[]): string =>
         keep({
           kind: 'addresses',
-          name: `list.${group}.${family}.${kind}`,
+          name: `list.${remote.name}.${family}.${kind}`,
           family,
           interval: kind === 'ranges',
           elements,
-          comment: `${kind} of address group ${group}`,
+          comment: `${kind} of address group ${remote.name}`,
         });
-      return [
-        half(
-          'hosts',
-          intervals.filter(({ from, to }) => from === to),
-        ),
-        half(
-          'ranges',
-          intervals.filter(({ from, to }) => from !== to),
-        ),
-      ];
+      return [half('hosts', hosts), half('ranges', ranges)];
     },
     ports(ports) {
       const [only] = ports;

@@ -1,3 +1,5 @@
+import { OPENED_CHAIN } from '../model/label-chains.ts';
+
 /** Our table: nothing outside it is ever touched. */
 export const TABLE = 'inet secgroupd';
 
@@ -7,15 +9,20 @@ export const APPLIED_SET = 'applied';
 /** The base chains, which stay from one generation to the next so that no packet goes unjudged. */
 export const BASE_CHAINS: readonly string[] = ['input', 'output'];
 
+/** Whether it is a chain of labels: they stay as the base chains do, and only what they hold changes. */
+export function isLabelChain(name: string): boolean {
+  return name === OPENED_CHAIN || /^(?:live|admit)\./.test(name);
+}
+
 /** The kernel's name for what the ruleset calls `name`, made in `generation`. */
 export function kernelName(name: string, generation: number): string {
   return `${name}.g${generation}`;
 }
 
-/** The ruleset's name for what the kernel calls `name`, and its generation; undefined for names that are not of that form. */
-function parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined {
-  const match = /^(.+)\.g([1-9][0-9]*)$/.exec(name);
-  return match?.[1] === undefined ? undefined : { name: match[1], generation: Number(match[2]) };
+/** The generation in which what the kernel calls `name` was made; undefined for names without one. */
+function parseGeneration(name: string): number | undefined {
+  const match = /\.g([1-9][0-9]*)$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
 }
 
 /** The comment of the element of {@link APPLIED_SET}. */
@@ -34,6 +41,6 @@ export const TABLE_NAMES = {
   table: TABLE,
   appliedSet: APPLIED_SET,
   baseChains: BASE_CHAINS,
-  parseKernelName,
+  parseGeneration,
   parseApplied,
 } as const;

@@ -1,118 +1,250 @@
-import type { Before, InForce } from '../model/in-force.ts';
-import type { AddressSet, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
-import { type Script, type ScriptLine, scriptText } from '../model/script.ts';
-import { APPLIED_SET, BASE_CHAINS, formatApplied, kernelName, TABLE } from './names.ts';
-import { type KernelNames, renderComment, renderRule } from './render-rule.ts';
-import { isMap, renderSetBlock, setElements } from './render-set.ts';
+import type { ChainContent, DirectChange, ElementChange, SetElement } from '../model/element-change.ts';
+import type { Before, DynamicSet, InForce, LabelsInUse, Rendered, RenderedObject } from '../model/in-force.ts';
+import { formatInterval } from '../model/interval.ts';
+import type { AddressMap, AddressSet, Ruleset } from '../model/ruleset.ts';
+import type { Script, ScriptLine } from '../model/script.ts';
+import { elementChange } from './element-difference.ts';
+import { judgeLabelChains, labelChainNames, labelChains, nextLabels, renderLabelRule } from './label-chains.ts';
+import { APPLIED_SET, formatApplied, kernelName, TABLE } from './names.ts';
+import { namesIn, type ObjectLine, type RenderedRuleset, renderRuleset, withNames } from './render-objects.ts';
+import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
+import { isMap, renderDeclaration, renderElements } from './render-set.ts';
+import { carrySum, stampText } from './stamp-text.ts';
+
+/** One transaction: as a script, and where it is a change of elements and labels alone, as that. */
+export interface Transaction {
+  readonly script: Script;
+  readonly direct: DirectChange | undefined;
+}
 
 /**
  * How the kernel gets from what it holds to what it shall hold: transactions to run in order, and for each what takes
  * it back. What is in force meanwhile is the whole old or the whole new ruleset.
  */
 export interface Change {
-  readonly kind: 'none' | 'elements' | 'swap';
-  readonly transactions: readonly Script[];
+  readonly kind: 'none' | 'elements' | 'labels' | 'swap';
+  readonly transactions: readonly Transaction[];
   /** For each transaction what takes it back, should a later one be refused; empty where nothing is left behind. */
   readonly undo: readonly Script[];
+  /** What a change of elements adds to the script of what was in force before it; labels apart, since flows may have any then. */
+  readonly addition: Script;
   readonly next: InForce;
 }
 
-/** What shall be in force: a ruleset and the stamp that identifies it. */
-export interface Wanted {
-  readonly ruleset: Ruleset;
-  readonly stamp: string;
+/** A change, and all that is in force after it as one script, for booting and for people to read. */
+export interface RenderedChange {
+  readonly change: Change;
+  readonly whole: () => Script;
 }
 
-/** The change that brings `wanted` about, from what is there now. */
-export function renderChange({ ruleset, stamp }: Wanted, before: Before): Change {
+/** The change that brings `ruleset` about, from what is there now. `digest` identifies a text. */
+export function renderChange(ruleset: Ruleset, before: Before, digest: (text: string) => string): RenderedChange {
   const untracked = before === 'untracked';
   const inForce = before === 'untracked' ? undefined : before;
-  if (inForce !== undefined && inForce.stamp === stamp) {
-    return { kind: 'none', transactions: [], undo: [], next: { ...inForce, ruleset } };
-  }
-  const generation = (inForce?.generation ?? 0) + 1;
-  if (inForce?.ruleset !== undefined && structureText(inForce.ruleset) === structureText(ruleset)) {
-    return changeElements({ ruleset, stamp, generation, inForce, old: inForce.ruleset });
-  }
-  return swap({ ruleset, stamp, generation, inForce, untracked });
+  const wanted = renderRuleset(ruleset);
+  const plan = planNames(wanted, inForce);
+  const stamp = digest(stampText(wanted));
+  const step: Step = { wanted, plan, stamp, inForce, untracked };
+  const change = chooseChange(step);
+  const rendered = change.next.rendered ?? plan.rendered;
+  return { change, whole: () => wholeScript(wanted, { ...change.next, rendered }) };
 }
 
-/** The whole ruleset as one transaction that replaces our table whatever it held: for booting, and for people to read. */
-export function renderWhole({ ruleset, stamp }: Wanted, generation: number): Script {
-  const { transactions } = swap({ ruleset, stamp, generation, inForce: undefined, untracked: false });
-  // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
-  return [line(`add table ${TABLE}`), line(`delete table ${TABLE}`), ...transactions.flat()];
+/**
+ * Labels used anew, so that every flow is judged again by its next packet: after all flows were freed of labels
+ * (`cleared`), or with the next ones. Undefined where there are none to use, or the table was found and not made.
+ */
+export function renderLabels(inForce: InForce, { cleared }: { readonly cleared: boolean }): Change | undefined {
+  const { rendered } = inForce;
+  if (rendered === undefined) return undefined;
+  const labels = nextLabels(cleared ? { used: 0 } : inForce.labels, rendered.judges);
+  if (labels === 'none') return undefined;
+  const chains = judgeLabelChains(rendered.judges, labels);
+  return {
+    kind: 'labels',
+    transactions: [directTransaction({ elements: [], chains, applied: undefined })],
+    undo: [[]],
+    addition: [],
+    next: { ...inForce, labels },
+  };
 }
 
-/** A text that is equal for rulesets that differ in nothing but the elements of address sets. */
-function structureText({ sets, chains }: Ruleset): string {
-  const bare = sets.map((set): NftSet => (set.kind === 'addresses' ? { ...set, elements: [] } : set));
-  return canonicalText({ sets: bare, chains });
+/** Labels put out of use: every flow is judged by each of its packets until all are free of labels. */
+export function renderNoLabels(inForce: InForce): Change {
+  const chains = judgeLabelChains(inForce.rendered?.judges ?? [], 'none');
+  return {
+    kind: 'labels',
+    transactions: [directTransaction({ elements: [], chains, applied: undefined })],
+    undo: [[]],
+    addition: [],
+    next: { ...inForce, labels: 'none' },
+  };
 }
 
-/** A text that is equal for equal rulesets only; what a stamp is made from. */
-export function canonicalText({ sets, chains }: Ruleset): string {
-  const names: KernelNames = { set: (name) => name, chain: (name) => name };
-  const lines = [
-    ...sets.flatMap((set) => renderSetBlock(set, set.name, names)),
-    ...chains.flatMap((chain) => chain.rules.map((rule) => line(`${chain.name} ${renderRule(rule, names)}`))),
-  ];
-  return lines.map(({ text }) => text).join('\n');
-}
-
-interface Step extends Wanted {
-  readonly generation: number;
+interface Step {
+  readonly wanted: RenderedRuleset;
+  readonly plan: NamePlan;
+  readonly stamp: string;
   readonly inForce: InForce | undefined;
   readonly untracked: boolean;
 }
 
-// INVARIANT: what is new is there, whole, before the transaction that packets notice. A chain is visible at once, the content of a new interval set a moment later; switched
-// in one transaction, 415 to 5,456 packets of 200 replacements under flood were measured to be misjudged; in two, none.
-function swap({ ruleset, stamp, generation, inForce, untracked }: Step): Change {
-  const kept = keptSets(ruleset, inForce);
-  const kernelNames = new Map(ruleset.sets.map(({ name }) => [name, kept.get(name) ?? kernelName(name, generation)]));
-  const names: KernelNames = {
-    set: (name) => kernelNames.get(name) ?? missing(name),
-    chain: (name) => (BASE_CHAINS.includes(name) ? name : kernelName(name, generation)),
+function chooseChange(step: Step): Change {
+  const { inForce, stamp, plan } = step;
+  if (inForce !== undefined && inForce.stamp === stamp) {
+    const { rendered } = inForce;
+    // Lists that were read anew stand for those before, so that the next comparison with them is cheap too.
+    const now = rendered !== undefined && plan.onlyElements && plan.differences.length === 0 ? plan.rendered : rendered;
+    return { kind: 'none', transactions: [], undo: [], addition: [], next: { ...inForce, rendered: now } };
+  }
+  if (inForce?.rendered !== undefined && plan.onlyElements) return changeElements(step, inForce);
+  return swap(step);
+}
+
+/** Which objects in force can stay as they are, what the others will be called, and what differs in sets that stay. */
+interface NamePlan {
+  readonly generation: number;
+  /** Nothing but elements differs, and they can be changed in place. */
+  readonly onlyElements: boolean;
+  readonly differences: readonly ElementChange[];
+  readonly kernel: (name: string) => string;
+  readonly rendered: Rendered;
+  readonly isNew: (name: string) => boolean;
+}
+
+function planNames(wanted: RenderedRuleset, inForce: InForce | undefined): NamePlan {
+  const generation = (inForce?.generation ?? 0) + 1;
+  const old = inForce?.rendered;
+  const inPlace = planWith(wanted, { generation, old, keepDiffering: true });
+  return inPlace.onlyElements || inPlace.differences.length === 0
+    ? inPlace
+    : // INVARIANT: packets meet the whole old or the whole new ruleset, so sets that change along with rules are made anew.
+      planWith(wanted, { generation, old, keepDiffering: false });
+}
+
+interface PlanOptions {
+  readonly generation: number;
+  readonly old: Rendered | undefined;
+  /** Whether a set whose elements differ keeps its name. */
+  readonly keepDiffering: boolean;
+}
+
+function planWith(wanted: RenderedRuleset, { generation, old, keepDiffering }: PlanOptions): NamePlan {
+  const names = new Map<string, string>();
+  const fresh = new Set<string>();
+  const kernel = (name: string): string => names.get(name) ?? name;
+  const oldKernel = (name: string): string => old?.objects.get(name)?.kernel ?? old?.dynamic.get(name)?.kernel ?? name;
+  const byBody = new Map([...(old?.objects.values() ?? [])].map((object) => [objectKey(object), object]));
+  const objects = new Map<string, RenderedObject>();
+  const dynamic = new Map<string, DynamicSet>();
+  const differences: ElementChange[] = [];
+  const dynamicOf = new Map(wanted.dynamic.map((set) => [set.name, set]));
+  const planDynamic = (set: AddressSet | AddressMap): void => {
+    if (names.has(set.name)) return;
+    const was = old?.dynamic.get(set.name);
+    if (was === undefined || renderDeclaration(was.set) !== renderDeclaration(set)) {
+      names.set(set.name, kernelName(set.name, generation));
+      fresh.add(set.name);
+    } else {
+      const held = { set, chain: (name: string) => kernel(wanted.canonical(name)) };
+      const change = elementChange(was.kernel, { set: was.set, chain: oldKernel }, held);
+      if (change !== undefined) {
+        differences.push(change);
+        if (set.kind === 'addresses' && was.set.kind === 'addresses') carrySum(was.set.elements, set.elements, change);
+      }
+      const stays = change === undefined || keepDiffering;
+      names.set(set.name, stays ? was.kernel : kernelName(set.name, generation));
+      if (!stays) fresh.add(set.name);
+    }
+    dynamic.set(set.name, { set, kernel: kernel(set.name) });
   };
-  const inner = ruleset.chains.filter(({ hook }) => hook === undefined);
-  const base = ruleset.chains.filter(({ hook }) => hook !== undefined);
-  const added = ruleset.sets.filter(({ name }) => !kept.has(name));
-  const sets = new Map([...kernelNames].filter(([name]) => !added.some((set) => isMap(set) && set.name === name)));
-  const next: InForce = {
-    generation,
-    stamp,
-    ruleset,
-    sets,
-    maps: added.filter(isMap).map(({ name }) => names.set(name)),
-    chains: inner.map(({ name }) => names.chain(name)),
+  for (const { kind, name, declaration, body } of wanted.objects) {
+    for (const used of namesIn(body)) {
+      const set = dynamicOf.get(used);
+      if (set !== undefined) planDynamic(set);
+    }
+    const resolved = `${declaration}\n${withNames(body, kernel)}`;
+    const same = byBody.get(objectKey({ kind, body: resolved }));
+    names.set(name, same?.kernel ?? kernelName(name, generation));
+    if (same === undefined) fresh.add(name);
+    objects.set(name, { kind, body: resolved, kernel: kernel(name) });
+  }
+  for (const set of wanted.dynamic) planDynamic(set);
+  const base = wanted.base.map(({ chain, lines }) => `${chain.name}\n${linesText(lines, kernel)}`).join('\n');
+  const rules =
+    wanted.objects.reduce((sum, { kind, lines }) => sum + (kind === 'chain' ? lines.length : 0), 0) +
+    wanted.base.reduce((sum, { lines }) => sum + lines.length, 0);
+  const rendered: Rendered = { objects, dynamic, base, judges: wanted.judges, rules };
+  const onlyElements =
+    fresh.size === 0 && old?.base === base && old.objects.size === objects.size && old.dynamic.size === dynamic.size;
+  return { generation, onlyElements, differences, kernel, rendered, isNew: (name) => fresh.has(name) };
+}
+
+function objectKey({ kind, body }: Pick<RenderedObject, 'kind' | 'body'>): string {
+  return `${kind} ${body}`;
+}
+
+function linesText(lines: readonly ObjectLine[], kernel: (name: string) => string): string {
+  return withNames(lines.map(({ text }) => text).join('\n'), kernel);
+}
+
+// INVARIANT: what is new is there, whole, before the transaction that packets notice. A chain is visible at once, the
+// content of a new interval set a moment later; switched in one transaction, 415 to 5,456 packets of 200 replacements
+// under flood were measured to be misjudged; in two, none.
+function swap({ wanted, plan, stamp, inForce, untracked }: Step): Change {
+  const { generation, rendered } = plan;
+  const next = inForceAfter({ wanted, plan, stamp, inForce, untracked });
+  const news = objectsOf(rendered, (name) => plan.isNew(name));
+  const labelChainsNow = labelChainNames(wanted.judges);
+  const newLabelChains = labelChainsNow.filter((name) => !(inForce?.chains ?? []).includes(name));
+  const staying = new Set([...next.chains, ...next.maps, ...next.sets]);
+  const gone = (names: readonly string[]): readonly string[] => names.filter((name) => !staying.has(name));
+  const old = {
+    chains: gone(inForce?.chains ?? []),
+    maps: gone(inForce?.maps ?? []),
+    sets: gone(inForce?.sets ?? []),
   };
-  const stays = new Set(sets.values());
-  const old = { chains: inForce?.chains ?? [], maps: inForce?.maps ?? [], sets: [...(inForce?.sets.values() ?? [])] };
   const guard = removed({ chains: UNTRACKED_CHAINS.map(({ name }) => name), maps: [], sets: [] });
+  const content = labelChains(wanted.judges, next.labels);
   const prepare: Script = [
     line(`add table ${TABLE}`),
-    ...next.chains.map((name) => line(`add chain ${TABLE} ${name}`)),
-    line(`table ${TABLE} {`),
-    line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`),
-    ...added.flatMap((set) => renderSetBlock(set, names.set(set.name), names)),
-    line('}'),
-    ...inner.flatMap((chain) => ruleLines(chain, names)),
+    ...creation(wanted, { kernel: plan.kernel, wants: (name) => plan.isNew(name), labelChains: newLabelChains }),
+    ...content
+      .filter(({ chain }) => newLabelChains.includes(chain))
+      .flatMap(({ chain, rules }) => chainRules(chain, rules.map(renderLabelRule))),
   ];
   const commit: Script = [
     ...(untracked ? guard : []),
-    ...base.map(baseChainLine),
-    ...base.map(({ name }) => line(`flush chain ${TABLE} ${name}`)),
-    ...base.flatMap((chain) => ruleLines(chain, names)),
-    ...removed({ ...old, sets: old.sets.filter((name) => !stays.has(name)) }),
-    ...appliedLines({ generation, stamp }),
+    ...wanted.base.map(({ chain }) => baseChainLine(chain.name, chain.hook ?? '')),
+    ...wanted.base.map(({ chain }) => line(`flush chain ${TABLE} ${chain.name}`)),
+    ...wanted.base.flatMap(({ chain, lines }) => ruleLines(chain.name, lines, plan.kernel)),
+    ...content.filter(({ chain }) => !newLabelChains.includes(chain)).flatMap(contentLines),
+    ...removed(old),
+    ...appliedLines(formatApplied({ generation, stamp })),
   ];
-  const news = { ...next, sets: [...sets.values()].filter((name) => !old.sets.includes(name)) };
   return {
     kind: 'swap',
-    transactions: [...(untracked ? [untrackedScript()] : []), prepare, commit],
-    undo: [...(untracked ? [guard] : []), removed(news), []],
+    transactions: [...(untracked ? [untrackedScript()] : []), prepare, commit].map((script) => ({
+      script,
+      direct: undefined,
+    })),
+    undo: [...(untracked ? [guard] : []), removed({ ...news, chains: [...news.chains, ...newLabelChains] }), []],
+    addition: [],
     next,
+  };
+}
+
+function inForceAfter({ wanted, plan, stamp, inForce, untracked }: Step): InForce {
+  const { chains, maps, sets } = objectsOf(plan.rendered, () => true);
+  return {
+    generation: plan.generation,
+    stamp,
+    rendered: plan.rendered,
+    // Where nothing was tracked so far, no flow has a label.
+    labels: nextLabels(inForce?.labels ?? (untracked ? { used: 0 } : 'unknown'), wanted.judges),
+    chains: [...chains, ...labelChainNames(wanted.judges)],
+    maps,
+    sets,
   };
 }
 
@@ -120,6 +252,149 @@ interface KernelObjects {
   readonly chains: readonly string[];
   readonly maps: readonly string[];
   readonly sets: readonly string[];
+}
+
+function objectsOf({ objects, dynamic }: Rendered, wants: (name: string) => boolean): KernelObjects {
+  const named = [
+    ...[...objects].map(([name, { kind, kernel }]) => ({ name, kind, kernel })),
+    ...[...dynamic].map(([name, { set, kernel }]) => ({ name, kind: isMap(set) ? 'map' : 'set', kernel })),
+  ].filter(({ name }) => wants(name));
+  const of = (wanted: string): string[] => named.filter(({ kind }) => kind === wanted).map(({ kernel }) => kernel);
+  return { chains: of('chain'), maps: of('map'), sets: of('set') };
+}
+
+interface Creation {
+  readonly kernel: (name: string) => string;
+  readonly wants: (name: string) => boolean;
+  readonly labelChains: readonly string[];
+}
+
+/** Makes chains, then sets and maps with all they hold, then the chains' rules. */
+function creation(
+  { objects, dynamic, canonical }: RenderedRuleset,
+  { kernel, wants, labelChains: labels }: Creation,
+): Script {
+  const made = objects.filter(({ name }) => wants(name));
+  const chains = made.filter(({ kind }) => kind === 'chain');
+  const held = { set: kernel, chain: (name: string) => kernel(canonical(name)) };
+  return [
+    ...[...labels, ...chains.map(({ name }) => kernel(name))].map((name) => line(`add chain ${TABLE} ${name}`)),
+    line(`table ${TABLE} {`),
+    line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`),
+    ...dynamic
+      .filter(({ name }) => wants(name))
+      .flatMap((set) => {
+        const lines = renderElements(set, held).map((text) => ({ text, origin: undefined }));
+        return setBlock(
+          { kind: isMap(set) ? 'map' : 'set', declaration: renderDeclaration(set), lines },
+          kernel(set.name),
+          kernel,
+        );
+      }),
+    ...made.filter(({ kind }) => kind !== 'chain').flatMap((object) => setBlock(object, kernel(object.name), kernel)),
+    line('}'),
+    ...chains.flatMap(({ name, lines }) => ruleLines(kernel(name), lines, kernel)),
+  ];
+}
+
+/**
+ * A set or map with all its elements, as a block within `table inet secgroupd { }`, one element a line.
+ * A block, because nft lists every interval set of the namespace before it runs an `add element` command, and not for a block.
+ */
+function setBlock(
+  {
+    kind,
+    declaration,
+    lines,
+  }: { readonly kind: string; readonly declaration: string; readonly lines: readonly ObjectLine[] },
+  name: string,
+  kernel: (name: string) => string,
+): ScriptLine[] {
+  const open = `  ${kind} ${name} { ${declaration}`;
+  if (lines.length === 0) return [line(`${open} }`)];
+  return [
+    line(open),
+    line('    elements = {'),
+    ...lines.map(({ text, origin }, i) => ({
+      text: `      ${withNames(text, kernel)}${i === lines.length - 1 ? '' : ','}${renderOrigin(origin)}`,
+      span: origin?.span,
+    })),
+    line('    }'),
+    line('  }'),
+  ];
+}
+
+/** All that is in force as one transaction that replaces our table whatever it held. Flows may have any labels then. */
+function wholeScript(wanted: RenderedRuleset, { generation, stamp, rendered }: InForce): Script {
+  const kernel = (name: string): string =>
+    rendered?.objects.get(name)?.kernel ?? rendered?.dynamic.get(name)?.kernel ?? name;
+  const labels: LabelsInUse = 'none';
+  const content = labelChains(wanted.judges, labels);
+  return [
+    // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
+    line(`add table ${TABLE}`),
+    line(`delete table ${TABLE}`),
+    line(`add table ${TABLE}`),
+    ...creation(wanted, { kernel, wants: () => true, labelChains: labelChainNames(wanted.judges) }),
+    ...content.flatMap(({ chain, rules }) => chainRules(chain, rules.map(renderLabelRule))),
+    ...wanted.base.map(({ chain }) => baseChainLine(chain.name, chain.hook ?? '')),
+    ...wanted.base.flatMap(({ chain, lines }) => ruleLines(chain.name, lines, kernel)),
+    ...appliedLines(formatApplied({ generation, stamp })),
+  ];
+}
+
+// INVARIANT: elements first, labels in a transaction of their own. What an interval set holds is seen a moment after it
+// is committed, and a packet judged by the old elements must not give its flow the new label.
+function changeElements({ wanted, plan, stamp }: Step, inForce: InForce): Change {
+  const { generation, rendered, differences } = plan;
+  const labels = nextLabels(inForce.labels, wanted.judges);
+  const applied = formatApplied({ generation, stamp });
+  return {
+    kind: 'elements',
+    transactions: [
+      directTransaction({ elements: differences, chains: [], applied: undefined }),
+      directTransaction({ elements: [], chains: judgeLabelChains(wanted.judges, labels), applied }),
+    ],
+    undo: [[], []],
+    addition: [...differences.flatMap(elementLines), ...appliedLines(applied)],
+    next: { ...inForce, generation, stamp, rendered, labels },
+  };
+}
+
+function directTransaction(direct: DirectChange): Transaction {
+  const script = [
+    ...direct.elements.flatMap(elementLines),
+    ...direct.chains.flatMap(contentLines),
+    ...(direct.applied === undefined ? [] : appliedLines(direct.applied)),
+  ];
+  return { script, direct };
+}
+
+// Deletions first: the kernel refuses an element that overlaps one which the same transaction removes later.
+function elementLines({ set, removed: gone, added }: ElementChange): ScriptLine[] {
+  const block = (verb: string, elements: readonly SetElement[]): ScriptLine[] =>
+    elements.length === 0
+      ? []
+      : [
+          line(`${verb} element ${TABLE} ${set} {`),
+          ...elements.map((element) => line(`  ${elementText(element)},`)),
+          line('}'),
+        ];
+  return [...block('delete', gone), ...block('add', added)];
+}
+
+function elementText({ interval, verdict }: SetElement): string {
+  const key = formatInterval(interval);
+  const itself = (name: string): string => name;
+  return verdict === undefined ? key : `${key} : ${renderSimpleVerdict(verdict, { set: itself, chain: itself })}`;
+}
+
+function contentLines({ chain, rules }: ChainContent): ScriptLine[] {
+  return [line(`flush chain ${TABLE} ${chain}`), ...chainRules(chain, rules.map(renderLabelRule))];
+}
+
+function chainRules(chain: string, rules: readonly string[]): ScriptLine[] {
+  return rules.map((rule) => line(`add rule ${TABLE} ${chain} ${rule}`));
 }
 
 /** Removes objects that refer to each other: rules to all of them, maps to chains. */
@@ -155,96 +430,28 @@ function untrackedChain({ name, hook }: { readonly name: string; readonly hook: 
   ];
 }
 
-/** The kernel's names of sets that hold just what they shall hold, so that a list of a million entries is not loaded again. */
-function keptSets(ruleset: Ruleset, inForce: InForce | undefined): ReadonlyMap<string, string> {
-  const old = new Map((inForce?.ruleset?.sets ?? []).map((set) => [set.name, set]));
-  const kept = new Map<string, string>();
-  for (const set of ruleset.sets) {
-    const before = old.get(set.name);
-    const name = inForce?.sets.get(set.name);
-    if (before !== undefined && name !== undefined && !isMap(set) && sameSet(before, set)) kept.set(set.name, name);
-  }
-  return kept;
-}
-
-function sameSet(a: NftSet, b: NftSet): boolean {
-  if (a === b) return true;
-  const names: KernelNames = { set: (name) => name, chain: (name) => name };
-  const of = (set: NftSet): string => scriptText(renderSetBlock(set, set.name, names));
-  return of(a) === of(b);
-}
-
-interface ElementStep extends Wanted {
-  readonly generation: number;
-  readonly inForce: InForce;
-  readonly old: Ruleset;
-}
-
-function changeElements({ ruleset, stamp, generation, inForce, old }: ElementStep): Change {
-  const before = new Map(old.sets.map((set) => [set.name, set]));
-  const changes = ruleset.sets.flatMap((set) => {
-    const was = before.get(set.name);
-    if (set.kind !== 'addresses' || was?.kind !== 'addresses') return [];
-    return elementLines({ was, set, name: inForce.sets.get(set.name) ?? missing(set.name) });
-  });
-  const transaction = [...changes, ...appliedLines({ generation, stamp })];
-  return { kind: 'elements', transactions: [transaction], undo: [], next: { ...inForce, generation, stamp, ruleset } };
-}
-
-function elementLines({
-  was,
-  set,
-  name,
-}: {
-  readonly was: AddressSet;
-  readonly set: AddressSet;
-  readonly name: string;
-}): ScriptLine[] {
-  const old = new Set(setElements(was));
-  const now = new Set(setElements(set));
-  const block = (verb: string, elements: readonly string[]): ScriptLine[] =>
-    elements.length === 0
-      ? []
-      : [line(`${verb} element ${TABLE} ${name} {`), ...elements.map((element) => line(`  ${element},`)), line('}')];
-  // Deletions first: the kernel refuses an element that overlaps one which the same transaction removes later.
-  return [
-    ...block(
-      'delete',
-      [...old].filter((element) => !now.has(element)),
-    ),
-    ...block(
-      'add',
-      [...now].filter((element) => !old.has(element)),
-    ),
-  ];
-}
-
-function appliedLines(applied: { readonly generation: number; readonly stamp: string }): ScriptLine[] {
+function appliedLines(applied: string): ScriptLine[] {
   return [
     line(`flush set ${TABLE} ${APPLIED_SET}`),
     line(`table ${TABLE} {`),
     line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')};`),
-    line(`    elements = { 1 ${renderComment(formatApplied(applied))} }`),
+    line(`    elements = { 1 ${renderComment(applied)} }`),
     line('  }'),
     line('}'),
   ];
 }
 
-function baseChainLine({ name, hook }: NftChain): ScriptLine {
-  return line(`add chain ${TABLE} ${name} { type filter hook ${hook ?? ''} priority filter; policy drop; }`);
+function baseChainLine(name: string, hook: string): ScriptLine {
+  return line(`add chain ${TABLE} ${name} { type filter hook ${hook} priority filter; policy drop; }`);
 }
 
-function ruleLines(chain: NftChain, names: KernelNames): ScriptLine[] {
-  return chain.rules.map((rule) => ({
-    text: `add rule ${TABLE} ${names.chain(chain.name)} ${renderRule(rule, names)}`,
-    span: rule.span,
+function ruleLines(chain: string, lines: readonly ObjectLine[], kernel: (name: string) => string): ScriptLine[] {
+  return lines.map(({ text, origin }) => ({
+    text: `add rule ${TABLE} ${chain} ${withNames(text, kernel)}${renderOrigin(origin)}`,
+    span: origin?.span,
   }));
 }
 
 function line(text: string): ScriptLine {
   return { text, span: undefined };
-}
-
-function missing(name: string): never {
-  throw new Error(`the ruleset has no set ${name}`);
 }

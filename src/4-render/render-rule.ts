@@ -1,5 +1,5 @@
 import { formatInterval } from '../model/interval.ts';
-import type { PortRange } from '../model/rule.ts';
+import { formatRuleName, type PortRange, type RuleOrigin } from '../model/rule.ts';
 import type { Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
 import type { Span } from '../model/span.ts';
 
@@ -18,7 +18,7 @@ export function renderRule(rule: NftRule, names: KernelNames): string {
     ...rule.matches.map((match) => renderMatch(match, names)),
     ...(rule.counted ? ['counter'] : []),
     renderVerdict(rule.verdict, names),
-    renderComment(withPlace(rule.comment, rule.span)),
+    renderComment(rule.comment === '' ? groupOf(rule.origin) : rule.comment),
   ];
   return words.join(' ');
 }
@@ -28,17 +28,20 @@ export function renderComment(text: string): string {
   return `comment "${harmless(text)}"`;
 }
 
-/** Where something comes from, for a comment of the script's own. */
-export function printableComment(comment: string, span: Span | undefined): string {
-  return harmless(withPlace(comment, span));
+/**
+ * Where a line comes from, for a comment of the script's own: rule, file and line. The kernel's comments say no more than
+ * the group, for they stay as they are when lines move.
+ */
+export function renderOrigin(origin: RuleOrigin | undefined): string {
+  return origin === undefined ? '' : ` # ${harmless(`${formatRuleName(origin)} ${placeOf(origin.span)}`)}`;
+}
+
+function groupOf(origin: RuleOrigin | undefined): string {
+  return origin === undefined ? '' : `${origin.group ?? 'management'} ${origin.direction}`;
 }
 
 function harmless(text: string): string {
   return text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?').slice(0, LONGEST_COMMENT);
-}
-
-function withPlace(comment: string, span: Span | undefined): string {
-  return span === undefined ? comment : `${comment} ${placeOf(span)}`;
 }
 
 function placeOf({ file, line }: Span): string {
@@ -90,7 +93,9 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
     case 'portMap':
       return `${renderPortEnd(verdict)} vmap @${names.set(verdict.map)}`;
     case 'protocolMap': {
-      const entries = verdict.entries.map(({ protocol, chain }) => `${protocol} : goto ${names.chain(chain)}`);
+      const entries = verdict.entries.map(
+        (entry) => `${entry.protocol} : ${renderSimpleVerdict(entry.verdict, names)}`,
+      );
       return `meta l4proto vmap { ${entries.join(', ')} }`;
     }
     case 'interfaceMap': {

@@ -6,7 +6,8 @@ import { createNft, type Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { readInForce } from '../nft/table.ts';
-import { type PlannedChange, planChange } from '../pipeline.ts';
+import type { RenderedChange } from '../4-render/render-change.ts';
+import { planChange } from '../pipeline.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
@@ -62,7 +63,7 @@ interface Surroundings {
   readonly streams: Streams;
 }
 
-async function bringAbout({ change, whole }: PlannedChange, { nft, directory, streams }: Surroundings): Promise<void> {
+async function bringAbout({ change, whole }: RenderedChange, { nft, directory, streams }: Surroundings): Promise<void> {
   const lastGood = createLastGood(directory);
   // A disk that is full is no reason to leave the host open; it is one to say so.
   const saving = async (step: () => Promise<void>): Promise<boolean> => {

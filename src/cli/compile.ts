@@ -18,10 +18,12 @@ export const compile: Command = {
     const policy = await readPolicyOrExplain(line.positionals[0] ?? DEFAULT_POLICY_FILE, streams);
     if (policy === undefined) return EXIT.no;
     const hostPolicy = locate(policy, await readHost(), line.text('instance'));
-    const { change, wanted } = planChange(hostPolicy, (await isTracking()) ? undefined : 'untracked', stampOf);
-    const transactions = change.transactions.map(scriptText);
+    const { change } = planChange(hostPolicy, (await isTracking()) ? undefined : 'untracked', stampOf);
+    const transactions = change.transactions.map(({ script }) => scriptText(script));
     if (line.given('json')) {
-      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp: wanted.stamp, transactions }, null, 2)}\n`);
+      streams.out(
+        `${JSON.stringify({ instance: hostPolicy.instance, stamp: change.next.stamp, transactions }, null, 2)}\n`,
+      );
       return EXIT.fine;
     }
     transactions.forEach((text, index) => {

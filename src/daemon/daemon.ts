@@ -75,6 +75,7 @@ export async function startDaemon({
     // The host's name too is read each time: at boot it may be set after the daemon has started.
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot() }),
     nft: createNft(),
+    freeFlows: async () => false,
     instance,
     lastGood: createLastGood(stateDirectory),
     log,

@@ -25,6 +25,8 @@ export interface Reconciler {
 
 /** A policy with mistakes is looked at again after this time, since it may be half written. */
 const SECOND_LOOK_MILLISECONDS = 250;
+/** A packet can be between two rules while its processor does other work; after so long it is not. */
+const SETTLE_MILLISECONDS = 1_000;
 const FIRST_RETRY_MILLISECONDS = 1_000;
 const LAST_RETRY_MILLISECONDS = 60_000;
 const EVERYTHING: readonly Dirt[] = ['policy', 'host', 'kernel'];
@@ -39,6 +41,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let unsettled = false;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
+  let settling: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerDue = 0;
   // INVARIANT: rounds run one after the other, so that the table never has two writers.
@@ -68,7 +71,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     if (work.size === 0) return;
     const wasForced = forced;
     forced = false;
-    const { failed, lookAgain } = await rounds.run(work, wasForced);
+    const { failed, lookAgain, changed } = await rounds.run(work, wasForced);
+    if (changed) settleLater();
     unsettled = lookAgain;
     if (lookAgain) mark('policy', SECOND_LOOK_MILLISECONDS);
     if (failed) {
@@ -81,6 +85,14 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       retryMilliseconds = FIRST_RETRY_MILLISECONDS;
     }
     tell();
+  };
+
+  const settleLater = (): void => {
+    clearTimeout(settling);
+    if (closed) return;
+    settling = setTimeout(() => {
+      queue = queue.then(() => rounds.settle());
+    }, SETTLE_MILLISECONDS);
   };
 
   const tell = (): void => {
@@ -113,6 +125,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     async close() {
       closed = true;
       clearTimeout(timer);
+      clearTimeout(settling);
       await queue;
     },
   };

@@ -11,7 +11,8 @@ import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
-import { loadPolicy, locateHost, type PlannedChange, planChange } from '../pipeline.ts';
+import { type Change, type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
+import { loadPolicy, locateHost, planChange } from '../pipeline.ts';
 import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
@@ -22,6 +23,8 @@ export interface RoundOptions {
   readonly reader: PolicyReader;
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
+  /** Takes every label that judges use from every flow; whether that was done. */
+  readonly freeFlows: () => Promise<boolean>;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
   /** Where the script that boots into what is in force is kept. */
@@ -35,12 +38,19 @@ export interface RoundOutcome {
   readonly failed: boolean;
   /** The policy has mistakes and was not seen like this before: it may be half written. */
   readonly lookAgain: boolean;
+  /** Something was brought into force. */
+  readonly changed: boolean;
 }
 
 /** The steps from what the files say to what the kernel does; one at a time. */
 export interface Rounds {
   /** Looks at what is dirty and brings about what follows; `forced` replaces all of our table whatever it seems to hold. */
   run(dirt: ReadonlySet<Dirt>, forced: boolean): Promise<RoundOutcome>;
+  /**
+   * Has every flow judged anew, once more after a change: a packet that was between two rules when the change came may
+   * have noted the new label for what the old rules said. Where labels are used up, frees all flows of them first.
+   */
+  settle(): Promise<void>;
   /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
   clear(): Promise<void>;
   known(): Enforcement;
@@ -51,11 +61,12 @@ export interface Rounds {
 const WHAT_HAPPENED = {
   none: 'policy in force already',
   elements: 'members changed',
+  labels: 'flows are judged anew',
   swap: 'policy in force',
 } as const;
 
 /** Rounds of a daemon that knows nothing yet. */
-export function createRounds({ reader, readHost, nft, instance, lastGood, log }: RoundOptions): Rounds {
+export function createRounds({ reader, readHost, nft, freeFlows, instance, lastGood, log }: RoundOptions): Rounds {
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let lastLook: string | undefined;
@@ -106,7 +117,7 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
   const lookAtKernel = async (): Promise<void> => {
     const found = await readInForce(nft, TABLE_NAMES);
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
-    const expected = kernelRead && known.inForce?.ruleset !== undefined ? known.inForce : undefined;
+    const expected = kernelRead && known.inForce?.rendered !== undefined ? known.inForce : undefined;
     kernelRead = true;
     if (expected !== undefined && found !== undefined && sameTable(expected, found)) return;
     if (expected === undefined || known.cleared) {
@@ -127,7 +138,13 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
       log.error('there is no valid policy and no last good one: this host has no rules of ours');
       return;
     }
-    await nft.run(script);
+    await nft.run(script.whole);
+    // Without the changes of members since, it is what was in force a while ago, and better than nothing.
+    if (script.changes.length > 0) {
+      await nft.run(script.changes).catch((error: unknown) => {
+        log.warn({ err: error }, 'the members last in force could not be loaded: those before them are');
+      });
+    }
     log.warn('there is no valid policy: the rules that were last in force are loaded');
     await lookAtKernel();
   };
@@ -157,14 +174,15 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
     return forced ? notOurs(inForce) : inForce;
   };
 
-  const bringAbout = async ({ change, whole }: PlannedChange): Promise<void> => {
+  const bringAbout = async ({ change, whole }: RenderedChange): Promise<void> => {
     // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
-    const prepared = await saving(() => lastGood.prepare(whole()));
+    const added = change.kind === 'elements' && (await saving(() => lastGood.append(change.addition)));
+    const prepared = !added && (await saving(() => lastGood.prepare(whole())));
     await applyChange(nft, change);
     if (prepared) await saving(() => lastGood.commit());
   };
 
-  const inForceNow = (hostPolicy: HostPolicy, { change }: PlannedChange, milliseconds: number): void => {
+  const inForceNow = (hostPolicy: HostPolicy, { change }: RenderedChange, milliseconds: number): void => {
     const first = known.appliedAt === undefined;
     const changed = change.kind !== 'none';
     know({
@@ -176,17 +194,17 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
       applied: known.applied + (changed ? 1 : 0),
     });
     if (!changed && !first) return;
-    const { generation, ruleset } = change.next;
-    const rules = ruleset?.chains.reduce((sum, chain) => sum + chain.rules.length, 0);
-    const event = { generation, change: change.kind, instance: hostPolicy.instance, rules };
+    const { generation, rendered } = change.next;
+    const event = { generation, change: change.kind, instance: hostPolicy.instance, rules: rendered?.rules };
     log.info({ ...event, milliseconds: Math.round(milliseconds) }, WHAT_HAPPENED[change.kind]);
   };
 
-  const saving = async (step: () => Promise<void>): Promise<boolean> => {
+  /** Whether a step of keeping what is in force was done; trouble is told, and keeps nothing out of force. */
+  const saving = async (step: () => Promise<boolean | void>): Promise<boolean> => {
     try {
-      await step();
+      const done = await step();
       know({ savingTrouble: undefined });
-      return true;
+      return done !== false;
     } catch (error) {
       // The person at the keyboard wants the change now; the next boot begins with the one before and is told of this one.
       const message = `what is in force is not kept for the next boot: ${messageOf(error)}`;
@@ -213,9 +231,16 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
     kernelRead = false;
   };
 
+  const relabel = async (change: Change | undefined): Promise<void> => {
+    if (change === undefined) return;
+    await applyChange(nft, change);
+    know({ inForce: change.next });
+  };
+
   return {
     async run(dirt, forced) {
       lookAgain = false;
+      const appliedBefore = known.applied;
       try {
         if (dirt.has('policy')) await lookAtPolicy();
         if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
@@ -223,10 +248,28 @@ export function createRounds({ reader, readHost, nft, instance, lastGood, log }:
         if (known.policy === undefined && known.inForce === undefined && !known.cleared) await loadLastGood();
         // A policy with mistakes changes nothing, be it for a table that means the same.
         await enforce(forced && !lookAgain && known.refusal === undefined);
-        return { failed: false, lookAgain };
+        return { failed: false, lookAgain, changed: known.applied !== appliedBefore };
       } catch (error) {
         fail(error);
-        return { failed: true, lookAgain };
+        return { failed: true, lookAgain, changed: false };
+      }
+    },
+    async settle() {
+      const { inForce } = known;
+      if (inForce?.rendered === undefined) return;
+      try {
+        // No flow, no label that says too much.
+        const flows = await isTracking();
+        const next = renderLabels(inForce, { cleared: !flows });
+        if (!flows && inForce.labels !== 'none') return;
+        if (next !== undefined) return await relabel(next);
+        if (inForce.labels !== 'none') await relabel(renderNoLabels(inForce));
+        if (known.inForce !== undefined && (await freeFlows())) {
+          await relabel(renderLabels(known.inForce, { cleared: true }));
+        }
+      } catch (error) {
+        log.warn({ err: error }, 'labels of flows: trouble; live flows are judged by each packet meanwhile');
+        kernelRead = false;
       }
     },
     async clear() {
@@ -246,12 +289,12 @@ function isOfApplying({ diagnostics }: Refusal): boolean {
 
 /** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
 function notOurs(inForce: InForce): InForce {
-  return { ...inForce, stamp: 'unknown', ruleset: undefined };
+  return { ...inForce, stamp: 'unknown', rendered: undefined, labels: 'unknown' };
 }
 
 function sameTable(ours: InForce, found: InForce): boolean {
   const names = (inForce: InForce): string =>
-    JSON.stringify([[...inForce.sets.values()], inForce.maps, inForce.chains].map((some) => some.toSorted()));
+    JSON.stringify([inForce.sets, inForce.maps, inForce.chains].map((some) => some.toSorted()));
   return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Script, scriptText } from '../model/script.ts';
 import { writeFileAtomically } from './write-file.ts';
@@ -9,16 +9,28 @@ export interface LastGood {
   prepare(whole: Script): Promise<void>;
   /** Makes what was prepared the last good one. */
   commit(): Promise<void>;
-  /** The last good one; undefined where there is none. Throws what reading throws. */
-  read(): Promise<Script | undefined>;
+  /** Adds a change of elements to the last good one; false, and nothing added, where changes are so long that the whole is due. Throws what writing throws. */
+  append(change: Script): Promise<boolean>;
+  /** The last good one, and the changes since, to be loaded after it; undefined where there is none. Throws what reading throws. */
+  read(): Promise<{ readonly whole: Script; readonly changes: Script } | undefined>;
 }
 
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */
 const LAST_GOOD_FILE = 'last-good.nft';
 
+/**
+ * Changes of elements since. A file of its own: should power fail while a line is written, nft refuses this file, and
+ * what it adds to is loaded all the same.
+ */
+const CHANGES_FILE = 'last-good-changes.nft';
+
+/** In bytes: some 10,000 changes of one member, which nft loads in less than a second. */
+const LONGEST_CHANGES = 2 * 1024 * 1024;
+
 /** The last good script below `directory`, which is made if it is missing. */
 export function createLastGood(directory: string): LastGood {
   const next = join(directory, 'next.nft');
+  const changes = join(directory, CHANGES_FILE);
   let prepared = false;
   return {
     async prepare(whole) {
@@ -28,17 +40,42 @@ export function createLastGood(directory: string): LastGood {
       prepared = true;
     },
     async commit() {
-      if (prepared) await rename(next, join(directory, LAST_GOOD_FILE));
+      if (prepared) {
+        // INVARIANT: changes never outlive what they were made to: they would be made to another.
+        await rm(changes, { force: true });
+        await rename(next, join(directory, LAST_GOOD_FILE));
+      }
       prepared = false;
     },
+    async append(change) {
+      const text = scriptText(change);
+      if ((await sizeOf(changes)) + text.length > LONGEST_CHANGES) return false;
+      await mkdir(directory, { recursive: true, mode: 0o750 });
+      await appendFile(changes, text, { mode: 0o640 });
+      return true;
+    },
     async read() {
-      try {
-        const text = await readFile(join(directory, LAST_GOOD_FILE), 'utf8');
-        return text.split('\n').map((line) => ({ text: line, span: undefined }));
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-        throw error;
-      }
+      const whole = await readScript(join(directory, LAST_GOOD_FILE));
+      return whole === undefined ? undefined : { whole, changes: (await readScript(changes)) ?? [] };
     },
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+async function readScript(path: string): Promise<Script | undefined> {
+  try {
+    const text = await readFile(path, 'utf8');
+    return text.split('\n').map((line) => ({ text: line, span: undefined }));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

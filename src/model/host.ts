@@ -18,6 +18,8 @@ export interface HostState {
   readonly machineId: string;
   /** Loopback included; in order of index. */
   readonly interfaces: readonly HostInterface[];
+  /** Whether the kernel can label flows, so that one is judged once; it is taken for able where nobody has asked. */
+  readonly flowLabels?: boolean | undefined;
 }
 
 /** Rules of both directions, each list in deciding order: the first that matches decides. */
@@ -43,6 +45,8 @@ export interface HostPolicy {
   readonly bindings: readonly Binding[];
   /** The addresses of each group's members, as far as this host can know them; ascending, none twice. */
   readonly members: ReadonlyMap<GroupName, readonly Address[]>;
+  /** As in {@link HostState}. */
+  readonly flowLabels?: boolean | undefined;
   readonly addressGroups: ReadonlyMap<AddressGroupName, readonly Interval[]>;
 }
 

@@ -1,4 +1,35 @@
-import type { Ruleset } from './ruleset.ts';
+import type { AddressMap, AddressSet } from './ruleset.ts';
+
+/** A chain, set or map that changes with the rules alone, as it was rendered: its body says all of it but its own name. */
+export interface RenderedObject {
+  readonly kind: 'chain' | 'set' | 'map';
+  readonly body: string;
+  /** The kernel's name. */
+  readonly kernel: string;
+}
+
+/** A set or map that changes by element, and what it holds. */
+export interface DynamicSet {
+  readonly set: AddressSet | AddressMap;
+  readonly kernel: string;
+}
+
+/** What this process put into the kernel, by the ruleset's names. */
+export interface Rendered {
+  readonly objects: ReadonlyMap<string, RenderedObject>;
+  readonly dynamic: ReadonlyMap<string, DynamicSet>;
+  /** The rules of the base chains. */
+  readonly base: string;
+  readonly judges: readonly string[];
+  /** How many rules there are, of all chains. */
+  readonly rules: number;
+}
+
+/**
+ * Which labels of flows are in use. `none`: rules neither test nor set them, and flows may have any. `unknown`: the rules
+ * in force may use any of them. Else so many have been used, from 0 on, since all flows were freed of them.
+ */
+export type LabelsInUse = 'none' | 'unknown' | { readonly used: number };
 
 /**
  * What the kernel holds of ours. Chains and sets carry the generation in which they were made in their names,
@@ -9,11 +40,12 @@ export interface InForce {
   readonly generation: number;
   /** Identifies the whole content; two tables of one stamp mean the same. */
   readonly stamp: string;
-  /** The ruleset; undefined where the table was found in the kernel rather than put there by this process. */
-  readonly ruleset: Ruleset | undefined;
-  /** The kernel's names of our sets, by the ruleset's names; maps left out. */
-  readonly sets: ReadonlyMap<string, string>;
-  /** The kernel's names of our verdict maps, which are made anew with the chains they lead to. */
+  /** Undefined where the table was found in the kernel rather than put there by this process. */
+  readonly rendered: Rendered | undefined;
+  readonly labels: LabelsInUse;
+  /** The kernel's names of our sets. */
+  readonly sets: readonly string[];
+  /** The kernel's names of our verdict maps. */
   readonly maps: readonly string[];
   /** The kernel's names of our chains, base chains left out. */
   readonly chains: readonly string[];

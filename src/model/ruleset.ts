@@ -1,8 +1,7 @@
 import type { Family } from './address.ts';
 import type { Interval } from './interval.ts';
 import type { InterfacePattern } from './names.ts';
-import type { Direction, PortRange } from './rule.ts';
-import type { Span } from './span.ts';
+import type { Direction, PortRange, RuleOrigin } from './rule.ts';
 
 /**
  * What the kernel is to hold, in nftables' terms: one table's sets and chains under the names people would give them.
@@ -12,6 +11,8 @@ export interface Ruleset {
   readonly sets: readonly NftSet[];
   /** Base chains last; every other chain stands before those that jump to it. */
   readonly chains: readonly NftChain[];
+  /** Who judges flows: each has a label, and chains that test and set it, which rules lead to and rendering fills. */
+  readonly judges: readonly string[];
 }
 
 /** A named set or verdict map. Its elements are disjoint and ascending. */
@@ -40,6 +41,10 @@ export interface AddressMap {
   readonly kind: 'addressMap';
   readonly name: string;
   readonly family: Family;
+  /** As in an {@link AddressSet}. */
+  readonly interval: boolean;
+  /** Its elements follow the members of groups: they change by element. Others change with the rules. */
+  readonly dynamic: boolean;
   readonly elements: readonly MapElement<Interval>[];
 }
 
@@ -55,9 +60,8 @@ export interface PortMap {
 export interface MapElement<Key> {
   readonly key: Key;
   readonly verdict: SimpleVerdict;
-  /** Where it comes from, as a rule's comment has it. */
-  readonly comment: string;
-  readonly span: Span | undefined;
+  /** The first rule of the policy that it comes from. */
+  readonly origin: RuleOrigin | undefined;
 }
 
 /** A chain; with `hook`, the base chain that the kernel enters there. */
@@ -72,10 +76,10 @@ export interface NftRule {
   readonly matches: readonly Match[];
   readonly counted: boolean;
   readonly verdict: NftVerdict;
-  /** Where it comes from: a policy rule's name, `platform:<name>`, `state:<what>`, `default`. */
+  /** What is built in: `platform:<name>`, `state:<what>`, `default`; empty for rules of the policy. */
   readonly comment: string;
-  /** The place in the policy that it comes from, if one rule there is its origin. */
-  readonly span: Span | undefined;
+  /** The rule of the policy that it comes from, if it comes from one. */
+  readonly origin: RuleOrigin | undefined;
 }
 
 /** Which end of a packet a match looks at. */
@@ -128,7 +132,10 @@ export type NftVerdict =
   | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
   | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: 6 | 17; readonly map: string }
   /** One lookup of the protocol number; others go on to the next rule. */
-  | { readonly kind: 'protocolMap'; readonly entries: readonly { readonly protocol: number; readonly chain: string }[] }
+  | {
+      readonly kind: 'protocolMap';
+      readonly entries: readonly { readonly protocol: number; readonly verdict: SimpleVerdict }[];
+    }
   /** One lookup of the interface's name; a name that is not among the entries goes on to the next rule. */
   | {
       readonly kind: 'interfaceMap';

@@ -1,10 +1,11 @@
+import type { DirectChange } from '../model/element-change.ts';
 import type { Script } from '../model/script.ts';
 import type { Nft } from './nft.ts';
 import { NftError } from './nft-error.ts';
 
 /** Transactions to run in order, and for each what takes it back, should a later one be refused. */
 export interface Transactions {
-  readonly transactions: readonly Script[];
+  readonly transactions: readonly { readonly script: Script; readonly direct: DirectChange | undefined }[];
   readonly undo: readonly Script[];
 }
 
@@ -15,8 +16,8 @@ export interface Transactions {
 export async function applyChange(nft: Nft, { transactions, undo }: Transactions): Promise<void> {
   let done = 0;
   try {
-    for (const transaction of transactions) {
-      await nft.run(transaction);
+    for (const { script } of transactions) {
+      await nft.run(script);
       done += 1;
     }
   } catch (error) {

@@ -7,7 +7,7 @@ export interface TableNames {
   readonly table: string;
   readonly appliedSet: string;
   readonly baseChains: readonly string[];
-  parseKernelName(name: string): { readonly name: string; readonly generation: number } | undefined;
+  parseGeneration(name: string): number | undefined;
   parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined;
 }
 
@@ -20,24 +20,18 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   const maps = objectsOf(await nft.list(['maps', family]), { table, kind: 'map' });
   if (chains === undefined || sets === undefined || maps === undefined) return undefined;
   const applied = sets.includes(names.appliedSet) ? await readApplied(nft, names) : undefined;
-  const kernelSets = new Map<string, string>();
-  let newest = applied?.generation ?? 0;
-  for (const kernel of sets) {
-    const parsed = names.parseKernelName(kernel);
-    if (parsed !== undefined) newest = Math.max(newest, parsed.generation);
-    // Of two generations of one set, left by a change that was cut off, both have to go: one under its own name.
-    if (kernel !== names.appliedSet)
-      kernelSets.set(parsed === undefined || kernelSets.has(parsed.name) ? kernel : parsed.name, kernel);
-  }
-  const ours = chains.filter((name) => !names.baseChains.includes(name));
-  for (const name of [...ours, ...maps]) newest = Math.max(newest, names.parseKernelName(name)?.generation ?? 0);
+  const ourSets = sets.filter((name) => name !== names.appliedSet);
+  const ourChains = chains.filter((name) => !names.baseChains.includes(name));
+  const generations = [...ourSets, ...maps, ...ourChains].map((name) => names.parseGeneration(name) ?? 0);
   return {
-    generation: newest,
+    // A change that was cut off can have left things of a generation that never came into force.
+    generation: generations.reduce((newest, one) => Math.max(newest, one), applied?.generation ?? 0),
     stamp: applied?.stamp ?? 'unknown',
-    ruleset: undefined,
-    sets: kernelSets,
+    rendered: undefined,
+    labels: 'unknown',
+    sets: ourSets,
     maps,
-    chains: ours,
+    chains: ourChains,
   };
 }
 

@@ -3,7 +3,8 @@ import type { Before, InForce } from '../../src/model/in-force.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
 import { type Script, scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy, locateHost, type PlannedChange, planChange } from '../../src/pipeline.ts';
+import type { RenderedChange } from '../../src/4-render/render-change.ts';
+import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
 import { loadNft } from './site.ts';
 
 const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
@@ -31,7 +32,7 @@ export function recordTimes(samples: ReadonlyMap<string, number[]>, { read, plan
 /** A change as it was made. */
 export interface MadeChange {
   readonly times: ChangeTimes;
-  readonly kind: PlannedChange['change']['kind'];
+  readonly kind: RenderedChange['change']['kind'];
   readonly inForce: InForce;
   /** The whole of what is in force now, as one script. */
   readonly whole: () => Script;
@@ -43,7 +44,7 @@ export async function change(namespace: string, text: string, before: Before): P
   const hostPolicy = await readPolicy(text);
   const readAt = performance.now();
   const { change: planned, whole } = planChange(hostPolicy, before, stampOf);
-  const scripts = planned.transactions.map(scriptText);
+  const scripts = planned.transactions.map(({ script }) => scriptText(script));
   const plannedAt = performance.now();
   const load = scripts.reduce((sum, script) => sum + loadNft(namespace, script), 0);
   return {

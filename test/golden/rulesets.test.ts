@@ -29,7 +29,7 @@ describe('rulesets', () => {
     const located = locateHost(policy, HOST, undefined);
     if (located.kind === 'absent') throw new Error(located.message);
     const { change } = planChange(located.hostPolicy, undefined, stampOf);
-    const transactions = change.transactions.map(scriptText);
+    const transactions = change.transactions.map(({ script }) => scriptText(script));
     expectGolden(`rulesets/${name}/expected.nft`, transactions.join('# second transaction\n'));
   });
 });

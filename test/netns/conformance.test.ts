@@ -64,7 +64,7 @@ async function bringIntoForce(text: string, instance: string): Promise<void> {
   // Should this fail, the next policy starts from nothing.
   inForce = undefined;
   if (before === undefined) await world.nft('add table inet secgroupd\ndelete table inet secgroupd');
-  inForce = await enforce(world, hostPolicy, before);
+  inForce = await enforce(world, hostPolicy, before ?? 'untracked');
 }
 
 /** Sends a packet and says whether it came through, all of it; part of it never may. */

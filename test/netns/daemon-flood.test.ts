@@ -3,7 +3,8 @@ import type { HostPolicy } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import { type Script, scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { type PlannedChange, planChange } from '../../src/pipeline.ts';
+import type { RenderedChange } from '../../src/4-render/render-change.ts';
+import { planChange } from '../../src/pipeline.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
 import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
@@ -104,8 +105,8 @@ describe('reloads under a flood of packets', () => {
   test(
     `${RELOADS} changes as the daemon makes them: no allowed packet is lost, no forbidden one comes through`,
     async () => {
-      const kinds = { none: 0, elements: 0, swap: 0 };
-      let inForce: InForce | undefined = await enforce(site.world, policies[0] as HostPolicy, undefined);
+      const kinds = { none: 0, elements: 0, labels: 0, swap: 0 };
+      let inForce: InForce | undefined = await enforce(site.world, policies[0] as HostPolicy, 'untracked');
       const count = await underFlood(RELOADS, async () => {
         for (let i = 1; i <= RELOADS; i += 1) {
           const next = policies[i % policies.length] as HostPolicy;
@@ -113,7 +114,7 @@ describe('reloads under a flood of packets', () => {
           inForce = await enforce(site.world, next, inForce);
         }
       });
-      expect(kinds).toEqual({ none: 0, elements: Math.floor(RELOADS / 2), swap: Math.ceil(RELOADS / 2) });
+      expect(kinds).toEqual({ none: 0, elements: Math.floor(RELOADS / 2), labels: 0, swap: Math.ceil(RELOADS / 2) });
       expect(count).toMatchObject({ lost: 0, leaked: 0 });
       // As many as to see a moment of 100 microseconds in each reload, on average twice.
       expect(count.entered.allowed + count.entered.forbidden).toBeGreaterThan(RELOADS * 20);
@@ -121,12 +122,12 @@ describe('reloads under a flood of packets', () => {
     60_000 + RELOADS * 1_000,
   );
 
-  test.each<readonly [way: string, scripts: (planned: PlannedChange) => readonly Script[]]>([
+  test.each<readonly [way: string, scripts: (planned: RenderedChange) => readonly Script[]]>([
     ['the table is deleted and loaded again', ({ whole }) => [whole().slice(0, 2), whole()]],
     ['the table is replaced in one transaction', ({ whole }) => [whole()]],
-    ['both steps of a change are taken in one', ({ change }) => [change.transactions.flat()]],
+    ['both steps of a change are taken in one', ({ change }) => [change.transactions.flatMap(({ script }) => script)]],
   ])('the same flood sees it when %s', async (_way, scripts) => {
-    let inForce = await enforce(site.world, policies[0] as HostPolicy, undefined);
+    let inForce = await enforce(site.world, policies[0] as HostPolicy, 'untracked');
     const count = await underFlood(60, async () => {
       for (let i = 1; i <= 40; i += 1) {
         const planned = planChange(policies[(2 * i + 1) % policies.length] as HostPolicy, inForce, stampOf);

@@ -96,7 +96,7 @@ async function meaning(): Promise<{ readonly stamp: string } | { readonly errors
   const { policy, diagnostics } = await loadPolicy(createPolicyReader(site.policyFile, 'root'));
   if (policy === undefined) return { errors: diagnostics };
   const located = locateHost(policy, BARE_HOST, 'host');
-  return located.kind === 'absent' ? 'absent' : planChange(located.hostPolicy, undefined, stampOf).wanted;
+  return located.kind === 'absent' ? 'absent' : planChange(located.hostPolicy, undefined, stampOf).change.next;
 }
 
 function places(status: Status): string {

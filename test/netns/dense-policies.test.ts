@@ -4,7 +4,7 @@ import type { InForce } from '../../src/model/in-force.ts';
 import type { InstanceName } from '../../src/model/names.ts';
 import type { Packet } from '../../src/model/packet.ts';
 import { judge } from '../oracle/oracle.ts';
-import { BARE_HOST, enforce, hostPolicyOf, policyOf } from './enforce.ts';
+import { BARE_HOST, enforce, hostPolicyOf, policyOf, useLabelsAnew } from './enforce.ts';
 import { toAddress } from './harness/packet.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';
@@ -90,38 +90,43 @@ instances:
 
 test('kernel and oracle agree where everything overlaps', { timeout: 60_000 + RUNS * 3_000 }, async () => {
   await fc.assert(
-    fc.asyncProperty(CASE, fc.constantFrom('segments' as const, 'chosen' as const), async ([rules, packets], shape) => {
-      const text = policyText(rules);
-      const policy = await policyOf(text);
-      await world.flushConntrack();
-      inForce = await enforce(world, await hostPolicyOf(text), inForce, shape);
-      const destination = world.link('eth0').host.ipv4;
-      const probes = packets.map(([source, destinationPort], index) => ({
-        source,
-        destination,
-        protocol: 6,
-        sourcePort: 10_000 + index,
-        destinationPort,
-        identity: index + 1,
-      }));
-      const arrived = await sendInbound(world, 'eth0', probes);
-      const wrong = probes.filter((probe) => {
-        const packet: Packet = {
-          interface: 'eth0',
-          direction: 'inbound',
-          state: 'new',
-          ...probe,
-          source: toAddress(probe.source),
-          destination: toAddress(probe.destination),
-          icmpType: undefined,
-          icmpCode: undefined,
-          hopLimit: undefined,
-        };
-        const { verdict } = judge(policy, BARE_HOST, 'host' as InstanceName, packet);
-        return (verdict === 'allow') !== arrived.has(probe.identity);
-      });
-      expect(wrong.map(({ source, destinationPort }) => `${source} to ${destinationPort}`)).toEqual([]);
-    }),
+    fc.asyncProperty(
+      CASE,
+      fc.constantFrom('segments' as const, 'classes' as const, 'chosen' as const),
+      async ([rules, packets], shape) => {
+        const text = policyText(rules);
+        const policy = await policyOf(text);
+        await world.flushConntrack();
+        inForce = await useLabelsAnew(world, inForce);
+        inForce = await enforce(world, await hostPolicyOf(text), inForce ?? 'untracked', shape);
+        const destination = world.link('eth0').host.ipv4;
+        const probes = packets.map(([source, destinationPort], index) => ({
+          source,
+          destination,
+          protocol: 6,
+          sourcePort: 10_000 + index,
+          destinationPort,
+          identity: index + 1,
+        }));
+        const arrived = await sendInbound(world, 'eth0', probes);
+        const wrong = probes.filter((probe) => {
+          const packet: Packet = {
+            interface: 'eth0',
+            direction: 'inbound',
+            state: 'new',
+            ...probe,
+            source: toAddress(probe.source),
+            destination: toAddress(probe.destination),
+            icmpType: undefined,
+            icmpCode: undefined,
+            hopLimit: undefined,
+          };
+          const { verdict } = judge(policy, BARE_HOST, 'host' as InstanceName, packet);
+          return (verdict === 'allow') !== arrived.has(probe.identity);
+        });
+        expect(wrong.map(({ source, destinationPort }) => `${source} to ${destinationPort}`)).toEqual([]);
+      },
+    ),
     { numRuns: RUNS, seed: SEED, endOnFailure: process.env['DIFFERENTIAL_SHRINK'] === undefined },
   );
 });

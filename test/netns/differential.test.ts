@@ -11,7 +11,7 @@ import type { PlainPolicy } from '../oracle/plain-policy.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
 import { packetsFor } from '../property/arbitrary-packet.ts';
 import { HOST, INSTANCE, POLICY, policyText } from '../property/arbitrary-policy.ts';
-import { enforce, hostPolicyOf } from './enforce.ts';
+import { enforce, hostPolicyOf, useLabelsAnew } from './enforce.ts';
 import { kernelDropsSource, kernelKeepsDestination, kernelReplacesSource } from './harness/kernel-drops.ts';
 import { IPV6_EXTENSION_HEADERS, type PacketDescription, TCP_FLAGS } from './harness/packet.ts';
 import { sendInbound, sendOutbound } from './harness/probe.ts';
@@ -56,7 +56,7 @@ interface Probe {
 }
 
 /** Every shape that rules can be compiled to, forced, and the one that is chosen. */
-const SHAPES: readonly Shape[] = ['linear', 'segments', 'chosen'];
+const SHAPES: readonly Shape[] = ['linear', 'segments', 'classes', 'chosen'];
 
 let world: World;
 let inForce: InForce | undefined;
@@ -111,8 +111,9 @@ async function disagreements(plain: PlainPolicy, packets: readonly Packet[], sha
   const policy = readPlainPolicy(plain);
   const probes = expressible(packets).slice(0, PACKETS);
   await world.flushConntrack();
+  inForce = await useLabelsAnew(world, inForce);
   await openFlows(probes);
-  inForce = await enforce(world, hostPolicy, inForce, shape);
+  inForce = await enforce(world, hostPolicy, inForce ?? 'untracked', shape);
   const passed = await exchange(probes, 'test');
   sent += probes.length;
   allowed += passed.size;
@@ -130,7 +131,11 @@ async function disagreements(plain: PlainPolicy, packets: readonly Packet[], sha
 async function openFlows(probes: readonly Probe[]): Promise<void> {
   const live = probes.filter(({ packet }) => packet.state === 'established' || packet.state === 'reply');
   if (live.length === 0) return;
-  inForce = await enforce(world, await hostPolicyOf(PERMISSIVE, { host: HOST, instance: INSTANCE }), inForce);
+  inForce = await enforce(
+    world,
+    await hostPolicyOf(PERMISSIVE, { host: HOST, instance: INSTANCE }),
+    inForce ?? 'untracked',
+  );
   // A flow is established once it was answered: its opener first, then an answer.
   await exchange(
     live.map(({ packet, identity }) => ({ identity, packet: packet.state === 'reply' ? reversed(packet) : packet })),

@@ -49,7 +49,7 @@ instances:
 }
 
 async function apply(text: string): Promise<void> {
-  inForce = await enforce(world, await hostPolicyOf(text), inForce);
+  inForce = await enforce(world, await hostPolicyOf(text), inForce ?? 'untracked');
 }
 
 type Content = Omit<PacketDescription, 'identity' | 'source' | 'destination'>;

@@ -1,7 +1,7 @@
 import { compile, type Shape } from '../../src/3-compile/compile.ts';
-import { canonicalText, renderChange } from '../../src/4-render/render-change.ts';
+import { renderChange, renderLabels } from '../../src/4-render/render-change.ts';
 import type { HostPolicy, HostState } from '../../src/model/host.ts';
-import type { InForce } from '../../src/model/in-force.ts';
+import type { Before, InForce } from '../../src/model/in-force.ts';
 import type { Policy } from '../../src/model/policy.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
 import { scriptText } from '../../src/model/script.ts';
@@ -38,11 +38,18 @@ export async function hostPolicyOf(text: string, { host = BARE_HOST, instance = 
 export async function enforce(
   world: World,
   hostPolicy: HostPolicy,
-  inForce: InForce | undefined,
+  before: Before,
   shape: Shape = 'chosen',
 ): Promise<InForce> {
   const ruleset = compile(hostPolicy, shape);
-  const change = renderChange({ ruleset, stamp: stampOf(canonicalText(ruleset)) }, inForce ?? 'untracked');
-  for (const transaction of change.transactions) await world.nft(scriptText(transaction));
+  const { change } = renderChange(ruleset, before, stampOf);
+  for (const { script } of change.transactions) await world.nft(scriptText(script));
   return change.next;
+}
+
+/** Puts labels to use again once they are used up, as the daemon does; no flow may be known to conntrack. */
+export async function useLabelsAnew(world: World, inForce: InForce | undefined): Promise<InForce | undefined> {
+  const change = inForce?.labels === 'none' ? renderLabels(inForce, { cleared: true }) : undefined;
+  for (const { script } of change?.transactions ?? []) await world.nft(scriptText(script));
+  return change?.next ?? inForce;
 }

@@ -32,7 +32,7 @@ async function bringIntoForce(text: string): Promise<void> {
   // Should this fail, the next policy starts from nothing.
   inForce = undefined;
   if (before === undefined) await world.nft('add table inet secgroupd\ndelete table inet secgroupd');
-  inForce = await enforce(world, located.hostPolicy, before);
+  inForce = await enforce(world, located.hostPolicy, before ?? 'untracked');
 }
 
 /** The packets that the notations stand for, each with an identity of its own. */

@@ -1,5 +1,5 @@
 import type { Family } from '../../src/model/address.ts';
-import type { InForce } from '../../src/model/in-force.ts';
+import type { Before, InForce } from '../../src/model/in-force.ts';
 import { locateHost } from '../../src/pipeline.ts';
 import { BARE_HOST, enforce, policyOf } from './enforce.ts';
 import { type Behavior, type TestSocket, tcpConnect, tcpServer, udpClient, udpServer } from './harness/sockets.ts';
@@ -74,17 +74,20 @@ export async function addPeerAddresses(world: World, addresses: readonly string[
 
 /** A firewall that has nothing in force yet. */
 export function firewallOf(world: World): Firewall {
-  let inForce: InForce | undefined;
+  let before: Before = 'untracked';
   return {
     async apply(spec, lists) {
       const located = locateHost(await policyOf(policyText(spec), lists), BARE_HOST, 'host');
       if (located.kind === 'absent') throw new Error(located.message);
-      inForce = await enforce(world, located.hostPolicy, inForce);
+      const inForce = await enforce(world, located.hostPolicy, before);
+      before = inForce;
       return inForce;
     },
     async remove() {
       await world.nft('add table inet secgroupd\ndelete table inet secgroupd');
-      inForce = undefined;
+      // As the daemon asks: flows that are still known have their labels.
+      const count = await world.exec(world.host, ['cat', '/proc/sys/net/netfilter/nf_conntrack_count']);
+      before = Number(count.stdout) === 0 ? 'untracked' : undefined;
     },
   };
 }

@@ -18,6 +18,28 @@ async function compiled(rules: readonly string[], shape?: Shape): Promise<Rulese
   return compile(await hostPolicyOf(policyText(rules)), shape);
 }
 
+/** Rules that name so many groups in turn, each of one member, all of them for one port. */
+function compiledGroups(groups: number, rules: number): Promise<Ruleset> {
+  const name = (i: number): string => `g${i % groups}`;
+  const action = (i: number): string => (Math.floor(i / 3) % 2 === 0 ? 'allow' : 'deny');
+  const text = policyText(
+    many(
+      rules,
+      (i) =>
+        `{ action: ${action(i)}, priority: ${1 + (i % 90)}, type: ipv4, protocol: tcp, ports: 22, source: { securityGroup: ${name(i)} } }`,
+    ),
+  );
+  const members = many(
+    groups,
+    (i) =>
+      `  m${i}: { interfaces: { eth0: { addresses: [198.51.${i >> 8}.${i & 255}], securityGroups: [${name(i)}] } } }\n`,
+  );
+  const empty = many(groups, (i) => `  ${name(i)}: {}\n`).join('');
+  return hostPolicyOf(`${text.replace('instances:', `${empty}instances:`)}${members.join('')}`).then((policy) =>
+    compile(policy),
+  );
+}
+
 /** How many rules a packet can be asked about in one chain, at the most. */
 function longestChain({ chains }: Ruleset): number {
   return Math.max(...chains.map(({ rules }) => rules.length));
@@ -59,6 +81,35 @@ describe('the chosen shape', () => {
     expect(bounded.chains.length).toBeLessThan(30);
     expect(longestChain(bounded)).toBeGreaterThanOrEqual(700);
     expect(hasMaps(await compiled(wide(300)))).toBe(true);
+  });
+
+  test.each([
+    [4, false],
+    [5, true],
+  ])('of rules about %d groups tells addresses apart by class: %s', async (count, byClass) => {
+    const ruleset = await compiledGroups(count, 20);
+    expect(ruleset.sets.some((set) => set.kind === 'addressMap' && set.dynamic)).toBe(byClass);
+    expect(ruleset.sets.some(({ kind }) => kind === 'addresses')).toBe(!byClass);
+  });
+
+  test('asks a packet about no more when there are many more groups', async () => {
+    const few = longestChain(await compiledGroups(10, 100));
+    expect(longestChain(await compiledGroups(60, 600))).toBe(few);
+  });
+
+  test('looks into sets where classes would be more than is good', async () => {
+    const ruleset = await compiledGroups(300, 600);
+    expect(ruleset.sets.some((set) => set.kind === 'addressMap' && set.dynamic)).toBe(false);
+    expect(ruleset.sets.filter(({ kind }) => kind === 'addresses')).toHaveLength(300);
+  });
+
+  test('leaves an interval out that the rest of its segment says the same of', async () => {
+    const denied = [
+      ...many(20, (i) => `{ protocol: tcp, ports: 22, source: 10.${i}.0.0/24 }`),
+      '{ protocol: tcp, ports: 22, source: any, priority: 2 }',
+    ];
+    const { sets } = await compiled(denied);
+    expect(sets.some(({ kind }) => kind === 'addressMap')).toBe(false);
   });
 
   test('is the same whenever it is compiled', async () => {

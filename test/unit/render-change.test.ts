@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { InForce } from '../../src/model/in-force.ts';
 import { scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { type PlannedChange, planChange } from '../../src/pipeline.ts';
+import type { RenderedChange, Transaction } from '../../src/4-render/render-change.ts';
+
+import { planChange } from '../../src/pipeline.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText({ members = ['192.0.2.1'], entries = ['10.0.0.0/24'], port = 22 } = {}): string {
@@ -21,12 +23,16 @@ instances:
 `;
 }
 
-async function plan(text: string, inForce: InForce | undefined): Promise<PlannedChange> {
+async function plan(text: string, inForce: InForce | undefined): Promise<RenderedChange> {
   return planChange(await hostPolicyOf(text), inForce, stampOf);
 }
 
 async function inForceAfter(text: string): Promise<InForce> {
   return (await plan(text, undefined)).change.next;
+}
+
+function textOf({ script }: Transaction): string {
+  return scriptText(script);
 }
 
 describe('a change', () => {
@@ -36,7 +42,7 @@ describe('a change', () => {
   });
 
   test('to the same, found in the kernel and not put there by us, is none', async () => {
-    const { change } = await plan(policyText(), { ...(await inForceAfter(policyText())), ruleset: undefined });
+    const { change } = await plan(policyText(), { ...(await inForceAfter(policyText())), rendered: undefined });
     expect(change.kind).toBe('none');
   });
 
@@ -44,13 +50,19 @@ describe('a change', () => {
     const before = await inForceAfter(policyText({ members: ['192.0.2.1', '192.0.2.2'] }));
     const { change } = await plan(policyText({ members: ['192.0.2.2', '192.0.2.3'] }), before);
     expect(change.kind).toBe('elements');
-    expect(change.transactions.map(scriptText)).toEqual([
+    expect(change.transactions.map(textOf)).toEqual([
       `delete element inet secgroupd group.web.ipv4.g1 {
   192.0.2.1,
 }
 add element inet secgroupd group.web.ipv4.g1 {
   192.0.2.3,
 }
+`,
+      // Behind it, so that no packet judged by the old elements gives its flow a label that counts.
+      `flush chain inet secgroupd live.eth0
+add rule inet secgroupd live.eth0 ct label 127 accept
+flush chain inet secgroupd admit.eth0
+add rule inet secgroupd admit.eth0 accept
 flush set inet secgroupd applied
 table inet secgroupd {
   set applied { type mark; comment "what is in force";
@@ -67,7 +79,7 @@ table inet secgroupd {
     const before = await inForceAfter(policyText({ entries: ['10.0.0.1'] }));
     const { change } = await plan(policyText({ entries: ['10.0.0.1-10.0.0.2'] }), before);
     expect(change.kind).toBe('elements');
-    const text = change.transactions.map(scriptText).join('');
+    const text = change.transactions.map(textOf).join('');
     expect(text).toContain('delete element inet secgroupd list.office.ipv4.hosts.g1 {\n  10.0.0.1,\n}');
     expect(text).toContain('add element inet secgroupd list.office.ipv4.ranges.g1 {\n  10.0.0.1-10.0.0.2,\n}');
   });
@@ -76,7 +88,7 @@ table inet secgroupd {
     const before = await inForceAfter(policyText());
     const { change } = await plan(policyText({ port: 2222, members: ['192.0.2.9'] }), before);
     expect(change.kind).toBe('swap');
-    const [sets = '', chains = ''] = change.transactions.map(scriptText);
+    const [sets = '', chains = ''] = change.transactions.map(textOf);
     expect(sets).toContain('set group.web.ipv4.g2 {');
     expect(sets).not.toContain('set list.office');
     expect(sets).toContain('tcp dport 2222 ip saddr @list.office.ipv4.ranges.g1');
@@ -92,12 +104,14 @@ table inet secgroupd {
   });
 
   test('from a table found in the kernel replaces all of it', async () => {
-    const before = { ...(await inForceAfter(policyText())), ruleset: undefined, stamp: 'unknown' };
+    const before = { ...(await inForceAfter(policyText())), rendered: undefined, stamp: 'unknown' };
     const { change } = await plan(policyText(), before);
     expect(change.kind).toBe('swap');
-    const chains = change.transactions.map(scriptText)[1] ?? '';
-    for (const name of before.sets.values()) expect(chains).toContain(`delete set inet secgroupd ${name}\n`);
-    for (const name of before.chains) expect(chains).toContain(`delete chain inet secgroupd ${name}\n`);
+    const chains = change.transactions.map(textOf)[1] ?? '';
+    for (const name of before.sets) expect(chains).toContain(`delete set inet secgroupd ${name}\n`);
+    for (const name of before.chains.filter((chain) => chain.endsWith('.g1'))) {
+      expect(chains).toContain(`delete chain inet secgroupd ${name}\n`);
+    }
   });
 });
 

@@ -1,0 +1,63 @@
+import type { Family } from '../model/address.ts';
+import { isWholeFamily } from '../model/interval.ts';
+import type { Remote, Rule } from '../model/rule.ts';
+import type { RemoteClause } from './resolve-addresses.ts';
+import type { SetRegistry } from './set-registry.ts';
+
+/**
+ * How rules see groups: as sets that packets are looked up in; or as known beforehand, for packets whose address is in
+ * just these groups and no other.
+ */
+export type RemoteView =
+  | { readonly kind: 'sets'; readonly sets: SetRegistry }
+  | { readonly kind: 'class'; readonly groups: ReadonlySet<string> };
+
+/** The key of a group as a remote, of either kind; undefined for other remotes. */
+export function groupKey(remote: Remote): string | undefined {
+  switch (remote.kind) {
+    case 'securityGroup':
+      return `group.${remote.name}`;
+    case 'addressGroup':
+      return `list.${remote.name}`;
+    default:
+      return undefined;
+  }
+}
+
+/** What `rules`, in deciding order and of one family, say of remote addresses. Ends at the first that holds for all. */
+export function clausesOf(rules: readonly Rule[], family: Family, view: RemoteView): RemoteClause[] {
+  const clauses: RemoteClause[] = [];
+  for (const rule of rules) {
+    const clause = clauseOf(rule, family, view);
+    if (clause === undefined) continue;
+    clauses.push(clause);
+    if (clause.kind === 'any') break;
+  }
+  return clauses;
+}
+
+function clauseOf(rule: Rule, family: Family, view: RemoteView): RemoteClause | undefined {
+  const { remote } = rule;
+  switch (remote.kind) {
+    case 'any':
+      return { kind: 'any', rule };
+    case 'interval':
+      return isWholeFamily(remote.interval)
+        ? { kind: 'any', rule }
+        : { kind: 'interval', rule, interval: remote.interval };
+    case 'securityGroup':
+    case 'addressGroup':
+      if (view.kind === 'sets') return { kind: 'sets', rule, sets: view.sets.setsOf(remote, family) };
+      return view.groups.has(groupKey(remote) ?? '') ? { kind: 'any', rule } : undefined;
+  }
+}
+
+/** The rules as a view sees them: those about groups hold for every packet of a class, or for none. */
+export function viewedRules(rules: readonly Rule[], view: RemoteView): readonly Rule[] {
+  if (view.kind === 'sets') return rules;
+  return rules.flatMap((rule) => {
+    const key = groupKey(rule.remote);
+    if (key === undefined) return [rule];
+    return view.groups.has(key) ? [{ ...rule, remote: { kind: 'any' } as const }] : [];
+  });
+}

@@ -1,0 +1,82 @@
+import type { ElementChange, SetElement } from '../model/element-change.ts';
+import type { Interval } from '../model/interval.ts';
+import type { AddressMap, AddressSet, MapElement, SimpleVerdict } from '../model/ruleset.ts';
+
+type Element = Interval | MapElement<Interval>;
+
+/** The chain of the kernel that a chain of the ruleset is. */
+type KernelChain = (name: string) => string;
+
+/** A set or map as it is in the kernel or shall be. */
+export interface HeldSet {
+  readonly set: AddressSet | AddressMap;
+  readonly chain: KernelChain;
+}
+
+/**
+ * What has to go out of a set and come into it; undefined where nothing has. Costs what the two have in common at their
+ * beginning and end as a comparison of references, where reading has kept what did not change, and only what lies
+ * between in full.
+ */
+export function elementChange(kernel: string, was: HeldSet, wanted: HeldSet): ElementChange | undefined {
+  const before: readonly Element[] = was.set.elements;
+  const after: readonly Element[] = wanted.set.elements;
+  if (before === after && was.set.kind === 'addresses') return undefined;
+  const same = (a: Element | undefined, b: Element | undefined): boolean => sameElement(a, b, was.chain, wanted.chain);
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && same(before[start], after[start])) start += 1;
+  let end = 0;
+  while (end < shorter - start && same(before[before.length - 1 - end], after[after.length - 1 - end])) end += 1;
+  const text = (chain: KernelChain) => (element: Element) => elementText(element, chain);
+  const old = new Map(byText(before.slice(start, before.length - end), text(was.chain)));
+  const now = new Map(byText(after.slice(start, after.length - end), text(wanted.chain)));
+  const removed = [...old].filter(([key]) => !now.has(key)).map(([, one]) => setElement(one, was.chain));
+  const added = [...now].filter(([key]) => !old.has(key)).map(([, one]) => setElement(one, wanted.chain));
+  if (removed.length === 0 && added.length === 0) return undefined;
+  const { family, interval } = wanted.set;
+  return { set: kernel, key: family, interval, removed, added };
+}
+
+function byText(elements: readonly Element[], text: (element: Element) => string): (readonly [string, Element])[] {
+  return elements.map((element) => [text(element), element]);
+}
+
+function intervalOf(element: Element): Interval {
+  return 'key' in element ? element.key : element;
+}
+
+function verdictOf(element: Element): SimpleVerdict | undefined {
+  return 'key' in element ? element.verdict : undefined;
+}
+
+function sameElement(
+  a: Element | undefined,
+  b: Element | undefined,
+  chainA: KernelChain,
+  chainB: KernelChain,
+): boolean {
+  if (a === undefined || b === undefined) return false;
+  if (a === b && !('key' in a)) return true;
+  const [one, other] = [intervalOf(a), intervalOf(b)];
+  return one.from === other.from && one.to === other.to && verdictText(a, chainA) === verdictText(b, chainB);
+}
+
+function elementText(element: Element, chain: KernelChain): string {
+  const { from, to } = intervalOf(element);
+  return `${from}-${to} ${verdictText(element, chain)}`;
+}
+
+function verdictText(element: Element, chain: KernelChain): string {
+  const verdict = verdictOf(element);
+  if (verdict === undefined) return '';
+  return 'chain' in verdict ? `${verdict.kind} ${chain(verdict.chain)}` : verdict.kind;
+}
+
+function setElement(element: Element, chain: KernelChain): SetElement {
+  const verdict = verdictOf(element);
+  return {
+    interval: intervalOf(element),
+    verdict: verdict !== undefined && 'chain' in verdict ? { ...verdict, chain: chain(verdict.chain) } : verdict,
+  };
+}

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { renderLabels, renderNoLabels } from '../../src/4-render/render-change.ts';
+import type { InForce } from '../../src/model/in-force.ts';
+import { JUDGE_LABELS } from '../../src/model/label-chains.ts';
+import { scriptText } from '../../src/model/script.ts';
+import { enforce, hostPolicyOf } from './enforce.ts';
+import type { PacketDescription } from './harness/packet.ts';
+import { sendInbound } from './harness/probe.ts';
+import { createWorld, type World } from './harness/world.ts';
+
+/*
+ * Flows are labelled once they were judged. These tests send the second packet of a flow, which the label may let
+ * through, where the rules of the moment would not let it in.
+ */
+
+const CLIENT = '198.51.100.7';
+const PORT = 5_000;
+
+let world: World;
+let inForce: InForce | undefined;
+let identity = 0;
+
+beforeAll(async () => {
+  world = await createWorld({ interfaces: [{ name: 'eth0' }, { name: 'eth1' }] });
+});
+
+beforeEach(async () => {
+  await world.flushConntrack();
+});
+
+afterAll(async () => {
+  await world.destroy();
+});
+
+/** The group `open` lets UDP in to the port, and `shut` nothing. */
+function policyText(groups: Readonly<Record<'eth0' | 'eth1', 'open' | 'shut'>>, source = 'any', more = 0): string {
+  return `version: 1
+securityGroups:
+  open:
+    inbound:
+      - { protocol: udp, ports: ${PORT}, source: ${source} }
+      - { protocol: tcp, ports: ${6_000 + more}, source: 203.0.113.1 }
+  shut:
+    inbound: [{ protocol: tcp, ports: ${6_000 + more}, source: 203.0.113.1 }]
+instances:
+  host:
+    interfaces:
+      eth0: { securityGroups: [${groups.eth0}] }
+      eth1: { securityGroups: [${groups.eth1}] }
+`;
+}
+
+async function apply(text: string): Promise<InForce> {
+  inForce = await enforce(world, await hostPolicyOf(text), inForce ?? 'untracked');
+  return inForce;
+}
+
+/** Whether a packet of the flow from this port comes in by an interface. */
+async function comesIn(name: 'eth0' | 'eth1', sourcePort: number): Promise<boolean> {
+  identity += 1;
+  const destination = world.link('eth0').host.ipv4;
+  const packet: PacketDescription = {
+    source: CLIENT,
+    destination,
+    protocol: 17,
+    sourcePort,
+    destinationPort: PORT,
+    identity,
+  };
+  return (await sendInbound(world, name, [packet])).has(identity);
+}
+
+test('a flow that one interface let in is judged again on another', async () => {
+  await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  expect(await comesIn('eth0', 1_001)).toBe(true);
+  expect(await comesIn('eth1', 1_001)).toBe(false);
+  expect(await comesIn('eth0', 1_001)).toBe(true);
+});
+
+test('a flow that one interface let in passes another that lets it in too', async () => {
+  await apply(policyText({ eth0: 'open', eth1: 'open' }));
+  expect(await comesIn('eth0', 1_002)).toBe(true);
+  expect(await comesIn('eth1', 1_002)).toBe(true);
+});
+
+test('a revoked flow stops and one that is still allowed goes on, whatever label is the next', {
+  timeout: 300_000,
+}, async () => {
+  let withoutLabels = 0;
+  for (let i = 0; i < JUDGE_LABELS / 2 + 20; i += 1) {
+    const { labels } = await apply(policyText({ eth0: 'open', eth1: 'shut' }, 'any', i));
+    if (labels === 'none') withoutLabels += 1;
+    expect(await comesIn('eth0', 2_000 + i)).toBe(true);
+    await apply(policyText({ eth0: 'open', eth1: 'shut' }, i % 2 === 0 ? CLIENT : '198.51.100.8', i));
+    expect([i, await comesIn('eth0', 2_000 + i)]).toEqual([i, i % 2 === 0]);
+  }
+  // They were used up on the way, and everything was judged all the same.
+  expect(withoutLabels).toBeGreaterThan(0);
+});
+
+test('flows of before labels were put out of use are judged, and once freed of them labelled anew', async () => {
+  const open = await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  expect(await comesIn('eth0', 3_001)).toBe(true);
+  const off = renderNoLabels(open);
+  for (const { script } of off.transactions) await world.nft(scriptText(script));
+  inForce = off.next;
+  expect(await comesIn('eth0', 3_001)).toBe(true);
+  await apply(policyText({ eth0: 'shut', eth1: 'shut' }));
+  expect(await comesIn('eth0', 3_001)).toBe(false);
+  await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  await world.flushConntrack();
+  const anew = renderLabels(inForce, { cleared: true });
+  if (anew === undefined) throw new Error('labels can be used anew');
+  for (const { script } of anew.transactions) await world.nft(scriptText(script));
+  inForce = anew.next;
+  expect(await comesIn('eth0', 3_002)).toBe(true);
+  const { stdout } = await world.exec(world.host, ['conntrack', '-L', '-o', 'labels', '-p', 'udp']);
+  expect(stdout).toContain(`sport=3002`);
+});
