@@ -74,20 +74,23 @@ export async function addPeerAddresses(world: World, addresses: readonly string[
 
 /** A firewall that has nothing in force yet. */
 export function firewallOf(world: World): Firewall {
-  let before: Before = 'untracked';
+  let inForce: InForce | undefined;
+  // As the daemon asks: flows that are still known have their labels.
+  const beginning = async (): Promise<Before> => {
+    if (inForce !== undefined) return inForce;
+    const count = await world.exec(world.host, ['cat', '/proc/sys/net/netfilter/nf_conntrack_count']);
+    return Number(count.stdout) === 0 ? 'untracked' : undefined;
+  };
   return {
     async apply(spec, lists) {
       const located = locateHost(await policyOf(policyText(spec), lists), BARE_HOST, 'host');
       if (located.kind === 'absent') throw new Error(located.message);
-      const inForce = await enforce(world, located.hostPolicy, before);
-      before = inForce;
+      inForce = await enforce(world, located.hostPolicy, await beginning());
       return inForce;
     },
     async remove() {
       await world.nft('add table inet secgroupd\ndelete table inet secgroupd');
-      // As the daemon asks: flows that are still known have their labels.
-      const count = await world.exec(world.host, ['cat', '/proc/sys/net/netfilter/nf_conntrack_count']);
-      before = Number(count.stdout) === 0 ? 'untracked' : undefined;
+      inForce = undefined;
     },
   };
 }
