@@ -1,7 +1,7 @@
 import type { Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { AddressEntries } from '../model/address-entries.ts';
-import { type Interval, intervalOf } from '../model/interval.ts';
+import type { Interval } from '../model/interval.ts';
 import type { PortRange, Remote } from '../model/rule.ts';
 import type { AddressSet, NftSet, PortSet } from '../model/ruleset.ts';
 
@@ -18,23 +18,13 @@ export interface SetRegistry {
   all(): readonly NftSet[];
 }
 
-const NOTHING2: readonly Interval[] = [];
+const NOTHING: AddressEntries = { hosts: [], ranges: [] };
 
 /** What a group of `policy` holds of a family. */
 export function entriesOf(policy: HostPolicy, remote: GroupRemote, family: Family): AddressEntries {
-  if (remote.kind === 'securityGroup') {
-    return {
-      hosts: (policy.members.get(remote.name) ?? []).filter((a) => a.family === family).map(intervalOf),
-      ranges: [],
-    };
-  }
-  const intervals = (policy.addressGroups.get(remote.name) ?? NOTHING2).filter(
-    (interval) => interval.family === family,
-  );
-  return {
-    hosts: intervals.filter(({ from, to }) => from === to),
-    ranges: intervals.filter(({ from, to }) => from !== to),
-  };
+  const held =
+    remote.kind === 'securityGroup' ? policy.members.get(remote.name) : policy.addressGroups.get(remote.name);
+  return held?.[family] ?? NOTHING;
 }
 
 /** An empty registry of the sets that `policy` can need. */
