@@ -1,7 +1,7 @@
 import { FAMILIES } from '../model/address.ts';
 import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
-import { PLATFORM_FLOWS } from '../model/platform.ts';
+import { PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
 import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import type { Direction, Rule } from '../model/rule.ts';
@@ -166,15 +166,14 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     ...inbound.chains,
     ...reply.chains,
     ...outbound.chains,
+    { name: `state.in.${key}`, hook: undefined, rules: [replyOfOutbound(opened), RELATED, EXPECTED] },
     {
       name: `in.${key}`,
       hook: undefined,
       rules: [
         ...live,
-        replyOfOutbound(opened),
-        RELATED,
-        EXPECTED,
-        jumpToPlatform('inbound'),
+        toState(`state.in.${key}`),
+        ...platformRules(policy, 'inbound'),
         ...invalid,
         ...inbound.rules,
         DEFAULT,
@@ -182,22 +181,26 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     },
     { name: `reply.${key}`, hook: undefined, rules: reply.rules },
     {
-      name: `out.${key}`,
+      name: `state.out.${key}`,
       hook: undefined,
       rules: [
-        ...live,
         liveOutbound(opened),
         RELATED,
         EXPECTED,
         builtIn(
-          [
-            { kind: 'state', state: 'established' },
-            { kind: 'flowDirection', direction: 'reply' },
-          ],
+          [{ kind: 'flowDirection', direction: 'reply' }],
           { kind: 'jump', chain: `reply.${key}` },
           'state:reply passes if the inbound rules allow its flow now',
         ),
-        jumpToPlatform('outbound'),
+      ],
+    },
+    {
+      name: `out.${key}`,
+      hook: undefined,
+      rules: [
+        ...live,
+        toState(`state.out.${key}`),
+        ...platformRules(policy, 'outbound'),
         ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
         ...outbound.rules,
         DEFAULT,
@@ -245,20 +248,35 @@ function judgement(
   return compileSegments(trees, name, { aspect, sets, verdicts });
 }
 
+/**
+ * Built-in traffic, told from other packets by what costs least: ICMPv6 by its protocol, in a chain of its own, DHCP by
+ * the port.
+ */
+function platformRules({ platform }: HostPolicy, direction: Direction): readonly NftRule[] {
+  const flows = PLATFORM_FLOWS.filter((flow) => flow.direction === direction && platform[flow.name]);
+  const rules = flows.filter(({ match }) => match.kind === 'udp').flatMap(platformRulesOf);
+  if (!flows.some(({ match }) => match.kind === 'icmpv6')) return rules;
+  const chain = platformChainName(direction);
+  return [builtIn([{ kind: 'protocol', protocol: 58 }], { kind: 'jump', chain }, 'platform'), ...rules];
+}
+
 function platformChain({ platform }: HostPolicy, direction: Direction): NftChain {
   const flows = PLATFORM_FLOWS.filter((flow) => flow.direction === direction && platform[flow.name]);
-  const rules = flows.flatMap((flow) =>
-    platformMatches(flow).map((matches) => builtIn(matches, { kind: 'accept' }, `platform:${flow.name}`)),
-  );
+  const rules = flows.filter(({ match }) => match.kind === 'icmpv6').flatMap(platformRulesOf);
   return { name: platformChainName(direction), hook: undefined, rules };
+}
+
+function platformRulesOf(flow: PlatformFlow): readonly NftRule[] {
+  return platformMatches(flow).map((matches) => builtIn(matches, { kind: 'accept' }, `platform:${flow.name}`));
 }
 
 function platformChainName(direction: Direction): string {
   return direction === 'inbound' ? 'platform.in' : 'platform.out';
 }
 
-function jumpToPlatform(direction: Direction): NftRule {
-  return builtIn([], { kind: 'jump', chain: platformChainName(direction) }, 'platform');
+/** One test spares packets of new flows those for live ones; what is not settled there comes back. */
+function toState(chain: string): NftRule {
+  return builtIn([{ kind: 'state', state: 'establishedOrRelated' }], { kind: 'jump', chain }, 'state');
 }
 
 function toLive({ key }: Judge): NftRule {

@@ -69,13 +69,13 @@ export function platformMatches({ family, match, source, destination }: Platform
   const what: readonly Match[] =
     match.kind === 'udp'
       ? [
-          { kind: 'port', end: 'source', protocol: 17, port: { from: match.sourcePort, to: match.sourcePort } },
           {
             kind: 'port',
             end: 'destination',
             protocol: 17,
             port: { from: match.destinationPort, to: match.destinationPort },
           },
+          { kind: 'port', end: 'source', protocol: 17, port: { from: match.sourcePort, to: match.sourcePort } },
         ]
       : [
           { kind: 'icmp', protocol: 58, types: match.types, code: match.code },
@@ -88,6 +88,6 @@ export function platformMatches({ family, match, source, destination }: Platform
     { kind: 'address', end: 'destination', family, address },
   ]) ?? [[]];
   return sources.flatMap((from) =>
-    destinations.map((to) => [{ kind: 'family', family } as const, ...what, ...from, ...to]),
+    destinations.map((to) => [...what, { kind: 'family', family } as const, ...from, ...to]),
   );
 }

@@ -15,6 +15,9 @@ const LONGEST_EXPANDED = 8;
 /** Up to this many intervals, comparing one after the other is cheaper than a lookup (44 ns each against 89 to 162). */
 const FEW_INTERVALS = 3;
 
+/** Up to this many protocols, comparing one after the other is cheaper than a lookup (15 to 35 ns each against 75 to 110). */
+const FEW_PROTOCOLS = 3;
+
 /** The chains and maps that rules are compiled to, beside the rules that lead to them. */
 export interface Segments {
   readonly rules: readonly NftRule[];
@@ -106,10 +109,18 @@ function familyChain(
     protocol: rules.protocol,
     verdict: protocolTarget(rules, `${name}.${rules.protocol}`, context),
   }));
+  // The most common first: TCP, UDP, then ascending.
+  const byUse = entries.toSorted((a, b) => rank(a.protocol) - rank(b.protocol));
   const dispatch: readonly NftRule[] =
-    entries.length === 0 ? [] : [builtIn([], { kind: 'protocolMap', entries }, 'protocol')];
+    entries.length <= FEW_PROTOCOLS
+      ? byUse.map(({ protocol, verdict }) => builtIn([{ kind: 'protocol', protocol }], verdict, 'protocol'))
+      : [builtIn([], { kind: 'protocolMap', entries }, 'protocol')];
   const rest = target(addressRules(others, `${name}.all`, context), `${name}.all`, context);
   return addChain(context, name, [...ahead, ...dispatch, builtIn([], rest, 'any other protocol')]);
+}
+
+function rank(protocol: number): number {
+  return protocol === 6 ? -2 : protocol === 17 ? -1 : protocol;
 }
 
 function protocolTarget(rules: ProtocolRules, name: string, context: Context): SimpleVerdict {

@@ -70,7 +70,7 @@ function renderMatch(match: Match, names: KernelNames): string {
     case 'hopLimit':
       return `ip6 hoplimit ${match.value}`;
     case 'state':
-      return `ct state ${match.state}`;
+      return `ct state ${match.state === 'establishedOrRelated' ? 'established,related' : match.state}`;
     case 'midstream':
       return 'ct state new tcp flags & (fin | syn | rst | ack) != syn';
     case 'flowDirection':

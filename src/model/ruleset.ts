@@ -109,7 +109,7 @@ export type Match =
       readonly address: Interval | { readonly set: string };
     }
   | { readonly kind: 'hopLimit'; readonly value: number }
-  | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' }
+  | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' | 'establishedOrRelated' }
   /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
   | { readonly kind: 'midstream' }
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }

@@ -33,7 +33,7 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
       loadNft(namespace, floorScript(spec.verdict));
       return true;
     case 'secgroupd':
-      await change(namespace, policyText(spec), undefined);
+      await change(namespace, policyText(spec), 'untracked');
       return true;
     case 'nft-linear':
       loadNft(namespace, linearScript(spec));
