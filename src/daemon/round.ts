@@ -11,7 +11,8 @@ import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
-import { type Change, type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
+import type { Change } from '../4-render/change.ts';
+import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { loadPolicy, locateHost, planChange } from '../pipeline.ts';
 import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
 

@@ -37,4 +37,6 @@ export interface DirectChange {
   readonly chains: readonly ChainContent[];
   /** What the marker of what is in force says afterwards; undefined leaves it. */
   readonly applied: string | undefined;
+  /** Nothing refers to the sets yet, so that they may be filled in portions. */
+  readonly unused: boolean;
 }

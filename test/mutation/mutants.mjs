@@ -13,6 +13,11 @@ const SETS = '3-compile/set-registry.ts';
 const ENTRIES = 'model/address-entries.ts';
 const RULES = '3-compile/rule-chains.ts';
 const SEGMENTS = '3-compile/segment-chains.ts';
+const TREE = '3-compile/rule-tree.ts';
+const VIEW = '3-compile/remote-view.ts';
+const CLASSES = '3-compile/address-classes.ts';
+const OBJECTS = '4-render/render-objects.ts';
+const LABELS = '4-render/label-chains.ts';
 const PORT_SEGMENTS = '3-compile/port-segments.ts';
 const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
 
@@ -45,8 +50,8 @@ export const MUTANTS = [
   mutant(
     'only the first address of a member counts',
     RESOLVE,
-    'for (const address of addresses) members',
-    'for (const address of addresses.slice(0, 1)) members',
+    'for (const address of addresses) of?.push',
+    'for (const address of addresses.slice(0, 1)) of?.push',
     'meaning',
   ),
   mutant(
@@ -238,15 +243,15 @@ export const MUTANTS = [
   mutant(
     'compile: an allow becomes a drop',
     RULES,
-    "if (action === 'allow') return { kind: 'accept' };",
-    "if (action === 'allow' && aspect !== 'outbound') return { kind: 'accept' };",
+    'verdict: verdicts[rule.action],',
+    "verdict: aspect === 'outbound' ? verdicts.deny : verdicts[rule.action],",
     'packets',
   ),
   mutant(
     'compile: a denied answer is dropped though outbound rules allow it',
-    RULES,
-    "aspect === 'replyToInbound' ? 'return' : 'drop'",
-    "'drop'",
+    COMPILE,
+    "deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' }",
+    "deny: { kind: 'drop' }",
     'packets',
   ),
   mutant(
@@ -292,12 +297,18 @@ export const MUTANTS = [
     'packets',
   ),
   mutant('compile: hop limits are not looked at', TERMS, 'match.hopLimit === undefined ?', 'true ?', 'packets'),
-  mutant("compile: a list's ranges are forgotten", SETS, "half('hosts'), half('ranges')", "half('hosts')", 'packets'),
+  mutant(
+    "compile: a list's ranges are forgotten",
+    SETS,
+    "[half('hosts', hosts), half('ranges', ranges)]",
+    "[half('hosts', hosts)]",
+    'packets',
+  ),
   mutant(
     "compile: a list's single addresses are forgotten",
     SETS,
-    "half('hosts'), half('ranges')",
-    "half('ranges')",
+    "[half('hosts', hosts), half('ranges', ranges)]",
+    "[half('ranges', ranges)]",
     'packets',
   ),
   mutant('compile: only the first range of ports counts', SETS, 'ports.length === 1', 'ports.length >= 1', 'packets'),
@@ -305,23 +316,23 @@ export const MUTANTS = [
   mutant(
     'compile: answers to outbound flows need a rule',
     COMPILE,
-    'rules: [REPLY_OF_OUTBOUND, ',
+    'rules: [replyOfOutbound(opened), ',
     'rules: [',
     'packets',
   ),
-  mutant('compile: live outbound flows are judged again', COMPILE, '        LIVE_OUTBOUND,\n', '', 'packets'),
+  mutant('compile: live outbound flows are judged again', COMPILE, '        liveOutbound(opened),\n', '', 'packets'),
   mutant(
     'compile: all live flows pass outbound',
     COMPILE,
-    "{ kind: 'flowDirection', direction: 'original' },\n  ]",
+    "{ kind: 'flowDirection', direction: 'original' },\n    ]",
     ']',
     'packets',
   ),
   mutant(
     'compile: all live flows pass inbound',
     COMPILE,
-    "{ kind: 'flowDirection', direction: 'reply' },\n  ],\n  { kind: 'accept' }",
-    "],\n  { kind: 'accept' }",
+    "{ kind: 'flowDirection', direction: 'reply' },\n    ],\n    verdict",
+    '],\n    verdict',
     'packets',
   ),
   mutant(
@@ -342,11 +353,17 @@ export const MUTANTS = [
   mutant(
     'compile: invalid is dropped before platform traffic',
     COMPILE,
-    "jumpToPlatform('inbound'), ...invalid,",
-    "...invalid, jumpToPlatform('inbound'),",
+    "...platformRules(policy, 'inbound'),\n        ...invalid,",
+    "...invalid,\n        ...platformRules(policy, 'inbound'),",
     'packets',
   ),
-  mutant('compile: platform traffic out is judged by rules', COMPILE, "jumpToPlatform('outbound'),", '', 'packets'),
+  mutant(
+    'compile: platform traffic out is judged by rules',
+    COMPILE,
+    "...platformRules(policy, 'outbound'),",
+    '',
+    'packets',
+  ),
   mutant(
     'compile: groups before management',
     COMPILE,
@@ -371,8 +388,8 @@ export const MUTANTS = [
   mutant(
     'compile: platform switches do nothing',
     COMPILE,
-    'flow.direction === direction && platform[flow.name]',
-    'flow.direction === direction',
+    "const rules = flows.filter(({ match }) => match.kind === 'icmpv6')",
+    "const rules = PLATFORM_FLOWS.filter((flow) => flow.direction === direction && flow.match.kind === 'icmpv6')",
     'packets',
   ),
   mutant(
@@ -415,8 +432,8 @@ export const MUTANTS = [
   mutant(
     'segments: what any says is forgotten',
     RESOLVE_ADDRESSES,
-    'rest: end < 0 ? undefined : clauses[end]?.rule',
-    'rest: undefined',
+    'const rest = end < 0 ? undefined : clauses[end]?.rule;',
+    'const rest = undefined;',
     'packets',
   ),
   mutant(
@@ -477,44 +494,126 @@ export const MUTANTS = [
   ),
   mutant(
     'segments: rules for every protocol are forgotten where one is named',
-    SEGMENTS,
-    "traffic.kind === 'all' || traffic.protocol === protocol);",
-    "traffic.kind !== 'all' && traffic.protocol === protocol);",
+    TREE,
+    '[others, ...byProtocol.values()]',
+    '[others]',
     'packets',
   ),
-  mutant(
-    'segments: rules ahead of all ports are forgotten',
-    SEGMENTS,
-    'rules.slice(0, firstWithPorts)',
-    '[]',
-    'packets',
-  ),
+  mutant('segments: rules ahead of all ports are forgotten', TREE, 'rules.slice(0, firstWithPorts)', '[]', 'packets'),
   mutant(
     'segments: rules without ports are forgotten in a segment',
-    SEGMENTS,
-    'segmentRules(merge(base, own, place), chain',
-    'segmentRules(own, chain',
+    TREE,
+    'merge(withoutPorts, rules, place)',
+    'rules',
     'packets',
   ),
   mutant(
     'segments: equal ports of two places share a segment',
-    SEGMENTS,
-    'const key = `${name} ${own',
-    'const key = `${own',
+    TREE,
+    'rules.map((rule) => place.get(rule)).join()',
+    'String(rules.length)',
     'packets',
   ),
   mutant(
     'segments: no port falls through to the rest',
     SEGMENTS,
-    "builtIn([], { kind: 'goto', chain: rest }, 'any other port')",
+    "builtIn([], rest, 'any other port')",
     "builtIn([], { kind: 'return' }, 'any other port')",
     'packets',
   ),
   mutant(
     'segments: what names ports is always asked first where much does not',
-    SEGMENTS,
+    TREE,
     "firstOf('deny') > lastOf('allow') && firstOf('allow') > lastOf('deny')",
     'true',
+    'packets',
+  ),
+
+  mutant(
+    'segments: what the rest says too is left out though a set says otherwise',
+    RESOLVE_ADDRESSES,
+    'return !strata.slice(stratum).some(',
+    'return strata.some(() => true) || strata.some(',
+    'packets',
+  ),
+  mutant(
+    'segments: a set counts where it is named last',
+    RESOLVE_ADDRESSES,
+    'if (asked.has(set)) continue;',
+    'for (const one of strata) one.sets = one.sets.filter((other) => other.set !== set);',
+    'packets',
+  ),
+
+  // Addresses by class, and flows by label.
+  mutant(
+    'classes: the groups of another class count',
+    VIEW,
+    'return view.groups.has(groupKey(remote) ??',
+    'return !view.groups.has(groupKey(remote) ??',
+    'packets',
+  ),
+  mutant(
+    'classes: a host is only in the groups that name it',
+    CLASSES,
+    'combinations.union(combination, holding(ranges, interval.from))',
+    'combination',
+    'packets',
+  ),
+  mutant(
+    'classes: a host is only in the last group that names it',
+    CLASSES,
+    'combinations.with(known.combination, group)',
+    'combinations.with(0, group)',
+    'packets',
+  ),
+  mutant(
+    'classes: overlapping ranges are in the first group alone',
+    CLASSES,
+    '[...open].reduce(',
+    '[...open].slice(0, 1).reduce(',
+    'packets',
+  ),
+  mutant('classes: a range ends one address early', CLASSES, '{ at: to + 1n, family', '{ at: to, family', 'packets'),
+  mutant(
+    'classes: rules about groups are forgotten for ICMP',
+    VIEW,
+    "return view.groups.has(key) ? [{ ...rule, remote: { kind: 'any' } as const }] : [];",
+    'return [];',
+    'packets',
+  ),
+  mutant(
+    'render: chains that differ in one address are taken for equal',
+    OBJECTS,
+    '`${object.kind} ${object.declaration} ${object.body}`',
+    '`${object.kind} ${object.declaration} ${object.body.length}`',
+    'packets',
+  ),
+  mutant(
+    'labels: a flow is judged once and for all interfaces',
+    COMPILE,
+    'labels && all.length === 1 && unmanaged === undefined ?',
+    'labels && unmanaged === undefined ?',
+    'packets',
+  ),
+  mutant(
+    'labels: the same label serves after every change',
+    LABELS,
+    'const used = inUse.used + judges.length;',
+    'const used = Math.max(inUse.used, judges.length);',
+    'packets',
+  ),
+  mutant(
+    'labels: all judges have one label',
+    LABELS,
+    "{ kind: 'label', bit: first + i }",
+    "{ kind: 'label', bit: first }",
+    'packets',
+  ),
+  mutant(
+    'labels: used anew though flows may have them',
+    LABELS,
+    "if (inUse === 'none' || inUse === 'unknown') return 'none';",
+    "if (inUse === 'none' || inUse === 'unknown') return { used: judges.length };",
     'packets',
   ),
 ];

@@ -77,6 +77,25 @@ test('a flow that one interface let in is judged again on another', async () => 
   expect(await comesIn('eth0', 1_001)).toBe(true);
 });
 
+test('and so is one that the other let in', async () => {
+  await apply(policyText({ eth0: 'shut', eth1: 'open' }));
+  expect(await comesIn('eth1', 1_003)).toBe(true);
+  expect(await comesIn('eth0', 1_003)).toBe(false);
+  expect(await comesIn('eth1', 1_003)).toBe(true);
+});
+
+test('a flow that is known from before our table went is judged by the one that comes', async () => {
+  await world.nft('table inet other { chain in { type filter hook input priority 10; ct state new accept; }; }');
+  await apply(policyText({ eth0: 'open', eth1: 'open' }));
+  expect(await comesIn('eth0', 1_004)).toBe(true);
+  await world.nft('delete table inet secgroupd');
+  inForce = await enforce(world, await hostPolicyOf(policyText({ eth0: 'shut', eth1: 'shut' })), undefined);
+  expect(await comesIn('eth0', 1_004)).toBe(false);
+  await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  expect(await comesIn('eth0', 1_004)).toBe(true);
+  await world.nft('delete table inet other');
+});
+
 test('a flow that one interface let in passes another that lets it in too', async () => {
   await apply(policyText({ eth0: 'open', eth1: 'open' }));
   expect(await comesIn('eth0', 1_002)).toBe(true);

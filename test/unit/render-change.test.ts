@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { InForce } from '../../src/model/in-force.ts';
 import { scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import type { RenderedChange, Transaction } from '../../src/4-render/render-change.ts';
+import type { Transaction } from '../../src/4-render/change.ts';
+import type { RenderedChange } from '../../src/4-render/render-change.ts';
 
 import { planChange } from '../../src/pipeline.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';

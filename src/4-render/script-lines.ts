@@ -1,0 +1,115 @@
+import type { ChainContent, ElementChange, SetElement } from '../model/element-change.ts';
+import { formatInterval } from '../model/interval.ts';
+import type { ScriptLine } from '../model/script.ts';
+import { renderLabelRule } from './label-chains.ts';
+import { APPLIED_SET, TABLE } from './names.ts';
+import { type ObjectLine, withNames } from './render-objects.ts';
+import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
+
+/** The kernel's name of what the ruleset calls so. */
+export type KernelName = (name: string) => string;
+
+/** The kernel's names of some of our objects. */
+export interface KernelObjects {
+  readonly chains: readonly string[];
+  readonly maps: readonly string[];
+  readonly sets: readonly string[];
+}
+
+/** A line that comes from no place of the policy. */
+export function line(text: string): ScriptLine {
+  return { text, span: undefined };
+}
+
+/**
+ * A set or map with all its elements, as a block within `table inet secgroupd { }`, one element a line.
+ * A block, because nft lists every interval set of the namespace before it runs an `add element` command, and not for a block.
+ */
+export function setBlock(
+  object: { readonly kind: string; readonly declaration: string; readonly lines: readonly ObjectLine[] },
+  name: string,
+  kernel: KernelName,
+): ScriptLine[] {
+  const { kind, declaration, lines } = object;
+  const open = `  ${kind} ${name} { ${declaration}`;
+  if (lines.length === 0) return [line(`${open} }`)];
+  return [
+    line(open),
+    line('    elements = {'),
+    ...lines.map(({ text, origin }, i) => ({
+      text: `      ${withNames(text, kernel)}${i === lines.length - 1 ? '' : ','}${renderOrigin(origin)}`,
+      span: origin?.span,
+    })),
+    line('    }'),
+    line('  }'),
+  ];
+}
+
+/** Adds rules to a chain; `chain` is the kernel's name. */
+export function ruleLines(chain: string, lines: readonly ObjectLine[], kernel: KernelName): ScriptLine[] {
+  return lines.map(({ text, origin }) => ({
+    text: `add rule ${TABLE} ${chain} ${withNames(text, kernel)}${renderOrigin(origin)}`,
+    span: origin?.span,
+  }));
+}
+
+/** Fills a chain of labels that is there and empty. */
+export function labelRuleLines({ chain, rules }: ChainContent): ScriptLine[] {
+  return rules.map((rule) => line(`add rule ${TABLE} ${chain} ${renderLabelRule(rule)}`));
+}
+
+/** Fills a chain of labels anew. */
+export function contentLines(content: ChainContent): ScriptLine[] {
+  return [line(`flush chain ${TABLE} ${content.chain}`), ...labelRuleLines(content)];
+}
+
+/** Changes the elements of a set. Deletions first: the kernel refuses an element that overlaps one which goes later. */
+export function elementLines({ set, removed, added }: ElementChange): ScriptLine[] {
+  const block = (verb: string, elements: readonly SetElement[]): ScriptLine[] =>
+    elements.length === 0
+      ? []
+      : [
+          line(`${verb} element ${TABLE} ${set} {`),
+          ...elements.map((element) => line(`  ${elementText(element)},`)),
+          line('}'),
+        ];
+  return [...block('delete', removed), ...block('add', added)];
+}
+
+function elementText({ interval, verdict }: SetElement): string {
+  const key = formatInterval(interval);
+  const itself = (name: string): string => name;
+  return verdict === undefined ? key : `${key} : ${renderSimpleVerdict(verdict, { set: itself, chain: itself })}`;
+}
+
+/** Removes objects that refer to each other: rules to all of them, maps to chains. */
+export function removal({ chains, maps, sets }: KernelObjects): ScriptLine[] {
+  return [
+    ...chains.map((name) => line(`flush chain ${TABLE} ${name}`)),
+    ...maps.map((name) => line(`delete map ${TABLE} ${name}`)),
+    ...chains.map((name) => line(`delete chain ${TABLE} ${name}`)),
+    ...sets.map((name) => line(`delete set ${TABLE} ${name}`)),
+  ];
+}
+
+/** Makes a base chain, unless it is there. */
+export function baseChainLine(name: string, hook: string): ScriptLine {
+  return line(`add chain ${TABLE} ${name} { type filter hook ${hook} priority filter; policy drop; }`);
+}
+
+/** Makes the marker of what is in force, unless it is there. */
+export function markerLine(): ScriptLine {
+  return line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`);
+}
+
+/** Has the marker say what is in force. */
+export function appliedLines(applied: string): ScriptLine[] {
+  return [
+    line(`flush set ${TABLE} ${APPLIED_SET}`),
+    line(`table ${TABLE} {`),
+    line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')};`),
+    line(`    elements = { 1 ${renderComment(applied)} }`),
+    line('  }'),
+    line('}'),
+  ];
+}
