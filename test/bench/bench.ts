@@ -20,10 +20,9 @@ const MEASUREMENTS: Readonly<Record<string, (settings: Settings) => Promise<read
   saves,
 };
 
-const USAGE = `usage: npm run bench -- [--quick] [--huge] [--only NAME]... [--json FILE] [--svg FILE] [--from FILE]
+const USAGE = `usage: npm run bench -- [--quick] [--only NAME]... [--json FILE] [--svg FILE] [--from FILE]
 
   --quick      small counts: a look in two minutes
-  --huge       groups of a million members too
   --only NAME  one of ${Object.keys(MEASUREMENTS).join(', ')}; may be said again
   --json FILE  write all results there
   --svg FILE   draw the plot of the README there
@@ -64,7 +63,6 @@ export async function bench({ args, ...folders }: Start): Promise<number> {
 
 interface Options {
   readonly quick: boolean;
-  readonly huge: boolean;
   readonly only: readonly string[];
   readonly json: string | undefined;
   readonly svg: string | undefined;
@@ -77,7 +75,6 @@ function readOptions(args: readonly string[]): Options | undefined {
       args: [...args],
       options: {
         quick: { type: 'boolean', default: false },
-        huge: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: Object.keys(MEASUREMENTS) },
         json: { type: 'string' },
         svg: { type: 'string' },
@@ -91,13 +88,13 @@ function readOptions(args: readonly string[]): Options | undefined {
   }
 }
 
-async function measure(folders: Pick<Settings, 'root' | 'scratch'>, { quick, huge, only }: Options): Promise<Report> {
+async function measure(folders: Pick<Settings, 'root' | 'scratch'>, { quick, only }: Options): Promise<Report> {
   const results: Result[] = [];
   for (const name of only) {
     const progress = (text: string): void => {
       if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${name}: ${text}`);
     };
-    const found = (await MEASUREMENTS[name]?.({ ...folders, quick, huge, progress })) ?? [];
+    const found = (await MEASUREMENTS[name]?.({ ...folders, quick, progress })) ?? [];
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
     for (const result of found) process.stdout.write(formatResult(result));
     results.push(...found);

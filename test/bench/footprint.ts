@@ -46,7 +46,7 @@ interface Start extends Pick<Settings, 'root' | 'scratch'> {
 
 async function startOnce({ root, scratch, namespace, rules, samples }: Start): Promise<void> {
   unload(namespace);
-  const home = createHome(scratch, policyText({ rules, family: 'ipv4', groups: true }));
+  const home = createHome(scratch, { text: policyText({ rules, family: 'ipv4', groups: true }) });
   try {
     const daemon = await startDaemon(root, { namespace, home });
     await new Promise((resolve) => {
@@ -65,7 +65,7 @@ async function startOnce({ root, scratch, namespace, rules, samples }: Start): P
 /** Another start, with something in nft's place that watches nft; it would take part in the times. */
 async function weighNft({ root, scratch, namespace, rules, samples }: Start): Promise<void> {
   unload(namespace);
-  const home = createHome(scratch, policyText({ rules, family: 'ipv4', groups: true }));
+  const home = createHome(scratch, { text: policyText({ rules, family: 'ipv4', groups: true }) });
   try {
     const real = spawnSync('which', ['nft'], { encoding: 'utf8' }).stdout.trim();
     const path = join(home.folder, 'bin');
