@@ -8,6 +8,7 @@ import type { Result, Settings } from './measurement.ts';
 import { members } from './members.ts';
 import { newPackets } from './new-packets.ts';
 import { plot } from './plot.ts';
+import { reloads } from './reloads.ts';
 import { saves } from './saves.ts';
 import { formatResult } from './table.ts';
 
@@ -16,6 +17,7 @@ const MEASUREMENTS: Readonly<Record<string, (settings: Settings) => Promise<read
   'live-flows': liveFlows,
   'rule-changes': ruleChanges,
   members,
+  reloads,
   footprint,
   saves,
 };

@@ -40,18 +40,28 @@ export interface RunningDaemon {
 
 const MOST_START_MILLISECONDS = 120_000;
 
-/** Starts the built daemon in a namespace and waits until its policy is in force; `path` is searched for nft first. */
-export async function startDaemon(
-  root: string,
-  { namespace, home, path }: { readonly namespace: string; readonly home: DaemonHome; readonly path?: string },
-): Promise<RunningDaemon> {
+/** How to start a daemon. */
+export interface DaemonStart {
+  readonly namespace: string;
+  readonly home: DaemonHome;
+  /** Searched for nft first. */
+  readonly path?: string;
+  /** The instance it is, `host` unless told; undefined for it to find out. */
+  readonly instance?: string | undefined;
+}
+
+/** Starts the built daemon in a namespace and waits until its policy is in force. */
+export async function startDaemon(root: string, start: DaemonStart): Promise<RunningDaemon> {
+  const { namespace, home, path } = start;
+  const instance = 'instance' in start ? start.instance : 'host';
   const began = performance.now();
   const child = spawn(
     'nsenter',
     [
       // Should this process be killed outright, the daemon ends with it.
       ...[`--net=/run/netns/${namespace}`, 'setpriv', '--pdeathsig', 'KILL'],
-      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile, '--instance', 'host'],
+      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile],
+      ...(instance === undefined ? [] : ['--instance', instance]),
       ...['--state-dir', join(home.folder, 'state'), '--runtime-dir', join(home.folder, 'run'), '--trust', 'any'],
     ],
     {

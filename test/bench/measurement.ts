@@ -34,7 +34,7 @@ export interface Row {
 export interface Result {
   readonly name: string;
   readonly title: string;
-  readonly unit: 'ns' | 'ms' | 'MB' | 'Mbit/s';
+  readonly unit: 'ns' | 'ms' | 'MB' | 'Mbit/s' | 'packets';
   /** The column that ratios are to. */
   readonly floor: string | undefined;
   /** The 99th percentile is told beside the median. */

@@ -30,7 +30,7 @@ export function formatResult({ name, title, unit, floor, tail = false, rows }: R
       Object.entries(missing).map(([column, reason]) => `  - ${column}, ${formatCase(of)}: ${reason}\n`),
     ),
   );
-  return `${name}: ${title}; medians in ${unit}${ratios}${tails}\n${body.map((line) => `  ${line}\n`).join('')}${[...reasons].join('')}\n`;
+  return `${name}: ${title}; ${unit === 'packets' ? 'counted' : `medians in ${unit}`}${ratios}${tails}\n${body.map((line) => `  ${line}\n`).join('')}${[...reasons].join('')}\n`;
 }
 
 function formatCase(of: Result['rows'][number]['case']): string {
