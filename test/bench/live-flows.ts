@@ -56,7 +56,11 @@ export async function liveFlows(settings: Settings): Promise<readonly Result[]> 
   ];
 }
 
-async function load(site: Site, columns: readonly Firewall[], { rules, family }: Pick<RulesSpec, 'rules' | 'family'>) {
+async function load(
+  site: Site,
+  columns: readonly Firewall[],
+  { rules, family }: Pick<RulesSpec, 'rules' | 'family'>,
+): Promise<void> {
   for (const column of columns) {
     const { namespace } = site.host(column);
     if (column !== 'none') unload(namespace);

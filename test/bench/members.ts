@@ -140,7 +140,10 @@ async function measurePeers(measured: Measured): Promise<Readonly<Record<string,
   return missing;
 }
 
-async function measureFirewalld({ site, settings, group, rounds, samples }: Measured, missing: Record<string, string>) {
+async function measureFirewalld(
+  { site, settings, group, rounds, samples }: Measured,
+  missing: Record<string, string>,
+): Promise<void> {
   const firewalld = await Firewalld.open(settings.scratch, site.host(FIREWALLD.name).namespace);
   try {
     firewalld.writeMembers(memberAddresses(group.size));

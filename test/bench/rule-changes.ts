@@ -127,7 +127,10 @@ interface Attempt {
 }
 
 /** Takes a sample of a peer, unless it has had enough rounds for as slow as it is, or was given up. */
-async function attempt({ peer: { name }, round, missing, samples }: Attempt, sample: () => Promise<number> | number) {
+async function attempt(
+  { peer: { name }, round, missing, samples }: Attempt,
+  sample: () => Promise<number> | number,
+): Promise<void> {
   if (missing[name] !== undefined || (SLOW.includes(name) && round >= SLOW_ROUNDS)) return;
   try {
     const milliseconds = await sample();
