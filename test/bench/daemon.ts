@@ -1,24 +1,31 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { LIST_FILE } from './generated-members.ts';
+import type { PolicyTexts } from './generated-policy.ts';
+import { memoryOf } from './memory.ts';
 
 /** A folder that holds all a daemon has of its own. */
 export interface DaemonHome {
   readonly folder: string;
   readonly policyFile: string;
+  /** The list file beside it. */
+  readonly listFile: string;
   remove(): void;
 }
 
 /** Makes a folder for a daemon within `scratch`, with a policy in it. */
-export function createHome(scratch: string, text: string): DaemonHome {
+export function createHome(scratch: string, { text, list }: PolicyTexts): DaemonHome {
   const folder = mkdtempSync(join(scratch, 'daemon-'));
   mkdirSync(join(folder, 'state'));
   mkdirSync(join(folder, 'run'));
   const policyFile = join(folder, 'policy.yaml');
   writeFileSync(policyFile, text);
-  return { folder, policyFile, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const listFile = join(folder, LIST_FILE);
+  if (list !== undefined) writeFileSync(listFile, list);
+  return { folder, policyFile, listFile, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 /** A daemon that enforces. */
@@ -33,18 +40,28 @@ export interface RunningDaemon {
 
 const MOST_START_MILLISECONDS = 120_000;
 
-/** Starts the built daemon in a namespace and waits until its policy is in force; `path` is searched for nft first. */
-export async function startDaemon(
-  root: string,
-  { namespace, home, path }: { readonly namespace: string; readonly home: DaemonHome; readonly path?: string },
-): Promise<RunningDaemon> {
+/** How to start a daemon. */
+export interface DaemonStart {
+  readonly namespace: string;
+  readonly home: DaemonHome;
+  /** Searched for nft first. */
+  readonly path?: string;
+  /** The instance it is, `host` unless told; undefined for it to find out. */
+  readonly instance?: string | undefined;
+}
+
+/** Starts the built daemon in a namespace and waits until its policy is in force. */
+export async function startDaemon(root: string, start: DaemonStart): Promise<RunningDaemon> {
+  const { namespace, home, path } = start;
+  const instance = 'instance' in start ? start.instance : 'host';
   const began = performance.now();
   const child = spawn(
     'nsenter',
     [
       // Should this process be killed outright, the daemon ends with it.
       ...[`--net=/run/netns/${namespace}`, 'setpriv', '--pdeathsig', 'KILL'],
-      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile, '--instance', 'host'],
+      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile],
+      ...(instance === undefined ? [] : ['--instance', instance]),
       ...['--state-dir', join(home.folder, 'state'), '--runtime-dir', join(home.folder, 'run'), '--trust', 'any'],
     ],
     {
@@ -72,10 +89,4 @@ export async function startDaemon(
   clearTimeout(deadline);
   const pid = child.pid ?? 0;
   return { pid, startMilliseconds, memory: () => memoryOf(pid), stop };
-}
-
-function memoryOf(pid: number): { readonly resident: number; readonly peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;
-  return { resident: megabytes('VmRSS'), peak: megabytes('VmHWM') };
 }

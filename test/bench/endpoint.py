@@ -41,11 +41,12 @@ def folded(total):
 
 
 def frame(request, index):
-    """The index-th packet: no two of the first 100 million have address and port alike, unless `same` is asked for."""
+    """The index-th packet: no two have address and port alike until all ports are used, unless `same` is asked for."""
     index = 0 if request.get("same") else index
-    source = ipaddress.ip_address(request["source"]) + index % 4096
+    sources = request.get("sources", 4096)
+    source = ipaddress.ip_address(request["source"]) + index % sources
     destination = ipaddress.ip_address(request["destination"])
-    ports = struct.pack("!HH", request["sourcePort"] + index // 4096, request["port"])
+    ports = struct.pack("!HH", request["sourcePort"] + index // sources, request["port"])
     if request["protocol"] == 17:
         head, tail = ports + struct.pack("!H", 8 + 18), bytes(18)
         at = 6

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { generatedGroups, type GeneratedRule, generatedRules, policyText, type RulesSpec } from './generated-policy.ts';
 import { change } from './ours.ts';
-import { loadNft, runIn } from './site.ts';
+import { loadNft, runIn, type Site } from './site.ts';
 
 const FIREWALLS = ['none', 'conntrack', 'secgroupd', 'nft-linear', 'iptables-nft'] as const;
 
@@ -33,7 +33,7 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
       loadNft(namespace, floorScript(spec.verdict));
       return true;
     case 'secgroupd':
-      await change(namespace, policyText(spec), 'untracked');
+      await change(namespace, { text: policyText(spec) }, 'untracked');
       return true;
     case 'nft-linear':
       loadNft(namespace, linearScript(spec));
@@ -41,9 +41,22 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
     case 'iptables-nft':
       // Groups would need another program's sets.
       if (spec.groups) return false;
-      runIn(namespace, [`${spec.family === 'ipv4' ? 'ip' : 'ip6'}tables-nft-restore`], iptablesScript(spec));
+      runIn(namespace, [`${spec.family === 'ipv4' ? 'ip' : 'ip6'}tables-nft-restore`], { input: iptablesScript(spec) });
       return true;
   }
+}
+
+/**
+ * Throws unless the floor hooks into the kernel where secgroupd does: a hook costs something by being there, and a
+ * ratio shall tell what the rules cost.
+ */
+export function checkHooks(site: Site): void {
+  const hooks = (firewall: Firewall): string => {
+    const { stdout } = runIn(site.host(firewall).namespace, ['nft', '--terse', 'list', 'chains']);
+    return [...stdout.matchAll(/hook \w+ priority/g)].map(String).toSorted().join(', ');
+  };
+  const [floor, ours] = [hooks(FLOOR), hooks('secgroupd')];
+  if (floor !== ours) throw new Error(`the floor has other hooks (${floor}) than secgroupd (${ours})`);
 }
 
 function floorScript(verdict: LoadSpec['verdict']): string {
@@ -92,7 +105,8 @@ function linearRule({ action, protocol, ports, remote }: GeneratedRule, end: str
   return `${protocol} dport ${ports} ${address} ${action === 'allow' ? 'accept' : 'drop'}`;
 }
 
-function iptablesScript(spec: RulesSpec): string {
+/** The rules as iptables restores them, for one family. */
+export function iptablesScript(spec: RulesSpec): string {
   const rules = generatedRules(spec);
   const lines = (chain: string, end: string): string =>
     rules

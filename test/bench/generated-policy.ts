@@ -14,11 +14,19 @@ export const ADDRESSES = {
 /** The port of the rules that come last. */
 export const LAST_PORT = 40_000;
 
+/** The text of a policy file, and of the list file beside it. */
+export interface PolicyTexts {
+  readonly text: string;
+  readonly list?: string;
+}
+
 /** How many rules, of which family, and whether a third of them name groups. */
 export interface RulesSpec {
   readonly rules: number;
   readonly family: Family;
   readonly groups: boolean;
+  /** How many groups of the host's interface the rules are in, in order; all in one unless told. */
+  readonly parts?: number;
   /** One rule in the middle has another port. */
   readonly edited?: boolean;
 }
@@ -34,7 +42,18 @@ export interface GeneratedRule {
 }
 
 const GROUPS = 10;
-const MEMBERS = 50;
+
+/** How many hosts, or entries, each group has; so many addresses from that of a probe on belong to it. */
+export const MEMBERS = 50;
+
+/** The groups that rules near the end name, for probes that come from a group. */
+const PROBED = { securityGroup: `sg${GROUPS - 1}`, addressGroup: `ag${GROUPS - 1}` } as const;
+
+/** The first of the addresses that belong to the groups for probes. */
+export const PROBED_ADDRESSES = {
+  ipv4: { securityGroup: `100.64.${GROUPS - 1}.1`, addressGroup: `100.${70 + GROUPS - 1}.0.1` },
+  ipv6: { securityGroup: `2001:db8:64:${GROUPS - 1}::1`, addressGroup: `2001:db8:${hex(0x70 + GROUPS - 1)}::1` },
+} as const satisfies Record<Family, Readonly<Record<string, string>>>;
 
 /** Groups that rules name: half have hosts as members, half are lists of networks. */
 export function generatedGroups({ family }: Pick<RulesSpec, 'family'>): {
@@ -70,26 +89,26 @@ export function generatedGroups({ family }: Pick<RulesSpec, 'family'>): {
 
 /**
  * Rules as hosts have them, in deciding order: fifty kinds of traffic, ranges among them, networks of many sizes, a
- * seventh of them denying wider networks that hold others' allowed ones. The last two let the living client in over TCP and UDP, and decide nothing else.
+ * seventh of them denying wider networks that hold others' allowed ones. The last two let the living client in over TCP and UDP, and decide nothing else; before them, where
+ * rules name groups, those of the probes that come from a group.
  */
 export function generatedRules(spec: RulesSpec): readonly GeneratedRule[] {
-  const { rules, family } = spec;
-  const most = rules - 2;
+  const { rules, family, groups } = spec;
+  const remotes: readonly GeneratedRule['remote'][] = [
+    ...(groups ? (['securityGroup', 'addressGroup'] as const).map((kind) => ({ kind, text: PROBED[kind] })) : []),
+    { kind: 'cidr', text: family === 'ipv4' ? '172.31.0.0/16' : '2001:db8:1f::/48' },
+  ];
+  const most = rules - 2 * remotes.length;
   const list = Array.from({ length: most }, (_, i) => generatedRule(i, most, spec));
-  const last = { kind: 'cidr', text: family === 'ipv4' ? '172.31.0.0/16' : '2001:db8:1f::/48' } as const;
   const inDecidingOrder = list.toSorted(
     (a, b) => a.priority - b.priority || Number(a.action === 'allow') - Number(b.action === 'allow'),
   );
   return [
     ...inDecidingOrder,
-    ...(['tcp', 'udp'] as const).map(
-      (protocol): GeneratedRule => ({
-        action: 'allow',
-        priority: 100,
-        protocol,
-        ports: String(LAST_PORT),
-        remote: last,
-      }),
+    ...remotes.flatMap((remote) =>
+      (['tcp', 'udp'] as const).map(
+        (protocol): GeneratedRule => ({ action: 'allow', priority: 100, protocol, ports: String(LAST_PORT), remote }),
+      ),
     ),
   ];
 }
@@ -118,7 +137,8 @@ function portsOf(kind: number): string {
 }
 
 function groupOf(i: number): GeneratedRule['remote'] {
-  const group = Math.floor(i / 6) % GROUPS;
+  // The last group of each kind is that of the probes.
+  const group = Math.floor(i / 6) % (GROUPS - 1);
   return i % 6 === 2 ? { kind: 'securityGroup', text: `sg${group}` } : { kind: 'addressGroup', text: `ag${group}` };
 }
 
@@ -133,50 +153,43 @@ function wideNetworkOf(i: number, family: Family): string {
   return family === 'ipv4' ? `10.${i >> 8}.${i & 240}.0/20` : `2001:db8:${hex((0x1000 + i) & 0xfff0)}::/44`;
 }
 
+/** What a policy has besides these rules. */
+export interface PolicyExtras {
+  /** Lines of further address groups. */
+  readonly addressGroups?: string;
+  /** Lines of inbound rules that come first. */
+  readonly inbound?: string;
+}
+
 /** The policy file that says these rules, for the instance `host`. */
-export function policyText(spec: RulesSpec): string {
+export function policyText(spec: RulesSpec, { addressGroups = '', inbound = '' }: PolicyExtras = {}): string {
+  const { family, parts = 1 } = spec;
   const rules = generatedRules(spec);
   const groups = generatedGroups(spec);
-  const type = spec.family;
-  const direction = (end: 'source' | 'destination'): string =>
-    rules.map((rule) => `      - ${policyRule(rule, end, type)}\n`).join('');
+  const measured = Array.from({ length: parts }, (_, part) => {
+    const own = rules.slice(Math.ceil((part * rules.length) / parts), Math.ceil(((part + 1) * rules.length) / parts));
+    const lines = (end: string): string => own.map((rule) => `      - ${policyRule(rule, end, family)}\n`).join('');
+    const first = part === 0 ? inbound : '';
+    return {
+      name: `measured${part}`,
+      text: `  measured${part}:\n    inbound:\n${first}${lines('source')}    outbound:\n${lines('destination')}`,
+    };
+  });
   const instances = [...groups.security].map(
     ([name, members]) =>
       `  member-${name}: { interfaces: { eth0: { addresses: [${quoted(members)}], securityGroups: [${name}] } } }\n`,
   );
   return `version: 1
 addressGroups:
-${[...groups.address].map(([name, entries]) => `  ${name}: { addresses: [${quoted(entries)}] }\n`).join('')}securityGroups:
-${[...groups.security.keys()].map((name) => `  ${name}: {}\n`).join('')}  measured:
-    inbound:
-${direction('source')}    outbound:
-${direction('destination')}instances:
-  host: { interfaces: { eth0: { securityGroups: [measured] } } }
+${addressGroups}${[...groups.address].map(([name, entries]) => `  ${name}: { addresses: [${quoted(entries)}] }\n`).join('')}securityGroups:
+${[...groups.security.keys()].map((name) => `  ${name}: {}\n`).join('')}${measured.map(({ text }) => text).join('')}instances:
+  host: { interfaces: { eth0: { securityGroups: [${measured.map(({ name }) => name).join(', ')}] } } }
 ${instances.join('')}`;
 }
 
 function policyRule({ action, priority, protocol, ports, remote }: GeneratedRule, end: string, type: Family): string {
   const text = remote.kind === 'cidr' ? `"${remote.text}"` : `{ ${remote.kind}: ${remote.text} }`;
   return `{ action: ${action}, priority: ${priority}, type: ${type}, protocol: ${protocol}, ports: "${ports}", ${end}: ${text} }`;
-}
-
-/** So many addresses of hosts, each another. */
-export function memberAddresses(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
-}
-
-/** A policy whose one rule lets the members of a group in; a million of them stay below the most that a file may hold. */
-export function membersPolicyText(addresses: readonly string[]): string {
-  return `version: 1
-securityGroups:
-  measured:
-    inbound:
-      - { protocol: tcp, ports: 22, source: { securityGroup: members } }
-  members: {}
-instances:
-  host: { interfaces: { eth0: { securityGroups: [measured] } } }
-  other: { interfaces: { eth0: { securityGroups: [members], addresses: [${addresses.join(',')}] } } }
-`;
 }
 
 function quoted(texts: readonly string[]): string {

@@ -6,10 +6,8 @@ export interface Settings {
   readonly root: string;
   /** A folder for files of the moment. */
   readonly scratch: string;
-  /** Small counts, for a look in two minutes. */
+  /** Small counts, for a look in some minutes. */
   readonly quick: boolean;
-  /** Groups of a million members too. */
-  readonly huge: boolean;
   /** Says what is being done. */
   readonly progress: (text: string) => void;
 }
@@ -28,13 +26,15 @@ export interface Cell {
 export interface Row {
   readonly case: Readonly<Record<string, string | number>>;
   readonly cells: readonly Cell[];
+  /** Why there is no cell of a column. */
+  readonly missing?: Readonly<Record<string, string>>;
 }
 
 /** The outcome of a measurement. */
 export interface Result {
   readonly name: string;
   readonly title: string;
-  readonly unit: 'ns' | 'ms' | 'MB' | 'Mbit/s';
+  readonly unit: 'ns' | 'ms' | 'MB' | 'Mbit/s' | 'packets';
   /** The column that ratios are to. */
   readonly floor: string | undefined;
   /** The 99th percentile is told beside the median. */

@@ -1,13 +1,13 @@
 import type { Family } from '../../src/model/address.ts';
-import { type Firewall, FLOOR, loadFirewall, presentFirewalls } from './firewalls.ts';
-import { ADDRESSES, LAST_PORT, type RulesSpec } from './generated-policy.ts';
+import { checkHooks, type Firewall, FLOOR, loadFirewall, presentFirewalls } from './firewalls.ts';
+import { ADDRESSES, LAST_PORT, MEMBERS, PROBED_ADDRESSES, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, inRounds, type Result, type Row, type Settings } from './measurement.ts';
 import { send } from './send.ts';
 import { createSite, MACS, type Site, unload } from './site.ts';
 
-/** Which packets meet the rules. */
+/** Which packets meet the rules: those of strangers, of hosts of a group, of a list's networks, of the last rule. */
 interface Probe {
-  readonly match: 'none' | 'last';
+  readonly match: 'none' | 'member' | 'list' | 'last';
   readonly protocol: 'udp' | 'tcp';
 }
 
@@ -18,17 +18,18 @@ export async function newPackets(settings: Settings): Promise<readonly Result[]>
   const { quick } = settings;
   const sizes = quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000];
   const probes: readonly Probe[] = (['udp', 'tcp'] as const).flatMap((protocol) =>
-    (['none', 'last'] as const).map((match) => ({ match, protocol })),
+    (['none', 'member', 'list', 'last'] as const).map((match) => ({ match, protocol })),
   );
   const mixes = [
     { family: 'ipv4', groups: false },
     { family: 'ipv4', groups: true },
+    { family: 'ipv4', groups: true, parts: 5 },
     { family: 'ipv6', groups: false },
     { family: 'ipv6', groups: true },
   ] as const;
   const chosen = {
     probes: quick ? probes.filter(({ protocol }) => protocol === 'udp') : probes,
-    mixes: quick ? mixes.slice(0, 3) : mixes,
+    mixes: quick ? mixes.slice(0, 4) : mixes,
   };
   const columns = presentFirewalls();
   const site = await createSite(settings.root, columns);
@@ -53,11 +54,20 @@ export async function newPackets(settings: Settings): Promise<readonly Result[]>
 
 async function prepareFrames(site: Site, family: Family, probes: readonly Probe[]): Promise<void> {
   const ends = ADDRESSES[family];
+  const groups = PROBED_ADDRESSES[family];
+  const sources = {
+    none: ends.unknown,
+    member: groups.securityGroup,
+    list: groups.addressGroup,
+    last: ends.known,
+  } as const satisfies Record<Probe['match'], string>;
   for (const probe of probes) {
     await site.peer.request('prepare', {
       name: frameName(family, probe),
       protocol: probe.protocol === 'udp' ? 17 : 6,
-      source: probe.match === 'last' ? ends.known : ends.unknown,
+      source: sources[probe.match],
+      // A group has but so many hosts; the ports make the rest of the flows.
+      sources: probe.match === 'none' || probe.match === 'last' ? 4_096 : MEMBERS,
       sourcePort: 20_000,
       destination: ends.host,
       port: LAST_PORT,
@@ -83,12 +93,15 @@ async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe
     if (column !== 'none') unload(namespace);
     if (await loadFirewall(column, namespace, { ...spec, verdict: 'drop' })) loaded.push(column);
   }
-  for (const probe of probes) {
+  checkHooks(site);
+  // Without groups, who is in one is a stranger.
+  const met = probes.filter(({ match }) => spec.groups || match === 'none' || match === 'last');
+  for (const probe of met) {
     settings.progress(`${spec.rules} rules, ${spec.family}, ${probe.protocol}, match ${probe.match}`);
     // The floor gives the verdict that the rules give, since a flow that is let in costs more than one that is not.
     const floor = site.host(FLOOR).namespace;
     unload(floor);
-    await loadFirewall(FLOOR, floor, { ...spec, verdict: probe.match === 'last' ? 'accept' : 'drop' });
+    await loadFirewall(FLOOR, floor, { ...spec, verdict: probe.match === 'none' ? 'drop' : 'accept' });
     const samples = await inRounds(loaded, settings.quick ? 5 : 9, async (column) => {
       await site.host(column).endpoint.request('flush');
       return send(site, {
@@ -96,12 +109,12 @@ async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe
         column,
         protocol: probe.protocol,
         milliseconds: settings.quick ? 15 : 40,
-        fate: column === 'none' || probe.match === 'last' ? 'let in' : 'dropped',
+        fate: column === 'none' || probe.match !== 'none' ? 'let in' : 'dropped',
       });
     });
-    const { rules, family, groups } = spec;
+    const { rules, family, groups, parts = 1 } = spec;
     rows.push({
-      case: { rules, family, remotes: groups ? 'a third groups' : 'networks', ...probe },
+      case: { rules, family, remotes: groups ? 'a third groups' : 'networks', 'groups in order': parts, ...probe },
       cells: cellsOf(samples, FLOOR),
     });
   }

@@ -1,10 +1,11 @@
 import type { HostPolicy, HostState } from '../../src/model/host.ts';
 import type { Before, InForce } from '../../src/model/in-force.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
-import { type Script, scriptText } from '../../src/model/script.ts';
+import { scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
 import type { RenderedChange } from '../../src/4-render/render-change.ts';
 import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import type { PolicyTexts } from './generated-policy.ts';
 import { loadNft } from './site.ts';
 
 const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
@@ -22,6 +23,9 @@ interface ChangeTimes {
 /** The columns of what {@link recordTimes} records, the whole first. */
 export const OUR_COLUMNS = { whole: 'secgroupd', reading: 'of it reading', loading: 'of it nft' } as const;
 
+/** How many transactions the daemon needs for a change of each kind; for a swap, the new sets first, then the chains. */
+export const TRANSACTIONS = { elements: 1, swap: 2 } as const;
+
 /** Adds the times of a change to the samples of {@link OUR_COLUMNS}. */
 export function recordTimes(samples: ReadonlyMap<string, number[]>, { read, plan, load }: ChangeTimes): void {
   samples.get(OUR_COLUMNS.whole)?.push(read + plan + load);
@@ -34,14 +38,14 @@ export interface MadeChange {
   readonly times: ChangeTimes;
   readonly kind: RenderedChange['change']['kind'];
   readonly inForce: InForce;
-  /** The whole of what is in force now, as one script. */
-  readonly whole: () => Script;
+  /** The whole of what is in force now, as one script for nft. */
+  readonly wholeText: () => string;
 }
 
 /** Brings a policy into force in a namespace by the daemon's own steps, and times them. */
-export async function change(namespace: string, text: string, before: Before): Promise<MadeChange> {
+export async function change(namespace: string, texts: PolicyTexts, before: Before): Promise<MadeChange> {
   const began = performance.now();
-  const hostPolicy = await readPolicy(text);
+  const hostPolicy = await readPolicy(texts);
   const readAt = performance.now();
   const { change: planned, whole } = planChange(hostPolicy, before, stampOf);
   const scripts = planned.transactions.map(({ script }) => scriptText(script));
@@ -51,15 +55,15 @@ export async function change(namespace: string, text: string, before: Before): P
     times: { read: readAt - began, plan: plannedAt - readAt, load },
     kind: planned.kind,
     inForce: planned.next,
-    whole,
+    wholeText: () => scriptText(whole()),
   };
 }
 
-async function readPolicy(text: string): Promise<HostPolicy> {
+async function readPolicy({ text, list = '' }: PolicyTexts): Promise<HostPolicy> {
   const reader: PolicyReader = {
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
     readDropIns: async () => [],
-    readList: async (_document, name) => ({ kind: 'text', file: name, text: '' }),
+    readList: async (_document, name) => ({ kind: 'text', file: name, text: list }),
   };
   const { policy, diagnostics } = await loadPolicy(reader);
   if (policy === undefined) throw new Error(diagnostics.map(({ message }) => message).join('\n'));

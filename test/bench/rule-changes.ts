@@ -1,32 +1,48 @@
 import type { InForce } from '../../src/model/in-force.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { linearScript } from './firewalls.ts';
-import { policyText, type RulesSpec } from './generated-policy.ts';
+import { memberAddresses, policyWithList } from './generated-members.ts';
+import { type PolicyTexts, policyText, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
 import { change, OUR_COLUMNS, recordTimes } from './ours.ts';
-import { createSite, loadNft, unload } from './site.ts';
+import { FIREWALLD } from './peers/firewalld.ts';
+import type { Peer } from './peers/peer.ts';
+import { IPTABLES, LINEAR } from './peers/plain.ts';
+import { UFW } from './peers/ufw.ts';
+import { TooLong } from './run.ts';
+import { createSite, loadNft, type Site, unload } from './site.ts';
 
 const SAME = 'nft -f, same rules';
-const LINEAR = 'nft -f, linear rules';
 
-const LINEAR_RESET = 'add table inet linear\ndelete table inet linear\n';
+/** Those that take their seconds are asked less often. */
+const SLOW: readonly string[] = [UFW.name, FIREWALLD.name];
+const SLOW_ROUNDS = 3;
 
 /** How long it takes until rules are in force for the first time, and after one of them was edited. */
-export async function ruleChanges({ root, quick, progress }: Settings): Promise<readonly Result[]> {
+export async function ruleChanges(settings: Settings): Promise<readonly Result[]> {
+  const { root, scratch, quick, progress } = settings;
+  const kinds = [LINEAR, IPTABLES, UFW, FIREWALLD].filter((kind) => kind.isPresent());
   const cold: Row[] = [];
   const edit: Row[] = [];
-  const site = await createSite(root, [OUR_COLUMNS.whole, SAME, LINEAR]);
-  const of = (name: string): string => site.host(name).namespace;
+  const site = await createSite(root, [OUR_COLUMNS.whole, SAME, ...kinds.map(({ name }) => name)]);
+  const peers: Peer[] = [];
   try {
-    const namespaces = { ours: of(OUR_COLUMNS.whole), same: of(SAME), linear: of(LINEAR) };
-    for (const rules of quick ? [100, 1_000] : [100, 1_000, 10_000]) {
-      const rounds = rules > 1_000 ? 3 : quick ? 5 : 9;
-      progress(`${rules} rules, cold`);
-      cold.push({ case: { rules }, cells: await measureCold(namespaces, rules, rounds) });
-      progress(`${rules} rules, an edit`);
-      edit.push({ case: { rules }, cells: await measureEdits(namespaces, rules, rounds) });
+    for (const kind of kinds) peers.push(await kind.open(scratch, site.host(kind.name).namespace));
+    const bench = { site, peers };
+    for (const groups of [false, true]) {
+      for (const rules of quick ? [100, 1_000] : [100, 1_000, 10_000]) {
+        const spec = { rules, family: 'ipv4', groups } as const;
+        const rounds = rules > 1_000 ? 3 : quick ? 5 : 9;
+        progress(`${rules} rules, cold`);
+        cold.push(await measureCold(bench, spec, rounds));
+        progress(`${rules} rules, an edit`);
+        edit.push(await measureEdits(bench, spec, rounds));
+      }
+    }
+    for (const rules of quick ? [1_000] : [1_000, 10_000]) {
+      progress(`${rules} rules and a list, cold`);
+      cold.push(await measureColdList(site, rules, 3));
     }
   } finally {
+    for (const peer of peers) await peer.close();
     await site.destroy();
   }
   return [
@@ -35,45 +51,103 @@ export async function ruleChanges({ root, quick, progress }: Settings): Promise<
   ];
 }
 
-interface Namespaces {
-  readonly ours: string;
-  readonly same: string;
-  readonly linear: string;
+interface Bench {
+  readonly site: Site;
+  readonly peers: readonly Peer[];
 }
 
-async function measureCold({ ours, same, linear }: Namespaces, rules: number, rounds: number): Promise<Row['cells']> {
-  const spec: RulesSpec = { rules, family: 'ipv4', groups: true };
-  const text = policyText(spec);
+async function measureCold({ site, peers }: Bench, spec: RulesSpec, rounds: number): Promise<Row> {
   const samples = emptySamples();
+  const missing: Record<string, string> = {};
+  const saying = peers.filter((peer) => peer.write(spec));
   for (let round = 0; round < rounds; round += 1) {
-    for (const namespace of [ours, same, linear]) unload(namespace);
-    const { times, whole } = await change(ours, text, undefined);
-    recordTimes(samples, times);
-    samples.get(SAME)?.push(loadNft(same, scriptText(whole())));
-    samples.get(LINEAR)?.push(loadNft(linear, linearScript(spec)));
+    await coldOnce(site, { text: policyText(spec) }, samples);
+    for (const peer of saying) {
+      await attempt({ peer, round, missing, samples }, async () => {
+        await peer.stop();
+        return peer.start();
+      });
+    }
   }
-  return cellsOf(samples, SAME);
+  for (const peer of saying) await peer.stop();
+  return { case: caseOf(spec), cells: cellsOf(samples, SAME), missing };
 }
 
-async function measureEdits({ ours, same, linear }: Namespaces, rules: number, rounds: number): Promise<Row['cells']> {
-  const spec: RulesSpec = { rules, family: 'ipv4', groups: true };
-  const edited = { ...spec, edited: true };
-  for (const namespace of [ours, same, linear]) unload(namespace);
-  let inForce: InForce = (await change(ours, policyText(spec), undefined)).inForce;
-  loadNft(linear, linearScript(spec));
+async function measureColdList(site: Site, rules: number, rounds: number): Promise<Row> {
+  const entries = memberAddresses(100_000);
   const samples = emptySamples();
+  const texts = policyWithList({ rules, family: 'ipv4', groups: true }, entries);
+  for (let round = 0; round < rounds; round += 1) await coldOnce(site, texts, samples);
+  return {
+    case: { rules, remotes: 'a third groups', list: entries.length },
+    cells: cellsOf(samples, SAME),
+  };
+}
+
+async function coldOnce(site: Site, texts: PolicyTexts, samples: Samples): Promise<void> {
+  const [ours, same] = [OUR_COLUMNS.whole, SAME].map((name) => site.host(name).namespace) as [string, string];
+  for (const namespace of [ours, same]) unload(namespace);
+  const { times, wholeText } = await change(ours, texts, undefined);
+  recordTimes(samples, times);
+  samples.get(SAME)?.push(loadNft(same, wholeText()));
+}
+
+async function measureEdits({ site, peers }: Bench, spec: RulesSpec, rounds: number): Promise<Row> {
+  const [ours, same] = [OUR_COLUMNS.whole, SAME].map((name) => site.host(name).namespace) as [string, string];
+  const samples = emptySamples();
+  const missing: Record<string, string> = {};
+  for (const namespace of [ours, same]) unload(namespace);
+  let inForce: InForce = (await change(ours, { text: policyText(spec) }, undefined)).inForce;
+  const saying = peers.filter((peer) => peer.write(spec));
+  for (const peer of saying) {
+    await attempt({ peer, round: 0, missing }, () => peer.start());
+  }
   for (let round = 0; round < rounds; round += 1) {
-    const next = round % 2 === 0 ? edited : spec;
-    const made = await change(ours, policyText(next), inForce);
+    const next = { ...spec, edited: round % 2 === 0 };
+    const made = await change(ours, { text: policyText(next) }, inForce);
     inForce = made.inForce;
     recordTimes(samples, made.times);
     // The script of a whole ruleset replaces the table, which is how rules kept in a file are reloaded.
-    samples.get(SAME)?.push(loadNft(same, scriptText(made.whole())));
-    samples.get(LINEAR)?.push(loadNft(linear, LINEAR_RESET + linearScript(next)));
+    samples.get(SAME)?.push(loadNft(same, made.wholeText()));
+    for (const peer of saying) {
+      peer.write(next);
+      await attempt({ peer, round, missing, samples }, () => peer.reload());
+    }
   }
-  return cellsOf(samples, SAME);
+  for (const peer of saying) await peer.stop();
+  return { case: caseOf(spec), cells: cellsOf(samples, SAME), missing };
 }
 
-function emptySamples(): Map<string, number[]> {
-  return new Map([...Object.values(OUR_COLUMNS), SAME, LINEAR].map((column) => [column, []]));
+interface Attempt {
+  readonly peer: Peer;
+  readonly round: number;
+  /** Why there is no sample of a column; grows. */
+  readonly missing: Record<string, string>;
+  readonly samples?: Samples;
+}
+
+/** Takes a sample of a peer, unless it has had enough rounds for as slow as it is, or was given up. */
+async function attempt(
+  { peer: { name }, round, missing, samples }: Attempt,
+  sample: () => Promise<number> | number,
+): Promise<void> {
+  if (missing[name] !== undefined || (SLOW.includes(name) && round >= SLOW_ROUNDS)) return;
+  try {
+    const milliseconds = await sample();
+    samples?.get(name)?.push(milliseconds);
+  } catch (error) {
+    if (!(error instanceof TooLong)) throw error;
+    missing[name] = error.message;
+  }
+}
+
+function caseOf({ rules, groups }: RulesSpec): Row['case'] {
+  return { rules, remotes: groups ? 'a third groups' : 'networks', list: '' };
+}
+
+type Samples = ReadonlyMap<string, number[]>;
+
+function emptySamples(): Samples {
+  const columns = [...Object.values(OUR_COLUMNS), SAME, ...[LINEAR, IPTABLES, UFW, FIREWALLD].map(({ name }) => name)];
+  return new Map(columns.map((column) => [column, []]));
 }

@@ -2,11 +2,11 @@
 //
 //   sudo npm run bench -- --quick
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -16,6 +16,16 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
 const outfile = join(folder, 'bench.cjs');
+// The tests' programs are found beside the modules that start them, of which the bundle would know nothing.
+const placed = {
+  name: 'placed',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\/test\/netns\/.*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+      loader: 'ts',
+    }));
+  },
+};
 await build({
   absWorkingDir: root,
   entryPoints: ['test/bench/bench.ts'],
@@ -25,6 +35,7 @@ await build({
   target: 'node20.19',
   format: 'cjs',
   logLevel: 'warning',
+  plugins: [placed],
 });
 const { bench } = createRequire(import.meta.url)(outfile);
 process.exitCode = await bench({ root, scratch: folder, args: process.argv.slice(2) });

@@ -1,6 +1,8 @@
 import { createHome, type RunningDaemon, startDaemon } from './daemon.ts';
-import { memberAddresses, membersPolicyText, policyText } from './generated-policy.ts';
+import { memberAddresses, membersPolicyText } from './generated-members.ts';
+import { policyText } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
+import { TRANSACTIONS } from './ours.ts';
 import { createSite, type Host, runIn, unload } from './site.ts';
 
 const OURS = 'secgroupd';
@@ -10,6 +12,7 @@ interface Edit {
   readonly case: Readonly<Record<string, string | number>>;
   readonly texts: readonly [string, string];
   readonly transactions: number;
+  readonly count: number;
 }
 
 /** How long after a policy file is saved it is in force, with the daemon at work. */
@@ -19,7 +22,7 @@ export async function saves({ root, scratch, quick, progress }: Settings): Promi
   try {
     for (const edit of edits(quick)) {
       progress(Object.values(edit.case).join(' '));
-      const samples = await measureEdit({ root, scratch, host: site.host(OURS), edit, count: quick ? 20 : 100 });
+      const samples = await measureEdit({ root, scratch, host: site.host(OURS), edit });
       rows.push({ case: edit.case, cells: cellsOf(new Map([[OURS, samples]]), undefined) });
     }
   } finally {
@@ -38,54 +41,68 @@ export async function saves({ root, scratch, quick, progress }: Settings): Promi
 }
 
 function edits(quick: boolean): readonly Edit[] {
-  const rules = (count: number): Edit => {
-    const spec = { rules: count, family: 'ipv4', groups: true } as const;
+  const rules = (of: number): Edit => {
+    const spec = { rules: of, family: 'ipv4', groups: true } as const;
     return {
-      case: { edit: 'a rule', of: count },
+      case: { edit: 'a rule', of },
       texts: [policyText(spec), policyText({ ...spec, edited: true })],
-      // The sets of a new generation first, then the chains: see the pipeline's changes.
-      transactions: 2,
+      transactions: TRANSACTIONS.swap,
+      count: quick ? 20 : of > 1_000 ? 50 : 100,
     };
   };
   const without = memberAddresses(1_000);
   const joining = {
     case: { edit: 'a member', of: without.length },
     texts: [membersPolicyText(without), membersPolicyText([...without, '203.0.113.9'])],
-    transactions: 1,
+    transactions: TRANSACTIONS.elements,
+    count: quick ? 20 : 100,
   } as const;
-  return [rules(10), rules(100), ...(quick ? [] : [rules(1_000)]), joining];
+  return [...(quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000]).map(rules), joining];
 }
 
 interface Measured extends Pick<Settings, 'root' | 'scratch'> {
   readonly host: Host;
   readonly edit: Edit;
-  readonly count: number;
 }
 
-async function measureEdit({ root, scratch, host, edit, count }: Measured): Promise<readonly number[]> {
+async function measureEdit({ root, scratch, host, edit }: Measured): Promise<readonly number[]> {
   unload(host.namespace);
-  const home = createHome(scratch, edit.texts[0]);
+  const home = createHome(scratch, { text: edit.texts[0] });
   let daemon: RunningDaemon | undefined;
   try {
     daemon = await startDaemon(root, { namespace: host.namespace, home });
     const samples: number[] = [];
-    for (let i = 1; i <= count; i += 1) {
-      // Saves that come at once are one to the daemon; people's do not.
-      await new Promise((resolve) => {
-        setTimeout(resolve, 60);
-      });
-      const { milliseconds } = await host.endpoint.request<{ milliseconds: number }>('save', {
-        file: home.policyFile,
-        text: edit.texts[i % 2],
-        transactions: edit.transactions,
-      });
-      const { stdout } = runIn(host.namespace, ['nft', 'list', 'set', 'inet', 'secgroupd', 'applied']);
-      if (!stdout.includes(`generation ${i + 1} `)) throw new Error(`save ${i} is not what is in force: ${stdout}`);
-      samples.push(milliseconds);
+    for (let i = 1; i <= edit.count; i += 1) {
+      const text = edit.texts[i % 2] ?? '';
+      const { transactions } = edit;
+      samples.push(await saveAndTime({ host, file: home.policyFile, text, transactions, generation: i + 1 }));
     }
     return samples;
   } finally {
     await daemon?.stop();
     home.remove();
   }
+}
+
+/** A save, the transactions that follow from it, and the generation that is in force after them. */
+export interface Save {
+  readonly host: Host;
+  readonly file: string;
+  readonly text: string;
+  readonly transactions: number;
+  readonly generation: number;
+}
+
+/** Saves a file that the host's daemon watches; the milliseconds until it is in force. Throws where it is not what is. */
+export async function saveAndTime({ host, file, text, transactions, generation }: Save): Promise<number> {
+  // Saves that come at once are one to the daemon; people's do not.
+  await new Promise((resolve) => {
+    setTimeout(resolve, 60);
+  });
+  const { milliseconds } = await host.endpoint.request<{ milliseconds: number }>('save', { file, text, transactions });
+  const { stdout } = runIn(host.namespace, ['nft', 'list', 'set', 'inet', 'secgroupd', 'applied']);
+  if (!stdout.includes(`generation ${generation} `)) {
+    throw new Error(`not generation ${generation} is in force: ${stdout}`);
+  }
+  return milliseconds;
 }

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createNamespaces, namespacePrefix, removeNamespaces } from '../netns/harness/namespaces.ts';
 import { Endpoint } from './endpoint.ts';
 import { ADDRESSES } from './generated-policy.ts';
+import { type Ran, type RunOptions, runBy } from './run.ts';
 
 /** Every host's end has the same MAC, and every peer's, so that the same prepared frames go to all of them. */
 export const MACS = { host: '02:53:47:00:02:01', peer: '02:53:47:00:02:02' } as const;
@@ -63,27 +63,15 @@ export async function createSite(root: string, names: readonly string[]): Promis
   }
 }
 
-/** Runs a program in a namespace; throws what it says when it fails. Returns its output and its milliseconds. */
-export function runIn(
-  namespace: string,
-  argv: readonly string[],
-  input = '',
-): { readonly stdout: string; readonly milliseconds: number } {
-  const began = performance.now();
+/** Runs a program in a namespace to its end; throws what {@link runBy} throws. */
+export function runIn(namespace: string, argv: readonly string[], options?: RunOptions): Ran {
   // nsenter and not `ip netns exec`, which mounts /sys anew each time.
-  const result = spawnSync('nsenter', [`--net=/run/netns/${namespace}`, ...argv], {
-    input,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  const milliseconds = performance.now() - began;
-  if (result.status === 0) return { stdout: result.stdout, milliseconds };
-  throw new Error(`${argv.join(' ')}: ${result.error?.message ?? result.stderr.slice(0, 2_000)}`);
+  return runBy(['nsenter', `--net=/run/netns/${namespace}`], argv, options);
 }
 
 /** Loads an nft script into a namespace; its milliseconds. */
 export function loadNft(namespace: string, script: string): number {
-  return runIn(namespace, ['nft', '-f', '-'], script).milliseconds;
+  return runIn(namespace, ['nft', '-f', '-'], { input: script }).milliseconds;
 }
 
 /** Removes every rule of a namespace made for measuring. */
@@ -128,5 +116,5 @@ function connect(peer: string, host: string, index: number): void {
 }
 
 function batch(namespace: string, commands: readonly string[]): void {
-  runIn(namespace, ['ip', '-batch', '-'], commands.join('\n'));
+  runIn(namespace, ['ip', '-batch', '-'], { input: commands.join('\n') });
 }

@@ -25,7 +25,19 @@ export function formatResult({ name, title, unit, floor, tail = false, rows }: R
   );
   const ratios = floor === undefined ? '' : `, and times ${floor}`;
   const tails = tail ? ', and 99th percentiles' : '';
-  return `${name}: ${title}; medians in ${unit}${ratios}${tails}\n${body.map((line) => `  ${line}\n`).join('')}\n`;
+  const reasons = new Set(
+    rows.flatMap(({ case: of, missing = {} }) =>
+      Object.entries(missing).map(([column, reason]) => `  - ${column}, ${formatCase(of)}: ${reason}\n`),
+    ),
+  );
+  return `${name}: ${title}; ${unit === 'packets' ? 'counted' : `medians in ${unit}`}${ratios}${tails}\n${body.map((line) => `  ${line}\n`).join('')}${[...reasons].join('')}\n`;
+}
+
+function formatCase(of: Result['rows'][number]['case']): string {
+  return Object.entries(of)
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `${key} ${value}`)
+    .join(', ');
 }
 
 function formatCell(cell: Cell | undefined, tail: boolean): string {
