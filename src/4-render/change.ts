@@ -1,11 +1,13 @@
-import type { DirectChange } from '../model/element-change.ts';
+import type { ElementTransaction } from '../model/element-change.ts';
 import type { InForce } from '../model/in-force.ts';
 import type { Script } from '../model/script.ts';
 
 /** One transaction: as a script, and where it is a change of elements and labels alone, as that. */
 export interface Transaction {
   readonly script: Script;
-  readonly direct: DirectChange | undefined;
+  readonly direct: ElementTransaction | undefined;
+  /** Nothing refers yet to the sets it changes, so that they may be filled in portions. */
+  readonly unused: boolean;
 }
 
 /**

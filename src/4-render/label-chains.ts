@@ -23,7 +23,7 @@ export function labelChains(judges: readonly string[], inUse: LabelsInUse): read
   if (judges.length === 0) return [];
   return [
     // Always there: flows that begin while no rule names a label have no room for one.
-    { chain: OPENED_CHAIN, rules: [{ kind: 'label', bit: OPENED_LABEL }, { kind: 'accept' }] },
+    { chain: OPENED_CHAIN, rules: [{ kind: 'label', bit: OPENED_LABEL, verdict: 'accept' }] },
     ...judgeLabelChains(judges, inUse),
   ];
 }
@@ -33,10 +33,11 @@ export function judgeLabelChains(judges: readonly string[], inUse: LabelsInUse):
   const first = typeof inUse === 'object' ? inUse.used - judges.length : undefined;
   return judges.flatMap((judge, i): readonly ChainContent[] => {
     const bits = [...(first === undefined ? [] : [first + i]), OPENED_LABEL];
-    const note: readonly LabelRule[] = first === undefined ? [] : [{ kind: 'label', bit: first + i }];
+    const admit: LabelRule =
+      first === undefined ? { kind: 'accept' } : { kind: 'label', bit: first + i, verdict: 'accept' };
     return [
-      { chain: liveChain(judge), rules: [{ kind: 'labelled', bits }] },
-      { chain: admitChain(judge), rules: [...note, { kind: 'accept' }] },
+      { chain: liveChain(judge), rules: [{ kind: 'labelled', bits, verdict: 'accept' }] },
+      { chain: admitChain(judge), rules: [admit] },
     ];
   });
 }
@@ -45,9 +46,9 @@ export function judgeLabelChains(judges: readonly string[], inUse: LabelsInUse):
 export function renderLabelRule(rule: LabelRule): string {
   switch (rule.kind) {
     case 'labelled':
-      return `ct label ${rule.bits.join(',')} accept`;
+      return `ct label ${rule.bits.join(',')} ${rule.verdict}`;
     case 'label':
-      return `ct label set ${rule.bit}`;
+      return `ct label set ${rule.bit} ${rule.verdict}`;
     case 'accept':
       return 'accept';
   }

@@ -1,10 +1,10 @@
-import type { DirectChange } from '../model/element-change.ts';
+import type { ElementTransaction } from '../model/element-change.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import type { Ruleset } from '../model/ruleset.ts';
 import type { Script } from '../model/script.ts';
 import type { Change, Transaction } from './change.ts';
 import { judgeLabelChains, nextLabels } from './label-chains.ts';
-import { formatApplied, TABLE } from './names.ts';
+import { APPLIED_SET, formatApplied, TABLE } from './names.ts';
 import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from './render-objects.ts';
 import { appliedLines, contentLines, elementLines, line } from './script-lines.ts';
@@ -45,8 +45,8 @@ export function renderNoLabels(inForce: InForce): Change {
 }
 
 function labelChange(next: InForce): Change {
-  const chains = judgeLabelChains(next.rendered?.judges ?? [], next.labels);
-  const transaction = directTransaction({ elements: [], chains, applied: undefined, unused: false });
+  const rules = judgeLabelChains(next.rendered?.judges ?? [], next.labels);
+  const transaction = directTransaction({ changes: [], rules, applied: undefined });
   return { kind: 'labels', transactions: [transaction], undo: [[]], addition: [], next };
 }
 
@@ -70,8 +70,12 @@ function changeElements({ wanted, plan, stamp }: SwapStep, inForce: InForce): Ch
   return {
     kind: 'elements',
     transactions: [
-      directTransaction({ elements: differences, chains: [], applied: undefined, unused: false }),
-      directTransaction({ elements: [], chains: judgeLabelChains(wanted.judges, labels), applied, unused: false }),
+      directTransaction({ changes: differences, rules: [], applied: undefined }),
+      directTransaction({
+        changes: [],
+        rules: judgeLabelChains(wanted.judges, labels),
+        applied: { set: APPLIED_SET, comment: applied },
+      }),
     ],
     undo: [[], []],
     addition: [...differences.flatMap(elementLines), ...appliedLines(applied)],
@@ -79,14 +83,15 @@ function changeElements({ wanted, plan, stamp }: SwapStep, inForce: InForce): Ch
   };
 }
 
-function directTransaction(direct: DirectChange): Transaction {
+function directTransaction(change: Omit<ElementTransaction, 'table'>): Transaction {
   return {
-    direct,
+    direct: { table: TABLE, ...change },
+    unused: false,
     get script() {
       return [
-        ...direct.elements.flatMap(elementLines),
-        ...direct.chains.flatMap(contentLines),
-        ...(direct.applied === undefined ? [] : appliedLines(direct.applied)),
+        ...change.changes.flatMap(elementLines),
+        ...change.rules.flatMap(contentLines),
+        ...(change.applied === undefined ? [] : appliedLines(change.applied.comment)),
       ];
     },
   };

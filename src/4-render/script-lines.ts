@@ -1,4 +1,4 @@
-import type { ChainContent, ElementChange, SetElement } from '../model/element-change.ts';
+import type { ChainContent, Element, ElementChange } from '../model/element-change.ts';
 import { formatInterval } from '../model/interval.ts';
 import type { ScriptLine } from '../model/script.ts';
 import { renderLabelRule } from './label-chains.ts';
@@ -65,7 +65,7 @@ export function contentLines(content: ChainContent): ScriptLine[] {
 
 /** Changes the elements of a set. Deletions first: the kernel refuses an element that overlaps one which goes later. */
 export function elementLines({ set, removed, added }: ElementChange): ScriptLine[] {
-  const block = (verb: string, elements: readonly SetElement[]): ScriptLine[] =>
+  const block = (verb: string, elements: readonly Element[]): ScriptLine[] =>
     elements.length === 0
       ? []
       : [
@@ -76,7 +76,7 @@ export function elementLines({ set, removed, added }: ElementChange): ScriptLine
   return [...block('delete', removed), ...block('add', added)];
 }
 
-function elementText({ interval, verdict }: SetElement): string {
+function elementText({ interval, verdict }: Element): string {
   const key = formatInterval(interval);
   const itself = (name: string): string => name;
   return verdict === undefined ? key : `${key} : ${renderSimpleVerdict(verdict, { set: itself, chain: itself })}`;

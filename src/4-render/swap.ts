@@ -145,7 +145,8 @@ function filling(set: AddressSet | AddressMap, { canonical }: RenderedRuleset, k
   const { family, interval } = set;
   const change = { set: kernel(set.name), key: family, interval, removed: [], added };
   return {
-    direct: { elements: [change], chains: [], applied: undefined, unused: true },
+    direct: { table: TABLE, changes: [change], rules: [], applied: undefined },
+    unused: true,
     // A big set is rarely filled by a script, and its lines are many.
     get script() {
       return elementLines(change);
@@ -234,7 +235,7 @@ function baseLines({ base }: RenderedRuleset, kernel: KernelName): ScriptLine[] 
 }
 
 function asScript(script: Script): Transaction {
-  return { script, direct: undefined };
+  return { script, direct: undefined, unused: false };
 }
 
 /**

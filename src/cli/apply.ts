@@ -78,7 +78,7 @@ async function bringAbout({ change, whole }: RenderedChange, { nft, directory, s
   };
   const prepared = await saving(() => lastGood.prepare(whole()));
   try {
-    await applyChange(nft, change);
+    await applyChange({ nft, elements: undefined }, change);
   } catch (error) {
     if (!(error instanceof NftError)) throw error;
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;

@@ -6,6 +6,7 @@ import { createPolicyReader } from '../host/policy-reader.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import type { Status } from '../model/status.ts';
+import { createElementWriter } from '../nft/element-writer.ts';
 import { createNft } from '../nft/nft.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
@@ -55,6 +56,7 @@ export async function startDaemon({
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
   const dropIns = dropInDirectory(policyFile);
+  const elements = createElementWriter();
   const status = (): Status =>
     describeStatus(reconciler.enforcement(), { policyFile, version: VERSION, now: new Date() });
   let watched: readonly string[] = [policyFile, dropIns];
@@ -75,7 +77,7 @@ export async function startDaemon({
     // The host's name too is read each time: at boot it may be set after the daemon has started.
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot() }),
     nft: createNft(),
-    freeFlows: async () => false,
+    elements,
     instance,
     lastGood: createLastGood(stateDirectory),
     log,
@@ -118,6 +120,7 @@ export async function startDaemon({
       interfaces.close();
       await reconciler.close();
       await api.close();
+      elements.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
     },

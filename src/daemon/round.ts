@@ -5,8 +5,10 @@ import { isTracking } from '../host/conntrack.ts';
 import type { LastGood } from '../host/last-good.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
+import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
 import { applyChange } from '../nft/apply-change.ts';
+import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
@@ -24,8 +26,7 @@ export interface RoundOptions {
   readonly reader: PolicyReader;
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
-  /** Takes every label that judges use from every flow; whether that was done. */
-  readonly freeFlows: () => Promise<boolean>;
+  readonly elements: ElementWriter;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
   /** Where the script that boots into what is in force is kept. */
@@ -59,6 +60,8 @@ export interface Rounds {
   files(): readonly string[];
 }
 
+const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
+
 const WHAT_HAPPENED = {
   none: 'policy in force already',
   elements: 'members changed',
@@ -67,7 +70,7 @@ const WHAT_HAPPENED = {
 } as const;
 
 /** Rounds of a daemon that knows nothing yet. */
-export function createRounds({ reader, readHost, nft, freeFlows, instance, lastGood, log }: RoundOptions): Rounds {
+export function createRounds({ reader, readHost, nft, elements, instance, lastGood, log }: RoundOptions): Rounds {
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let lastLook: string | undefined;
@@ -179,7 +182,7 @@ export function createRounds({ reader, readHost, nft, freeFlows, instance, lastG
     // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
     const added = change.kind === 'elements' && (await saving(() => lastGood.append(change.addition)));
     const prepared = !added && (await saving(() => lastGood.prepare(whole())));
-    await applyChange(nft, change);
+    await applyChange({ nft, elements }, change);
     if (prepared) await saving(() => lastGood.commit());
   };
 
@@ -234,7 +237,7 @@ export function createRounds({ reader, readHost, nft, freeFlows, instance, lastG
 
   const relabel = async (change: Change | undefined): Promise<void> => {
     if (change === undefined) return;
-    await applyChange(nft, change);
+    await applyChange({ nft, elements }, change);
     know({ inForce: change.next });
   };
 
@@ -265,7 +268,7 @@ export function createRounds({ reader, readHost, nft, freeFlows, instance, lastG
         if (!flows && inForce.labels !== 'none') return;
         if (next !== undefined) return await relabel(next);
         if (inForce.labels !== 'none') await relabel(renderNoLabels(inForce));
-        if (known.inForce !== undefined && (await freeFlows())) {
+        if (known.inForce !== undefined && (await elements.freeFlows(ALL_JUDGE_LABELS))) {
           await relabel(renderLabels(known.inForce, { cleared: true }));
         }
       } catch (error) {

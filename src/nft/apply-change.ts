@@ -1,27 +1,59 @@
-import type { DirectChange } from '../model/element-change.ts';
+import type { ElementTransaction } from '../model/element-change.ts';
 import type { Script } from '../model/script.ts';
+import type { ElementWriter } from './element-writer.ts';
 import type { Nft } from './nft.ts';
 import { NftError } from './nft-error.ts';
 
+/** One transaction: as a script, and where it is a change of elements and labels alone, as that. */
+interface Transaction {
+  readonly script: Script;
+  readonly direct: ElementTransaction | undefined;
+  /** Nothing refers yet to the sets it changes, so that they may be filled in portions. */
+  readonly unused: boolean;
+}
+
 /** Transactions to run in order, and for each what takes it back, should a later one be refused. */
 export interface Transactions {
-  readonly transactions: readonly { readonly script: Script; readonly direct: DirectChange | undefined }[];
+  readonly transactions: readonly Transaction[];
   readonly undo: readonly Script[];
+}
+
+/** The two ways to the kernel's tables: the program nft can say everything; the writer changes elements at little cost. */
+export interface KernelWays {
+  readonly nft: Nft;
+  /** Undefined to have the program do everything. */
+  readonly elements?: ElementWriter | undefined;
 }
 
 /**
  * Brings a change into force. Throws the NftError of the transaction that failed; if it was refused, what was in
  * force before still is, whole; otherwise the table has to be read again before anything else is decided.
  */
-export async function applyChange(nft: Nft, { transactions, undo }: Transactions): Promise<void> {
+export async function applyChange(ways: KernelWays, { transactions, undo }: Transactions): Promise<void> {
   let done = 0;
   try {
-    for (const { script } of transactions) {
-      await nft.run(script);
+    for (const transaction of transactions) {
+      await run(ways, transaction);
       done += 1;
     }
   } catch (error) {
-    for (const script of undo.slice(0, done).toReversed()) if (script.length > 0) await removeLeftovers(nft, script);
+    for (const script of undo.slice(0, done).toReversed())
+      if (script.length > 0) await removeLeftovers(ways.nft, script);
+    throw error;
+  }
+}
+
+async function run({ nft, elements }: KernelWays, { script, direct, unused }: Transaction): Promise<void> {
+  if (elements !== undefined && direct !== undefined && (await wrote(elements, direct, unused))) return;
+  await nft.run(script);
+}
+
+/** Whether the writer did it. Where it was refused, or there is none, the program is asked, which does the same and can say why not. */
+async function wrote(elements: ElementWriter, change: ElementTransaction, unused: boolean): Promise<boolean> {
+  try {
+    return unused ? await elements.fill(change) : await elements.apply(change);
+  } catch (error) {
+    if (error instanceof NftError && ['refused', 'missing'].includes(error.failure)) return false;
     throw error;
   }
 }

@@ -8,7 +8,7 @@ export type NftFailure = 'refused' | 'not-permitted' | 'missing' | 'timeout' | '
 
 /** nft's failure, in its words. */
 export class NftError extends Error {
-  override readonly name = 'NftError';
+  override readonly name: string = 'NftError';
   readonly failure: NftFailure;
   /** The place in the policy that the refused line comes from, if it comes from one. */
   readonly span: Span | undefined;

@@ -173,7 +173,7 @@ describe('what nft says is told as what it means', () => {
 
 describe('a change of several transactions', () => {
   const line = (text: string): Script => [{ text, span: undefined }];
-  const step = (text: string) => ({ script: line(text), direct: undefined });
+  const step = (text: string) => ({ script: line(text), direct: undefined, unused: false });
 
   /** Refuses scripts that say `refuse`, and remembers the others in order. */
   function remembering(): { readonly nft: Nft; readonly done: string[] } {
@@ -192,28 +192,28 @@ describe('a change of several transactions', () => {
 
   test('runs them in order', async () => {
     const { nft, done } = remembering();
-    await applyChange(nft, { transactions: [step('one'), step('two')], undo: [line('undo'), [], []] });
+    await applyChange({ nft }, { transactions: [step('one'), step('two')], undo: [line('undo'), [], []] });
     expect(done).toEqual(['one', 'two']);
   });
 
   test('undoes the first where the second is refused, and throws the refusal', async () => {
     const { nft, done } = remembering();
     const change = { transactions: [step('one'), step('refuse two'), step('three')], undo: [line('undo'), [], []] };
-    expect((await failureOf(applyChange(nft, change))).message).toBe('refuse two');
+    expect((await failureOf(applyChange({ nft }, change))).message).toBe('refuse two');
     expect(done).toEqual(['one', 'undo']);
   });
 
   test('undoes nothing where the first is refused, as nothing was done', async () => {
     const { nft, done } = remembering();
     const change = { transactions: [step('refuse one'), step('two')], undo: [line('undo'), [], []] };
-    expect((await failureOf(applyChange(nft, change))).message).toBe('refuse one');
+    expect((await failureOf(applyChange({ nft }, change))).message).toBe('refuse one');
     expect(done).toEqual([]);
   });
 
   test('throws the refusal and not that of the undoing', async () => {
     const { nft, done } = remembering();
     const change = { transactions: [step('one'), step('refuse two')], undo: [line('refuse undo'), []] };
-    expect((await failureOf(applyChange(nft, change))).message).toBe('refuse two');
+    expect((await failureOf(applyChange({ nft }, change))).message).toBe('refuse two');
     expect(done).toEqual(['one']);
   });
 });

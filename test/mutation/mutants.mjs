@@ -605,8 +605,8 @@ export const MUTANTS = [
   mutant(
     'labels: all judges have one label',
     LABELS,
-    "{ kind: 'label', bit: first + i }",
-    "{ kind: 'label', bit: first }",
+    "{ kind: 'label', bit: first + i, verdict: 'accept' }",
+    "{ kind: 'label', bit: first, verdict: 'accept' }",
     'packets',
   ),
   mutant(

@@ -1,0 +1,37 @@
+import type { ElementTransaction } from '../model/element-change.ts';
+import { applyElements, fitsTransaction } from './element-change.ts';
+import { fillSet } from './fill-set.ts';
+import { clearFlowLabels } from './flow-labels.ts';
+import { NetfilterSocket } from './netfilter-socket.ts';
+
+/** Changes elements of sets by netlink, without a program: microseconds, whatever the size of the set. */
+export interface ElementWriter {
+  /** Makes the change as one transaction; false, and nothing done, where it is more than one can hold. Throws an NftError. */
+  apply(change: ElementTransaction): Promise<boolean>;
+  /** Fills sets that nothing refers to yet, in portions. Throws an NftError; then any part may be there. */
+  fill(change: ElementTransaction): Promise<boolean>;
+  /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
+  freeFlows(labels: readonly number[]): Promise<boolean>;
+  close(): void;
+}
+
+/** A writer whose socket is opened when it is first needed. */
+export function createElementWriter(): ElementWriter {
+  const socket = new NetfilterSocket();
+  return {
+    async apply(change) {
+      if (!fitsTransaction(change)) return false;
+      await applyElements(socket, change);
+      return true;
+    },
+    async fill({ table, changes }) {
+      for (const { set, key, interval, added } of changes) await fillSet(socket, { table, set, key, interval }, added);
+      return true;
+    },
+    async freeFlows(labels) {
+      const { left } = await clearFlowLabels(socket, labels);
+      return left === 0;
+    },
+    close: () => socket.close(),
+  };
+}
