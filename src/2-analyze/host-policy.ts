@@ -1,6 +1,8 @@
-import { type Address, FAMILIES } from '../model/address.ts';
+import type { Address } from '../model/address.ts';
+import { addressEntries, type EntriesByFamily } from '../model/address-entries.ts';
 import type { Binding, HostPolicy, HostState } from '../model/host.ts';
 import { patternMatches } from '../model/host.ts';
+import { type Interval, intervalOf } from '../model/interval.ts';
 import type { GroupName, InstanceName } from '../model/names.ts';
 import type { Instance, InterfaceBinding, Policy } from '../model/policy.ts';
 import type { Direction, Rule } from '../model/rule.ts';
@@ -45,7 +47,7 @@ export function resolveHost(policy: Policy, host: HostState, instance: InstanceN
     },
     bindings: self.interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
     members: membersOfGroups(policy, host, self),
-    addressGroups: new Map([...policy.addressGroups].map(([name, { intervals }]) => [name, intervals])),
+    addressGroups: new Map([...policy.addressGroups].map(([name, { entries }]) => [name, entries])),
   };
 }
 
@@ -79,10 +81,8 @@ function bySpecificity(a: Binding, b: Binding): number {
   return a.pattern < b.pattern ? -1 : a.pattern > b.pattern ? 1 : 0;
 }
 
-function membersOfGroups(policy: Policy, host: HostState, self: Instance): ReadonlyMap<GroupName, readonly Address[]> {
-  const members = new Map<GroupName, Map<string, Address>>(
-    [...policy.securityGroups.keys()].map((name) => [name, new Map()]),
-  );
+function membersOfGroups(policy: Policy, host: HostState, self: Instance): ReadonlyMap<GroupName, EntriesByFamily> {
+  const members = new Map<GroupName, Interval[]>([...policy.securityGroups.keys()].map((name) => [name, []]));
   for (const instance of policy.instances.values()) {
     for (const binding of instance.interfaces) {
       const addresses =
@@ -92,11 +92,12 @@ function membersOfGroups(policy: Policy, host: HostState, self: Instance): Reado
             ? heldAddresses(host, self, binding)
             : [];
       for (const group of binding.groups) {
-        for (const address of addresses) members.get(group)?.set(`${address.family} ${address.value}`, address);
+        const of = members.get(group);
+        for (const address of addresses) of?.push(intervalOf(address));
       }
     }
   }
-  return new Map([...members].map(([name, addresses]) => [name, [...addresses.values()].toSorted(compareAddresses)]));
+  return new Map([...members].map(([name, addresses]) => [name, addressEntries(addresses)]));
 }
 
 /** The addresses of this host's interfaces that `binding`, and no more specific one, stands for. */
@@ -112,10 +113,4 @@ function bindingOf(bindings: readonly InterfaceBinding[], name: string): Interfa
   const matching = bindings.filter(({ pattern }) => patternMatches(pattern, name));
   const exact = matching.find(({ pattern }) => !pattern.endsWith('*'));
   return exact ?? matching.toSorted((a, b) => b.pattern.length - a.pattern.length)[0];
-}
-
-function compareAddresses(a: Address, b: Address): number {
-  return (
-    FAMILIES.indexOf(a.family) - FAMILIES.indexOf(b.family) || (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)
-  );
 }

@@ -1,6 +1,7 @@
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
 import type { AddressGroupInput } from '../1-parse/policy-schema.ts';
-import { type Interval, mergeIntervals } from '../model/interval.ts';
+import { addressEntries } from '../model/address-entries.ts';
+import type { Interval } from '../model/interval.ts';
 import type { AddressGroupName } from '../model/names.ts';
 import type { AddressGroup } from '../model/policy.ts';
 import type { FileText } from '../model/policy-reader.ts';
@@ -33,7 +34,7 @@ export function listReferences(documents: readonly PolicyDocument[]): ListRefere
   );
 }
 
-/** Reads an address group, inline entries and list file together, into disjoint intervals. */
+/** Reads an address group, inline entries and list file together, into disjoint entries. */
 export function readAddressGroup(
   name: AddressGroupName,
   entry: Entry<AddressGroupInput>,
@@ -61,5 +62,5 @@ export function readAddressGroup(
       for (const interval of parseListFile(list, report)) intervals.push(interval);
     }
   }
-  return { name, intervals: mergeIntervals(intervals), span: keySpanAt(entry) };
+  return { name, entries: addressEntries(intervals), span: keySpanAt(entry) };
 }

@@ -1,6 +1,5 @@
 import type { Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
-import { type Interval, intervalOf } from '../model/interval.ts';
 import type { AddressGroupName, GroupName } from '../model/names.ts';
 import type { PortRange } from '../model/rule.ts';
 import type { AddressSet, NftSet, PortSet } from '../model/ruleset.ts';
@@ -27,41 +26,29 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
   };
   return {
     members(group, family) {
-      const addresses = policy.members.get(group) ?? [];
-      const elements = addresses.filter((address) => address.family === family).map(intervalOf);
-      const name = `group.${group}.${family}`;
       return keep({
         kind: 'addresses',
-        name,
+        name: `group.${group}.${family}`,
         family,
         interval: false,
-        elements,
+        elements: policy.members.get(group)?.[family].hosts ?? [],
         comment: `members of security group ${group}`,
       });
     },
     addressGroup(group, family) {
-      const intervals = (policy.addressGroups.get(group) ?? []).filter((interval) => interval.family === family);
+      const entries = policy.addressGroups.get(group)?.[family];
       // INVARIANT: both sets exist whatever the group holds now, so that its entries change without a change of rules.
       // They are two because an element in or out of a big interval set is dear, and of a hash set never.
-      const half = (kind: 'hosts' | 'ranges', elements: readonly Interval[]): string =>
+      const half = (kind: 'hosts' | 'ranges'): string =>
         keep({
           kind: 'addresses',
           name: `list.${group}.${family}.${kind}`,
           family,
           interval: kind === 'ranges',
-          elements,
+          elements: entries?.[kind] ?? [],
           comment: `${kind} of address group ${group}`,
         });
-      return [
-        half(
-          'hosts',
-          intervals.filter(({ from, to }) => from === to),
-        ),
-        half(
-          'ranges',
-          intervals.filter(({ from, to }) => from !== to),
-        ),
-      ];
+      return [half('hosts'), half('ranges')];
     },
     ports(ports) {
       const [only] = ports;

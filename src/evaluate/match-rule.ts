@@ -1,3 +1,5 @@
+import type { Address } from '../model/address.ts';
+import { type EntriesByFamily, entriesContain } from '../model/address-entries.ts';
 import { intervalContains } from '../model/interval.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
@@ -40,12 +42,12 @@ function remoteMatches(policy: HostPolicy, remote: Remote, packet: Packet): bool
     case 'interval':
       return intervalContains(remote.interval, address);
     case 'addressGroup':
-      return policy.addressGroups.get(remote.name)?.some((interval) => intervalContains(interval, address)) ?? false;
+      return isAmong(policy.addressGroups.get(remote.name), address);
     case 'securityGroup':
-      return (
-        policy.members
-          .get(remote.name)
-          ?.some(({ family, value }) => family === address.family && value === address.value) ?? false
-      );
+      return isAmong(policy.members.get(remote.name), address);
   }
+}
+
+function isAmong(entries: EntriesByFamily | undefined, address: Address): boolean {
+  return entries !== undefined && entriesContain(entries, address);
 }

@@ -1,5 +1,5 @@
 import type { Address } from './address.ts';
-import type { Interval } from './interval.ts';
+import type { EntriesByFamily } from './address-entries.ts';
 import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
 import type { InvalidPackets, PlatformTraffic, UnmanagedInterfaces } from './policy.ts';
 import type { Rule } from './rule.ts';
@@ -41,9 +41,9 @@ export interface HostPolicy {
   readonly management: OrderedRules;
   /** Most specific first: exact names, then globs by falling length. The first whose pattern matches a name is its binding. */
   readonly bindings: readonly Binding[];
-  /** The addresses of each group's members, as far as this host can know them; ascending, none twice. */
-  readonly members: ReadonlyMap<GroupName, readonly Address[]>;
-  readonly addressGroups: ReadonlyMap<AddressGroupName, readonly Interval[]>;
+  /** The addresses of each group's members, as far as this host can know them; hosts alone, no ranges. */
+  readonly members: ReadonlyMap<GroupName, EntriesByFamily>;
+  readonly addressGroups: ReadonlyMap<AddressGroupName, EntriesByFamily>;
 }
 
 /** Whether `pattern` names the interface `name`. */

@@ -22,26 +22,8 @@ export function isWholeFamily(interval: Interval): boolean {
   return interval.from === 0n && interval.to === highestAddress(interval.family);
 }
 
-/**
- * The same addresses as disjoint intervals, IPv4 before IPv6 and ascending; overlapping and adjacent ones become one.
- * The kernel refuses overlapping elements of an interval set, so this is done here and never left to nft's auto-merge.
- */
-export function mergeIntervals(intervals: Iterable<Interval>): Interval[] {
-  const sorted = [...intervals].sort(compareIntervals);
-  const merged: Interval[] = [];
-  for (const next of sorted) {
-    const last = merged.at(-1);
-    if (last !== undefined && last.family === next.family && next.from <= last.to + 1n) {
-      if (next.to > last.to) merged[merged.length - 1] = { ...last, to: next.to };
-    } else {
-      merged.push(next);
-    }
-  }
-  return merged;
-}
-
 /** The order of all listings: IPv4 before IPv6, then by first, then by last address. */
-function compareIntervals(a: Interval, b: Interval): number {
+export function compareIntervals(a: Interval, b: Interval): number {
   if (a.family !== b.family) return a.family < b.family ? -1 : 1;
   if (a.from !== b.from) return a.from < b.from ? -1 : 1;
   return a.to < b.to ? -1 : a.to > b.to ? 1 : 0;

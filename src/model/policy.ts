@@ -1,5 +1,5 @@
 import type { Address } from './address.ts';
-import type { Interval } from './interval.ts';
+import type { EntriesByFamily } from './address-entries.ts';
 import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Span } from './span.ts';
@@ -20,10 +20,10 @@ export interface PlatformTraffic {
   readonly dhcpClient: boolean;
 }
 
-/** A named list of addresses; `intervals` are disjoint and ascending. */
+/** A named list of addresses. */
 export interface AddressGroup {
   readonly name: AddressGroupName;
-  readonly intervals: readonly Interval[];
+  readonly entries: EntriesByFamily;
   readonly span: Span;
 }
 

@@ -10,6 +10,7 @@ const PLATFORM = 'evaluate/match-platform.ts';
 const COMPILE = '3-compile/compile.ts';
 const TERMS = '3-compile/match-terms.ts';
 const SETS = '3-compile/set-registry.ts';
+const ENTRIES = 'model/address-entries.ts';
 const RULES = '3-compile/rule-chains.ts';
 const SEGMENTS = '3-compile/segment-chains.ts';
 const PORT_SEGMENTS = '3-compile/port-segments.ts';
@@ -71,10 +72,39 @@ export const MUTANTS = [
   ),
   mutant('disabled rules are enabled', '2-analyze/read-rule.ts', 'input.enabled === false', 'false', 'meaning'),
   mutant(
-    'two intervals with a gap of one are merged',
-    'model/interval.ts',
-    'next.from <= last.to + 1n',
-    'next.from <= last.to + 2n',
+    'two ranges with a gap of one are merged',
+    ENTRIES,
+    'next.from > last.to + 1n',
+    'next.from > last.to + 2n',
+    'meaning',
+  ),
+  mutant('adjacent ranges stay two', ENTRIES, 'next.from > last.to + 1n', 'next.from > last.to', 'meaning'),
+  mutant(
+    'a range that reaches further than the one before is cut off',
+    ENTRIES,
+    'else if (next.to > last.to)',
+    'else if (next.to < last.to)',
+    'meaning',
+  ),
+  mutant(
+    'a host inside a range stays beside it',
+    ENTRIES,
+    'return kept.length === 0 ? hosts',
+    'return kept.length >= 0 ? hosts',
+    'meaning',
+  ),
+  mutant(
+    'a host behind a range is swallowed',
+    ENTRIES,
+    'countBelow(hosts, to + 1n, first)',
+    'countBelow(hosts, to + 2n, first)',
+    'meaning',
+  ),
+  mutant(
+    'a host at the end of a range stays beside it',
+    ENTRIES,
+    'countBelow(hosts, to + 1n, first)',
+    'countBelow(hosts, to, first)',
     'meaning',
   ),
   mutant(
@@ -98,15 +128,28 @@ export const MUTANTS = [
   mutant(
     'evaluate: an empty list means any',
     MATCH,
-    '.some((interval) => intervalContains(interval, address)) ?? false',
-    '.every((interval) => !intervalContains(interval, address)) ?? false',
+    'return isAmong(policy.addressGroups.get(remote.name), address);',
+    `return (
+        isAmong(policy.addressGroups.get(remote.name), address) ||
+        Object.values(policy.addressGroups.get(remote.name) ?? {}).every(({ hosts, ranges }) => ranges.length + hosts.length === 0)
+      );`,
     'meaning',
   ),
   mutant(
-    'evaluate: an unknown group means any',
+    'evaluate: a group without members means any',
     MATCH,
-    'value === address.value) ?? false',
-    'value === address.value) || !policy.members.get(remote.name)?.length',
+    'return isAmong(policy.members.get(remote.name), address);',
+    `return (
+        isAmong(policy.members.get(remote.name), address) ||
+        Object.values(policy.members.get(remote.name) ?? {}).every(({ hosts }) => hosts.length === 0)
+      );`,
+    'meaning',
+  ),
+  mutant(
+    'evaluate: the last address of a range in a list is left out',
+    ENTRIES,
+    'within !== undefined && value <= within.to',
+    'within !== undefined && value < within.to',
     'meaning',
   ),
   mutant('evaluate: families are mixed up', MATCH, 'rule.family === packet.source.family &&', '', 'meaning'),
@@ -255,18 +298,12 @@ export const MUTANTS = [
     'packets',
   ),
   mutant('compile: hop limits are not looked at', TERMS, 'match.hopLimit === undefined ?', 'true ?', 'packets'),
-  mutant(
-    "compile: a list's ranges are forgotten",
-    SETS,
-    'intervals.filter(({ from, to }) => from !== to)',
-    '[]',
-    'packets',
-  ),
+  mutant("compile: a list's ranges are forgotten", SETS, "half('hosts'), half('ranges')", "half('hosts')", 'packets'),
   mutant(
     "compile: a list's single addresses are forgotten",
     SETS,
-    'intervals.filter(({ from, to }) => from === to)',
-    '[]',
+    "half('hosts'), half('ranges')",
+    "half('ranges')",
     'packets',
   ),
   mutant('compile: only the first range of ports counts', SETS, 'ports.length === 1', 'ports.length >= 1', 'packets'),

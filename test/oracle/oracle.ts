@@ -143,7 +143,8 @@ function remoteMatches(scene: Scene, remote: Remote, address: Address): boolean 
     case 'addressGroup': {
       const group = scene.policy.addressGroups.get(remote.name);
       if (group === undefined) throw new Error(`no address group ${remote.name}`);
-      return group.intervals.some((interval) => within(interval, address));
+      const { hosts, ranges } = group.entries[address.family];
+      return [...hosts, ...ranges].some((interval) => within(interval, address));
     }
     case 'securityGroup':
       return membersOf(scene, remote.name).some(

@@ -1,5 +1,6 @@
 import type { Address, Family } from '../../src/model/address.ts';
 import type { Interval } from '../../src/model/interval.ts';
+import type { AddressGroup } from '../../src/model/policy.ts';
 import type { PortRange } from '../../src/model/rule.ts';
 import type { PlainRule } from './plain-policy.ts';
 
@@ -51,12 +52,16 @@ export function readInterval(text: string): Interval {
   return { family, from, to: from + size - 1n };
 }
 
-/** The same addresses as disjoint, ascending intervals, IPv4 first. */
-export function disjoint(intervals: readonly Interval[]): readonly Interval[] {
-  const families: readonly Family[] = ['ipv4', 'ipv6'];
-  return families.flatMap((family) =>
-    joinRuns(intervals.filter((interval) => interval.family === family)).map((run) => ({ family, ...run })),
-  );
+/** The same addresses by family, each once, those that stand alone apart from runs of several. */
+export function entriesOf(intervals: readonly Interval[]): AddressGroup['entries'] {
+  const of = (family: Family): AddressGroup['entries'][Family] => {
+    const runs = joinRuns(intervals.filter((interval) => interval.family === family)).map((run) => ({
+      family,
+      ...run,
+    }));
+    return { hosts: runs.filter(({ from, to }) => from === to), ranges: runs.filter(({ from, to }) => from !== to) };
+  };
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') };
 }
 
 /** The ports that a rule's `ports` writes, disjoint and ascending. Throws for what is no port. */

@@ -3,7 +3,7 @@ import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from
 import type { AddressGroup, Instance, InterfaceBinding, Policy, SecurityGroup } from '../../src/model/policy.ts';
 import type { Direction, Remote, Rule, RuleOrigin, Traffic } from '../../src/model/rule.ts';
 import type { PlainIcmp, PlainInstance, PlainPolicy, PlainRule, PlainSecurityGroup } from './plain-policy.ts';
-import { disjoint, readAddress, readInterval, readPorts } from './read-literals.ts';
+import { entriesOf, readAddress, readInterval, readPorts } from './read-literals.ts';
 
 const NOWHERE = { file: 'plain', line: 1, column: 1, endLine: 1, endColumn: 1 };
 const BOTH: readonly Family[] = ['ipv4', 'ipv6'];
@@ -29,7 +29,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       plain.addressGroups,
       (name: AddressGroupName, { addresses }): AddressGroup => ({
         name,
-        intervals: disjoint(addresses.map(readInterval)),
+        entries: entriesOf(addresses.map(readInterval)),
         span: NOWHERE,
       }),
     ),

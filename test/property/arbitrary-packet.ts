@@ -3,7 +3,7 @@ import { type Address, type Family, highestAddress } from '../../src/model/addre
 import { patternMatches } from '../../src/model/host.ts';
 import type { GroupName } from '../../src/model/names.ts';
 import type { Packet, PacketState } from '../../src/model/packet.ts';
-import type { Policy } from '../../src/model/policy.ts';
+import type { AddressGroup, Policy } from '../../src/model/policy.ts';
 import type { Direction, Rule, Traffic } from '../../src/model/rule.ts';
 import type { PlainPolicy } from '../oracle/plain-policy.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
@@ -159,10 +159,14 @@ function runsOf(policy: Policy, { remote }: Rule): readonly Run[] {
     case 'interval':
       return [remote.interval];
     case 'addressGroup':
-      return policy.addressGroups.get(remote.name)?.intervals ?? [];
+      return entriesOf(policy.addressGroups.get(remote.name));
     case 'securityGroup':
       return members(policy, ({ groups }) => groups.includes(remote.name));
   }
+}
+
+function entriesOf(group: AddressGroup | undefined): readonly Run[] {
+  return Object.values(group?.entries ?? {}).flatMap(({ hosts, ranges }) => [...hosts, ...ranges]);
 }
 
 type Binding = NonNullable<ReturnType<Policy['instances']['get']>>['interfaces'][number];
@@ -178,7 +182,7 @@ function members(policy: Policy, isAttached: (binding: Binding) => boolean): rea
 
 function everyEdge(policy: Policy, rules: readonly Rule[], family: Family): bigint[] {
   const runs = [
-    ...[...policy.addressGroups.values()].flatMap(({ intervals }) => intervals),
+    ...[...policy.addressGroups.values()].flatMap(entriesOf),
     ...rules.flatMap((rule) => runsOf(policy, rule)),
     ...members(policy, () => true),
   ];
