@@ -1,6 +1,5 @@
-import { type Alias, type Document, isAlias, isMap, isSeq, type Node, type Scalar, type YAMLMap } from 'yaml';
 import type { Span } from '../model/span.ts';
-import { nodeExtent } from './node-extent.ts';
+import { CELLS, MAPPING, type Mark, type NodeMarks, SEQUENCE } from './node-marks.ts';
 import type { SpanAt } from './text-positions.ts';
 
 /** Keys and indices from the root of a document to a place in it. */
@@ -12,73 +11,103 @@ export interface NodePositions {
   readonly spanOf: (path: Path) => Span;
   /** The span of the key at the path's end; in a list, of the entry. */
   readonly keySpanOf: (path: Path) => Span;
-  /** The value at the path, if there is one; aliases are what they name. */
-  readonly nodeAt: (path: Path) => Node | undefined;
 }
 
+/** An entry of a collection; a list's has no key. */
 interface Step {
-  readonly key: Scalar<string> | undefined;
-  readonly node: Node | undefined;
+  readonly key: Mark | undefined;
+  readonly node: Mark;
 }
 
-type Keys = ReadonlyMap<string, Step>;
+/** Mappings of more entries than this, and lists, are indexed on first use. */
+const FEW = 16;
 
-/** Mappings are indexed on first use, so that a span costs as much as its path is long, however many entries there are. */
-export function nodePositions(
-  document: Document.Parsed,
-  targets: ReadonlyMap<Alias, Node>,
-  spanAt: SpanAt,
-): NodePositions {
-  const indices = new WeakMap<YAMLMap, Keys>();
-  const keysOf = (map: YAMLMap): Keys => {
-    const known = indices.get(map);
+/** Positions by path: a span costs as much as its path is long, however many entries there are. */
+export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodePositions {
+  const lists = new Map<Mark, readonly Mark[]>();
+  const mappings = new Map<Mark, ReadonlyMap<string, Step>>();
+  const cell = (at: number): number => cells[at] ?? -1;
+  const behind = (mark: Mark): Mark => cell(mark + 2);
+
+  const entriesOf = (list: Mark): readonly Mark[] => {
+    const known = lists.get(list);
     if (known !== undefined) return known;
-    const keys = new Map<string, Step>();
-    for (const { key, value } of (map as YAMLMap<Scalar<string>, Node | null>).items) {
+    const entries: Mark[] = [];
+    for (let mark = list + CELLS; mark < behind(list); mark = behind(mark)) entries.push(mark);
+    lists.set(list, entries);
+    return entries;
+  };
+
+  const indexOf = (mapping: Mark): ReadonlyMap<string, Step> => {
+    const index = new Map<string, Step>();
+    for (let key = mapping + CELLS; key < behind(mapping); key = behind(key + CELLS)) {
+      const name = keys[cell(key + 3)] ?? '';
       // Of a key written twice the first counts, as it does for the values.
-      if (!keys.has(key.value)) keys.set(key.value, { key, node: value ?? undefined });
+      if (!index.has(name)) index.set(name, { key, node: key + CELLS });
     }
-    indices.set(map, keys);
-    return keys;
+    mappings.set(mapping, index);
+    return index;
   };
-  const follow = (node: Node | undefined): Node | undefined => (isAlias(node) ? targets.get(node) : node);
-  const child = (parent: Node | undefined, at: string | number): Step | undefined => {
-    const node = follow(parent);
-    if (isMap(node)) return keysOf(node).get(String(at));
-    if (!isSeq(node) || typeof at !== 'number' || at >= node.items.length) return undefined;
-    return { key: undefined, node: (node.items[at] as Node | null) ?? undefined };
+
+  const entryOf = (mapping: Mark, name: string): Step | undefined => {
+    const index = mappings.get(mapping);
+    if (index !== undefined) return index.get(name);
+    let seen = 0;
+    for (let key = mapping + CELLS; key < behind(mapping); key = behind(key + CELLS)) {
+      if (keys[cell(key + 3)] === name) return { key, node: key + CELLS };
+      seen += 1;
+      if (seen > FEW) return indexOf(mapping).get(name);
+    }
+    return undefined;
   };
-  const root: Step = { key: undefined, node: document.contents ?? undefined };
+
+  const follow = (mark: Mark): Mark => {
+    const kind = cell(mark + 3);
+    return kind < 0 ? -1 - kind : mark;
+  };
+
+  const child = (parent: Mark, at: string | number): Step | undefined => {
+    const mark = follow(parent);
+    const kind = cell(mark + 3);
+    if (kind === MAPPING) return entryOf(mark, String(at));
+    if (kind !== SEQUENCE || typeof at !== 'number') return undefined;
+    const node = entriesOf(mark)[at];
+    return node === undefined ? undefined : { key: undefined, node };
+  };
+
   /** The steps along the path, the root first, as far as they exist. */
   const walk = (path: Path): readonly Step[] => {
-    const steps = [root];
+    if (cells.length === 0) return [];
+    let step: Step = { key: undefined, node: 0 };
+    const steps = [step];
     for (const at of path) {
-      const next = child(steps.at(-1)?.node, at);
+      const next = child(step.node, at);
       if (next === undefined) break;
       steps.push(next);
+      step = next;
     }
     return steps;
   };
+
+  const spanOfMark = (mark: Mark): Span => spanAt(cell(mark), cell(mark + 1));
+
   const valueSpan = (steps: readonly Step[]): Span => {
-    for (const { key, node } of steps.toReversed()) {
+    for (let i = steps.length - 1; i >= 0; i -= 1) {
+      const { key, node } = steps[i] as Step;
       const value = follow(node);
-      const [start, end] = value === undefined ? [0, 0] : nodeExtent(value);
-      if (end > start) return spanAt(start, end);
-      if (key !== undefined) return spanAt(...nodeExtent(key));
-      if (value !== undefined) return spanAt(start, start);
+      if (cell(value + 1) > cell(value)) return spanOfMark(value);
+      if (key !== undefined) return spanOfMark(key);
+      if (cell(value) >= 0) return spanOfMark(value);
     }
     return spanAt(0, 0);
   };
+
   return {
     spanOf: (path) => valueSpan(walk(path)),
     keySpanOf: (path) => {
       const steps = walk(path);
       const key = steps.length === path.length + 1 ? steps.at(-1)?.key : undefined;
-      return key === undefined ? valueSpan(steps) : spanAt(...nodeExtent(key));
-    },
-    nodeAt: (path) => {
-      const steps = walk(path);
-      return steps.length === path.length + 1 ? follow(steps.at(-1)?.node) : undefined;
+      return key === undefined ? valueSpan(steps) : spanOfMark(key);
     },
   };
 }

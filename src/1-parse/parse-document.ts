@@ -1,4 +1,3 @@
-import { isScalar } from 'yaml';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { diagnosticOf, type Report, reportTo } from '../diagnostics/report.ts';
 import type { Span } from '../model/span.ts';
@@ -7,11 +6,12 @@ import { checkCharacters, checkLength } from './check-text.ts';
 import { explainIssues, type IssueContext, mistypedKeys } from './explain-issues.ts';
 import { nodePositions, type Path } from './node-positions.ts';
 import { parseYaml } from './parse-yaml.ts';
-import { plainValue } from './plain-value.ts';
+import { type PlainDocument, plainValue } from './plain-value.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
 import { salvage } from './salvage.ts';
 import type { SourceFile } from './source-file.ts';
-import { textPositions } from './text-positions.ts';
+import { type SpanAt, textPositions } from './text-positions.ts';
 
 /** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
 export type DocumentKind = 'main' | 'drop-in';
@@ -61,13 +61,12 @@ function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
   const { file } = source;
   const text = source.text.startsWith('\u{feff}') ? source.text.slice(1) : source.text;
   const spanAt = textPositions({ file, text });
-  if (!checkCharacters(text, spanAt, report)) return {};
-  const yaml = parseYaml(text, spanAt, report);
+  const yaml = readPlainYaml(text) ?? readAnyYaml(text, spanAt, report);
   if (yaml === undefined) return {};
-  const { value, targets } = plainValue(yaml, spanAt, report);
-  const positions = nodePositions(yaml, targets, spanAt);
+  const { value, marks } = yaml;
+  const positions = nodePositions(marks, spanAt);
   const { spanOf, keySpanOf } = positions;
-  if (yaml.contents === null || (isScalar(yaml.contents) && value === null)) {
+  if (value === null) {
     if (kind === 'drop-in') return { document: { source, kind, input: {}, spanOf, keySpanOf } };
     report({
       code: 'empty-file',
@@ -85,6 +84,12 @@ function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
   if (result.success) return { document: { source, kind, input: result.data, spanOf, keySpanOf } };
   const input = salvage<PolicyInput>(value, result.error.issues, schema);
   return input === undefined ? {} : { remains: { source, kind, input, spanOf, keySpanOf } };
+}
+
+/** Reads all of YAML, at the library's pace, and reports what is wrong with it. */
+export function readAnyYaml(text: string, spanAt: SpanAt, report: Report): PlainDocument | undefined {
+  const yaml = checkCharacters(text, spanAt, report) ? parseYaml(text, spanAt, report) : undefined;
+  return yaml === undefined ? undefined : plainValue(yaml, spanAt, report);
 }
 
 /** By place, and each once: what an alias stands for is found wrong at each of its uses. */

@@ -3,9 +3,10 @@ import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
 import { nameOf } from './check-text.ts';
 import { nodeExtent } from './node-extent.ts';
+import { type Mark, MAPPING, MarkWriter, type NodeMarks, SEQUENCE } from './node-marks.ts';
 import type { SpanAt } from './text-positions.ts';
 
-/** A value as YAML's core schema knows it; mappings have no prototype. */
+/** A value as YAML's core schema knows it; mappings inherit nothing. */
 export type PlainValue = null | boolean | number | string | typeof REPORTED | readonly PlainValue[] | PlainMapping;
 
 /** A mapping, with escaped keys. */
@@ -22,14 +23,21 @@ const MOST_ALIASED = 100_000;
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Cs}/u;
 const CONTROL_OR_BREAK = /[\0-\x1f\x7f-\x9f]|\p{Cs}/u;
 
-/** The values of a document, and the nodes its aliases stand for. */
+/** The values of a document, with keys escaped by {@link escapeKey}, and where they stand. */
 export interface PlainDocument {
   readonly value: PlainValue;
-  readonly targets: ReadonlyMap<Alias, Node>;
+  readonly marks: NodeMarks;
 }
 
-/** What an anchor names: its value once it is read, and how many values that holds. */
-type Anchored = { readonly node: Node; readonly value: PlainValue; readonly weight: number } | 'unfinished';
+/** What an anchor names: its value once it is read, where it stands, and how many values it holds. */
+type Anchored = { readonly mark: Mark; readonly value: PlainValue; readonly weight: number } | 'unfinished';
+
+/**
+ * What mappings are made of: like objects without a prototype they have no keys but their own, and unlike those they
+ * are quick to read and small, since the engine finds that thousands of rules have the same keys.
+ */
+export const Mapping = function () {} as unknown as new () => Record<string, PlainValue>;
+Mapping.prototype = Object.create(null) as Record<string, PlainValue>;
 
 /**
  * Reads nodes into values, with keys escaped by {@link escapeKey}. Reports duplicate keys (the first counts), numbers
@@ -37,36 +45,51 @@ type Anchored = { readonly node: Node; readonly value: PlainValue; readonly weig
  */
 export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Report): PlainDocument {
   const anchors = new Map<string, Anchored>();
-  const targets = new Map<Alias, Node>();
+  const marks = new MarkWriter(16);
   let values = 0;
   let aliased = 0;
   const spanOf = (node: Node) => spanAt(...nodeExtent(node));
 
   const read = (node: Node | null): PlainValue => {
     values += 1;
-    if (node === null) return null;
+    if (node === null) {
+      marks.nothing();
+      return null;
+    }
     if (isAlias(node)) return readAlias(node);
     const { anchor } = node as { anchor?: string };
     if (anchor === undefined) return readContent(node);
     anchors.set(anchor, 'unfinished');
     const before = values;
+    const mark = marks.next();
     const value = readContent(node);
-    anchors.set(anchor, { node, value, weight: values - before + 1 });
+    anchors.set(anchor, { mark, value, weight: values - before + 1 });
     return value;
   };
 
   const readContent = (node: Node): PlainValue => {
-    if (isMap<Scalar<string>, Node | null>(node)) return readMap(node);
+    const [start, end] = nodeExtent(node);
+    if (isScalar(node)) {
+      marks.scalar(start, end);
+      return readScalar(node);
+    }
+    const mark = marks.begin(isMap(node) ? MAPPING : SEQUENCE, start);
+    const value = isMap<Scalar<string>, Node | null>(node) ? readMap(node) : readSequence(node);
+    marks.end(mark, end);
+    return value;
+  };
+
+  const readSequence = (node: Node): PlainValue => {
     if (isSeq<Node | null>(node)) return node.items.map((item) => read(item));
-    if (isScalar(node)) return readScalar(node);
     throw new Error('a YAML node of a kind unknown to the parser');
   };
 
   const readMap = (map: YAMLMap<Scalar<string>, Node | null>): PlainValue => {
-    const result: Record<string, PlainValue> = Object.create(null);
+    const result = new Mapping();
     const first = new Map<string, Scalar<string>>();
     for (const { key, value: valueNode } of map.items) {
       checkCharacters(key, CONTROL_OR_BREAK);
+      marks.key(key.value, ...nodeExtent(key));
       const value = read(valueNode);
       const earlier = first.get(key.value);
       if (earlier === undefined) {
@@ -126,9 +149,10 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     if (anchored !== undefined && anchored !== 'unfinished' && aliased + anchored.weight <= MOST_ALIASED) {
       values += anchored.weight;
       aliased += anchored.weight;
-      targets.set(alias, anchored.node);
+      marks.alias(anchored.mark);
       return anchored.value;
     }
+    marks.nothing();
     const name = quote(`*${alias.source}`);
     report({
       code: 'yaml-alias',
@@ -144,7 +168,8 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     return REPORTED;
   };
 
-  return { value: read(document.contents), targets };
+  const value = read(document.contents);
+  return { value, marks: marks.marks() };
 }
 
 /** Whether a value is a mapping. */
@@ -163,7 +188,7 @@ function numberHelp(value: number, source: string): string {
  * zod passes over a key `__proto__` in silence, in mappings of every kind. So that such a key is judged like any other,
  * it goes through zod with a `~` in front, and so that no two keys meet, `~__proto__` with one more.
  */
-function escapeKey(key: string): string {
+export function escapeKey(key: string): string {
   return /^~*__proto__$/.test(key) ? `~${key}` : key;
 }
 

@@ -4,17 +4,23 @@ import type { SourceFile } from './source-file.ts';
 /** The span between two offsets into a file's text, counted in UTF-16 units; the end is exclusive. */
 export type SpanAt = (start: number, end: number) => Span;
 
+interface TextIndex {
+  /** The offsets at which lines begin. */
+  readonly lines: readonly number[];
+  /** The offsets of surrogate pairs. */
+  readonly pairs: readonly number[];
+}
+
 /**
- * Indexes a text once, so that a span costs two binary searches however long the lines are.
+ * Indexes a text when it is first asked, so that a span costs two binary searches however long the lines are.
  * Columns count characters, not UTF-16 units: a surrogate pair is one.
  */
 export function textPositions({ file, text }: SourceFile): SpanAt {
-  const lineStarts = offsetsOf(text, /\n/g).map((offset) => offset + 1);
-  lineStarts.unshift(0);
-  const pairs = offsetsOf(text, /[\ud800-\udbff](?=[\udc00-\udfff])/g);
+  let known: TextIndex | undefined;
   const locate = (offset: number): { line: number; column: number } => {
-    const line = countBelow(lineStarts, offset + 1);
-    const start = lineStarts[line - 1] ?? 0;
+    const { lines, pairs } = (known ??= indexOf(text));
+    const line = countBelow(lines, offset + 1);
+    const start = lines[line - 1] ?? 0;
     const pairsBefore = pairs.length === 0 ? 0 : countBelow(pairs, offset) - countBelow(pairs, start);
     return { line, column: offset - start - pairsBefore + 1 };
   };
@@ -25,8 +31,11 @@ export function textPositions({ file, text }: SourceFile): SpanAt {
   };
 }
 
-function offsetsOf(text: string, pattern: RegExp): number[] {
-  return Array.from(text.matchAll(pattern), (match) => match.index);
+function indexOf(text: string): TextIndex {
+  const lines = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
+  const pairs = Array.from(text.matchAll(/[\ud800-\udbff](?=[\udc00-\udfff])/g), ({ index }) => index);
+  return { lines, pairs };
 }
 
 /** How many of the ascending `offsets` are less than `offset`. */

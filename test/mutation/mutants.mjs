@@ -98,7 +98,13 @@ export const MUTANTS = [
     'return kept.length >= 0 ? hosts',
     'meaning',
   ),
-  mutant('a host behind a range is swallowed', ENTRIES, 'if (host.from > to)', 'if (host.from > to + 1n)', 'meaning'),
+  mutant(
+    'a host behind a range is swallowed',
+    ENTRIES,
+    'countBelow(hosts, to + 1n, first)',
+    'countBelow(hosts, to + 2n, first)',
+    'meaning',
+  ),
   mutant(
     'a host at the end of a range stays beside it',
     ENTRIES,
