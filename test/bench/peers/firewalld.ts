@@ -115,7 +115,8 @@ export class Firewalld implements Peer {
   }
 
   #call(method: string, ...words: readonly string[]): number {
-    const options = ['--system', '--print-reply', `--reply-timeout=${LIMIT}`, `--dest=${DESTINATION}`];
+    // Whoever waits is to give up before the program that asks does, which would be a failure like any other.
+    const options = ['--system', '--print-reply', `--reply-timeout=${2 * LIMIT}`, `--dest=${DESTINATION}`];
     const path = `/${DESTINATION.replaceAll('.', '/')}`;
     return this.#sandbox.run(['dbus-send', ...options, path, method, ...words], { limit: LIMIT }).milliseconds;
   }
