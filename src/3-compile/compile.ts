@@ -10,7 +10,7 @@ import { type Aspect, platformMatches } from './match-terms.ts';
 import { classesFor } from './group-shape.ts';
 import { compileRules, type Verdicts } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
-import { type ClassifiedTree, compileSegments, type Segments } from './segment-chains.ts';
+import { type ClassifiedTree, compileSegments, type SegmentMeans, type Segments } from './segment-chains.ts';
 import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
 
 /** Up to this many names, comparing one after the other is cheaper than a hash lookup (31 against 75 to 110 ns). */
@@ -214,10 +214,12 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
 interface RulesToJudge {
   readonly rules: readonly Rule[];
   readonly trees: readonly ClassifiedTree[] | undefined;
+  readonly resolutions: SegmentMeans['resolutions'];
 }
 
 function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape): RulesToJudge {
-  if (shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES)) return { rules, trees: undefined };
+  if (shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES))
+    return { rules, trees: undefined, resolutions: new Map() };
   const trees = FAMILIES.flatMap((family): ClassifiedTree[] => {
     const tree = ruleTree(rules, family);
     if (tree === undefined) return [];
@@ -227,12 +229,12 @@ function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape):
         : classesFor(tree, (remote) => entriesOf(policy, remote, family), { always: shape === 'classes' });
     return [{ tree, classes }];
   });
-  return { rules, trees };
+  return { rules, trees, resolutions: new Map() };
 }
 
 /** Rules in the shape that suits them; a packet that none matches goes on behind them. */
 function judgement(
-  { rules, trees }: RulesToJudge,
+  { rules, trees, resolutions }: RulesToJudge,
   name: string,
   aspect: Aspect,
   { sets, allow }: Pick<Means, 'sets'> & { readonly allow: SimpleVerdict },
@@ -245,7 +247,7 @@ function judgement(
   // Behind inbound segments there is nothing but the default, which drops. So a denial is to return there as it is for
   // replies, and both look into the same maps.
   const verdicts: Verdicts = { allow, deny: { kind: aspect === 'outbound' ? 'drop' : 'return' } };
-  return compileSegments(trees, name, { aspect, sets, verdicts });
+  return compileSegments(trees, name, { aspect, sets, verdicts, resolutions });
 }
 
 /**

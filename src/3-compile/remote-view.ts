@@ -10,7 +10,7 @@ import type { SetRegistry } from './set-registry.ts';
  */
 export type RemoteView =
   | { readonly kind: 'sets'; readonly sets: SetRegistry }
-  | { readonly kind: 'class'; readonly groups: ReadonlySet<string> };
+  | { readonly kind: 'class'; readonly name: string; readonly groups: ReadonlySet<string> };
 
 /** The key of a group as a remote, of either kind; undefined for other remotes. */
 export function groupKey(remote: Remote): string | undefined {

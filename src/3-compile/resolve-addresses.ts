@@ -65,11 +65,14 @@ function saidByRest({ rule, stratum }: ResolvedInterval, rest: Rule | undefined,
 
 /** Disjoint intervals in which each address belongs to the first literal that holds it. */
 function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedInterval[] {
+  if (literals.length < 2) return [...literals];
   // Cells are the stretches between neighbouring ends; each is painted once, by the first literal that reaches it.
-  const starts = [...new Set(literals.flatMap(({ interval }) => [interval.from, interval.to + 1n]))].toSorted((a, b) =>
-    a < b ? -1 : a > b ? 1 : 0,
-  );
-  const cellOf = new Map(starts.map((start, cell) => [start, cell]));
+  const ends = literals.flatMap(({ interval }) => [interval.from, interval.to + 1n]);
+  // IPv4's ends are exact as numbers, which sort and hash in a fraction of the time.
+  const sorted = family === 'ipv4' ? distinctNumbers(ends) : [...new Set(ends)].toSorted(ascending);
+  const starts = sorted.map(BigInt);
+  const cells = new Map<number | bigint, number>(sorted.map((start, cell) => [start, cell]));
+  const cellOf = (start: bigint): number => cells.get(family === 'ipv4' ? Number(start) : start) ?? starts.length;
   const painted: (ResolvedInterval | undefined)[] = starts.map(() => undefined);
   // INVARIANT: next[cell] is a cell at or behind `cell` with no unpainted one between; path halving keeps the walks short.
   const next = starts.map((_, cell) => cell);
@@ -83,8 +86,8 @@ function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedI
     return cell;
   };
   for (const literal of literals) {
-    const last = cellOf.get(literal.interval.to + 1n) ?? starts.length;
-    for (let cell = firstUnpainted(cellOf.get(literal.interval.from) ?? 0); cell < last; cell = firstUnpainted(cell)) {
+    const last = cellOf(literal.interval.to + 1n);
+    for (let cell = firstUnpainted(cellOf(literal.interval.from)); cell < last; cell = firstUnpainted(cell)) {
       painted[cell] = literal;
       next[cell] = cell + 1;
     }
@@ -97,9 +100,20 @@ function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedI
     const before = resolved.at(-1);
     if (before?.stratum === literal.stratum && before.interval.to + 1n === from) {
       resolved[resolved.length - 1] = { ...before, interval: { family, from: before.interval.from, to } };
+    } else if (literal.interval.from === from && literal.interval.to === to) {
+      resolved.push(literal);
     } else {
       resolved.push({ ...literal, interval: { family, from, to } });
     }
   });
   return resolved;
+}
+
+function distinctNumbers(values: readonly bigint[]): readonly number[] {
+  const sorted = Float64Array.from(values, Number).sort();
+  return Array.from(sorted.filter((value, i) => value !== sorted[i - 1]));
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

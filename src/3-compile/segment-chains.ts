@@ -30,6 +30,8 @@ export interface SegmentMeans {
   readonly aspect: Aspect;
   readonly verdicts: Verdicts;
   readonly sets: SetRegistry;
+  /** What was worked out of lists of rules, by list and view. */
+  readonly resolutions: Map<readonly Rule[], Map<string, Resolution>>;
 }
 
 interface Context extends SegmentMeans {
@@ -66,7 +68,7 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
     const chainOf = new Map(
       classes.classes.map((one) => [
         one,
-        compileView({ kind: 'class', groups: new Set(one.groups) }, `${top}.in.${one.name}`),
+        compileView({ kind: 'class', name: one.name, groups: new Set(one.groups) }, `${top}.in.${one.name}`),
       ]),
     );
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
@@ -75,7 +77,7 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
       return lookup(map, REMOTE_END[means.aspect], `groups: ${kind}`);
     };
     const byClass = [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges)];
-    const chain = compileView({ kind: 'class', groups: new Set() }, top, byClass);
+    const chain = compileView({ kind: 'class', name: '', groups: new Set() }, top, byClass);
     return builtIn([{ kind: 'family', family }], { kind: 'jump', chain }, family);
   });
   return { rules, chains, maps };
@@ -194,13 +196,26 @@ function segmentTarget({ ranges, rules, apart }: TreeSegment, { name, rest, cont
 
 /** Rules that judge by addresses alone. */
 function addressRules(rules: readonly Rule[], name: string, context: Context): readonly NftRule[] {
-  const { family, view } = context;
-  const resolution = resolveAddresses(clausesOf(rules, family, view), family);
+  const resolution = resolutionOf(rules, context);
   const { strata, rest } = resolution;
   const intervals = intervalRules(resolution, name, context);
   const inSets = strata.flatMap((_, stratum) => setRules(resolution, stratum, context));
   const atLast = rest === undefined ? [] : [decided(rest, [], context)];
   return [...intervals, ...inSets, ...atLast];
+}
+
+const NO_CLASS = 'sets';
+
+/** What rules come to as a view sees them; the same for both directions of a flow, so that it is worked out once. */
+function resolutionOf(rules: readonly Rule[], { family, view, resolutions }: Context): Resolution {
+  const key = view.kind === 'sets' ? NO_CLASS : view.name;
+  const ofRules = resolutions.get(rules) ?? new Map<string, Resolution>();
+  resolutions.set(rules, ofRules);
+  const known = ofRules.get(key);
+  if (known !== undefined) return known;
+  const made = resolveAddresses(clausesOf(rules, family, view), family);
+  ofRules.set(key, made);
+  return made;
 }
 
 function intervalRules(resolution: Resolution, name: string, context: Context): readonly NftRule[] {

@@ -34,8 +34,8 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** A rename over a file is complete when it is seen; it only waits for others that come with it. */
-const AFTER_REPLACEMENT_MILLISECONDS = 20;
+/** A rename over a file is complete when it is seen; it only waits for others that come with it, after a look that gathers them. */
+const AFTER_REPLACEMENT_MILLISECONDS = 5;
 
 /** A file written in place is complete when nobody has written to it for so long. */
 const AFTER_WRITE_MILLISECONDS = 100;
@@ -57,6 +57,8 @@ export async function startDaemon({
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
   const dropIns = dropInDirectory(policyFile);
   const elements = createElementWriter();
+  const flowLabels = await elements.labelsSupported();
+  if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const status = (): Status =>
     describeStatus(reconciler.enforcement(), { policyFile, version: VERSION, now: new Date() });
   let watched: readonly string[] = [policyFile, dropIns];
@@ -75,7 +77,7 @@ export async function startDaemon({
   const reconciler = createReconciler({
     reader: createPolicyReader(policyFile, ownership),
     // The host's name too is read each time: at boot it may be set after the daemon has started.
-    readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot() }),
+    readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
     nft: createNft(),
     elements,
     instance,

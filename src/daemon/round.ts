@@ -180,9 +180,13 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
 
   const bringAbout = async ({ change, whole }: RenderedChange): Promise<void> => {
     // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
-    const added = change.kind === 'elements' && (await saving(() => lastGood.append(change.addition)));
-    const prepared = !added && (await saving(() => lastGood.prepare(whole())));
-    await applyChange({ nft, elements }, change);
+    let prepared = false;
+    const save = async (): Promise<void> => {
+      const added = change.kind === 'elements' && (await saving(() => lastGood.append(change.addition)));
+      prepared = !added && (await saving(() => lastGood.prepare(whole())));
+    };
+    if (change.kind === 'elements') await save();
+    await applyChange({ nft, elements }, change, change.kind === 'elements' ? undefined : save);
     if (prepared) await saving(() => lastGood.commit());
   };
 

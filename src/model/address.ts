@@ -33,7 +33,8 @@ export function addressFromBytes(bytes: Uint8Array): Address {
 /** The usual text of an address: dotted quad, or IPv6 as RFC 5952 writes it. */
 export function formatAddress({ family, value }: Address): string {
   if (family === 'ipv4') {
-    return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.');
+    const bits = Number(value);
+    return `${bits >>> 24}.${(bits >>> 16) & 0xff}.${(bits >>> 8) & 0xff}.${bits & 0xff}`;
   }
   const groups = Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(112 - 16 * i)) & 0xffffn));
   const gap = longestZeroRun(groups);

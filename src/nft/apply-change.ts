@@ -28,12 +28,20 @@ export interface KernelWays {
 /**
  * Brings a change into force. Throws the NftError of the transaction that failed; if it was refused, what was in
  * force before still is, whole; otherwise the table has to be read again before anything else is decided.
+ * `beforeLast` is done before the last transaction, beside the one ahead of it if there is one; it does not throw.
  */
-export async function applyChange(ways: KernelWays, { transactions, undo }: Transactions): Promise<void> {
+export async function applyChange(
+  ways: KernelWays,
+  { transactions, undo }: Transactions,
+  beforeLast: () => Promise<void> = async () => undefined,
+): Promise<void> {
   let done = 0;
   try {
     for (const transaction of transactions) {
-      await run(ways, transaction);
+      const isLast = done === transactions.length - 1;
+      if (isLast && done === 0) await beforeLast();
+      // What comes before the last one is seen by no packet, and takes its time in another process.
+      await Promise.all([run(ways, transaction), ...(done === transactions.length - 2 ? [beforeLast()] : [])]);
       done += 1;
     }
   } catch (error) {

@@ -2,7 +2,9 @@ import type { ElementTransaction } from '../model/element-change.ts';
 import { applyElements, fitsTransaction } from './element-change.ts';
 import { fillSet } from './fill-set.ts';
 import { clearFlowLabels } from './flow-labels.ts';
+import { labelsSupported } from './labels-supported.ts';
 import { NetfilterSocket } from './netfilter-socket.ts';
+import { NftError } from './nft-error.ts';
 
 /** Changes elements of sets by netlink, without a program: microseconds, whatever the size of the set. */
 export interface ElementWriter {
@@ -10,6 +12,8 @@ export interface ElementWriter {
   apply(change: ElementTransaction): Promise<boolean>;
   /** Fills sets that nothing refers to yet, in portions. Throws an NftError; then any part may be there. */
   fill(change: ElementTransaction): Promise<boolean>;
+  /** Whether this kernel can label flows, and free them of labels; true where that cannot be told. */
+  labelsSupported(): Promise<boolean>;
   /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
   freeFlows(labels: readonly number[]): Promise<boolean>;
   close(): void;
@@ -27,6 +31,14 @@ export function createElementWriter(): ElementWriter {
     async fill({ table, changes }) {
       for (const { set, key, interval, added } of changes) await fillSet(socket, { table, set, key, interval }, added);
       return true;
+    },
+    async labelsSupported() {
+      try {
+        return await labelsSupported(socket);
+      } catch (error) {
+        if (error instanceof NftError) return true;
+        throw error;
+      }
     },
     async freeFlows(labels) {
       const { left } = await clearFlowLabels(socket, labels);

@@ -48,7 +48,7 @@ export function writeChainContent(writer: MessageWriter, table: string, { chain,
 }
 
 /** A rule and where it stands. */
-interface PlacedRule {
+export interface PlacedRule {
   readonly family: number;
   readonly table: string;
   readonly chain: string;
@@ -56,7 +56,7 @@ interface PlacedRule {
 }
 
 /** Writes that a rule is appended to a chain. Throws a RangeError for bits that no label has, or none. */
-function writeRule(writer: MessageWriter, { family, table, chain, rule }: PlacedRule): void {
+export function writeRule(writer: MessageWriter, { family, table, chain, rule }: PlacedRule): void {
   writer.beginMessage({
     type: nftables(NFT_MSG_NEWRULE),
     flags: FLAGS_NEW.create | FLAGS_NEW.append,

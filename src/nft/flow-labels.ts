@@ -1,92 +1,134 @@
-import { parseAttributes } from 'netlink/dist/structs.js';
+import { readFile } from 'node:fs/promises';
 import { LABEL_BYTES, labelOf } from './encode-rules.ts';
-import { HEADER_BYTES, MessageWriter } from './message-writer.ts';
-import { NetfilterError } from './netfilter-error.ts';
+import { MessageWriter } from './message-writer.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
 
-// Kernel facts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
-const IPCTNL_MSG_CT_NEW = (1 << 8) | 0;
-const IPCTNL_MSG_CT_GET = (1 << 8) | 1;
+// Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
+const NFNL_SUBSYS_CTNETLINK = 1;
+const IPCTNL_MSG_CT_NEW = 0;
+const IPCTNL_MSG_CT_GET = 1;
 const CTA_TUPLE_ORIG = 1;
 const CTA_ZONE = 18;
 const CTA_LABELS = 22;
 const CTA_LABELS_MASK = 23;
-const NFGENMSG_BYTES = 4;
-const NLA_F_NESTED = 0x8000;
+const NETFILTER_HEADER_BYTES = 4;
+const NLA_TYPE_MASK = 0x3fff;
+const AF_UNSPEC = 0;
+const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 
-/** Passes over all flows: one clears them, one more finds none, unless flows are being labelled meanwhile. */
-const MOST_PASSES = 4;
+/** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
+const ENOUGH_BYTES = 16_000;
+const NO_LABEL = Buffer.alloc(LABEL_BYTES);
 
-/** A flow as it is named to the kernel. */
-interface LabelledFlow {
-  readonly family: number;
-  readonly tuple: Buffer;
-  readonly zone: Buffer | undefined;
+/** How far it came. */
+export interface ClearedLabels {
+  /** How often a flow's label was cleared of the bits. */
+  readonly cleared: number;
+  /** How many flows still had some of them when last looked; 0 means that no flow of the namespace has any. */
+  readonly left: number;
 }
 
 /**
- * Takes labels from every flow of this network namespace. Returns how many flows had one of them, and how many still
- * had at the last look. Flows that end meanwhile are no trouble. Throws a NetfilterError.
+ * Takes the bits, 0..127, from the conntrack labels of all flows in the process's network namespace; other bits stay,
+ * flows go on. Looks again until a pass finds none, at most `passes` times: flows that rules label meanwhile are found
+ * by the next pass, or are left. Where conntrack is not loaded there is nothing to clear. Throws a NetfilterError, and a
+ * RangeError for bits that no label has, or none.
  */
 export async function clearFlowLabels(
   socket: NetfilterSocket,
-  labels: readonly number[],
-): Promise<{ readonly cleared: number; readonly left: number }> {
-  const mask = labelOf(labels);
+  bits: readonly number[],
+  passes = 5,
+): Promise<ClearedLabels> {
+  const mask = labelOf(bits);
   let cleared = 0;
-  for (let pass = 1; ; pass += 1) {
-    const flows = await labelledFlows(socket, mask);
-    if (flows.length === 0 || pass === MOST_PASSES) return { cleared, left: flows.length };
-    await clear(socket, flows, mask);
-    cleared += flows.length;
-  }
-}
-
-async function labelledFlows(socket: NetfilterSocket, mask: Buffer): Promise<readonly LabelledFlow[]> {
-  const flows: LabelledFlow[] = [];
-  try {
-    await socket.dump({ type: IPCTNL_MSG_CT_GET, family: 0 }, ({ data }) => {
-      let tuple: Buffer | undefined;
-      let zone: Buffer | undefined;
-      let label: Buffer | undefined;
-      parseAttributes(data.subarray(NFGENMSG_BYTES), ({ type, data: value }) => {
-        const kind = type & ~NLA_F_NESTED;
-        if (kind === CTA_TUPLE_ORIG) tuple = value;
-        if (kind === CTA_ZONE) zone = value;
-        if (kind === CTA_LABELS) label = value;
-      });
-      if (tuple === undefined || label === undefined) return;
-      if (!label.some((byte, i) => (byte & (mask[i] ?? 0)) !== 0)) return;
-      // What was read is in memory that the next message overwrites.
-      flows.push({ family: data[0] ?? 0, tuple: Buffer.from(tuple), zone: zone && Buffer.from(zone) });
-    });
-  } catch (error) {
-    // Where conntrack's netlink is not there, nothing has labelled anything.
-    if (error instanceof NetfilterError && error.errno === 'EINVAL') return [];
-    throw error;
-  }
-  return flows;
-}
-
-async function clear(socket: NetfilterSocket, flows: readonly LabelledFlow[], mask: Buffer): Promise<void> {
-  const none = Buffer.alloc(LABEL_BYTES);
-  const writer = new MessageWriter();
-  for (let next = 0; next < flows.length; ) {
-    writer.clear();
-    for (; next < flows.length && writer.messages.length < MOST_BYTES_AT_ONCE; next += 1) {
-      const flow = flows[next];
-      if (flow === undefined) continue;
-      writer.beginMessage({ type: IPCTNL_MSG_CT_NEW, flags: 0, family: flow.family });
-      writer.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.tuple);
-      if (flow.zone !== undefined) writer.bytes(CTA_ZONE, flow.zone);
-      writer.bytes(CTA_LABELS, none);
-      writer.bytes(CTA_LABELS_MASK, mask);
-      writer.endMessage();
+  for (let pass = 1; await isConntrackLoaded(); pass += 1) {
+    const { found, portions } = await findLabelled(socket, mask);
+    if (found === 0 || pass >= passes) return { cleared, left: found };
+    cleared += found;
+    for (const portion of portions) {
+      // A flow that is gone meanwhile is refused, and whatever else was refused is found again by the next pass.
+      cleared -= (await socket.request(portion)).length;
     }
-    // A flow that has ended meanwhile is refused (ENOENT), and that is as good.
-    await socket.request(writer.messages);
+  }
+  return { cleared, left: 0 };
+}
+
+interface Labelled {
+  readonly found: number;
+  /** What clears the bits of all that were found. */
+  readonly portions: readonly Buffer[];
+}
+
+async function findLabelled(socket: NetfilterSocket, mask: Buffer): Promise<Labelled> {
+  const full: Buffer[] = [];
+  let writer = new MessageWriter();
+  let found = 0;
+  await socket.dump({ type: conntrack(IPCTNL_MSG_CT_GET), family: AF_UNSPEC }, ({ data }) => {
+    const flow = readFlow(data);
+    if (flow?.label === undefined || !sharesBits(flow.label, mask)) return;
+    found += 1;
+    writeClearing(writer, flow, mask);
+    if (writer.messages.length < ENOUGH_BYTES) return;
+    full.push(writer.messages);
+    writer = new MessageWriter();
+  });
+  if (writer.messages.length > 0) full.push(writer.messages);
+  return { found, portions: full };
+}
+
+/** What is taken of a flow; the attributes with their headers, as the kernel wrote them. */
+interface Flow {
+  readonly family: number;
+  readonly tuple: Buffer;
+  readonly zone: Buffer | undefined;
+  /** The kernel gives the label of a flow only if it has a bit set (ctnetlink_dump_labels). */
+  readonly label: Buffer | undefined;
+}
+
+function readFlow(data: Buffer): Flow | undefined {
+  let tuple: Buffer | undefined;
+  let zone: Buffer | undefined;
+  let label: Buffer | undefined;
+  let at = NETFILTER_HEADER_BYTES;
+  while (at + 4 <= data.length) {
+    const length = data.readUInt16LE(at);
+    const type = data.readUInt16LE(at + 2) & NLA_TYPE_MASK;
+    const next = at + ((length + 3) & ~3);
+    if (length < 4 || next > data.length) return undefined;
+    if (type === CTA_TUPLE_ORIG) tuple = data.subarray(at, next);
+    else if (type === CTA_ZONE) zone = data.subarray(at, next);
+    else if (type === CTA_LABELS) label = data.subarray(at + 4, at + length);
+    at = next;
+  }
+  return tuple === undefined ? undefined : { family: data[0] ?? AF_UNSPEC, tuple, zone, label };
+}
+
+function sharesBits(label: Buffer, mask: Buffer): boolean {
+  return label.some((byte, i) => (byte & (mask[i] ?? 0)) !== 0);
+}
+
+/**
+ * The kernel keeps the bits outside the mask and changes the others to the label's, each word of 32 bits at a stroke
+ * (nf_connlabels_replace), so that a rule which sets another bit meanwhile loses nothing.
+ */
+function writeClearing(writer: MessageWriter, { family, tuple, zone }: Flow, mask: Buffer): void {
+  writer.beginMessage({ type: conntrack(IPCTNL_MSG_CT_NEW), flags: 0, family });
+  writer.raw(tuple);
+  if (zone !== undefined) writer.raw(zone);
+  writer.bytes(CTA_LABELS, NO_LABEL);
+  writer.bytes(CTA_LABELS_MASK, mask);
+  writer.endMessage();
+}
+
+async function isConntrackLoaded(): Promise<boolean> {
+  try {
+    await readFile(CONNTRACK_COUNT);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
 }
 
-/** Some 200 flows, which the kernel takes within a millisecond: in between, other work goes on. */
-const MOST_BYTES_AT_ONCE = 200 * (HEADER_BYTES + 120);
+function conntrack(message: number): number {
+  return (NFNL_SUBSYS_CTNETLINK << 8) | message;
+}

@@ -113,7 +113,9 @@ export class MessageWriter {
 
   /** An attribute that is these bytes. */
   bytes(type: number, bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#attribute(type, bytes.length));
+    // The buffer is another one if it had to grow, so room is made first.
+    const at = this.#attribute(type, bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   /** Bytes as they are: attributes that were read or written before. A multiple of 4. */

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Element, ElementChange, ElementTransaction } from '../../src/model/element-change.ts';
+import { type Content, planStep, STEPS, TABLE_TEXT, transactionText } from './harness-netlink/element-steps.ts';
+import { CallError, type Namespace, useNamespaces } from './harness-netlink/namespace.ts';
+
+const RUNS = Number(process.env['NETLINK_RUNS'] ?? 12);
+const SEED = Number(process.env['NETLINK_SEED'] ?? Date.now() % 2 ** 31);
+
+let one: Namespace;
+let other: Namespace;
+useNamespaces(2, (...made) => {
+  [one, other] = made as [Namespace, Namespace];
+});
+beforeEach(() => {
+  for (const namespace of [one, other]) namespace.nft(TABLE_TEXT);
+});
+
+describe('by netlink and by the program nft', () => {
+  test('the same changes make the same table', { timeout: 60_000 + RUNS * 10_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(STEPS, fc.boolean(), async (steps, mixed) => {
+        for (const namespace of [one, other]) namespace.nft(TABLE_TEXT);
+        let content: Content = new Map();
+        for (const [i, step] of steps.entries()) {
+          const { transaction, accepted, after } = planStep(step, content, i + 1);
+          // Each must also take up what the other has left.
+          const [byNetlink, byText] = mixed && i % 2 === 1 ? [other, one] : [one, other];
+          const text = transactionText(transaction);
+          const taken = await isTaken(byNetlink, transaction);
+          expect([text, taken, byText.nftAccepts(text)]).toEqual([text, accepted, accepted]);
+          expect([text, tableOf(one)]).toEqual([text, tableOf(other)]);
+          content = after;
+        }
+      }),
+      { numRuns: RUNS, seed: SEED, endOnFailure: process.env['NETLINK_SHRINK'] === undefined },
+    );
+  });
+});
+
+/** What the kernel follows from a base chain, and back. */
+const CIRCLE = `table inet secgroupd {
+  chain two.g1 { ip saddr vmap @hosts.ipv4.map.g1; }
+  chain input { type filter hook input priority filter; jump two.g1; }
+}
+`;
+
+describe('a batch of which the last element is refused leaves nothing behind', () => {
+  const there = { interval: { family: 'ipv4', from: 9n, to: 9n }, verdict: undefined } as const;
+  const cases: readonly [what: string, last: Partial<ElementChange>, errno: string][] = [
+    ['an element that is there', { added: [there] }, 'EEXIST'],
+    ['an element that is not there', { removed: [host(8n)] }, 'ENOENT'],
+    ['a set that is not there', { set: 'nothing.g1', added: [host(8n)] }, 'ENOENT'],
+    [
+      'a range of which a part is there',
+      { set: 'ranges.ipv4.set.g1', interval: true, added: [range(15n, 25n)] },
+      'EEXIST',
+    ],
+    ['a part of a range', { set: 'ranges.ipv4.set.g1', interval: true, removed: [range(10n, 15n)] }, 'ENOENT'],
+    ['a chain that is not there', { set: 'hosts.ipv4.map.g1', added: [host(8n, 'nowhere.g1')] }, 'ENOENT'],
+    // Found when the whole batch is in, by the check of all chains before it is committed.
+    ['a jump around in a circle', { set: 'hosts.ipv4.map.g1', added: [host(8n, 'two.g1')] }, 'EMLINK'],
+  ];
+
+  test.each(cases)('%s', async (_what, last, errno) => {
+    one.nft(CIRCLE);
+    await one.call(
+      'applyElements',
+      transactionOf([{ added: [there] }, { set: 'ranges.ipv4.set.g1', interval: true, added: [range(10n, 20n)] }]),
+    );
+    const before = tableOf(one);
+    const refused = transactionOf([{ added: [host(1n), host(2n)] }, last]);
+    const failure = await failureOf(one.call('applyElements', { ...refused, applied: undefined }));
+    expect(failure).toMatchObject({ failure: 'refused', errno });
+    expect(tableOf(one)).toEqual(before);
+    // The socket serves on.
+    await one.call('applyElements', transactionOf([{ added: [host(1n)] }]));
+    expect(tableOf(one)).not.toEqual(before);
+  });
+
+  test('which one it was is told', async () => {
+    const failure = await failureOf(
+      one.call(
+        'applyElements',
+        transactionOf([{ added: [host(1n)] }, { removed: [host(8n)] }, { removed: [host(7n)] }]),
+      ),
+    );
+    expect(failure).toMatchObject({ failure: 'refused', errno: 'ENOENT', index: 1 });
+  });
+});
+
+test('a full batch of which every message is refused does not overflow the socket', async () => {
+  const elements = Array.from({ length: 14_000 }, (_, i) => host(BigInt(i)));
+  for (const changes of [
+    [{ set: 'nothing.g1', added: elements }],
+    Array.from({ length: 200 }, () => ({ set: 'nothing.g1', added: [host(1n)] })),
+    Array.from({ length: 130 }, () => ({ set: 'nothing.g1', added: elements.slice(0, 45) })),
+  ]) {
+    const failure = await failureOf(one.call('applyElements', { ...transactionOf(changes), applied: undefined }));
+    expect(failure).toMatchObject({ failure: 'refused', errno: 'ENOENT', index: 0 });
+  }
+});
+
+test('changes that are asked for at once are made one after the other', async () => {
+  await Promise.all(
+    Array.from({ length: 300 }, async (_, i) =>
+      one.call('applyElements', transactionOf([{ added: [host(BigInt(i))] }])),
+    ),
+  );
+  expect(elementsOf(one, 'hosts.ipv4.set.g1')).toHaveLength(300);
+});
+
+async function isTaken(namespace: Namespace, change: ElementTransaction): Promise<boolean> {
+  try {
+    await namespace.call('applyElements', change);
+    return true;
+  } catch (error) {
+    if (error instanceof CallError && error.failure.failure === 'refused') return false;
+    throw error;
+  }
+}
+
+async function failureOf(running: Promise<unknown>): Promise<unknown> {
+  return running.then(
+    () => undefined,
+    (error: unknown) => (error instanceof CallError ? error.failure : error),
+  );
+}
+
+/** All that nft lists of the table, as text and as JSON; handles, which refused rules use up as well, left out. */
+function tableOf(namespace: Namespace): unknown {
+  const text = namespace.list('list', 'table', 'inet', 'secgroupd');
+  const json = namespace.list('-j', 'list', 'table', 'inet', 'secgroupd').replaceAll(/, "handle": \d+/g, '');
+  return { text, json: JSON.parse(json) as unknown };
+}
+
+function elementsOf(namespace: Namespace, set: string): readonly unknown[] {
+  const { nftables } = JSON.parse(namespace.list('-j', 'list', 'set', 'inet', 'secgroupd', set)) as {
+    nftables: readonly { set?: { elem?: readonly unknown[] } }[];
+  };
+  return nftables[1]?.set?.elem ?? [];
+}
+
+function transactionOf(changes: readonly Partial<ElementChange>[]): ElementTransaction {
+  const none = { set: 'hosts.ipv4.set.g1', key: 'ipv4', interval: false, removed: [], added: [] } as const;
+  return {
+    table: 'inet secgroupd',
+    changes: changes.map((change) => ({ ...none, ...change })),
+    rules: [],
+    applied: { set: 'applied', comment: 'generation 1 sha256:abc' },
+  };
+}
+
+function host(value: bigint, chain?: string): Element {
+  return { ...range(value, value), verdict: chain === undefined ? undefined : { kind: 'jump', chain } };
+}
+
+function range(from: bigint, to: bigint): Element {
+  return { interval: { family: 'ipv4', from, to }, verdict: undefined };
+}
