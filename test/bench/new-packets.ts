@@ -94,8 +94,11 @@ async function measureSize(bench: Bench, spec: RulesSpec, probes: readonly Probe
     if (await loadFirewall(column, namespace, { ...spec, verdict: 'drop' })) loaded.push(column);
   }
   checkHooks(site);
-  // Without groups, who is in one is a stranger.
-  const met = probes.filter(({ match }) => spec.groups || match === 'none' || match === 'last');
+  // Without groups, who is in one is a stranger; the order of groups is no matter of the protocol.
+  const met = probes.filter(
+    ({ match, protocol }) =>
+      (spec.groups || match === 'none' || match === 'last') && (spec.parts === undefined || protocol === 'udp'),
+  );
   for (const probe of met) {
     settings.progress(`${spec.rules} rules, ${spec.family}, ${probe.protocol}, match ${probe.match}`);
     // The floor gives the verdict that the rules give, since a flow that is let in costs more than one that is not.
