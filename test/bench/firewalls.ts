@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { generatedGroups, type GeneratedRule, generatedRules, policyText, type RulesSpec } from './generated-policy.ts';
-import { change } from './ours.ts';
+import { openOurs } from './ours.ts';
 import { loadNft, runIn, type Site } from './site.ts';
 
 const FIREWALLS = ['none', 'conntrack', 'secgroupd', 'nft-linear', 'iptables-nft'] as const;
@@ -33,7 +33,7 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
       loadNft(namespace, floorScript(spec.verdict));
       return true;
     case 'secgroupd':
-      await change(namespace, { text: policyText(spec) }, 'untracked');
+      await loadOurs(namespace, policyText(spec));
       return true;
     case 'nft-linear':
       loadNft(namespace, linearScript(spec));
@@ -57,6 +57,15 @@ export function checkHooks(site: Site): void {
   };
   const [floor, ours] = [hooks(FLOOR), hooks('secgroupd')];
   if (floor !== ours) throw new Error(`the floor has other hooks (${floor}) than secgroupd (${ours})`);
+}
+
+async function loadOurs(namespace: string, text: string): Promise<void> {
+  const ours = openOurs(namespace);
+  try {
+    await ours.begin({ text }, 'untracked');
+  } finally {
+    await ours.close();
+  }
 }
 
 function floorScript(verdict: LoadSpec['verdict']): string {

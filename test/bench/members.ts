@@ -2,7 +2,7 @@ import { createHome, type RunningDaemon, startDaemon } from './daemon.ts';
 import { listPolicyTexts, memberAddresses, membersPolicyText } from './generated-members.ts';
 import type { PolicyTexts } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
-import { change, OUR_COLUMNS, recordTimes, TRANSACTIONS } from './ours.ts';
+import { openOurs, OUR_COLUMNS, recordTimes, TRANSACTIONS } from './ours.ts';
 import { Firewalld, FIREWALLD } from './peers/firewalld.ts';
 import { Ufw, UFW } from './peers/ufw.ts';
 import { TooLong } from './run.ts';
@@ -75,16 +75,20 @@ async function measureOurs(site: Site, group: Group, rounds: number, samples: Sa
   const elements = memberAddresses(group.size).join(',\n');
   loadNft(bare, `table inet bare {\n set members { type ipv4_addr; elements = {\n${elements}\n} }\n}\n`);
   const texts = textsOf(group);
-  let { inForce } = await change(ours, texts.leave, undefined);
-  for (let round = 0; round < rounds; round += 1) {
-    for (const what of CHANGES) {
-      const { times, kind, inForce: next } = await change(ours, texts[what], inForce);
-      if (kind !== 'elements') throw new Error(`a change of members became a ${kind}`);
-      inForce = next;
-      recordTimes(samples[what], times);
-      const verb = what === 'join' ? 'add' : 'delete';
-      samples[what].get(BARE)?.push(loadNft(bare, `${verb} element inet bare members { ${JOINING} }\n`));
+  const steps = openOurs(ours);
+  try {
+    await steps.begin(texts.leave);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const what of CHANGES) {
+        const { times, kind } = await steps.change(texts[what]);
+        if (kind !== 'elements') throw new Error(`a change of members became a ${kind}`);
+        recordTimes(samples[what], times);
+        const verb = what === 'join' ? 'add' : 'delete';
+        samples[what].get(BARE)?.push(loadNft(bare, `${verb} element inet bare members { ${JOINING} }\n`));
+      }
     }
+  } finally {
+    await steps.close();
   }
 }
 

@@ -4,7 +4,7 @@ import type { PacketDescription } from '../netns/harness/packet.ts';
 import { memberAddresses, membersPolicyText } from './generated-members.ts';
 import { ADDRESSES, LAST_PORT, policyText, type RulesSpec } from './generated-policy.ts';
 import type { Cell, Result, Row, Settings } from './measurement.ts';
-import { change } from './ours.ts';
+import { openOurs } from './ours.ts';
 import { FIREWALLD } from './peers/firewalld.ts';
 import type { PeerKind } from './peers/peer.ts';
 import { IPTABLES, LINEAR } from './peers/plain.ts';
@@ -89,11 +89,12 @@ function ourCase(changed: string, texts: readonly [string, string], packets: Pac
     packets,
     reloads: count,
     open: async (namespace) => {
-      let { inForce } = await change(namespace, { text: texts[0] }, undefined);
+      const ours = openOurs(namespace);
+      await ours.begin({ text: texts[0] });
       const reload = async (i: number): Promise<void> => {
-        inForce = (await change(namespace, { text: texts[i % 2] ?? '' }, inForce)).inForce;
+        await ours.change({ text: texts[i % 2] ?? '' });
       };
-      return { reload, close: async () => undefined };
+      return { reload, close: () => ours.close() };
     },
   };
 }
@@ -106,9 +107,12 @@ function replacedTable(texts: readonly [string, string], count: number): Case {
     packets: RULE_PACKETS,
     reloads: count,
     open: async (namespace) => {
-      const first = await change(namespace, { text: texts[0] }, undefined);
-      const second = await change(namespace, { text: texts[1] }, first.inForce);
-      const scripts = [first.wholeText(), second.wholeText()];
+      const ours = openOurs(namespace);
+      await ours.begin({ text: texts[0] });
+      const scripts = [await ours.wholeText()];
+      await ours.change({ text: texts[1] });
+      scripts.push(await ours.wholeText());
+      await ours.close();
       const reload = async (i: number): Promise<void> => {
         loadNft(namespace, scripts[i % 2] ?? '');
       };

@@ -1,8 +1,7 @@
-import type { InForce } from '../../src/model/in-force.ts';
 import { memberAddresses, policyWithList } from './generated-members.ts';
 import { type PolicyTexts, policyText, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
-import { change, OUR_COLUMNS, recordTimes } from './ours.ts';
+import { openOurs, OUR_COLUMNS, recordTimes } from './ours.ts';
 import { FIREWALLD } from './peers/firewalld.ts';
 import type { Peer } from './peers/peer.ts';
 import { IPTABLES, LINEAR } from './peers/plain.ts';
@@ -90,9 +89,14 @@ async function measureColdList(site: Site, rules: number, rounds: number): Promi
 async function coldOnce(site: Site, texts: PolicyTexts, samples: Samples): Promise<void> {
   const [ours, same] = [OUR_COLUMNS.whole, SAME].map((name) => site.host(name).namespace) as [string, string];
   for (const namespace of [ours, same]) unload(namespace);
-  const { times, wholeText } = await change(ours, texts, undefined);
-  recordTimes(samples, times);
-  samples.get(SAME)?.push(loadNft(same, wholeText()));
+  const steps = openOurs(ours);
+  try {
+    const { times } = await steps.begin(texts);
+    recordTimes(samples, times);
+    samples.get(SAME)?.push(loadNft(same, await steps.wholeText()));
+  } finally {
+    await steps.close();
+  }
 }
 
 async function measureEdits({ site, peers }: Bench, spec: RulesSpec, rounds: number): Promise<Row> {
@@ -100,23 +104,24 @@ async function measureEdits({ site, peers }: Bench, spec: RulesSpec, rounds: num
   const samples = emptySamples();
   const missing: Record<string, string> = {};
   for (const namespace of [ours, same]) unload(namespace);
-  let inForce: InForce = (await change(ours, { text: policyText(spec) }, undefined)).inForce;
+  const steps = openOurs(ours);
+  await steps.begin({ text: policyText(spec) });
   const saying = peers.filter((peer) => peer.write(spec));
   for (const peer of saying) {
     await attempt({ peer, round: 0, spec, missing }, () => peer.start());
   }
   for (let round = 0; round < rounds; round += 1) {
     const next = { ...spec, edited: round % 2 === 0 };
-    const made = await change(ours, { text: policyText(next) }, inForce);
-    inForce = made.inForce;
-    recordTimes(samples, made.times);
+    const { times } = await steps.change({ text: policyText(next) });
+    recordTimes(samples, times);
     // The script of a whole ruleset replaces the table, which is how rules kept in a file are reloaded.
-    samples.get(SAME)?.push(loadNft(same, made.wholeText()));
+    samples.get(SAME)?.push(loadNft(same, await steps.wholeText()));
     for (const peer of saying) {
       peer.write(next);
       await attempt({ peer, round, spec, missing, samples }, () => peer.reload());
     }
   }
+  await steps.close();
   for (const peer of saying) await peer.stop();
   return { case: caseOf(spec), cells: cellsOf(samples, SAME), missing };
 }

@@ -2,7 +2,7 @@
 //
 //   sudo npm run bench -- --quick
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,8 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 // By way of exit, so that namespaces and folders go then too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
-const outfile = join(folder, 'bench.cjs');
+// Packages with native parts are taken from where they are installed.
+symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 // The tests' programs are found beside the modules that start them, of which the bundle would know nothing.
 const placed = {
   name: 'placed',
@@ -28,8 +29,10 @@ const placed = {
 };
 await build({
   absWorkingDir: root,
-  entryPoints: ['test/bench/bench.ts'],
-  outfile,
+  entryPoints: ['test/bench/bench.ts', 'test/bench/ours-program.ts'],
+  outdir: folder,
+  outExtension: { '.js': '.cjs' },
+  external: ['netlink'],
   bundle: true,
   platform: 'node',
   target: 'node20.19',
@@ -37,5 +40,6 @@ await build({
   logLevel: 'warning',
   plugins: [placed],
 });
-const { bench } = createRequire(import.meta.url)(outfile);
+process.env['SECGROUPD_BENCH_PROGRAM'] = join(folder, 'ours-program.cjs');
+const { bench } = createRequire(import.meta.url)(join(folder, 'bench.cjs'));
 process.exitCode = await bench({ root, scratch: folder, args: process.argv.slice(2) });

@@ -1,0 +1,58 @@
+import type { RenderedChange } from '../../src/4-render/render-change.ts';
+import type { HostPolicy, HostState } from '../../src/model/host.ts';
+import type { Before } from '../../src/model/in-force.ts';
+import type { PolicyReader } from '../../src/model/policy-reader.ts';
+import { scriptText } from '../../src/model/script.ts';
+import { applyChange } from '../../src/nft/apply-change.ts';
+import { createElementWriter } from '../../src/nft/element-writer.ts';
+import { createNft } from '../../src/nft/nft.ts';
+import { stampOf } from '../../src/nft/stamp.ts';
+import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import type { OurAnswer, OurRequest } from './ours.ts';
+
+/*
+ * Brings policies into force in the network namespace that it was started in, by the daemon's own steps, and times them.
+ */
+
+const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
+const ways = { nft: createNft(), elements: createElementWriter() };
+let before: Before;
+let last: RenderedChange | undefined;
+
+process.on('message', (request: OurRequest) => {
+  answerTo(request).then(
+    (answer) => process.send?.(answer),
+    (error: unknown) => process.send?.({ error: String(error) } satisfies OurAnswer),
+  );
+});
+process.on('disconnect', () => process.exit());
+
+async function answerTo(request: OurRequest): Promise<OurAnswer> {
+  if (request.kind === 'whole') return { text: last === undefined ? '' : scriptText(last.whole()) };
+  if (request.begin !== undefined) before = request.begin === 'untracked' ? 'untracked' : undefined;
+  const began = performance.now();
+  const hostPolicy = await readPolicy(request.texts);
+  const readAt = performance.now();
+  last = planChange(hostPolicy, before, stampOf);
+  const plannedAt = performance.now();
+  await applyChange(ways, last.change);
+  const loadedAt = performance.now();
+  before = last.change.next;
+  return {
+    times: { read: readAt - began, plan: plannedAt - readAt, load: loadedAt - plannedAt },
+    kind: last.change.kind,
+  };
+}
+
+async function readPolicy({ text, list = '' }: { readonly text: string; readonly list?: string }): Promise<HostPolicy> {
+  const reader: PolicyReader = {
+    readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
+    readDropIns: async () => [],
+    readList: async (_document, name) => ({ kind: 'text', file: name, text: list }),
+  };
+  const { policy, diagnostics } = await loadPolicy(reader);
+  if (policy === undefined) throw new Error(diagnostics.map(({ message }) => message).join('\n'));
+  const located = locateHost(policy, HOST, 'host');
+  if (located.kind === 'absent') throw new Error(located.message);
+  return located.hostPolicy;
+}
