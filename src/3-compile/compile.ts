@@ -166,7 +166,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     ...inbound.chains,
     ...reply.chains,
     ...outbound.chains,
-    { name: `state.in.${key}`, hook: undefined, rules: [replyOfOutbound(opened), RELATED, EXPECTED] },
+    { name: `state.in.${key}`, hook: undefined, rules: [...replyOfOutbound(opened), RELATED, EXPECTED] },
     {
       name: `in.${key}`,
       hook: undefined,
@@ -289,16 +289,20 @@ function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string
   return { matches, counted: false, verdict, comment, origin: undefined };
 }
 
-/** A live flow that the host opened: what comes back passes whatever the inbound rules say. */
-function replyOfOutbound(verdict: SimpleVerdict): NftRule {
-  return builtIn(
-    [
-      { kind: 'state', state: 'established' },
-      { kind: 'flowDirection', direction: 'reply' },
-    ],
-    verdict,
-    'state:reply',
-  );
+/**
+ * A live flow that the host opened: what comes back passes whatever the inbound rules say. Of what the host sends to a
+ * broadcast address it gets a copy itself, which can be the answer to a flow that was opened from outside: let in as
+ * ever, it must not tell of its flow that the host opened it.
+ */
+function replyOfOutbound(opened: SimpleVerdict): readonly NftRule[] {
+  const matches: readonly Match[] = [
+    { kind: 'state', state: 'established' },
+    { kind: 'flowDirection', direction: 'reply' },
+  ];
+  return [
+    builtIn([...matches, { kind: 'fromAnother' }], opened, 'state:reply'),
+    builtIn(matches, { kind: 'accept' }, 'state:reply'),
+  ];
 }
 
 /** A live flow that the host opened: changes of the outbound rules spare it. */

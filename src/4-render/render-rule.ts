@@ -75,6 +75,8 @@ function renderMatch(match: Match, names: KernelNames): string {
       return 'ct state new tcp flags & (fin | syn | rst | ack) != syn';
     case 'flowDirection':
       return `ct direction ${match.direction}`;
+    case 'fromAnother':
+      return 'meta pkttype host';
     case 'expected':
       return 'ct status expected';
   }

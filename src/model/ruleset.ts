@@ -113,6 +113,8 @@ export type Match =
   /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
   | { readonly kind: 'midstream' }
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
+  /** It was sent to this host by another: no copy of what the host itself sends to many. */
+  | { readonly kind: 'fromAnother' }
   /** The flow was announced by another that a conntrack helper reads, as FTP data connections are. */
   | { readonly kind: 'expected' };
 

@@ -322,7 +322,7 @@ export const MUTANTS = [
   mutant(
     'compile: answers to outbound flows need a rule',
     COMPILE,
-    'rules: [replyOfOutbound(opened), ',
+    'rules: [...replyOfOutbound(opened), ',
     'rules: [',
     'packets',
   ),
@@ -337,8 +337,15 @@ export const MUTANTS = [
   mutant(
     'compile: all live flows pass inbound',
     COMPILE,
-    "{ kind: 'flowDirection', direction: 'reply' },\n    ],\n    verdict",
-    '],\n    verdict',
+    "{ kind: 'flowDirection', direction: 'reply' },\n  ];",
+    '];',
+    'packets',
+  ),
+  mutant(
+    'labels: a copy of its own answer makes the host the opener',
+    COMPILE,
+    "[...matches, { kind: 'fromAnother' }]",
+    'matches',
     'packets',
   ),
   mutant(

@@ -5,7 +5,7 @@ import { JUDGE_LABELS } from '../../src/model/label-chains.ts';
 import { scriptText } from '../../src/model/script.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import type { PacketDescription } from './harness/packet.ts';
-import { sendInbound } from './harness/probe.ts';
+import { sendInbound, sendOutbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';
 
 /*
@@ -82,6 +82,24 @@ test('and so is one that the other let in', async () => {
   expect(await comesIn('eth1', 1_003)).toBe(true);
   expect(await comesIn('eth0', 1_003)).toBe(false);
   expect(await comesIn('eth1', 1_003)).toBe(true);
+});
+
+test('a copy that the host gets of its own answer to a broadcast address does not make it the opener', async () => {
+  const { ipv4: own } = world.link('eth0').host;
+  const everyone = own.replace(/\d+$/, '255');
+  const ports = { protocol: 17, sourcePort: 1_005, destinationPort: PORT };
+  const request = { ...ports, source: everyone, destination: own, identity: 9_001 };
+  const answer = { ...ports, source: own, destination: everyone, sourcePort: PORT, destinationPort: 1_005 };
+  // While labels are out of use nothing else lets the copy in.
+  const off = renderNoLabels(await apply(policyText({ eth0: 'open', eth1: 'shut' })));
+  for (const { script } of off.transactions) await world.nft(scriptText(script));
+  inForce = off.next;
+  expect((await sendInbound(world, 'eth0', [request])).size).toBe(1);
+  for (const packet of [9_002, 9_003].map((number) => ({ ...answer, identity: number }))) {
+    expect((await sendOutbound(world, 'eth0', [packet])).size).toBe(1);
+  }
+  await apply(policyText({ eth0: 'shut', eth1: 'shut' }));
+  expect((await sendOutbound(world, 'eth0', [{ ...answer, identity: 9_004 }])).size).toBe(0);
 });
 
 test('a flow that is known from before our table went is judged by the one that comes', async () => {
