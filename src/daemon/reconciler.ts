@@ -91,7 +91,9 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     clearTimeout(settling);
     if (closed) return;
     settling = setTimeout(() => {
-      queue = queue.then(() => rounds.settle());
+      queue = queue.then(async () => {
+        if (await rounds.settle()) settleLater();
+      });
     }, SETTLE_MILLISECONDS);
   };
 

@@ -51,8 +51,9 @@ export interface Rounds {
   /**
    * Has every flow judged anew, once more after a change: a packet that was between two rules when the change came may
    * have noted the new label for what the old rules said. Where labels are used up, frees all flows of them first.
+   * Returns whether it has to be called again, a while later.
    */
-  settle(): Promise<void>;
+  settle(): Promise<boolean>;
   /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
   clear(): Promise<void>;
   known(): Enforcement;
@@ -264,21 +265,27 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     },
     async settle() {
       const { inForce } = known;
-      if (inForce?.rendered === undefined) return;
+      if (inForce?.rendered === undefined) return false;
       try {
         // No flow, no label that says too much.
         const flows = await isTracking();
         const next = renderLabels(inForce, { cleared: !flows });
-        if (!flows && inForce.labels !== 'none') return;
-        if (next !== undefined) return await relabel(next);
-        if (inForce.labels !== 'none') await relabel(renderNoLabels(inForce));
-        if (known.inForce !== undefined && (await elements.freeFlows(ALL_JUDGE_LABELS))) {
-          await relabel(renderLabels(known.inForce, { cleared: true }));
+        if (!flows && inForce.labels !== 'none') return false;
+        if (next !== undefined) {
+          await relabel(next);
+          return false;
         }
+        if (inForce.labels !== 'none') {
+          // A flow that is being labelled this moment is not among those that could be freed now.
+          await relabel(renderNoLabels(inForce));
+          return true;
+        }
+        if (await elements.freeFlows(ALL_JUDGE_LABELS)) await relabel(renderLabels(inForce, { cleared: true }));
       } catch (error) {
         log.warn({ err: error }, 'labels of flows: trouble; live flows are judged by each packet meanwhile');
         kernelRead = false;
       }
+      return false;
     },
     async clear() {
       await nft.run(clearScript(TABLE));

@@ -8,7 +8,7 @@ import { tableName } from './nftables-messages.ts';
 /**
  * Changes elements, contents of chains and the mark of what is in force, all at once or not at all. An element that is
  * there already or one that is not there is refused: then somebody else has changed the set. Throws a NetfilterError;
- * a RangeError where one transaction cannot hold it, see {@link fitsTransaction}.
+ * a RangeError where one transaction cannot hold it, see {@link fitsTransaction}, or no set of that kind can.
  */
 export async function applyElements(socket: NetfilterSocket, change: ElementTransaction): Promise<void> {
   const messages = encode(change);
@@ -16,7 +16,10 @@ export async function applyElements(socket: NetfilterSocket, change: ElementTran
   if (messages.length > 0) await socket.transact(messages);
 }
 
-/** Whether {@link applyElements} can do it: some 15,000 elements, some 200 sets; what is more is work for the program nft. */
+/**
+ * Whether {@link applyElements} can do it: some 15,000 IPv4 hosts, 4,000 IPv6 ranges, or one element each of 200 sets.
+ * What is more is work for the program nft. Throws a RangeError for what no set or table of that kind can hold.
+ */
 export function fitsTransaction(change: ElementTransaction): boolean {
   return encode(change) !== undefined;
 }

@@ -19,8 +19,9 @@ const LEAST_GRANTED_BYTES = 2 * BUFFER_BYTES;
 const LAST_SEQUENCE = 0xf000_0000;
 const KERNEL_PORT = 0;
 
-/** How long the kernel may take. It answers within sendmsg, so what takes longer has gone wrong. */
+/** How a socket is used. */
 export interface SocketOptions {
+  /** How long the kernel may take to answer, or to go on with an answer; it does within sendmsg, or something is wrong. */
   readonly timeoutMilliseconds?: number;
 }
 
@@ -102,6 +103,7 @@ export class NetfilterSocket {
       // INVARIANT: nothing throws out of this listener; the native caller does not expect it.
       socket.on('message', (bytes, { port }) => {
         if (port !== KERNEL_PORT) return;
+        timer?.refresh();
         try {
           for (const message of parseMessages(bytes)) {
             if (message.type === MessageType.OVERRUN) return reject(lost('data lost'));

@@ -23,11 +23,11 @@ describe('by netlink and by the program nft', () => {
         for (const namespace of [one, other]) namespace.nft(TABLE_TEXT);
         let content: Content = new Map();
         for (const [i, step] of steps.entries()) {
-          const { transaction, accepted, after } = planStep(step, content, i + 1);
+          const { change, accepted, after } = planStep(step, content, i + 1);
           // Each must also take up what the other has left.
           const [byNetlink, byText] = mixed && i % 2 === 1 ? [other, one] : [one, other];
-          const text = transactionText(transaction);
-          const taken = await isTaken(byNetlink, transaction);
+          const text = transactionText(change);
+          const taken = await isTaken(byNetlink, change);
           expect([text, taken, byText.nftAccepts(text)]).toEqual([text, accepted, accepted]);
           expect([text, tableOf(one)]).toEqual([text, tableOf(other)]);
           content = after;
@@ -66,24 +66,21 @@ describe('a batch of which the last element is refused leaves nothing behind', (
     one.nft(CIRCLE);
     await one.call(
       'applyElements',
-      transactionOf([{ added: [there] }, { set: 'ranges.ipv4.set.g1', interval: true, added: [range(10n, 20n)] }]),
+      transaction([{ added: [there] }, { set: 'ranges.ipv4.set.g1', interval: true, added: [range(10n, 20n)] }]),
     );
     const before = tableOf(one);
-    const refused = transactionOf([{ added: [host(1n), host(2n)] }, last]);
+    const refused = transaction([{ added: [host(1n), host(2n)] }, last]);
     const failure = await failureOf(one.call('applyElements', { ...refused, applied: undefined }));
     expect(failure).toMatchObject({ failure: 'refused', errno });
     expect(tableOf(one)).toEqual(before);
     // The socket serves on.
-    await one.call('applyElements', transactionOf([{ added: [host(1n)] }]));
+    await one.call('applyElements', transaction([{ added: [host(1n)] }]));
     expect(tableOf(one)).not.toEqual(before);
   });
 
   test('which one it was is told', async () => {
     const failure = await failureOf(
-      one.call(
-        'applyElements',
-        transactionOf([{ added: [host(1n)] }, { removed: [host(8n)] }, { removed: [host(7n)] }]),
-      ),
+      one.call('applyElements', transaction([{ added: [host(1n)] }, { removed: [host(8n)] }, { removed: [host(7n)] }])),
     );
     expect(failure).toMatchObject({ failure: 'refused', errno: 'ENOENT', index: 1 });
   });
@@ -96,16 +93,14 @@ test('a full batch of which every message is refused does not overflow the socke
     Array.from({ length: 200 }, () => ({ set: 'nothing.g1', added: [host(1n)] })),
     Array.from({ length: 130 }, () => ({ set: 'nothing.g1', added: elements.slice(0, 45) })),
   ]) {
-    const failure = await failureOf(one.call('applyElements', { ...transactionOf(changes), applied: undefined }));
+    const failure = await failureOf(one.call('applyElements', { ...transaction(changes), applied: undefined }));
     expect(failure).toMatchObject({ failure: 'refused', errno: 'ENOENT', index: 0 });
   }
 });
 
 test('changes that are asked for at once are made one after the other', async () => {
   await Promise.all(
-    Array.from({ length: 300 }, async (_, i) =>
-      one.call('applyElements', transactionOf([{ added: [host(BigInt(i))] }])),
-    ),
+    Array.from({ length: 300 }, async (_, i) => one.call('applyElements', transaction([{ added: [host(BigInt(i))] }]))),
   );
   expect(elementsOf(one, 'hosts.ipv4.set.g1')).toHaveLength(300);
 });
@@ -141,7 +136,7 @@ function elementsOf(namespace: Namespace, set: string): readonly unknown[] {
   return nftables[1]?.set?.elem ?? [];
 }
 
-function transactionOf(changes: readonly Partial<ElementChange>[]): ElementTransaction {
+function transaction(changes: readonly Partial<ElementChange>[]): ElementTransaction {
   const none = { set: 'hosts.ipv4.set.g1', key: 'ipv4', interval: false, removed: [], added: [] } as const;
   return {
     table: 'inet secgroupd',

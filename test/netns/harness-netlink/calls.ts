@@ -1,10 +1,33 @@
-import type { ElementTransaction } from '../../../src/model/element-change.ts';
+import type { Element, ElementTransaction } from '../../../src/model/element-change.ts';
+import type { ElementSet } from '../../../src/nft/encode-elements.ts';
+import type { ClearedLabels } from '../../../src/nft/flow-labels.ts';
+
+/** UDP flows over loopback, one a port. */
+export interface Flows {
+  /** Where they go; to the loopback address unless told. */
+  readonly address?: string;
+  readonly family: 'ipv4' | 'ipv6';
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
 
 /** What the program in the namespace does when told. */
 export interface Calls {
   applyElements(change: ElementTransaction): void;
-  /** One after the other; returns how long each took, in milliseconds. */
-  applyAll(changes: readonly ElementTransaction[]): readonly number[];
+  /** The same, and closes the socket while it waits for the answer. */
+  applyAndClose(change: ElementTransaction): void;
+  /** Has the kernel judge that an element joins a set of single addresses. */
+  rehearse(set: ElementSet, element: Element): void;
+  /** Returns how often the event loop came round meanwhile. */
+  fillSet(set: ElementSet, elements: readonly Element[]): number;
+  /** Sends a datagram of each flow, always from the same port. */
+  sendDatagrams(flows: Flows): void;
+  clearFlowLabels(bits: readonly number[], passes?: number): ClearedLabels;
+  /** The same, and all flows go after they were listed. */
+  clearLabelsOfGone(bits: readonly number[]): ClearedLabels;
+  labelsSupported(): boolean;
+  /** How many flows conntrack knows. */
+  countFlows(): number;
 }
 
 /** One request. */

@@ -14,7 +14,7 @@ export interface SetSpec {
 }
 
 /** One of each kind that elements can be of. */
-const SETS: readonly SetSpec[] = (['ipv4', 'ipv6'] as const).flatMap((key) =>
+export const SETS: readonly SetSpec[] = (['ipv4', 'ipv6'] as const).flatMap((key) =>
   [false, true].flatMap((interval) =>
     [false, true].map((isMap) => ({
       name: `${interval ? 'ranges' : 'hosts'}.${key}.${isMap ? 'map' : 'set'}.g1`,
@@ -103,7 +103,7 @@ export const STEPS = fc.array(
 
 /** A step and what the sets hold after it. */
 export interface PlannedStep {
-  readonly transaction: ElementTransaction;
+  readonly change: ElementTransaction;
   readonly accepted: boolean;
   readonly after: Content;
 }
@@ -143,7 +143,7 @@ export function planStep(
     return spoilt === 'no';
   });
   return {
-    transaction: {
+    change: {
       table: 'inet secgroupd',
       changes: planned,
       rules: hasRules ? [{ chain: 'judged', rules }] : [],
@@ -193,7 +193,7 @@ export function transactionText({ table, changes, rules, applied }: ElementTrans
 }
 
 /** An element as nft's language has it. */
-function elementText({ interval, verdict }: Element): string {
+export function elementText({ interval, verdict }: Element): string {
   if (verdict === undefined) return intervalText(interval);
   const chain = 'chain' in verdict ? ` ${verdict.chain}` : '';
   return `${intervalText(interval)} : ${verdict.kind}${chain}`;

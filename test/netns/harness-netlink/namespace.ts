@@ -26,15 +26,18 @@ export class CallError extends Error {
 /** A network namespace and a process in it that speaks netlink: a socket belongs to the namespace it was opened in. */
 export class Namespace {
   readonly name: string;
+  readonly bundle: string;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
 
-  constructor(name: string, bundle: string) {
+  /** Starts the program; `prefix` is the beginning of its command line. */
+  constructor(name: string, bundle: string, prefix: readonly string[] = []) {
     this.name = name;
+    this.bundle = bundle;
     this.#child = fork(bundle, [], {
       execPath: 'ip',
-      execArgv: ['netns', 'exec', name, process.execPath],
+      execArgv: ['netns', 'exec', name, ...prefix, process.execPath],
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -1,25 +1,85 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { applyElements } from '../../../src/nft/element-change.ts';
+import { writeElements } from '../../../src/nft/encode-elements.ts';
+import { fillSet } from '../../../src/nft/fill-set.ts';
+import { clearFlowLabels } from '../../../src/nft/flow-labels.ts';
+import { labelsSupported } from '../../../src/nft/labels-supported.ts';
+import { MessageWriter } from '../../../src/nft/message-writer.ts';
 import { NetfilterError } from '../../../src/nft/netfilter-error.ts';
 import { NetfilterSocket } from '../../../src/nft/netfilter-socket.ts';
-import type { Answer, Call, Calls } from './calls.ts';
+import type { Answer, Call, Calls, Flows } from './calls.ts';
+
+/** Forgets all flows once they were listed: IPCTNL_MSG_CT_DELETE without a tuple. */
+class ForgetfulSocket extends NetfilterSocket {
+  override async dump(...args: Parameters<NetfilterSocket['dump']>): Promise<void> {
+    await super.dump(...args);
+    const writer = new MessageWriter();
+    writer.beginMessage({ type: (1 << 8) | 2, flags: 0, family: 0 });
+    writer.endMessage();
+    await super.request(writer.messages);
+  }
+}
 
 const socket = new NetfilterSocket();
+const senders = new Map<Flows['family'], Promise<Socket>>();
 
 const calls: { [Name in keyof Calls]: (...args: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>> } = {
   applyElements: async (change) => applyElements(socket, change),
-  applyAll: async (changes) => {
-    const milliseconds: number[] = [];
-    for (const change of changes) {
-      const start = performance.now();
-      await applyElements(socket, change);
-      milliseconds.push(performance.now() - start);
-    }
-    return milliseconds;
+  applyAndClose: async (change) => {
+    const applying = applyElements(socket, change);
+    await Promise.resolve();
+    socket.close();
+    await applying;
   },
+  rehearse: async (set, element) => {
+    const writer = new MessageWriter();
+    writeElements(writer, 'add', set, [element]);
+    await socket.rehearse(writer.messages);
+  },
+  fillSet: async (set, elements) => countTurns(async () => fillSet(socket, set, elements)),
+  sendDatagrams: async ({ family, address = family === 'ipv4' ? '127.0.0.1' : '::1', firstPort, lastPort }) => {
+    const sender = await senderOf(family);
+    for (let port = firstPort; port <= lastPort; port += 1) {
+      await new Promise<void>((resolve, reject) => {
+        sender.send('x', port, address, (error) => (error === null ? resolve() : reject(error)));
+      });
+    }
+  },
+  clearFlowLabels: async (bits, passes) => clearFlowLabels(socket, bits, passes),
+  clearLabelsOfGone: async (bits) => clearFlowLabels(new ForgetfulSocket(), bits),
+  labelsSupported: async () => labelsSupported(socket),
+  countFlows: async () => Number(readFileSync('/proc/sys/net/netfilter/nf_conntrack_count', 'utf8')),
 };
 
+async function senderOf(family: Flows['family']): Promise<Socket> {
+  const open = async (): Promise<Socket> => {
+    const sender = createSocket(family === 'ipv4' ? 'udp4' : 'udp6');
+    sender.bind(0);
+    await once(sender, 'listening');
+    return sender;
+  };
+  const sender = senders.get(family) ?? open();
+  senders.set(family, sender);
+  return sender;
+}
+
+async function countTurns(act: () => Promise<void>): Promise<number> {
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  await act();
+  isOver = true;
+  return turns;
+}
+
 process.on('message', ({ id, name, args }: Call) => {
-  const call = calls[name] as (...args: unknown[]) => Promise<unknown>;
+  const call = calls[name] as (...args: readonly unknown[]) => Promise<unknown>;
   call(...args).then(
     (result) => answer({ id, result }),
     (error: unknown) => {
