@@ -15,7 +15,7 @@ import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
-import { loadPolicy, locateHost, planChange } from '../pipeline.ts';
+import { type LoadedPolicy, loadPolicy, locateHost, planChange } from '../pipeline.ts';
 import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
@@ -38,7 +38,7 @@ export interface RoundOptions {
 export interface RoundOutcome {
   /** The kernel, or something else that should work, did not; nothing in force was changed by it. */
   readonly failed: boolean;
-  /** The policy has mistakes and was not seen like this before: it may be half written. */
+  /** The policy may be half written: it has mistakes or an end amid a line, and was not seen like this before. */
   readonly lookAgain: boolean;
   /** Something was brought into force. */
   readonly changed: boolean;
@@ -74,7 +74,7 @@ const WHAT_HAPPENED = {
 export function createRounds({ reader, readHost, nft, elements, instance, lastGood, log }: RoundOptions): Rounds {
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
-  let lastLook: string | undefined;
+  let lastLook: LoadedPolicy | undefined;
   let settled = false;
   let lookAgain = false;
   let kernelRead = false;
@@ -87,9 +87,13 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
   const lookAtPolicy = async (): Promise<void> => {
     const loaded = await loadPolicy(reader);
     files = loaded.files;
-    const look = stampOf(JSON.stringify([[...loaded.sources], loaded.diagnostics]));
-    settled = look === lastLook;
-    lastLook = look;
+    const unfinished = isUnfinished(loaded, lastLook);
+    settled = lastLook !== undefined && isSameLook(loaded, lastLook);
+    lastLook = loaded;
+    if (unfinished) {
+      lookAgain = true;
+      return;
+    }
     if (loaded.policy === undefined) {
       refuseWhenSettled(loaded.diagnostics, loaded.sources);
       return;
@@ -295,6 +299,19 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     known: () => known,
     files: () => files,
   };
+}
+
+/** Whether a file that is new or changed is empty or ends amid a line: cut there, it may say what nobody means. */
+function isUnfinished(loaded: LoadedPolicy, before: LoadedPolicy | undefined): boolean {
+  return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && before?.sources.get(file) !== text);
+}
+
+function isSameLook(one: LoadedPolicy, other: LoadedPolicy): boolean {
+  return (
+    one.sources.size === other.sources.size &&
+    [...one.sources].every(([file, text]) => other.sources.get(file) === text) &&
+    JSON.stringify(one.diagnostics) === JSON.stringify(other.diagnostics)
+  );
 }
 
 /** Whether a refusal came after the files were found good, so that it ends when something is applied. */

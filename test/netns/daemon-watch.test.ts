@@ -238,10 +238,10 @@ instances:
 
 describe('a writer that is midway', () => {
   /** Truncates a file, and writes it in place 60 ms later, piece by piece. */
-  async function writeSlowly(path: string, pieces: readonly string[]): Promise<void> {
+  async function writeSlowly(path: string, pieces: readonly string[], pause = 20): Promise<void> {
     const file = openSync(path, 'w');
-    for (const [index, piece] of pieces.entries()) {
-      await sleep(index === 0 ? 60 : 20);
+    for (const piece of pieces) {
+      await sleep(pause);
       writeSync(file, piece);
     }
     closeSync(file);
@@ -318,12 +318,27 @@ describe('a writer that is midway', () => {
     writeFileSync(list, '198.51.100.0/24\n');
     writeFileSync(site.policyFile, policy(80, LISTED));
     const daemon = await site.start();
-    // Cut after `203.0.113.9`, the entry would be a valid one that is not meant.
-    await writeSlowly(list, ['198.51.100.0/24\n203.0.113.9', '1\n']);
+    // Emptied, the list would close what both allow. Cut after `203.0.113.9`, its entry would be a valid one that is not
+    // meant. The writer takes longer than a change that looks whole has to wait.
+    await writeSlowly(list, ['198.51.100.0/24\n203.0.113.9', '1\n'], 150);
     await untilOpen([80, 7000], [80, 7000], '203.0.113.91');
     await untilOpen([80], [80, 7000], '203.0.113.9');
     await daemon.until('all of it is told', reached(2));
     expect(daemon.log.flatMap(({ change }) => change ?? [])).toEqual(['swap', 'elements']);
     expect(readFileSync(list, 'utf8')).toContain('203.0.113.91');
+  });
+
+  test('but a file that stays without an end of its last line, or empty, is meant so', async () => {
+    const list = join(site.directory, 'etc/lists/listed.txt');
+    mkdirSync(dirname(list));
+    writeFileSync(list, '198.51.100.0/24\n');
+    writeFileSync(site.policyFile, policy(80, LISTED));
+    await site.start();
+    writeFileSync(list, '203.0.113.9');
+    await untilOpen([80, 7000], [80, 7000], '203.0.113.9');
+    writeFileSync(list, '');
+    await untilOpen([80], [80, 7000], '203.0.113.9');
+    writeFileSync(site.policyFile, policy(81, LISTED).trimEnd());
+    await untilOpen([81], [80, 81]);
   });
 });
