@@ -65,12 +65,36 @@ export function parseAddress(text: string): { readonly kind: 'address'; readonly
 }
 
 function readBytes(text: string): Address | undefined {
-  // Only the usual four decimal numbers: ipaddr.js by itself also reads octal, hexadecimal and shortened IPv4.
-  if (ipaddr.IPv4.isValidFourPartDecimal(text))
-    return addressFromBytes(Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray()));
+  const ipv4 = dottedQuad(text);
+  if (ipv4 !== undefined) return { family: 'ipv4', value: BigInt(ipv4) };
   if (text.includes(':') && ipaddr.IPv6.isValid(text))
     return addressFromBytes(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()));
   return undefined;
+}
+
+/**
+ * Reads IPv4 in its one usual form, four decimal numbers without leading zeros. By itself, since lists have up to a
+ * million of them, and a library that also reads octal, hexadecimal and shortened ones takes ten times as long.
+ */
+function dottedQuad(text: string): number | undefined {
+  let value = 0;
+  let part = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      if (digits > 0 && part === 0) return undefined;
+      part = 10 * part + digit;
+      digits += 1;
+      if (part > 255) return undefined;
+    } else if (text[i] === '.' && digits > 0) {
+      value = 256 * value + part;
+      [part, digits] = [0, 0];
+      dots += 1;
+    } else return undefined;
+  }
+  return dots === 3 && digits > 0 ? 256 * value + part : undefined;
 }
 
 function parseCidr(text: string): AddressText | AddressProblem {

@@ -1,18 +1,22 @@
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
 import type { AddressGroupInput } from '../1-parse/policy-schema.ts';
-import { addressEntries } from '../model/address-entries.ts';
+import { addressEntries, type EntriesByFamily, entriesOfBags } from '../model/address-entries.ts';
 import type { Interval } from '../model/interval.ts';
+import { changeBags } from '../model/interval-bag.ts';
 import type { AddressGroupName } from '../model/names.ts';
 import type { AddressGroup } from '../model/policy.ts';
-import type { FileText } from '../model/policy-reader.ts';
+import type { UnreadableFile } from '../model/policy-reader.ts';
 import { parseGroupEntry } from './address-text.ts';
-import { parseListFile } from './list-file.ts';
+import type { ListContent } from './list-file.ts';
 import { type Entry, keySpanAt, spanAt } from './merge-documents.ts';
 import { reportHostBits } from './read-rule.ts';
 import type { Report } from '../diagnostics/report.ts';
 
+/** A list file that was read, or why it could not be. */
+export type ListFile = { readonly kind: 'read'; readonly content: ListContent } | UnreadableFile;
+
 /** The list files a policy names, by {@link listFileKey}. */
-export type ListFiles = ReadonlyMap<string, FileText>;
+export type ListFiles = ReadonlyMap<string, ListFile>;
 
 /** A list file as one document names it; a relative name is relative to that document. */
 export interface ListReference {
@@ -59,8 +63,13 @@ export function readAddressGroup(
     if (list.kind === 'unreadable') {
       report({ code: 'list-file-unreadable', span: spanAt(entry, 'file'), message: list.message, help: list.help });
     } else {
-      for (const interval of parseListFile(list, report)) intervals.push(interval);
+      for (const diagnostic of list.content.diagnostics) report(diagnostic);
+      return { name, entries: withInline(list.content, intervals), span: keySpanAt(entry) };
     }
   }
   return { name, entries: addressEntries(intervals), span: keySpanAt(entry) };
+}
+
+function withInline({ bags, entries }: ListContent, inline: readonly Interval[]): EntriesByFamily {
+  return inline.length === 0 ? entries : entriesOfBags(changeBags(bags, { removed: [], added: inline }));
 }

@@ -4,7 +4,8 @@ import { readIdentity } from '../host/identity.ts';
 import { readInterfaces } from '../host/rtnetlink.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Policy } from '../model/policy.ts';
-import { type LoadedPolicy, loadPolicy, locateHost } from '../pipeline.ts';
+import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
+import { locateHost } from '../pipeline.ts';
 import { type Streams, UnableError } from './command.ts';
 
 /** Reads a policy for a person: whose file it is does not matter, since nobody is protected by it yet. */

@@ -23,8 +23,8 @@ export interface Reconciler {
   close(): Promise<void>;
 }
 
-/** A policy with mistakes is looked at again after this time, since it may be half written. */
-const SECOND_LOOK_MILLISECONDS = 250;
+/** So often a policy that may be half written is looked at again by somebody who waits for what follows from it. */
+const MOST_LOOKS = 10;
 /** A packet can be between two rules while its processor does other work; after so long it is not. */
 const SETTLE_MILLISECONDS = 1_000;
 const FIRST_RETRY_MILLISECONDS = 1_000;
@@ -38,7 +38,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let told = rounds.known();
   let closed = false;
   let forced = false;
-  let unsettled = false;
+  let lookAfter: number | undefined;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
   let settling: NodeJS.Timeout | undefined;
@@ -73,8 +73,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     forced = false;
     const { failed, lookAgain, changed } = await rounds.run(work, wasForced);
     if (changed) settleLater();
-    unsettled = lookAgain;
-    if (lookAgain) mark('policy', SECOND_LOOK_MILLISECONDS);
+    lookAfter = lookAgain;
+    if (lookAgain !== undefined) mark('policy', lookAgain);
     if (failed) {
       // What was to be looked at still is.
       for (const dirt of work) dirty.add(dirt);
@@ -105,10 +105,12 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   const lookAtEverything = async (): Promise<void> => {
     for (const dirt of EVERYTHING) dirty.add(dirt);
     await enqueue();
-    if (!unsettled) return;
-    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MILLISECONDS));
-    dirty.add('policy');
-    await enqueue();
+    for (let look = 1; look < MOST_LOOKS && lookAfter !== undefined; look += 1) {
+      const milliseconds = lookAfter;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      dirty.add('policy');
+      await enqueue();
+    }
   };
 
   return {

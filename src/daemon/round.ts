@@ -15,7 +15,8 @@ import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
-import { type LoadedPolicy, loadPolicy, locateHost, planChange } from '../pipeline.ts';
+import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
+import { locateHost, planChange } from '../pipeline.ts';
 import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
@@ -38,8 +39,8 @@ export interface RoundOptions {
 export interface RoundOutcome {
   /** The kernel, or something else that should work, did not; nothing in force was changed by it. */
   readonly failed: boolean;
-  /** The policy may be half written: it has mistakes or an end amid a line, and was not seen like this before. */
-  readonly lookAgain: boolean;
+  /** The policy may be half written, for it has mistakes or an end amid a line: so many milliseconds from now it is to be looked at again. */
+  readonly lookAgain: number | undefined;
   /** Something was brought into force. */
   readonly changed: boolean;
 }
@@ -61,6 +62,18 @@ export interface Rounds {
   files(): readonly string[];
 }
 
+/** What the files said at a look. */
+interface Look {
+  readonly loaded: LoadedPolicy;
+  /** When they were first seen to say so. */
+  readonly since: number;
+  /** One of them may be half written though it has no mistakes. */
+  readonly unfinished: boolean;
+}
+
+/** A file that may be half written is taken as it is when it has been so for this time. */
+const SETTLED_AFTER_MILLISECONDS = 250;
+
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
 
 const WHAT_HAPPENED = {
@@ -72,11 +85,11 @@ const WHAT_HAPPENED = {
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds({ reader, readHost, nft, elements, instance, lastGood, log }: RoundOptions): Rounds {
+  const loadPolicy = createPolicyLoader(reader);
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
-  let lastLook: LoadedPolicy | undefined;
-  let settled = false;
-  let lookAgain = false;
+  let look: Look | undefined;
+  let lookAgain: number | undefined;
   let kernelRead = false;
   let triedLastGood = false;
 
@@ -85,15 +98,12 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
   };
 
   const lookAtPolicy = async (): Promise<void> => {
-    const loaded = await loadPolicy(reader);
+    const loaded = await loadPolicy();
     files = loaded.files;
-    const unfinished = isUnfinished(loaded, lastLook);
-    settled = lastLook !== undefined && isSameLook(loaded, lastLook);
-    lastLook = loaded;
-    if (unfinished) {
-      lookAgain = true;
-      return;
+    if (look?.loaded !== loaded) {
+      look = { loaded, since: performance.now(), unfinished: isUnfinished(loaded, look?.loaded) };
     }
+    if (look.unfinished && !isSettled()) return;
     if (loaded.policy === undefined) {
       refuseWhenSettled(loaded.diagnostics, loaded.sources);
       return;
@@ -103,10 +113,17 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     know({ policy: loaded.policy, warnings: loaded.diagnostics, refusal, cleared: false });
   };
 
-  /** A policy with mistakes may be half written: it is refused when it is still the same at a second look. */
+  /** Whether the files have been as they are for a while; if not, asks for another look when they have. */
+  const isSettled = (): boolean => {
+    const left = (look?.since ?? 0) + SETTLED_AFTER_MILLISECONDS - performance.now();
+    if (left <= 0) return true;
+    lookAgain = left;
+    return false;
+  };
+
+  /** A policy with mistakes may be half written: it is refused when it has been so for a while. */
   const refuseWhenSettled = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
-    if (settled) refuse(diagnostics, sources);
-    else lookAgain = true;
+    if (isSettled()) refuse(diagnostics, sources);
   };
 
   const refuse = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
@@ -252,7 +269,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
 
   return {
     async run(dirt, forced) {
-      lookAgain = false;
+      lookAgain = undefined;
       const appliedBefore = known.applied;
       try {
         if (dirt.has('policy')) await lookAtPolicy();
@@ -260,7 +277,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
         if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
         if (known.policy === undefined && known.inForce === undefined && !known.cleared) await loadLastGood();
         // A policy with mistakes changes nothing, be it for a table that means the same.
-        await enforce(forced && !lookAgain && known.refusal === undefined);
+        await enforce(forced && lookAgain === undefined && known.refusal === undefined);
         return { failed: false, lookAgain, changed: known.applied !== appliedBefore };
       } catch (error) {
         fail(error);
@@ -304,14 +321,6 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
 /** Whether a file that is new or changed is empty or ends amid a line: cut there, it may say what nobody means. */
 function isUnfinished(loaded: LoadedPolicy, before: LoadedPolicy | undefined): boolean {
   return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && before?.sources.get(file) !== text);
-}
-
-function isSameLook(one: LoadedPolicy, other: LoadedPolicy): boolean {
-  return (
-    one.sources.size === other.sources.size &&
-    [...one.sources].every(([file, text]) => other.sources.get(file) === text) &&
-    JSON.stringify(one.diagnostics) === JSON.stringify(other.diagnostics)
-  );
 }
 
 /** Whether a refusal came after the files were found good, so that it ends when something is applied. */

@@ -1,5 +1,6 @@
 import type { Address, Family } from './address.ts';
-import { compareIntervals, type Interval } from './interval.ts';
+import type { Interval } from './interval.ts';
+import { type IntervalBag, type IntervalBags, intervalBags } from './interval-bag.ts';
 
 /**
  * Addresses of one family: `hosts` are single ones, `ranges` have two or more. Each list ascends, and no address is in
@@ -16,18 +17,15 @@ export type EntriesByFamily = Readonly<Record<Family, AddressEntries>>;
 
 /** The addresses of `intervals`, which may overlap and repeat, stand in any order and be of either family. */
 export function addressEntries(intervals: Iterable<Interval>): EntriesByFamily {
-  const ipv4 = { hosts: [] as Interval[], ranges: [] as Interval[] };
-  const ipv6 = { hosts: [] as Interval[], ranges: [] as Interval[] };
-  for (const interval of intervals) {
-    const { hosts, ranges } = interval.family === 'ipv4' ? ipv4 : ipv6;
-    (interval.from === interval.to ? hosts : ranges).push(interval);
-  }
-  for (const list of [ipv4.hosts, ipv4.ranges, ipv6.hosts, ipv6.ranges]) list.sort(compareIntervals);
+  return entriesOfBags(intervalBags(intervals));
+}
+
+/** The addresses that bags hold; hands out their own lists where nothing overlaps or repeats. */
+export function entriesOfBags({ ipv4, ipv6 }: IntervalBags): EntriesByFamily {
   return { ipv4: disjointEntries(ipv4), ipv6: disjointEntries(ipv6) };
 }
 
-/** Makes entries of ascending hosts and ascending ranges, which may overlap and repeat; hands out the given lists where nothing does. */
-function disjointEntries({ hosts, ranges }: AddressEntries): AddressEntries {
+function disjointEntries({ hosts, ranges }: IntervalBag): AddressEntries {
   const joined = joinRanges(ranges);
   return { hosts: outside(distinct(hosts), joined), ranges: joined };
 }

@@ -1,7 +1,13 @@
 /** A file's text under the name its diagnostics use, or why it could not be had. */
-export type FileText =
-  | { readonly kind: 'text'; readonly file: string; readonly text: string }
-  | { readonly kind: 'unreadable'; readonly file: string; readonly message: string; readonly help: string | undefined };
+export type FileText = { readonly kind: 'text'; readonly file: string; readonly text: string } | UnreadableFile;
+
+/** Why a file could not be had. */
+export interface UnreadableFile {
+  readonly kind: 'unreadable';
+  readonly file: string;
+  readonly message: string;
+  readonly help: string | undefined;
+}
 
 /** Reads the files of one policy; never throws for what is wrong with a file. */
 export interface PolicyReader {

@@ -7,7 +7,8 @@ import { applyChange } from '../../src/nft/apply-change.ts';
 import { createElementWriter } from '../../src/nft/element-writer.ts';
 import { createNft } from '../../src/nft/nft.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import { loadPolicy } from '../../src/load-policy.ts';
+import { locateHost, planChange } from '../../src/pipeline.ts';
 import type { OurAnswer, OurRequest } from './ours.ts';
 
 /*

@@ -3,8 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { createPolicyReader } from '../../src/host/policy-reader.ts';
-import type { LoadedPolicy } from '../../src/pipeline.ts';
-import { loadPolicy } from '../../src/pipeline.ts';
+import { type LoadedPolicy, loadPolicy } from '../../src/load-policy.ts';
 
 /** One directory of golden cases: each case is a directory with a `policy.yaml` and what it must come to. */
 export const GOLDEN_ROOT = dirname(fileURLToPath(import.meta.url));

@@ -5,7 +5,8 @@ import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
 import { createPolicyReader } from '../../src/host/policy-reader.ts';
 import type { Status } from '../../src/model/status.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy, locateHost, planChange } from '../../src/pipeline.ts';
+import { loadPolicy } from '../../src/load-policy.ts';
+import { locateHost, planChange } from '../../src/pipeline.ts';
 import { BARE_HOST } from './enforce.ts';
 import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 

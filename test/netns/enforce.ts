@@ -6,7 +6,8 @@ import type { Policy } from '../../src/model/policy.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
 import { scriptText } from '../../src/model/script.ts';
 import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy, locateHost } from '../../src/pipeline.ts';
+import { loadPolicy } from '../../src/load-policy.ts';
+import { locateHost } from '../../src/pipeline.ts';
 import type { World } from './harness/world.ts';
 
 /** A host without interfaces of its own to speak of: policies in tests list their addresses. */

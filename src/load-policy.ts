@@ -1,0 +1,136 @@
+import { type DocumentKind, type ParsedDocument, parseDocument } from './1-parse/parse-document.ts';
+import { analyze } from './2-analyze/analyze.ts';
+import { readListFile } from './2-analyze/list-file.ts';
+import { type ListFile, listFileKey, type ListReference, listReferences } from './2-analyze/read-address-group.ts';
+import type { Diagnostic } from './diagnostics/diagnostic.ts';
+import { reportTo } from './diagnostics/report.ts';
+import type { Policy } from './model/policy.ts';
+import type { FileText, PolicyReader } from './model/policy-reader.ts';
+
+/** A policy as read from its files. */
+export interface LoadedPolicy {
+  /** Undefined where a diagnostic is an error. */
+  readonly policy: Policy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** The text of every file that was read, by the name diagnostics use. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** Every file the policy consists of, the unreadable ones included. */
+  readonly files: readonly string[];
+}
+
+/** Reads, parses and analyzes a policy: all that can be known of it without knowing the host. */
+export function loadPolicy(reader: PolicyReader): Promise<LoadedPolicy> {
+  return createPolicyLoader(reader)();
+}
+
+/**
+ * Loads a policy again and again, each time as {@link loadPolicy} does: only what has changed is parsed, and while
+ * nothing has, the same object comes back.
+ */
+export function createPolicyLoader(reader: PolicyReader): () => Promise<LoadedPolicy> {
+  let last: { readonly files: PolicyFiles; readonly loaded: LoadedPolicy } | undefined;
+  return async () => {
+    const files = await readFiles(reader, last?.files);
+    if (last === undefined || !areSame(files, last.files)) last = { files, loaded: understand(files) };
+    return last.loaded;
+  };
+}
+
+/** The files of a policy, each understood by itself; while a file's text is the same, so is the object that stands for it. */
+interface PolicyFiles {
+  readonly documents: readonly DocumentFile[];
+  readonly lists: ReadonlyMap<string, ListFile>;
+}
+
+interface DocumentFile {
+  readonly text: FileText;
+  readonly kind: DocumentKind;
+  /** Undefined where it could not be read. */
+  readonly parsed: ParsedDocument | undefined;
+}
+
+async function readFiles(reader: PolicyReader, before: PolicyFiles | undefined): Promise<PolicyFiles> {
+  const texts = [await reader.readPolicy(), ...(await reader.readDropIns())];
+  const documents = texts.map((text, index): DocumentFile => {
+    const kind = index === 0 ? 'main' : 'drop-in';
+    const known = before?.documents.find((one) => one.kind === kind && isSameText(one.text, text));
+    return known ?? { text, kind, parsed: text.kind === 'text' ? parseDocument(text, kind) : undefined };
+  });
+  const references = new Map<string, ListReference>(
+    listReferences(documents.flatMap(documentOf)).map((reference) => [listFileKey(reference), reference]),
+  );
+  const lists = [...references].map(async ([key, { document, file }]) => {
+    const text = await reader.readList(document, file);
+    return [key, listOf(text, before?.lists.get(key))] as const;
+  });
+  return { documents, lists: new Map(await Promise.all(lists)) };
+}
+
+/** What there is of a document: all of it, or what is sound in it. */
+function documentOf({ parsed }: DocumentFile): NonNullable<ParsedDocument['document']>[] {
+  const document = parsed?.document ?? parsed?.remains;
+  return document === undefined ? [] : [document];
+}
+
+function listOf(text: FileText, before: ListFile | undefined): ListFile {
+  if (before !== undefined && isSameText(textOf(before), text)) return before;
+  if (text.kind === 'unreadable') return text;
+  return { kind: 'read', content: readListFile(text, before?.kind === 'read' ? before.content : undefined) };
+}
+
+function textOf(list: ListFile): FileText {
+  return list.kind === 'read' ? { kind: 'text', ...list.content.source } : list;
+}
+
+function isSameText(one: FileText, other: FileText): boolean {
+  if (one.file !== other.file) return false;
+  if (one.kind === 'text') return other.kind === 'text' && one.text === other.text;
+  return other.kind === 'unreadable' && one.message === other.message && one.help === other.help;
+}
+
+function areSame(one: PolicyFiles, other: PolicyFiles): boolean {
+  return (
+    one.documents.length === other.documents.length &&
+    one.documents.every((document, index) => document === other.documents[index]) &&
+    one.lists.size === other.lists.size &&
+    [...one.lists].every(([key, list]) => list === other.lists.get(key))
+  );
+}
+
+function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
+  const diagnostics: Diagnostic[] = [];
+  const report = reportTo(diagnostics);
+  for (const { text, parsed } of read) {
+    if (text.kind === 'text') diagnostics.push(...(parsed?.diagnostics ?? []));
+    else report({ code: 'unreadable-file', span: beginningOf(text.file), message: text.message, help: text.help });
+  }
+  const all = [...read.map(({ text }) => text), ...[...lists.values()].map(textOf)];
+  const sources = new Map(all.flatMap((text) => (text.kind === 'text' ? [[text.file, text.text] as const] : [])));
+  const files = [...new Set(all.map(({ file }) => file))];
+  const documents = read.flatMap(documentOf);
+  // Without one of its documents, the analysis of the others would find names missing that are not.
+  if (documents.length < read.length)
+    return { policy: undefined, diagnostics: inReadingOrder(diagnostics, files), sources, files };
+  const analysis = analyze(documents, lists);
+  // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
+  const sound = !diagnostics.some(({ severity }) => severity === 'error');
+  return {
+    policy: sound ? analysis.policy : undefined,
+    diagnostics: inReadingOrder([...diagnostics, ...analysis.diagnostics], files),
+    sources,
+    files,
+  };
+}
+
+/** Diagnostics in the order in which a person reads the files, from top to bottom. */
+function inReadingOrder(diagnostics: readonly Diagnostic[], files: readonly string[]): readonly Diagnostic[] {
+  const rank = new Map(files.map((file, index) => [file, index]));
+  const fileOf = ({ span }: Diagnostic): number => rank.get(span.file) ?? files.length;
+  return diagnostics.toSorted(
+    (a, b) => fileOf(a) - fileOf(b) || a.span.line - b.span.line || a.span.column - b.span.column,
+  );
+}
+
+function beginningOf(file: string): Diagnostic['span'] {
+  return { file, line: 1, column: 1, endLine: 1, endColumn: 1 };
+}
