@@ -10,7 +10,35 @@ import type { SetRegistry } from './set-registry.ts';
  */
 export type RemoteView =
   | { readonly kind: 'sets'; readonly sets: SetRegistry }
-  | { readonly kind: 'class'; readonly name: string; readonly groups: ReadonlySet<string> };
+  | { readonly kind: 'class'; readonly groups: ReadonlySet<string> };
+
+/** What was made of lists of rules, by list and by how a view sees it. */
+export type PerView<Made> = Map<readonly Rule[], Map<string, Made>>;
+
+/** What `make` makes of rules that are judged by addresses alone: once for all views that see them alike. */
+export function oncePerView<Made>(
+  known: PerView<Made>,
+  rules: readonly Rule[],
+  view: RemoteView,
+  make: () => Made,
+): Made {
+  const ofRules = known.get(rules) ?? new Map<string, Made>();
+  known.set(rules, ofRules);
+  const key = view.kind === 'sets' ? 'sets' : String(firstForAll(rules, view.groups));
+  const before = ofRules.get(key);
+  if (before !== undefined) return before;
+  const made = make();
+  ofRules.set(key, made);
+  return made;
+}
+
+/** The place of the first rule that holds for every packet of a class: it is all that tells one class from another. */
+function firstForAll(rules: readonly Rule[], groups: ReadonlySet<string>): number {
+  return rules.findIndex(({ remote }) => {
+    const key = groupKey(remote);
+    return key !== undefined && groups.has(key);
+  });
+}
 
 /** The key of a group as a remote, of either kind; undefined for other remotes. */
 export function groupKey(remote: Remote): string | undefined {

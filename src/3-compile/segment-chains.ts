@@ -3,7 +3,7 @@ import type { PortRange, Rule } from '../model/rule.ts';
 import type { AddressMap, Match, NftChain, NftRule, NftSet, NftVerdict, SimpleVerdict } from '../model/ruleset.ts';
 import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
 import { type Aspect, PORT_END, REMOTE_END } from './match-terms.ts';
-import { clausesOf, type RemoteView, viewedRules } from './remote-view.ts';
+import { clausesOf, oncePerView, type PerView, type RemoteView, viewedRules } from './remote-view.ts';
 import { type Resolution, resolveAddresses } from './resolve-addresses.ts';
 import { compileRules, type Verdicts } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
@@ -30,8 +30,8 @@ export interface SegmentMeans {
   readonly aspect: Aspect;
   readonly verdicts: Verdicts;
   readonly sets: SetRegistry;
-  /** What was worked out of lists of rules, by list and view. */
-  readonly resolutions: Map<readonly Rule[], Map<string, Resolution>>;
+  /** What lists of rules were resolved to; the same for both directions of a flow, so that it is worked out once. */
+  readonly resolutions: PerView<Resolution>;
 }
 
 interface Context extends SegmentMeans {
@@ -39,6 +39,9 @@ interface Context extends SegmentMeans {
   readonly view: RemoteView;
   readonly chains: NftChain[];
   readonly maps: NftSet[];
+  /** What was made of lists of rules that are judged by addresses, and the chains of that: most classes share them. */
+  readonly made: PerView<readonly NftRule[]>;
+  readonly targets: Map<readonly NftRule[], SimpleVerdict>;
 }
 
 /** A tree of rules and, where its packets are to be told apart by them, the classes of addresses. */
@@ -57,28 +60,30 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
   const maps: NftSet[] = [];
   const rules = trees.map(({ tree, classes }) => {
     const { family } = tree;
-    const shared = { ...means, family, chains, maps };
+    const shared = { ...means, family, chains, maps, made: new Map(), targets: new Map() };
     const top = `${name}.${family}`;
-    const compileView = (view: RemoteView, prefix: string, ahead: readonly NftRule[] = []): string =>
-      familyChain(tree, prefix, { ...shared, view }, ahead);
+    const toTop = builtIn([{ kind: 'family', family }], { kind: 'jump', chain: top }, family);
     if (classes === undefined) {
-      const chain = compileView({ kind: 'sets', sets: means.sets }, top);
-      return builtIn([{ kind: 'family', family }], { kind: 'jump', chain }, family);
+      const context: Context = { ...shared, view: { kind: 'sets', sets: means.sets } };
+      addChain(context, top, familyRules(tree, top, context));
+      return toTop;
     }
+    const rest: Context = { ...shared, view: { kind: 'class', groups: new Set() } };
+    const ofRest = familyRules(tree, top, rest);
     const chainOf = new Map(
-      classes.classes.map((one) => [
-        one,
-        compileView({ kind: 'class', name: one.name, groups: new Set(one.groups) }, `${top}.in.${one.name}`),
-      ]),
+      classes.classes.map((one) => {
+        const context: Context = { ...shared, view: { kind: 'class', groups: new Set(one.groups) } };
+        const chain = `${top}.in.${one.name}`;
+        return [one, addChain(context, chain, familyRules(tree, chain, context))];
+      }),
     );
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
       const map = classMap({ name: `${top}.${kind}`, interval: kind === 'ranges', family, classified, chainOf });
       maps.push(map);
       return lookup(map, REMOTE_END[means.aspect], `groups: ${kind}`);
     };
-    const byClass = [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges)];
-    const chain = compileView({ kind: 'class', name: '', groups: new Set() }, top, byClass);
-    return builtIn([{ kind: 'family', family }], { kind: 'jump', chain }, family);
+    addChain(rest, top, [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges), ...ofRest]);
+    return toTop;
   });
   return { rules, chains, maps };
 }
@@ -101,12 +106,7 @@ function classMap({ classified, chainOf, ...map }: ClassMap): AddressMap {
   };
 }
 
-function familyChain(
-  { protocols, others }: RuleTree,
-  name: string,
-  context: Context,
-  ahead: readonly NftRule[],
-): string {
+function familyRules({ protocols, others }: RuleTree, name: string, context: Context): readonly NftRule[] {
   const entries = protocols.map((rules) => ({
     protocol: rules.protocol,
     verdict: protocolTarget(rules, `${name}.${rules.protocol}`, context),
@@ -118,7 +118,7 @@ function familyChain(
       ? byUse.map(({ protocol, verdict }) => builtIn([{ kind: 'protocol', protocol }], verdict, 'protocol'))
       : [builtIn([], { kind: 'protocolMap', entries }, 'protocol')];
   const rest = target(addressRules(others, `${name}.all`, context), `${name}.all`, context);
-  return addChain(context, name, [...ahead, ...dispatch, builtIn([], rest, 'any other protocol')]);
+  return [...dispatch, builtIn([], rest, 'any other protocol')];
 }
 
 function rank(protocol: number): number {
@@ -196,26 +196,18 @@ function segmentTarget({ ranges, rules, apart }: TreeSegment, { name, rest, cont
 
 /** Rules that judge by addresses alone. */
 function addressRules(rules: readonly Rule[], name: string, context: Context): readonly NftRule[] {
-  const resolution = resolutionOf(rules, context);
-  const { strata, rest } = resolution;
-  const intervals = intervalRules(resolution, name, context);
-  const inSets = strata.flatMap((_, stratum) => setRules(resolution, stratum, context));
-  const atLast = rest === undefined ? [] : [decided(rest, [], context)];
-  return [...intervals, ...inSets, ...atLast];
+  return oncePerView(context.made, rules, context.view, () => {
+    const resolution = resolutionOf(rules, context);
+    const { strata, rest } = resolution;
+    const intervals = intervalRules(resolution, name, context);
+    const inSets = strata.flatMap((_, stratum) => setRules(resolution, stratum, context));
+    const atLast = rest === undefined ? [] : [decided(rest, [], context)];
+    return [...intervals, ...inSets, ...atLast];
+  });
 }
 
-const NO_CLASS = 'sets';
-
-/** What rules come to as a view sees them; the same for both directions of a flow, so that it is worked out once. */
 function resolutionOf(rules: readonly Rule[], { family, view, resolutions }: Context): Resolution {
-  const key = view.kind === 'sets' ? NO_CLASS : view.name;
-  const ofRules = resolutions.get(rules) ?? new Map<string, Resolution>();
-  resolutions.set(rules, ofRules);
-  const known = ofRules.get(key);
-  if (known !== undefined) return known;
-  const made = resolveAddresses(clausesOf(rules, family, view), family);
-  ofRules.set(key, made);
-  return made;
+  return oncePerView(resolutions, rules, view, () => resolveAddresses(clausesOf(rules, family, view), family));
 }
 
 function intervalRules(resolution: Resolution, name: string, context: Context): readonly NftRule[] {
@@ -286,7 +278,11 @@ function target(rules: readonly NftRule[], name: string, context: Context): Simp
   const [first] = rules;
   if (first === undefined) return { kind: 'return' };
   if (isFinal([first]) && isSimple(first.verdict) && !first.counted) return first.verdict;
-  return { kind: 'goto', chain: addChain(context, name, rules) };
+  const known = context.targets.get(rules);
+  if (known !== undefined) return known;
+  const made = { kind: 'goto', chain: addChain(context, name, rules) } as const;
+  context.targets.set(rules, made);
+  return made;
 }
 
 /** Whether no packet comes past these rules. */
