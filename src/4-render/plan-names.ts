@@ -1,9 +1,9 @@
 import type { ElementChange } from '../model/element-change.ts';
 import type { DynamicSet, InForce, Rendered, RenderedObject } from '../model/in-force.ts';
 import type { AddressMap, AddressSet } from '../model/ruleset.ts';
-import { elementChange } from './element-difference.ts';
+import { elementChange, type HeldSet } from './element-difference.ts';
 import { kernelName } from './names.ts';
-import { namesIn, type ObjectLine, type RenderedRuleset, withNames } from './render-objects.ts';
+import { type RenderedRuleset, withNames } from './render-objects.ts';
 import { renderDeclaration } from './render-set.ts';
 import { carrySum } from './stamp-text.ts';
 
@@ -13,84 +13,111 @@ export interface NamePlan {
   /** Nothing but elements differs, and they can be changed in place. */
   readonly onlyElements: boolean;
   readonly differences: readonly ElementChange[];
-  readonly kernel: (name: string) => string;
   readonly rendered: Rendered;
+  /** Whether an object has to be made. */
   readonly isNew: (name: string) => boolean;
+  /** Whether a chain that stays gets other rules. */
+  readonly isRewritten: (name: string) => boolean;
 }
 
-/** Plans the names under which `wanted` goes into the kernel, beside what is there. */
-export function planNames(wanted: RenderedRuleset, inForce: InForce | undefined): NamePlan {
+/** The kernel's name of what the ruleset calls so. */
+export function kernelNames({ objects, dynamic }: Pick<Rendered, 'objects' | 'dynamic'>): (name: string) => string {
+  return (name) => objects.get(name)?.kernel ?? dynamic.get(name)?.kernel ?? name;
+}
+
+/** Plans the names under which `wanted`, of that `structure`, goes into the kernel, beside what is there. */
+export function planNames(wanted: RenderedRuleset, structure: string, inForce: InForce | undefined): NamePlan {
   const generation = (inForce?.generation ?? 0) + 1;
   const old = inForce?.rendered;
-  const inPlace = planWith(wanted, { generation, old, keepDiffering: true });
-  return inPlace.onlyElements || inPlace.differences.length === 0
-    ? inPlace
-    : // INVARIANT: packets meet the whole old or the whole new ruleset, so sets that change along with rules are made anew.
-      planWith(wanted, { generation, old, keepDiffering: false });
+  return old?.structure === structure
+    ? planElements(wanted, old, generation)
+    : planSwap(wanted, old, { structure, generation });
 }
 
-interface PlanOptions {
-  readonly generation: number;
-  readonly old: Rendered | undefined;
-  /** Whether a set whose elements differ keeps its name. */
-  readonly keepDiffering: boolean;
+function planElements(wanted: RenderedRuleset, old: Rendered, generation: number): NamePlan {
+  const kernel = kernelNames(old);
+  const differences: ElementChange[] = [];
+  const dynamic = new Map<string, DynamicSet>();
+  for (const set of wanted.dynamic) {
+    const was = old.dynamic.get(set.name);
+    if (was === undefined) throw new Error(`rulesets of one structure, and ${set.name} is in one of them`);
+    const held = { set, chain: (name: string) => kernel(wanted.canonical(name)) };
+    const change = elementChange(was.kernel, { set: was.set, chain: kernel }, held);
+    if (change !== undefined) {
+      differences.push(change);
+      if (set.kind === 'addresses' && was.set.kind === 'addresses') carrySum(was.set.elements, set.elements, change);
+    }
+    dynamic.set(set.name, { set, kernel: was.kernel });
+  }
+  const rendered: Rendered = { ...old, dynamic };
+  return {
+    generation,
+    onlyElements: true,
+    differences,
+    rendered,
+    isNew: () => false,
+    isRewritten: () => false,
+  };
 }
 
-function planWith(wanted: RenderedRuleset, { generation, old, keepDiffering }: PlanOptions): NamePlan {
-  const names = new Map<string, string>();
-  const fresh = new Set<string>();
-  const kernel = (name: string): string => names.get(name) ?? name;
-  const oldKernel = (name: string): string => old?.objects.get(name)?.kernel ?? old?.dynamic.get(name)?.kernel ?? name;
-  const byBody = new Map([...(old?.objects.values() ?? [])].map((object) => [objectKey(object), object]));
+// INVARIANT: packets meet the whole old or the whole new ruleset. What a chain that stays says is another at one moment,
+// together with all rules; of sets and maps that holds for none, so those that differ are made anew.
+function planSwap(
+  wanted: RenderedRuleset,
+  old: Rendered | undefined,
+  { structure, generation }: Pick<Rendered, 'structure'> & Pick<NamePlan, 'generation'>,
+): NamePlan {
   const objects = new Map<string, RenderedObject>();
   const dynamic = new Map<string, DynamicSet>();
-  const differences: ElementChange[] = [];
-  const dynamicOf = new Map(wanted.dynamic.map((set) => [set.name, set]));
-  const planDynamic = (set: AddressSet | AddressMap): void => {
-    if (names.has(set.name)) return;
+  const made = new Set<string>();
+  const rewritten = new Set<string>();
+  const kernel = kernelNames({ objects, dynamic });
+  const oldKernel = old === undefined ? (name: string) => name : kernelNames(old);
+  const byBody = new Map<string, RenderedObject>();
+  for (const object of old?.objects.values() ?? []) if (object.kind !== 'chain') byBody.set(bodyKey(object), object);
+  const setOf = new Map(wanted.dynamic.map((set) => [set.name, set]));
+  const planSet = (set: AddressSet | AddressMap): void => {
+    if (dynamic.has(set.name)) return;
     const was = old?.dynamic.get(set.name);
-    if (was === undefined || renderDeclaration(was.set) !== renderDeclaration(set)) {
-      names.set(set.name, kernelName(set.name, generation));
-      fresh.add(set.name);
-    } else {
-      const held = { set, chain: (name: string) => kernel(wanted.canonical(name)) };
-      const change = elementChange(was.kernel, { set: was.set, chain: oldKernel }, held);
-      if (change !== undefined) {
-        differences.push(change);
-        if (set.kind === 'addresses' && was.set.kind === 'addresses') carrySum(was.set.elements, set.elements, change);
-      }
-      const stays = change === undefined || keepDiffering;
-      names.set(set.name, stays ? was.kernel : kernelName(set.name, generation));
-      if (!stays) fresh.add(set.name);
-    }
-    dynamic.set(set.name, { set, kernel: kernel(set.name) });
+    const held: HeldSet = { set, chain: (name) => kernel(wanted.canonical(name)) };
+    const stays = was !== undefined && holdsSame({ set: was.set, chain: oldKernel }, held, was.kernel);
+    if (!stays) made.add(set.name);
+    dynamic.set(set.name, { set, kernel: stays ? was.kernel : kernelName(set.name, generation) });
   };
-  for (const { kind, name, declaration, body } of wanted.objects) {
-    for (const used of namesIn(body)) {
-      const set = dynamicOf.get(used);
-      if (set !== undefined) planDynamic(set);
+  for (const { kind, name, text, uses } of wanted.objects) {
+    for (const used of uses) {
+      const set = setOf.get(used);
+      if (set !== undefined) planSet(set);
     }
-    const resolved = `${declaration}\n${withNames(body, kernel)}`;
-    const same = byBody.get(objectKey({ kind, body: resolved }));
-    names.set(name, same?.kernel ?? kernelName(name, generation));
-    if (same === undefined) fresh.add(name);
-    objects.set(name, { kind, body: resolved, kernel: kernel(name) });
+    const was = old?.objects.get(name);
+    const same = was?.kind === kind && was.text === text && uses.every((used) => kernel(used) === oldKernel(used));
+    const body = same ? was.body : withNames(text, kernel);
+    // A chain keeps its name whatever it says, so that what leads to it can stay as well.
+    const stays = kind === 'chain' ? (was?.kind === kind ? was : undefined) : byBody.get(bodyKey({ kind, body }));
+    if (stays === undefined) made.add(name);
+    else if (stays.body !== body) rewritten.add(name);
+    objects.set(name, { kind, text, body, kernel: stays?.kernel ?? kernelName(name, generation) });
   }
-  for (const set of wanted.dynamic) planDynamic(set);
-  const base = wanted.base.map(({ chain, lines }) => `${chain.name}\n${linesText(lines, kernel)}`).join('\n');
+  for (const set of wanted.dynamic) planSet(set);
   const rules =
     wanted.objects.reduce((sum, { kind, lines }) => sum + (kind === 'chain' ? lines.length : 0), 0) +
     wanted.base.reduce((sum, { lines }) => sum + lines.length, 0);
-  const rendered: Rendered = { objects, dynamic, base, judges: wanted.judges, rules };
-  const onlyElements =
-    fresh.size === 0 && old?.base === base && old.objects.size === objects.size && old.dynamic.size === dynamic.size;
-  return { generation, onlyElements, differences, kernel, rendered, isNew: (name) => fresh.has(name) };
+  return {
+    generation,
+    onlyElements: false,
+    differences: [],
+    rendered: { objects, dynamic, structure, judges: wanted.judges, rules },
+    isNew: (name) => made.has(name),
+    isRewritten: (name) => rewritten.has(name),
+  };
 }
 
-function objectKey({ kind, body }: Pick<RenderedObject, 'kind' | 'body'>): string {
+function holdsSame(was: HeldSet, wanted: HeldSet, kernel: string): boolean {
+  return (
+    renderDeclaration(was.set) === renderDeclaration(wanted.set) && elementChange(kernel, was, wanted) === undefined
+  );
+}
+
+function bodyKey({ kind, body }: Pick<RenderedObject, 'kind' | 'body'>): string {
   return `${kind} ${body}`;
-}
-
-function linesText(lines: readonly ObjectLine[], kernel: (name: string) => string): string {
-  return withNames(lines.map(({ text }) => text).join('\n'), kernel);
 }

@@ -1,5 +1,5 @@
 import type { ElementTransaction } from '../model/element-change.ts';
-import type { Before, InForce } from '../model/in-force.ts';
+import type { Before, InForce, Rendered } from '../model/in-force.ts';
 import type { Ruleset } from '../model/ruleset.ts';
 import type { Script } from '../model/script.ts';
 import type { Change, Transaction } from './change.ts';
@@ -8,7 +8,7 @@ import { APPLIED_SET, formatApplied, TABLE } from './names.ts';
 import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from './render-objects.ts';
 import { appliedLines, contentLines, elementLines, line } from './script-lines.ts';
-import { stampText } from './stamp-text.ts';
+import { elementsText, structureText } from './stamp-text.ts';
 import { creationScript, swap, type SwapStep } from './swap.ts';
 
 /** A change, and all that is in force after it as one script, for booting and for people to read. */
@@ -22,8 +22,10 @@ export function renderChange(ruleset: Ruleset, before: Before, digest: (text: st
   const untracked = before === 'untracked';
   const inForce = before === 'untracked' ? undefined : before;
   const wanted = renderRuleset(ruleset);
-  const plan = planNames(wanted, inForce);
-  const change = chooseChange({ wanted, plan, stamp: digest(stampText(wanted)), inForce, untracked });
+  const structure = digest(structureText(wanted));
+  const plan = planNames(wanted, structure, inForce);
+  const stamp = digest(`${structure}\n${elementsText(wanted)}`);
+  const change = chooseChange({ wanted, plan, stamp, inForce, untracked });
   const rendered = change.next.rendered ?? plan.rendered;
   return { change, whole: () => wholeScript(wanted, { ...change.next, rendered }) };
 }
@@ -98,15 +100,16 @@ function directTransaction(change: Omit<ElementTransaction, 'table'>): Transacti
 }
 
 /** All that is in force as one transaction that replaces our table whatever it held. Flows may have any labels then. */
-function wholeScript(wanted: RenderedRuleset, { generation, stamp, rendered }: InForce): Script {
-  const kernel = (name: string): string =>
-    rendered?.objects.get(name)?.kernel ?? rendered?.dynamic.get(name)?.kernel ?? name;
+function wholeScript(
+  wanted: RenderedRuleset,
+  { generation, stamp, rendered }: Pick<InForce, 'generation' | 'stamp'> & { readonly rendered: Rendered },
+): Script {
   return [
     // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
     line(`add table ${TABLE}`),
     line(`delete table ${TABLE}`),
     line(`add table ${TABLE}`),
-    ...creationScript(wanted, kernel),
+    ...creationScript(wanted, rendered),
     ...appliedLines(formatApplied({ generation, stamp })),
   ];
 }

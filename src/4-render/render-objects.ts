@@ -17,8 +17,10 @@ export interface StaticObject {
   /** How a set or map is declared; empty for chains. */
   readonly declaration: string;
   readonly lines: readonly ObjectLine[];
-  /** All of it but its name: two objects of one kind and body do the same. */
-  readonly body: string;
+  /** All of it but its name, the declaration first, then a line for each of `lines`: objects of one kind and text do the same. */
+  readonly text: string;
+  /** The ruleset's names in it. */
+  readonly uses: readonly string[];
 }
 
 /** A ruleset in nft's words, with the ruleset's names of chains and sets still in them. */
@@ -42,9 +44,10 @@ export function withNames(text: string, kernel: (name: string) => string): strin
   return text.replace(MARKED, (_, name: string) => kernel(name));
 }
 
-/** The ruleset's names in a text. */
-export function namesIn(text: string): readonly string[] {
-  return Array.from(text.matchAll(MARKED), ([, name = '']) => name);
+/** The lines of an object whose text, names replaced, is `body`. */
+export function linesWithNames({ lines }: StaticObject, body: string): readonly ObjectLine[] {
+  const [, ...texts] = body.split('\n');
+  return lines.map(({ origin }, i) => ({ text: texts[i] ?? '', origin }));
 }
 
 /** Renders a ruleset, once; equal chains and maps become one. */
@@ -54,9 +57,8 @@ export function renderRuleset({ sets, chains, judges }: Ruleset): RenderedRulese
   const canonicalNames = new Map<string, string>();
   const byBody = new Map<string, string>();
   const objects: StaticObject[] = [];
-  const mark = (name: string): string => `${OPEN}${name}${CLOSE}`;
   const keep = (object: StaticObject): string => {
-    const key = `${object.kind} ${object.declaration} ${object.body}`;
+    const key = `${object.kind} ${object.text}`;
     const same = byBody.get(key);
     if (same !== undefined) return same;
     byBody.set(key, object.name);
@@ -78,16 +80,32 @@ export function renderRuleset({ sets, chains, judges }: Ruleset): RenderedRulese
     return found;
   };
   const canonicalSet = (set: NftSet): string => {
-    if (!isDynamic(set)) return keep(setObject(set, names));
+    if (!isDynamic(set)) return keep(setObject(set));
     // What its elements lead to comes before it.
     if (set.kind === 'addressMap')
       for (const { verdict } of set.elements) if ('chain' in verdict) canonical(verdict.chain);
     return set.name;
   };
-  const names: KernelNames = { set: (name) => mark(canonical(name)), chain: (name) => mark(canonical(name)) };
+  const namesInto = (uses: Set<string>): KernelNames => {
+    const named = (name: string): string => {
+      const one = canonical(name);
+      uses.add(one);
+      return `${OPEN}${one}${CLOSE}`;
+    };
+    return { set: named, chain: named };
+  };
   const chainObject = ({ name, rules }: NftChain): StaticObject => {
+    const uses = new Set<string>();
+    const names = namesInto(uses);
     const lines = rules.map((rule) => ({ text: renderRule(rule, names), origin: rule.origin }));
-    return { kind: 'chain', name, declaration: '', lines, body: lines.map(({ text }) => text).join('\n') };
+    return staticObject({ kind: 'chain', name, declaration: '', lines }, uses);
+  };
+  const setObject = (set: NftSet): StaticObject => {
+    const uses = new Set<string>();
+    const origins = 'elements' in set && set.kind !== 'addresses' ? set.elements.map(({ origin }) => origin) : [];
+    const lines = renderElements(set, namesInto(uses)).map((text, i) => ({ text, origin: origins[i] }));
+    const kind = isMap(set) ? 'map' : 'set';
+    return staticObject({ kind, name: set.name, declaration: renderDeclaration(set), lines }, uses);
   };
   const base = chains
     .filter(({ hook }) => hook !== undefined)
@@ -105,14 +123,7 @@ function isPersistent({ name, hook }: NftChain): boolean {
   return hook !== undefined || BASE_CHAINS.includes(name) || isLabelChain(name);
 }
 
-function setObject(set: NftSet, names: KernelNames): StaticObject {
-  const origins = 'elements' in set && set.kind !== 'addresses' ? set.elements.map(({ origin }) => origin) : [];
-  const lines = renderElements(set, names).map((text, i) => ({ text, origin: origins[i] }));
-  return {
-    kind: isMap(set) ? 'map' : 'set',
-    name: set.name,
-    declaration: renderDeclaration(set),
-    lines,
-    body: lines.map(({ text }) => text).join('\n'),
-  };
+function staticObject(object: Omit<StaticObject, 'text' | 'uses'>, uses: ReadonlySet<string>): StaticObject {
+  const text = [object.declaration, ...object.lines.map((line) => line.text)].join('\n');
+  return { ...object, text, uses: [...uses] };
 }

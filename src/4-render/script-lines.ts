@@ -3,11 +3,8 @@ import { formatInterval } from '../model/interval.ts';
 import type { ScriptLine } from '../model/script.ts';
 import { renderLabelRule } from './label-chains.ts';
 import { APPLIED_SET, TABLE } from './names.ts';
-import { type ObjectLine, withNames } from './render-objects.ts';
+import type { ObjectLine } from './render-objects.ts';
 import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
-
-/** The kernel's name of what the ruleset calls so. */
-export type KernelName = (name: string) => string;
 
 /** The kernel's names of some of our objects. */
 export interface KernelObjects {
@@ -22,13 +19,12 @@ export function line(text: string): ScriptLine {
 }
 
 /**
- * A set or map with all its elements, as a block within `table inet secgroupd { }`, one element a line.
+ * A set or map with all its elements, names as the kernel has them, as a block within `table inet secgroupd { }`, one element a line.
  * A block, because nft lists every interval set of the namespace before it runs an `add element` command, and not for a block.
  */
 export function setBlock(
   object: { readonly kind: string; readonly declaration: string; readonly lines: readonly ObjectLine[] },
   name: string,
-  kernel: KernelName,
 ): ScriptLine[] {
   const { kind, declaration, lines } = object;
   const open = `  ${kind} ${name} { ${declaration}`;
@@ -37,7 +33,7 @@ export function setBlock(
     line(open),
     line('    elements = {'),
     ...lines.map(({ text, origin }, i) => ({
-      text: `      ${withNames(text, kernel)}${i === lines.length - 1 ? '' : ','}${renderOrigin(origin)}`,
+      text: `      ${text}${i === lines.length - 1 ? '' : ','}${renderOrigin(origin)}`,
       span: origin?.span,
     })),
     line('    }'),
@@ -45,10 +41,10 @@ export function setBlock(
   ];
 }
 
-/** Adds rules to a chain; `chain` is the kernel's name. */
-export function ruleLines(chain: string, lines: readonly ObjectLine[], kernel: KernelName): ScriptLine[] {
+/** Adds rules to a chain; `chain` is the kernel's name, and so are those in the lines. */
+export function ruleLines(chain: string, lines: readonly ObjectLine[]): ScriptLine[] {
   return lines.map(({ text, origin }) => ({
-    text: `add rule ${TABLE} ${chain} ${withNames(text, kernel)}${renderOrigin(origin)}`,
+    text: `add rule ${TABLE} ${chain} ${text}${renderOrigin(origin)}`,
     span: origin?.span,
   }));
 }

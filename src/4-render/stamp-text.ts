@@ -4,17 +4,22 @@ import type { AddressMap, AddressSet } from '../model/ruleset.ts';
 import type { RenderedRuleset } from './render-objects.ts';
 import { renderDeclaration } from './render-set.ts';
 
-/** A text that is equal for equal rulesets only; what a stamp is made from. Of the elements of sets it holds their sum. */
-export function stampText({ objects, dynamic, base, judges, canonical }: RenderedRuleset): string {
+/** A text that is equal for rulesets only that are equal but for the elements of sets that change by element. */
+export function structureText({ objects, dynamic, base, judges }: RenderedRuleset): string {
   return [
     `judges ${judges.join(' ')}`,
-    ...objects.map(({ kind, name, declaration, body }) => `${kind} ${name} ${declaration}\n${body}`),
-    ...dynamic.map((set) => `${set.name} ${renderDeclaration(set)} ${elementsText(set, canonical)}`),
+    ...objects.map(({ kind, name, text }) => `${kind} ${name} ${text}`),
+    ...dynamic.map((set) => `${set.name} ${renderDeclaration(set)}`),
     ...base.map(({ chain, lines }) => `${chain.name}\n${lines.map(({ text }) => text).join('\n')}`),
   ].join('\n');
 }
 
-function elementsText(set: AddressSet | AddressMap, canonical: (name: string) => string): string {
+/** A text that is equal for rulesets of one structure only where those elements are equal too: it holds their sums. */
+export function elementsText({ dynamic, canonical }: RenderedRuleset): string {
+  return dynamic.map((set) => `${set.name} ${setText(set, canonical)}`).join('\n');
+}
+
+function setText(set: AddressSet | AddressMap, canonical: (name: string) => string): string {
   if (set.kind === 'addresses') return sumText(sumOf(set.elements));
   const byTarget = new Map<string, Interval[]>();
   for (const { key, verdict } of set.elements) {

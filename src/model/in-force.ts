@@ -1,8 +1,11 @@
 import type { AddressMap, AddressSet } from './ruleset.ts';
 
-/** A chain, set or map that changes with the rules alone, as it was rendered: its body says all of it but its own name. */
+/** A chain, set or map that changes with the rules alone, as it was rendered: all of it but its own name. */
 export interface RenderedObject {
   readonly kind: 'chain' | 'set' | 'map';
+  /** With the ruleset's names of what it refers to. */
+  readonly text: string;
+  /** With the kernel's names. */
   readonly body: string;
   /** The kernel's name. */
   readonly kernel: string;
@@ -18,8 +21,8 @@ export interface DynamicSet {
 export interface Rendered {
   readonly objects: ReadonlyMap<string, RenderedObject>;
   readonly dynamic: ReadonlyMap<string, DynamicSet>;
-  /** The rules of the base chains. */
-  readonly base: string;
+  /** Identifies the ruleset but for the elements of sets that change by element. */
+  readonly structure: string;
   readonly judges: readonly string[];
   /** How many rules there are, of all chains. */
   readonly rules: number;

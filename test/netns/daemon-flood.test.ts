@@ -150,6 +150,7 @@ describe('reloads under a flood of packets', () => {
     });
     expect(count).toMatchObject({ lost: 0, leaked: 0 });
     expect(count.entered.forbidden).toBeGreaterThan(1_000);
-    expect((await daemon.status()).inForce?.generation).toBe(16);
+    // One more where the edit was in force already when the signal came: what it asks for is done all the same.
+    expect((await daemon.status()).inForce?.generation).toBeGreaterThanOrEqual(16);
   });
 });

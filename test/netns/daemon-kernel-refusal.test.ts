@@ -78,13 +78,14 @@ describe('a change that the kernel refuses', () => {
     },
   );
 
-  test('in the second transaction, for a stranger’s map that leads to an old chain: it is told, and the next try takes the map along', async () => {
+  test('in the second transaction, for a stranger’s map that leads to a chain that goes: it is told, and the next try takes the map along', async () => {
     replaceFile(site.policyFile, policy(80));
     const daemon = await site.start();
     await site.world.nft(
       'add map inet secgroupd theirs { type ipv4_addr : verdict; }\nadd element inet secgroupd theirs { 192.0.2.1 : goto in.eth0.g1 }',
     );
-    replaceFile(site.policyFile, policy(81));
+    // Chains are named after the pattern of their interface.
+    replaceFile(site.policyFile, policy(81).replace('eth0:', '"eth*":'));
     const refused = await daemon.until('the trouble is told', ({ state }) => state === 'failing');
     expect(refused.inForce).toMatchObject({ generation: 1 });
     const mended = await daemon.until('it is in force', ({ state }) => state === 'enforced', 20_000);

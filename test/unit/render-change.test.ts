@@ -85,23 +85,40 @@ table inet secgroupd {
     expect(text).toContain('add element inet secgroupd list.office.ipv4.ranges.g1 {\n  10.0.0.1-10.0.0.2,\n}');
   });
 
-  test('of a rule swaps the chains and keeps the sets that hold the same', async () => {
+  test('of a rule changes the rules of its chain, and makes anew the sets that do not hold the same', async () => {
     const before = await inForceAfter(policyText());
     const { change } = await plan(policyText({ port: 2222, members: ['192.0.2.9'] }), before);
     expect(change.kind).toBe('swap');
     const [sets = '', chains = ''] = change.transactions.map(textOf);
     expect(sets).toContain('set group.web.ipv4.g2 {');
     expect(sets).not.toContain('set list.office');
-    expect(sets).toContain('tcp dport 2222 ip saddr @list.office.ipv4.ranges.g1');
-    expect(chains).toContain('delete chain inet secgroupd in.eth0.g1');
+    expect(sets).not.toContain('chain');
+    expect(chains).toContain('flush chain inet secgroupd in.eth0.g1\n');
+    expect(chains).toContain(
+      'add rule inet secgroupd in.eth0.g1 tcp dport 2222 ip saddr @list.office.ipv4.ranges.g1 goto admit.eth0',
+    );
+    expect(chains).toContain('add rule inet secgroupd in.eth0.g1 tcp dport @ports.1.g1 ip saddr @group.web.ipv4.g2 ');
+    // The outbound rules stay, and nobody touches them.
+    expect(chains).not.toContain('chain inet secgroupd out.eth0');
+    expect(chains).not.toContain('delete chain');
     expect(chains).toContain('delete set inet secgroupd group.web.ipv4.g1');
     expect(chains).not.toContain('delete set inet secgroupd list.office.ipv4.ranges.g1');
     const [undo = [], nothing] = change.undo;
     expect(nothing).toEqual([]);
-    expect(scriptText(undo)).toContain('delete set inet secgroupd group.web.ipv4.g2\n');
-    expect(scriptText(undo)).toContain('delete chain inet secgroupd in.eth0.g2\n');
-    expect(scriptText(undo)).not.toContain('list.office');
-    expect(scriptText(undo)).not.toContain('.g1');
+    expect(scriptText(undo)).toBe('delete set inet secgroupd group.web.ipv4.g2\n');
+    expect(change.next.chains).toEqual(before.chains);
+  });
+
+  test('of an interface’s name makes chains and removes others, and leaves those that have nothing to do with it', async () => {
+    const before = await inForceAfter(policyText());
+    const { change } = await plan(policyText().replaceAll('eth0', 'eth1'), before);
+    const [made = '', switched = ''] = change.transactions.map(textOf);
+    expect(made).toContain('add chain inet secgroupd in.eth1.g2\n');
+    expect(switched).toContain('delete chain inet secgroupd in.eth0.g1\n');
+    expect(switched).not.toContain('flush chain inet secgroupd platform.in.g1');
+    expect(change.next.chains).toContain('platform.in.g1');
+    expect(scriptText(change.undo[0] ?? [])).toContain('delete chain inet secgroupd in.eth1.g2\n');
+    expect(scriptText(change.undo[0] ?? [])).not.toContain('.g1');
   });
 
   test('from a table found in the kernel replaces all of it', async () => {
