@@ -70,15 +70,15 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
     }
     const rest: Context = { ...shared, view: { kind: 'class', groups: new Set() } };
     const ofRest = familyRules(tree, top, rest);
-    const chainOf = new Map(
+    const verdicts = new Map(
       classes.classes.map((one) => {
         const context: Context = { ...shared, view: { kind: 'class', groups: new Set(one.groups) } };
         const chain = `${top}.in.${one.name}`;
-        return [one, addChain(context, chain, familyRules(tree, chain, context))];
+        return [one, goto(addChain(context, chain, familyRules(tree, chain, context)))];
       }),
     );
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
-      const map = classMap({ name: `${top}.${kind}`, interval: kind === 'ranges', family, classified, chainOf });
+      const map = classMap({ name: `${top}.${kind}`, interval: kind === 'ranges', family, classified, verdicts });
       maps.push(map);
       return lookup(map, REMOTE_END[means.aspect], `groups: ${kind}`);
     };
@@ -90,19 +90,20 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
 
 interface ClassMap extends Pick<AddressMap, 'name' | 'interval' | 'family'> {
   readonly classified: readonly ClassifiedInterval[];
-  readonly chainOf: ReadonlyMap<ClassifiedInterval['of'], string>;
+  /** One for all intervals of a class: there can be hundreds of thousands. */
+  readonly verdicts: ReadonlyMap<ClassifiedInterval['of'], SimpleVerdict>;
 }
 
-function classMap({ classified, chainOf, ...map }: ClassMap): AddressMap {
+function classMap({ classified, verdicts, ...map }: ClassMap): AddressMap {
   return {
     ...map,
     kind: 'addressMap',
     dynamic: true,
-    elements: classified.map(({ interval: key, of }) => ({
-      key,
-      verdict: { kind: 'goto', chain: chainOf.get(of) ?? '' },
-      origin: undefined,
-    })),
+    elements: classified.map(({ interval: key, of }) => {
+      const verdict = verdicts.get(of);
+      if (verdict === undefined) throw new Error(`no chain was made for the class ${of.name}`);
+      return { key, verdict, origin: undefined };
+    }),
   };
 }
 
@@ -280,9 +281,13 @@ function target(rules: readonly NftRule[], name: string, context: Context): Simp
   if (isFinal([first]) && isSimple(first.verdict) && !first.counted) return first.verdict;
   const known = context.targets.get(rules);
   if (known !== undefined) return known;
-  const made = { kind: 'goto', chain: addChain(context, name, rules) } as const;
+  const made = goto(addChain(context, name, rules));
   context.targets.set(rules, made);
   return made;
+}
+
+function goto(chain: string): SimpleVerdict {
+  return { kind: 'goto', chain };
 }
 
 /** Whether no packet comes past these rules. */

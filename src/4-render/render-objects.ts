@@ -100,9 +100,9 @@ export function renderRuleset({ sets, chains, judges }: Ruleset): RenderedRulese
     const lines = rules.map((rule) => ({ text: renderRule(rule, names), origin: rule.origin }));
     return staticObject({ kind: 'chain', name, declaration: '', lines }, uses);
   };
-  const setObject = (set: NftSet): StaticObject => {
+  const setObject = (set: Exclude<NftSet, AddressSet>): StaticObject => {
     const uses = new Set<string>();
-    const origins = 'elements' in set && set.kind !== 'addresses' ? set.elements.map(({ origin }) => origin) : [];
+    const origins = 'elements' in set ? set.elements.map(({ origin }) => origin) : [];
     const lines = renderElements(set, namesInto(uses)).map((text, i) => ({ text, origin: origins[i] }));
     const kind = isMap(set) ? 'map' : 'set';
     return staticObject({ kind, name: set.name, declaration: renderDeclaration(set), lines }, uses);

@@ -26,11 +26,31 @@ export function renderDeclaration(set: NftSet): string {
   }
 }
 
-/** The elements of a set or map in nft's words, in order. */
-export function renderElements(set: NftSet, names: KernelNames): readonly string[] {
+/** Beyond so many elements nobody reads them, and lines of their own would take more memory than all else. */
+const MOST_LINES = 1_000;
+const ELEMENTS_A_LINE = 100;
+
+/** Texts of elements as lines: one each, or many where they are many. */
+export function elementLineTexts(texts: readonly string[]): readonly string[] {
+  if (texts.length <= MOST_LINES) return texts;
+  const lines: string[] = [];
+  for (let i = 0; i < texts.length; i += ELEMENTS_A_LINE) lines.push(texts.slice(i, i + ELEMENTS_A_LINE).join(', '));
+  return lines;
+}
+
+/** The elements of a set or map that changes by element in nft's words, in lines. */
+export function renderDynamicElements(set: AddressSet | AddressMap, names: KernelNames): readonly string[] {
+  return set.kind === 'addresses'
+    ? addressLines(set.elements)
+    : elementLineTexts(mapTexts(set.elements, formatInterval, names));
+}
+
+/** The elements of any other set or map in nft's words, in order. */
+export function renderElements(
+  set: Exclude<NftSet, { readonly kind: 'addresses' }>,
+  names: KernelNames,
+): readonly string[] {
   switch (set.kind) {
-    case 'addresses':
-      return addressTexts(set.elements);
     case 'ports':
       return set.ports.map(renderPorts);
     case 'addressMap':
@@ -40,14 +60,14 @@ export function renderElements(set: NftSet, names: KernelNames): readonly string
   }
 }
 
-const texts = new WeakMap<readonly Interval[], readonly string[]>();
+const linesOf = new WeakMap<readonly Interval[], readonly string[]>();
 
 /** The members of a group are rendered once, however often what surrounds them changes. */
-function addressTexts(elements: readonly Interval[]): readonly string[] {
-  const known = texts.get(elements);
+function addressLines(elements: readonly Interval[]): readonly string[] {
+  const known = linesOf.get(elements);
   if (known !== undefined) return known;
-  const made = elements.map(formatInterval);
-  texts.set(elements, made);
+  const made = elementLineTexts(elements.map(formatInterval));
+  linesOf.set(elements, made);
   return made;
 }
 

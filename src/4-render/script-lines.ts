@@ -3,6 +3,7 @@ import { formatInterval } from '../model/interval.ts';
 import type { ScriptLine } from '../model/script.ts';
 import { renderLabelRule } from './label-chains.ts';
 import { APPLIED_SET, TABLE } from './names.ts';
+import { elementLineTexts } from './render-set.ts';
 import type { ObjectLine } from './render-objects.ts';
 import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
 
@@ -19,7 +20,7 @@ export function line(text: string): ScriptLine {
 }
 
 /**
- * A set or map with all its elements, names as the kernel has them, as a block within `table inet secgroupd { }`, one element a line.
+ * A set or map with all its elements, names as the kernel has them, as a block within `table inet secgroupd { }`.
  * A block, because nft lists every interval set of the namespace before it runs an `add element` command, and not for a block.
  */
 export function setBlock(
@@ -66,7 +67,7 @@ export function elementLines({ set, removed, added }: ElementChange): ScriptLine
       ? []
       : [
           line(`${verb} element ${TABLE} ${set} {`),
-          ...elements.map((element) => line(`  ${elementText(element)},`)),
+          ...elementLineTexts(elements.map(elementText)).map((text) => line(`  ${text},`)),
           line('}'),
         ];
   return [...block('delete', removed), ...block('add', added)];

@@ -12,7 +12,7 @@ import {
   type StaticObject,
   withNames,
 } from './render-objects.ts';
-import { isMap, renderDeclaration, renderElements } from './render-set.ts';
+import { isMap, renderDeclaration, renderDynamicElements } from './render-set.ts';
 import {
   appliedLines,
   baseChainLine,
@@ -250,7 +250,7 @@ function dynamicBlock(
 ): readonly ScriptLine[] {
   const kernel = kernelNames(rendered);
   const names = { set: kernel, chain: (name: string) => kernel(canonical(name)) };
-  const lines = renderElements(set, names).map((text) => ({ text, origin: undefined }));
+  const lines = renderDynamicElements(set, names).map((text) => ({ text, origin: undefined }));
   const kind = isMap(set) ? 'map' : 'set';
   return setBlock({ kind, declaration: renderDeclaration(set), lines }, kernel(set.name));
 }

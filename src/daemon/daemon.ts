@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { readIdentity } from '../host/identity.ts';
+import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
 import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
@@ -42,6 +43,9 @@ const AFTER_WRITE_MILLISECONDS = 100;
 
 const AFTER_INTERFACE_CHANGE_MILLISECONDS = 20;
 
+/** Who edits a file edits it again soon; after so long memory is given back that only changes need. */
+const REST_MILLISECONDS = 5_000;
+
 /** How often kernel and host are asked whether they are as we left them, for events that were missed. */
 const CHECK_MILLISECONDS = 30_000;
 
@@ -70,8 +74,18 @@ export async function startDaemon({
     // A file just learned of was read before it was watched; what changed in between shows when it is read again.
     void files.ready().then(() => reconciler.mark('policy', AFTER_REPLACEMENT_MILLISECONDS));
   };
-  const onRound = (_known: Enforcement, read: readonly string[]): void => {
+  const releaseMemory = createMemoryRelease();
+  let resting: NodeJS.Timeout | undefined;
+  let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
+  const restAfter = (known: Enforcement): void => {
+    if (rested?.policy === known.policy && rested?.applied === known.applied) return;
+    rested = known;
+    clearTimeout(resting);
+    resting = setTimeout(releaseMemory, REST_MILLISECONDS).unref();
+  };
+  const onRound = (known: Enforcement, read: readonly string[]): void => {
     watchAlso(read);
+    restAfter(known);
     notifier.status(oneLine(status()));
   };
   const reconciler = createReconciler({
@@ -118,6 +132,7 @@ export async function startDaemon({
     async stop() {
       notifier.stopping();
       clearInterval(check);
+      clearTimeout(resting);
       files.close();
       interfaces.close();
       await reconciler.close();

@@ -38,7 +38,7 @@ interface DirectoryWatch {
 }
 
 // A replacement is several events; this gathers them into one look.
-const GATHER_MILLISECONDS = 10;
+const GATHER_MILLISECONDS = 3;
 const MAX_ROUNDS = 10;
 
 /**

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { LIST_FILE } from './generated-members.ts';
@@ -40,6 +40,14 @@ export interface RunningDaemon {
 
 const MOST_START_MILLISECONDS = 120_000;
 
+/** What systemd starts the daemon with. */
+function unitEnvironment(root: string): Readonly<Record<string, string>> {
+  const unit = readFileSync(join(root, 'systemd/secgroupd.service'), 'utf8');
+  return Object.fromEntries(
+    Array.from(unit.matchAll(/^Environment=([A-Z_]+)=(.*)$/gm), ([, name = '', value = '']) => [name, value]),
+  );
+}
+
 /** How to start a daemon. */
 export interface DaemonStart {
   readonly namespace: string;
@@ -66,7 +74,11 @@ export async function startDaemon(root: string, start: DaemonStart): Promise<Run
     ],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, PATH: `${path === undefined ? '' : `${path}:`}${process.env['PATH'] ?? ''}` },
+      env: {
+        ...process.env,
+        ...unitEnvironment(root),
+        PATH: `${path === undefined ? '' : `${path}:`}${process.env['PATH'] ?? ''}`,
+      },
     },
   );
   const ended = once(child, 'close');

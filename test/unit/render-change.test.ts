@@ -144,4 +144,21 @@ describe('the whole', () => {
     const commands = text.split('\n').filter((line) => /^(add|delete|flush|table) /.test(line));
     expect(commands.filter((line) => !/^[a-z]+ (?:[a-z]+ )?inet secgroupd\b/.test(line))).toEqual([]);
   });
+
+  test('has a line for each element of a list, and for a hundred of a long one', async () => {
+    const entries = (count: number): string[] => Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
+    const linesOf = async (count: number): Promise<readonly string[]> => {
+      const text = scriptText((await plan(policyText({ entries: entries(count) }), undefined)).whole());
+      return text.split('\n').filter((line) => /^ +10\./.test(line));
+    };
+    expect(await linesOf(1_000)).toHaveLength(1_000);
+    const long = await linesOf(1_001);
+    expect(long).toHaveLength(11);
+    expect(
+      long
+        .join(' ')
+        .match(/[0-9.]+/g)
+        ?.toSorted(),
+    ).toEqual(entries(1_001).toSorted());
+  });
 });
