@@ -300,6 +300,30 @@ describe('the last good script', () => {
     }
   });
 
+  test('loads with plain nft when a list is long, and judges alike', async () => {
+    const hosts = Array.from({ length: 2_500 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+    const ranges = Array.from({ length: 1_500 }, (_, i) => `10.${2 + (i >> 8)}.${i & 255}.0/25`);
+    mkdirSync(join(site.directory, 'etc'), { recursive: true });
+    writeFileSync(
+      join(site.directory, 'etc/good.txt'),
+      [...hosts, ...ranges, '198.51.100.0/24', '203.0.113.7', ''].join('\n'),
+    );
+    replaceFile(site.policyFile, policy('80,443').replace(/addresses: \[198[^\]]*\]/, 'file: good.txt'));
+    await site.start();
+    const fresh = await createWorld({ interfaces: [{ name: 'eth0' }] });
+    try {
+      await fresh.exec(fresh.host, ['nft', '-f', join(site.stateDirectory, 'last-good.nft')]);
+      for (const world of [site.world, fresh]) {
+        expect(await judged(world)).toBe(JUDGED);
+        const sent = ['10.1.9.195', '10.1.9.196', '10.2.7.127', '10.2.7.128'].map((source) => packet(source, 17, 53));
+        const arrived = await sendInbound(world, 'eth0', sent);
+        expect(sent.map(({ identity: sequence }) => arrived.has(sequence))).toEqual([true, false, true, false]);
+      }
+    } finally {
+      await fresh.destroy();
+    }
+  });
+
   test('is what a daemon that starts after it finds in force already', async () => {
     replaceFile(site.policyFile, policy('80,443'));
     await (await site.start()).stop();

@@ -42,10 +42,44 @@ describe('readTrustedFile', () => {
     symlinkSync('policy.yaml', link);
     const file = await readTrustedFile(path, options);
     expect(file).toMatchObject({ path, text: 'version: 1 # grün\n' });
-    expect(await readTrustedFile(link, options)).toEqual({ ...file, path: link });
+    expect(await readTrustedFile(link, options)).toEqual({ ...file, path: link, readAt: expect.any(Number) });
     expect((await readTrustedFile(path, options)).signature).toBe(file.signature);
     utimesSync(path, 1, 1);
     expect((await readTrustedFile(path, options)).signature).not.toBe(file.signature);
+  });
+
+  describe('what was read before is handed out again', () => {
+    test('where the file is sure to be the same', async () => {
+      const known = await readTrustedFile(put('list', '192.0.2.1\n'), options);
+      const later = { ...known, readAt: known.readAt + 2_000 };
+      expect(await readTrustedFile(known.path, { ...options, known: later })).toBe(later);
+    });
+
+    test('not where it was read so soon after a change that there may have been another in the same tick', async () => {
+      const path = put('list', '192.0.2.1\n');
+      const known = await readTrustedFile(path, options);
+      const read = await readTrustedFile(path, { ...options, known: { ...known, text: 'of before' } });
+      expect(read.text).toBe('192.0.2.1\n');
+    });
+
+    test('not where its content, its time or its mode is another', async () => {
+      const path = put('list', '192.0.2.1\n');
+      const first = await readTrustedFile(path, options);
+      const known = { ...first, text: 'of before', readAt: first.readAt + 2_000 };
+      utimesSync(path, new Date(0), new Date(0));
+      expect((await readTrustedFile(path, { ...options, known })).text).toBe('192.0.2.1\n');
+      writeFileSync(path, '192.0.2.2\n');
+      expect((await readTrustedFile(path, { ...options, known })).text).toBe('192.0.2.2\n');
+    });
+
+    test.runIf(asRoot)('not where others may write it by now', async () => {
+      const path = put('list', '192.0.2.1\n');
+      const first = await readTrustedFile(path, options);
+      chmodSync(path, 0o666);
+      const known = { ...first, readAt: first.readAt + 2_000 };
+      const failure = await failureOf(readTrustedFile(path, { ...options, ownership: 'root', known }));
+      expect(failure.kind).toBe('untrusted');
+    });
   });
 
   test('leaves a byte order mark out', async () => {
