@@ -31,7 +31,7 @@ export async function saves({ root, scratch, quick, progress }: Settings): Promi
   return [
     {
       name: 'save',
-      title: 'from the save of the policy file to it in force',
+      title: 'from the save of the policy file, with so many rules a direction, to it in force',
       unit: 'ms',
       floor: undefined,
       tail: true,
@@ -41,9 +41,7 @@ export async function saves({ root, scratch, quick, progress }: Settings): Promi
 }
 
 function edits(quick: boolean): readonly Edit[] {
-  const rules = (of: number): Edit => {
-    // Ten thousand rules that name groups take too long for as many saves.
-    const groups = of <= 1_000;
+  const rules = (of: number, groups: boolean): Edit => {
     const spec = { rules: of, family: 'ipv4', groups } as const;
     return {
       case: { edit: 'a rule', of, remotes: groups ? 'a third groups' : 'networks' },
@@ -59,7 +57,11 @@ function edits(quick: boolean): readonly Edit[] {
     transactions: TRANSACTIONS.elements,
     count: quick ? 20 : 100,
   } as const;
-  return [...(quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000]).map(rules), joining];
+  return [
+    ...(quick ? [10, 1_000] : [10, 100, 1_000, 10_000]).map((of) => rules(of, false)),
+    ...(quick ? [1_000] : [100, 500, 1_000]).map((of) => rules(of, true)),
+    joining,
+  ];
 }
 
 interface Measured extends Pick<Settings, 'root' | 'scratch'> {
