@@ -14,6 +14,8 @@ export interface LoadedPolicy {
   readonly diagnostics: readonly Diagnostic[];
   /** The text of every file that was read, by the name diagnostics use. */
   readonly sources: ReadonlyMap<string, string>;
+  /** The names of the policy file and then of its drop-ins. */
+  readonly documents: readonly string[];
   /** Every file the policy consists of, the unreadable ones included. */
   readonly files: readonly string[];
 }
@@ -107,18 +109,18 @@ function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
   const all = [...read.map(({ text }) => text), ...[...lists.values()].map(textOf)];
   const sources = new Map(all.flatMap((text) => (text.kind === 'text' ? [[text.file, text.text] as const] : [])));
   const files = [...new Set(all.map(({ file }) => file))];
+  const texts = { sources, documents: read.map(({ text }) => text.file), files };
   const documents = read.flatMap(documentOf);
   // Without one of its documents, the analysis of the others would find names missing that are not.
   if (documents.length < read.length)
-    return { policy: undefined, diagnostics: inReadingOrder(diagnostics, files), sources, files };
+    return { policy: undefined, diagnostics: inReadingOrder(diagnostics, files), ...texts };
   const analysis = analyze(documents, lists);
   // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
   const sound = !diagnostics.some(({ severity }) => severity === 'error');
   return {
     policy: sound ? analysis.policy : undefined,
     diagnostics: inReadingOrder([...diagnostics, ...analysis.diagnostics], files),
-    sources,
-    files,
+    ...texts,
   };
 }
 

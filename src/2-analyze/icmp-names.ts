@@ -93,6 +93,12 @@ export function icmpTypeNumber(family: Family, name: string): number | undefined
   return Object.hasOwn(types, name) ? types[name] : undefined;
 }
 
+/** The name that people know an ICMP type of `family` by, if it has one. */
+export function icmpTypeName(family: Family, type: number): string | undefined {
+  const named = Object.entries(family === 'ipv4' ? ICMP_TYPES : ICMPV6_TYPES);
+  return named.find(([, number]) => number === type)?.[0];
+}
+
 /** The number of the ICMP code called `name` of `type` in `family`, if it has one. */
 export function icmpCodeNumber(family: Family, type: number, name: string): number | undefined {
   const codes = (family === 'ipv4' ? ICMP_CODES : ICMPV6_CODES)[type];

@@ -19,6 +19,7 @@ import {
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { type PacketQuery, readPacketQuery } from './packet-query.ts';
+import { ruleToJson } from './rule-json.ts';
 
 /** `sgctl explain`: what a policy says of a packet. */
 export const explain: Command = {
@@ -198,20 +199,6 @@ function toJson({ verdict, reason, rule, runnersUp, platform }: Decision): objec
     rule: rule === undefined ? null : ruleToJson(rule),
     platform: platform ?? null,
     runnersUp: runnersUp.map(ruleToJson),
-  };
-}
-
-function ruleToJson({ origin, action, priority }: Rule): object {
-  const { group, direction, index, template, span } = origin;
-  return {
-    group: group ?? null,
-    direction,
-    index,
-    priority,
-    action,
-    file: span.file,
-    line: span.line,
-    template: template ?? null,
   };
 }
 

@@ -2,11 +2,14 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, request, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { formatMetrics } from './metrics.ts';
+import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
 
 /** What the socket offers. */
 export interface ApiHandlers {
   readonly status: () => Status;
+  /** The policy in force; undefined where nothing is, or nobody knows what it says. */
+  readonly policy: () => PolicyTexts | undefined;
   /** Reads everything anew and answers when it is in force or refused. */
   readonly reload: () => Promise<void>;
   /** Removes the rules. */
@@ -84,6 +87,9 @@ async function answer({ method, url, response, handlers }: Call): Promise<void> 
     case 'GET /v1/status':
       send(response, 200, handlers.status());
       return;
+    case 'GET /v1/policy':
+      send(response, 200, { policy: handlers.policy() ?? null, inForce: handlers.status().inForce });
+      return;
     case 'GET /metrics':
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(formatMetrics(handlers.status()));
       return;
@@ -98,7 +104,7 @@ async function answer({ method, url, response, handlers }: Call): Promise<void> 
     default:
       send(response, 404, {
         error: `there is no ${method} ${url}`,
-        calls: ['GET /v1/status', 'POST /v1/reload', 'POST /v1/clear', 'GET /metrics'],
+        calls: ['GET /v1/status', 'GET /v1/policy', 'POST /v1/reload', 'POST /v1/clear', 'GET /metrics'],
       });
   }
 }

@@ -6,6 +6,7 @@ import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
+import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createNft } from '../nft/nft.ts';
@@ -105,7 +106,12 @@ export async function startDaemon({
     notifier.ready(oneLine(status()));
   };
   // The socket is what two daemons would fight over, so it comes before anything is changed.
-  const api = await serveApi(socketPath, { status, reload, clear: () => reconciler.clear() });
+  const api = await serveApi(socketPath, {
+    status,
+    policy: () => textsInForce(reconciler.enforcement()),
+    reload,
+    clear: () => reconciler.clear(),
+  });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
     onError: (error) => log.warn({ err: error }, 'interfaces: the watch had trouble and goes on'),
@@ -142,6 +148,12 @@ export async function startDaemon({
       log.info('secgroupd ends; its rules stay in force');
     },
   };
+}
+
+function textsInForce({ hostPolicy, filesInForce }: Enforcement): PolicyTexts | undefined {
+  if (hostPolicy === undefined || filesInForce === undefined) return undefined;
+  const { documents, sources } = filesInForce;
+  return { instance: hostPolicy.instance, documents, texts: Object.fromEntries(sources) };
 }
 
 /** The status in one line, as `systemctl status` shows it. */

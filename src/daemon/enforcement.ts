@@ -2,6 +2,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InForce } from '../model/in-force.ts';
 import type { Policy } from '../model/policy.ts';
+import type { LoadedPolicy } from '../load-policy.ts';
 
 /** A policy file that is not in force, and why. */
 export interface Refusal {
@@ -17,16 +18,22 @@ export interface Trouble {
   readonly message: string;
 }
 
+/** The texts of a policy's files. */
+export type PolicyFiles = Pick<LoadedPolicy, 'documents' | 'sources'>;
+
 /** Everything the daemon knows of what it enforces. */
 export interface Enforcement {
-  /** The newest policy without errors. */
+  /** The newest policy without errors, and the files that say it. */
   readonly policy: Policy | undefined;
+  readonly files: PolicyFiles | undefined;
   readonly warnings: readonly Diagnostic[];
   /** The newest state of the policy's files, where that is not what is in force. */
   readonly refusal: Refusal | undefined;
   readonly host: HostState | undefined;
   /** What is in force, as this host sees it. */
   readonly hostPolicy: HostPolicy | undefined;
+  /** The files that say what is in force; undefined where that was found in the kernel or kept from an earlier run. */
+  readonly filesInForce: PolicyFiles | undefined;
   readonly inForce: InForce | undefined;
   readonly appliedAt: Date | undefined;
   /** Why the kernel could not be changed. */
@@ -43,10 +50,12 @@ export interface Enforcement {
 /** What is known before anything was read. */
 export const NOTHING_KNOWN: Enforcement = {
   policy: undefined,
+  files: undefined,
   warnings: [],
   refusal: undefined,
   host: undefined,
   hostPolicy: undefined,
+  filesInForce: undefined,
   inForce: undefined,
   appliedAt: undefined,
   kernelTrouble: undefined,

@@ -110,7 +110,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     }
     if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is mended');
     const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
-    know({ policy: loaded.policy, warnings: loaded.diagnostics, refusal, cleared: false });
+    know({ policy: loaded.policy, files: loaded, warnings: loaded.diagnostics, refusal, cleared: false });
   };
 
   /** Whether the files have been as they are for a while; if not, asks for another look when they have. */
@@ -218,6 +218,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     know({
       inForce: change.next,
       hostPolicy,
+      filesInForce: known.files,
       kernelTrouble: undefined,
       refusal: known.refusal !== undefined && isOfApplying(known.refusal) ? undefined : known.refusal,
       appliedAt: changed || first ? new Date() : known.appliedAt,
@@ -310,7 +311,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     },
     async clear() {
       await nft.run(clearScript(TABLE));
-      know({ inForce: undefined, hostPolicy: undefined, cleared: true });
+      know({ inForce: undefined, hostPolicy: undefined, filesInForce: undefined, cleared: true });
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
     },
     known: () => known,

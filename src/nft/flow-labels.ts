@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { LABEL_BYTES, labelOf } from './encode-rules.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
+import { netlinkAttributes } from './netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
 const NFNL_SUBSYS_CTNETLINK = 1;
@@ -12,7 +13,6 @@ const CTA_ZONE = 18;
 const CTA_LABELS = 22;
 const CTA_LABELS_MASK = 23;
 const NETFILTER_HEADER_BYTES = 4;
-const NLA_TYPE_MASK = 0x3fff;
 const AF_UNSPEC = 0;
 const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 
@@ -89,16 +89,10 @@ function readFlow(data: Buffer): Flow | undefined {
   let tuple: Buffer | undefined;
   let zone: Buffer | undefined;
   let label: Buffer | undefined;
-  let at = NETFILTER_HEADER_BYTES;
-  while (at + 4 <= data.length) {
-    const length = data.readUInt16LE(at);
-    const type = data.readUInt16LE(at + 2) & NLA_TYPE_MASK;
-    const next = at + ((length + 3) & ~3);
-    if (length < 4 || next > data.length) return undefined;
-    if (type === CTA_TUPLE_ORIG) tuple = data.subarray(at, next);
-    else if (type === CTA_ZONE) zone = data.subarray(at, next);
-    else if (type === CTA_LABELS) label = data.subarray(at + 4, at + length);
-    at = next;
+  for (const { type, start, value, next } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+    if (type === CTA_TUPLE_ORIG) tuple = data.subarray(start, next);
+    else if (type === CTA_ZONE) zone = data.subarray(start, next);
+    else if (type === CTA_LABELS) label = value;
   }
   return tuple === undefined ? undefined : { family: data[0] ?? AF_UNSPEC, tuple, zone, label };
 }

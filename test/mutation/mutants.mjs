@@ -19,6 +19,11 @@ const CLASSES = '3-compile/address-classes.ts';
 const OBJECTS = '4-render/render-objects.ts';
 const LABELS = '4-render/label-chains.ts';
 const PORT_SEGMENTS = '3-compile/port-segments.ts';
+const SWAP = '4-render/swap.ts';
+const NAMES = '4-render/plan-names.ts';
+const COMPARE = 'evaluate/compare-policies.ts';
+const LINE = 'evaluate/address-line.ts';
+const CLASSES_OF_TRAFFIC = 'evaluate/traffic-classes.ts';
 const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
 
 export const MUTANTS = [
@@ -628,5 +633,87 @@ export const MUTANTS = [
     "if (inUse === 'none' || inUse === 'unknown') return 'none';",
     "if (inUse === 'none' || inUse === 'unknown') return { used: judges.length };",
     'packets',
+  ),
+  mutant(
+    'classes: what was made for one class serves all',
+    VIEW,
+    "view.kind === 'sets' ? 'sets' : String(firstForAll(rules, view.groups))",
+    "'all'",
+    'packets',
+  ),
+  mutant(
+    'change: a chain that stays keeps its old rules',
+    SWAP,
+    '    ...rewritten.map(({ name }) => line(`flush chain ${TABLE} ${kernel(name)}`)),\n',
+    '',
+    'packets',
+  ),
+  mutant('change: a chain that stays is not rewritten', NAMES, 'stays.body !== body', 'false', 'packets'),
+
+  // What two policies judge otherwise.
+  mutant(
+    'difference: the last address of an interval is left out',
+    LINE,
+    'at: to + 1n, rule',
+    'at: to, rule',
+    'meaning',
+  ),
+  mutant('difference: the last rule decides', LINE, '(heap[child + 1] ?? 0) < (heap[child] ?? 0)', 'true', 'meaning'),
+  mutant(
+    'difference: rules after the one for all addresses count',
+    COMPARE,
+    'about.slice(0, last + 1)',
+    'about',
+    'meaning',
+  ),
+  mutant(
+    'difference: equal rules in another order are the same',
+    COMPARE,
+    'one.candidates.every(({ meaning }, i) => meaning === other.candidates[i]?.meaning)',
+    'one.candidates.every(({ meaning }) => other.candidates.some((some) => some.meaning === meaning))',
+    'meaning',
+  ),
+  mutant('difference: management is left out', COMPARE, '[...policy.management[direction], ...', '[...', 'meaning'),
+  mutant(
+    'difference: groups are their hosts alone',
+    COMPARE,
+    '[...entries.hosts, ...entries.ranges]',
+    'entries.hosts',
+    'meaning',
+  ),
+  mutant(
+    'difference: unmanaged interfaces are denied',
+    COMPARE,
+    "binding === undefined && policy.unmanagedInterfaces === 'allow'",
+    'false',
+    'meaning',
+  ),
+  mutant(
+    'difference: a glob is not covered by a shorter one',
+    COMPARE,
+    'named.slice(0, -1).startsWith(pattern.slice(0, -1))',
+    'named === pattern',
+    'meaning',
+  ),
+  mutant(
+    'difference: an icmp rule holds for the next code',
+    CLASSES_OF_TRAFFIC,
+    'to: first + traffic.code }',
+    'to: first + traffic.code + 1 }',
+    'meaning',
+  ),
+  mutant(
+    'difference: a range of ports ends early',
+    CLASSES_OF_TRAFFIC,
+    'ofProtocol.add(to + 1);',
+    'ofProtocol.add(to);',
+    'meaning',
+  ),
+  mutant(
+    'difference: protocols that no rule names are left out',
+    CLASSES_OF_TRAFFIC,
+    'others.length === 0 ?',
+    'others.length >= 0 ?',
+    'meaning',
   ),
 ];

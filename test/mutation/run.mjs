@@ -22,6 +22,7 @@ const SUITES = {
       'test/unit/intervals.test.ts',
       'test/unit/address-entries.test.ts',
     ],
+    ['test/property/comparison.test.ts'],
   ],
   packets: [
     ['test/netns/differential.test.ts', 'test/netns/dense-policies.test.ts'],

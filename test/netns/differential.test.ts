@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Shape } from '../../src/3-compile/compile.ts';
+import { comparePolicies, type Difference } from '../../src/evaluate/compare-policies.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
+import { witnessOf } from '../../src/evaluate/witness.ts';
 import { formatAddress } from '../../src/model/address.ts';
+import type { HostPolicy } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import type { Packet } from '../../src/model/packet.ts';
 import type { Direction } from '../../src/model/rule.ts';
@@ -103,7 +106,63 @@ describe('kernel, evaluator and oracle', () => {
       { numRuns: RUNS, seed: SEED, endOnFailure: process.env['DIFFERENTIAL_SHRINK'] === undefined },
     );
   });
+
+  it('agree with the comparison of two policies: a packet of each difference is judged as claimed, by both', {
+    timeout: 60_000 + RUNS * 2_000,
+  }, async () => {
+    let witnesses = 0;
+    await fc.assert(
+      fc.asyncProperty(POLICY, POLICY, async (one, other) => {
+        const [before, after] = await Promise.all(
+          [one, other].map((plain) => hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE })),
+        );
+        if (before === undefined || after === undefined) throw new Error('no policies');
+        const claims = claimsOf(before, after).slice(0, PACKETS);
+        for (const side of ['before', 'after'] as const) {
+          await world.flushConntrack();
+          inForce = await useLabelsAnew(world, inForce);
+          inForce = await enforce(world, side === 'before' ? before : after, inForce ?? 'untracked');
+          const passed = await exchange(claims, 'test');
+          const wrong = claims.filter(({ difference, identity }) => {
+            return passed.has(identity) !== (difference[side].action === 'allow');
+          });
+          expect(wrong.map(({ packet }) => `${side}: ${describePacket(packet)}`)).toEqual([]);
+        }
+        witnesses += claims.length;
+      }),
+      { numRuns: Math.ceil(RUNS / 4), seed: SEED },
+    );
+    expect(witnesses).toBeGreaterThan(RUNS / 4);
+  });
 });
+
+interface Claim extends Probe {
+  readonly difference: Difference;
+}
+
+/** A packet for each difference that can be sent for what it is. */
+function claimsOf(before: HostPolicy, after: HostPolicy): readonly Claim[] {
+  const patterns = [before, after].flatMap(({ bindings }) => bindings.map(({ pattern }) => pattern as string));
+  const differences = comparePolicies(before, after).flatMap((difference) => {
+    const name = INTERFACES.find((one) => classOf(one, patterns) === difference.interface);
+    const held = HOST.interfaces.find((one) => one.name === name)?.addresses ?? [];
+    const local = held.find(({ family }) => family === difference.family);
+    return name === undefined || local === undefined
+      ? []
+      : [{ difference, packet: witnessOf(difference, { interface: name, local }) }];
+  });
+  const probes = expressible(differences.map(({ packet }) => packet));
+  return probes.flatMap((probe) => {
+    const difference = differences[probe.identity - 1]?.difference;
+    return difference === undefined ? [] : [{ ...probe, difference }];
+  });
+}
+
+/** What of these patterns an interface is judged by: its name, else the longest glob. */
+function classOf(name: string, patterns: readonly string[]): string | undefined {
+  const globs = patterns.filter((pattern) => pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)));
+  return patterns.find((pattern) => pattern === name) ?? globs.toSorted((a, b) => b.length - a.length)[0];
+}
 
 /** What kernel, evaluator and oracle do not say alike, in words; empty where they agree. */
 async function disagreements(plain: PlainPolicy, packets: readonly Packet[], shape: Shape): Promise<readonly string[]> {

@@ -1,7 +1,8 @@
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
 import type { Node } from '../harness/world.ts';
 import { until } from './until.ts';
 
@@ -9,6 +10,8 @@ import { until } from './until.ts';
 export interface SshServer {
   /** Logs in from `source` and runs `cat`; undefined if that does not come about within `seconds`. */
   connect(client: Node, source: string, seconds: number): Promise<SshSession | undefined>;
+  /** Logs in from `source`, runs a command and returns what it prints. Throws if it fails. */
+  run(client: Node, source: string, command: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -57,17 +60,22 @@ export async function startSshd(server: Node, address: string, directory: string
   });
   const exited = closing(child);
   await until('sshd listens', () => log.includes('Server listening'), { instead: () => log });
+  const words = (source: string, seconds: number, command: string): readonly string[] => [
+    ...['-F', '/dev/null', '-i', file('user_key'), '-b', source, '-T'],
+    ...['IdentitiesOnly yes', 'BatchMode yes', 'StrictHostKeyChecking no', 'LogLevel ERROR'].flatMap(option),
+    ...['UserKnownHostsFile /dev/null', `ConnectTimeout ${seconds}`].flatMap(option),
+    ...[`root@${address}`, command],
+  ];
   return {
     async connect(client, source, seconds) {
-      const session = openSession(client, [
-        ...['-F', '/dev/null', '-i', file('user_key'), '-b', source, '-T'],
-        ...['IdentitiesOnly yes', 'BatchMode yes', 'StrictHostKeyChecking no', 'LogLevel ERROR'].flatMap(option),
-        ...['UserKnownHostsFile /dev/null', `ConnectTimeout ${seconds}`].flatMap(option),
-        ...[`root@${address}`, 'cat'],
-      ]);
+      const session = openSession(client, words(source, seconds, 'cat'));
       if (await session.echoes(seconds * 1_000)) return session;
       await session.end();
       return undefined;
+    },
+    async run({ namespace }, source, command) {
+      const argv = ['netns', 'exec', namespace, 'ssh', ...words(source, 10, command)];
+      return (await promisify(execFile)('ip', argv, { timeout: 30_000 })).stdout;
     },
     async stop() {
       child.kill('SIGKILL');

@@ -1,0 +1,82 @@
+import { icmpTypeName } from '../2-analyze/icmp-names.ts';
+import type { Difference } from '../evaluate/compare-policies.ts';
+import { hasParts, type NumberRange, type TrafficClass } from '../evaluate/traffic-classes.ts';
+import type { Family } from '../model/address.ts';
+
+const NAMES: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 47: 'gre' };
+const LAST_CODE = 255;
+
+/** Traffic in the policy's words: `tcp 22,80-90, icmp echo-request`. */
+export function formatTraffic(traffic: Difference['traffic'], family: Family): string {
+  if (traffic === 'all') return 'all traffic';
+  const byProtocol = new Map<string, string[]>();
+  const add = (protocol: string, part: string): void => {
+    byProtocol.set(protocol, [...(byProtocol.get(protocol) ?? []), part]);
+  };
+  for (const { protocols, parts } of traffic) {
+    const [only] = protocols;
+    if (protocols.length !== 1 || only === undefined || only.from !== only.to) {
+      add('every protocol of', protocols.map(formatRange).join(','));
+      continue;
+    }
+    const name = protocolName(only.from, family);
+    const texts = parts === undefined ? [] : formatParts(only.from, parts, family);
+    if (texts.length === 0) byProtocol.set(name, []);
+    for (const text of texts) add(name, text);
+  }
+  return [...byProtocol]
+    .map(([protocol, parts]) => (parts.length === 0 ? protocol : `${protocol} ${parts.join(',')}`))
+    .join(', ');
+}
+
+/** A protocol by the name the policy has for it, else `protocol N`. */
+export function protocolName(protocol: number, family: Family): string {
+  if (protocol === (family === 'ipv4' ? 1 : 58)) return family === 'ipv4' ? 'icmp' : 'icmpv6';
+  return NAMES[protocol] ?? `protocol ${protocol}`;
+}
+
+/** A class of traffic for programs: ports of TCP and UDP, types of ICMP as `type/code`. */
+export function trafficToJson({ protocols, parts }: TrafficClass, family: Family): object {
+  const [first] = protocols;
+  const isOne = protocols.length === 1 && first?.from === first?.to;
+  return {
+    protocols: protocols.map(formatRange).join(','),
+    parts:
+      parts === undefined || first === undefined || !isOne ? null : formatParts(first.from, parts, family).join(','),
+  };
+}
+
+function formatParts(protocol: number, parts: NumberRange, family: Family): readonly string[] {
+  if (!hasParts(protocol, family)) return [];
+  return protocol === 6 || protocol === 17 ? [formatRange(parts)] : formatTypes(parts, family);
+}
+
+/** Types whose codes are all there, and codes of types of which some are not. */
+function formatTypes({ from, to }: NumberRange, family: Family): readonly string[] {
+  const [firstType, lastType] = [from >> 8, to >> 8];
+  const [firstCode, lastCode] = [from & LAST_CODE, to & LAST_CODE];
+  const codes = (type: number, first: number, last: number): string =>
+    first === 0 && last === LAST_CODE
+      ? typeName(type, family)
+      : `${typeName(type, family)} code ${formatRange({ from: first, to: last })}`;
+  if (firstType === lastType) return [codes(firstType, firstCode, lastCode)];
+  const wholeFrom = firstCode === 0 ? firstType : firstType + 1;
+  const wholeTo = lastCode === LAST_CODE ? lastType : lastType - 1;
+  return [
+    ...(wholeFrom > firstType ? [codes(firstType, firstCode, LAST_CODE)] : []),
+    ...(wholeFrom > wholeTo ? [] : [typesText(wholeFrom, wholeTo, family)]),
+    ...(wholeTo < lastType ? [codes(lastType, 0, lastCode)] : []),
+  ];
+}
+
+function typesText(from: number, to: number, family: Family): string {
+  return from === to ? typeName(from, family) : `types ${from}-${to}`;
+}
+
+function typeName(type: number, family: Family): string {
+  return icmpTypeName(family, type) ?? `type ${type}`;
+}
+
+function formatRange({ from, to }: NumberRange): string {
+  return from === to ? String(from) : `${from}-${to}`;
+}

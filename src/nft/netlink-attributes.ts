@@ -1,0 +1,23 @@
+/** An attribute of a netlink message: its type without flags, where it begins, where its value does, and where both end. */
+export interface NetlinkAttribute {
+  readonly type: number;
+  readonly start: number;
+  readonly value: Buffer;
+  readonly next: number;
+}
+
+const HEADER_BYTES = 4;
+const TYPE_MASK = 0x3fff;
+
+/** The attributes in `bytes` from `start` on; ends early at one that does not fit. Kernel facts: include/uapi/linux/netlink.h. */
+export function* netlinkAttributes(bytes: Buffer, start = 0): Generator<NetlinkAttribute> {
+  let at = start;
+  while (at + HEADER_BYTES <= bytes.length) {
+    const length = bytes.readUInt16LE(at);
+    const next = at + ((length + 3) & ~3);
+    if (length < HEADER_BYTES || at + length > bytes.length) return;
+    const type = bytes.readUInt16LE(at + 2) & TYPE_MASK;
+    yield { type, start: at, value: bytes.subarray(at + HEADER_BYTES, at + length), next };
+    at = next;
+  }
+}

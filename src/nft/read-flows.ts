@@ -1,0 +1,130 @@
+import { type Address, addressFromBytes } from '../model/address.ts';
+import type { Flow } from '../model/flow.ts';
+import { NetfilterSocket } from './netfilter-socket.ts';
+import { netlinkAttributes } from './netlink-attributes.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+const CONNTRACK_GET = (1 << 8) | 1;
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_PROTOINFO = 4;
+const CTA_PROTOINFO_TCP = 1;
+const CTA_PROTOINFO_TCP_STATE = 1;
+/** TCP_CONNTRACK_LAST_ACK; behind it come TIME_WAIT and CLOSE. include/uapi/linux/netfilter/nf_conntrack_tcp.h */
+const FIRST_ENDED_STATE = 6;
+const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
+const CTA_IP_V4_SRC = 1;
+const CTA_IP_V4_DST = 2;
+const CTA_IP_V6_SRC = 3;
+const CTA_IP_V6_DST = 4;
+const CTA_PROTO_NUM = 1;
+const CTA_PROTO_SRC_PORT = 2;
+const CTA_PROTO_DST_PORT = 3;
+const CTA_PROTO_ICMP_TYPE = 5;
+const CTA_PROTO_ICMP_CODE = 6;
+const CTA_PROTO_ICMPV6_TYPE = 8;
+const CTA_PROTO_ICMPV6_CODE = 9;
+const NETFILTER_HEADER_BYTES = 4;
+const AF_UNSPEC = 0;
+
+/**
+ * The live flows that the kernel tracks in the process's network namespace. Where a destination was translated, it is the
+ * one that the packets have afterwards, when rules of the input hook see them. Throws a NetfilterError: `not-permitted`
+ * without CAP_NET_ADMIN.
+ */
+export async function readFlows(): Promise<readonly Flow[]> {
+  const socket = new NetfilterSocket();
+  const flows: Flow[] = [];
+  try {
+    await socket.dump({ type: CONNTRACK_GET, family: AF_UNSPEC }, ({ data }) => {
+      const flow = readFlow(data);
+      if (flow !== undefined) flows.push(flow);
+    });
+  } finally {
+    socket.close();
+  }
+  return flows;
+}
+
+/** Reads one flow of a dump; undefined for what is no flow of IP, and for TCP connections that have ended. */
+function readFlow(data: Buffer): Flow | undefined {
+  let opener: Tuple | undefined;
+  let reply: Tuple | undefined;
+  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+    if (type === CTA_TUPLE_ORIG) opener = readTuple(value);
+    else if (type === CTA_TUPLE_REPLY) reply = readTuple(value);
+    else if (type === CTA_PROTOINFO && hasEnded(value)) return undefined;
+  }
+  const destination = reply?.source ?? opener?.destination;
+  if (opener?.source === undefined || destination === undefined || opener.protocol === undefined) return undefined;
+  return {
+    protocol: opener.protocol,
+    source: opener.source,
+    destination,
+    sourcePort: opener.sourcePort,
+    destinationPort: reply?.sourcePort ?? opener.destinationPort,
+    icmpType: opener.icmpType,
+    icmpCode: opener.icmpCode,
+  };
+}
+
+function hasEnded(protocolInfo: Buffer): boolean {
+  for (const { type, value } of netlinkAttributes(protocolInfo)) {
+    if (type !== CTA_PROTOINFO_TCP) continue;
+    for (const attribute of netlinkAttributes(value))
+      if (attribute.type === CTA_PROTOINFO_TCP_STATE) return attribute.value.readUInt8(0) >= FIRST_ENDED_STATE;
+  }
+  return false;
+}
+
+interface Tuple {
+  source?: Address;
+  destination?: Address;
+  protocol?: number;
+  sourcePort?: number;
+  destinationPort?: number;
+  icmpType?: number;
+  icmpCode?: number;
+}
+
+function readTuple(bytes: Buffer): Tuple {
+  const tuple: Tuple = {};
+  for (const { type, value } of netlinkAttributes(bytes)) {
+    if (type === CTA_TUPLE_IP) readAddresses(value, tuple);
+    else if (type === CTA_TUPLE_PROTO) readProtocol(value, tuple);
+  }
+  return tuple;
+}
+
+function readAddresses(bytes: Buffer, tuple: Tuple): void {
+  for (const { type, value } of netlinkAttributes(bytes)) {
+    if (value.length !== 4 && value.length !== 16) continue;
+    if (type === CTA_IP_V4_SRC || type === CTA_IP_V6_SRC) tuple.source = addressFromBytes(value);
+    else if (type === CTA_IP_V4_DST || type === CTA_IP_V6_DST) tuple.destination = addressFromBytes(value);
+  }
+}
+
+function readProtocol(bytes: Buffer, tuple: Tuple): void {
+  for (const { type, value } of netlinkAttributes(bytes)) {
+    switch (type) {
+      case CTA_PROTO_NUM:
+        tuple.protocol = value.readUInt8(0);
+        break;
+      case CTA_PROTO_SRC_PORT:
+        tuple.sourcePort = value.readUInt16BE(0);
+        break;
+      case CTA_PROTO_DST_PORT:
+        tuple.destinationPort = value.readUInt16BE(0);
+        break;
+      case CTA_PROTO_ICMP_TYPE:
+      case CTA_PROTO_ICMPV6_TYPE:
+        tuple.icmpType = value.readUInt8(0);
+        break;
+      case CTA_PROTO_ICMP_CODE:
+      case CTA_PROTO_ICMPV6_CODE:
+        tuple.icmpCode = value.readUInt8(0);
+        break;
+    }
+  }
+}
