@@ -602,8 +602,8 @@ export const MUTANTS = [
   mutant(
     'render: chains that differ in one address are taken for equal',
     OBJECTS,
-    '`${object.kind} ${object.declaration} ${object.body}`',
-    '`${object.kind} ${object.declaration} ${object.body.length}`',
+    '`${object.kind} ${object.text}`',
+    '`${object.kind} ${object.text.length}`',
     'packets',
   ),
   mutant(
