@@ -2,6 +2,7 @@ import { type DocumentKind, type ParsedDocument, parseDocument } from './1-parse
 import { analyze } from './2-analyze/analyze.ts';
 import { readListFile } from './2-analyze/list-file.ts';
 import { type ListFile, listFileKey, type ListReference, listReferences } from './2-analyze/read-address-group.ts';
+import { checkAssertions } from './check-assertions.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import { reportTo } from './diagnostics/report.ts';
 import type { Policy } from './model/policy.ts';
@@ -115,11 +116,13 @@ function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
   if (documents.length < read.length)
     return { policy: undefined, diagnostics: inReadingOrder(diagnostics, files), ...texts };
   const analysis = analyze(documents, lists);
+  diagnostics.push(...analysis.diagnostics);
   // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
-  const sound = !diagnostics.some(({ severity }) => severity === 'error');
+  const isSound = (): boolean => !diagnostics.some(({ severity }) => severity === 'error');
+  if (analysis.policy !== undefined && isSound()) diagnostics.push(...checkAssertions(analysis.policy));
   return {
-    policy: sound ? analysis.policy : undefined,
-    diagnostics: inReadingOrder([...diagnostics, ...analysis.diagnostics], files),
+    policy: isSound() ? analysis.policy : undefined,
+    diagnostics: inReadingOrder(diagnostics, files),
     ...texts,
   };
 }

@@ -5,31 +5,54 @@ import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from './pl
 
 /**
  * What a schema of keys does not say: a management rule has exactly one of `source` and `destination`, an address group
- * at least one of `addresses` and `file`. Runs on any value, so that these are reported together with all else.
+ * at least one of `addresses` and `file`, an assertion exactly one of `allow` and `deny`, and its traffic a remote. Runs on any value, so that these are reported together with all else.
  */
 export function checkAlternatives({ value, positions, report, mistyped }: IssueContext): void {
   if (!isMapping(value)) return;
   const lacks = (path: Path, mapping: PlainMapping, keys: readonly string[]): boolean =>
     !keys.some((key) => key in mapping || mistyped.has([...path, key]));
-  const { platform, addressGroups } = value;
-  const rules = isMapping(platform) ? entriesOf(platform['management']) : [];
-  for (const [index, rule] of rules) {
-    const path = ['platform', 'management', index];
+  const { platform, addressGroups, assert } = value;
+  const checkRemote = (path: Path, rule: PlainMapping, what: string): void => {
     if (lacks(path, rule, ['source', 'destination'])) {
       report({
         code: 'missing-key',
         span: positions.spanOf(path),
-        message: 'missing key `source` or `destination` in a management rule',
+        message: `missing key \`source\` or \`destination\` in ${what}`,
         help: 'write `source` for inbound traffic, `destination` for outbound traffic',
       });
     } else if ('source' in rule && 'destination' in rule) {
       report({
         code: 'wrong-remote-key',
         span: positions.keySpanOf([...path, 'destination']),
-        message: '`source` and `destination` in one management rule',
-        help: 'write a rule for each: `source` is inbound, `destination` outbound',
-        related: [{ span: positions.keySpanOf([...path, 'source']), message: 'the rule is inbound by this' }],
+        message: `\`source\` and \`destination\` in ${what.replace(/^an? /, 'one ')}`,
+        help: 'write one for each: `source` is inbound, `destination` outbound',
+        related: [{ span: positions.keySpanOf([...path, 'source']), message: 'it is inbound by this' }],
       });
+    }
+  };
+  const rules = isMapping(platform) ? entriesOf(platform['management']) : [];
+  for (const [index, rule] of rules) checkRemote(['platform', 'management', index], rule, 'a management rule');
+  for (const [index, assertion] of entriesOf(assert)) {
+    const path = ['assert', index];
+    if (lacks(path, assertion, ['allow', 'deny'])) {
+      report({
+        code: 'missing-key',
+        span: positions.spanOf(path),
+        message: 'missing key `allow` or `deny` in an assertion',
+        help: 'write `deny` for what must never be allowed, `allow` for what must always be',
+      });
+    } else if ('allow' in assertion && 'deny' in assertion) {
+      report({
+        code: 'bad-value',
+        span: positions.keySpanOf([...path, 'deny']),
+        message: '`allow` and `deny` in one assertion',
+        help: 'write an assertion for each',
+        related: [{ span: positions.keySpanOf([...path, 'allow']), message: 'the other one' }],
+      });
+    }
+    for (const word of ['allow', 'deny']) {
+      const traffic = assertion[word];
+      if (isMapping(traffic)) checkRemote([...path, word], traffic, 'asserted traffic');
     }
   }
   for (const [name, group] of namedEntriesOf(addressGroups)) {

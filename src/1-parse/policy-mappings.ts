@@ -1,6 +1,8 @@
 import type { Path } from './node-positions.ts';
 import {
   addressGroupSchema,
+  assertedTrafficSchema,
+  assertionSchema,
   dropInSchema,
   inboundRuleSchema,
   instanceSchema,
@@ -28,13 +30,24 @@ const MAPPINGS: ReadonlyMap<string, PolicyMapping> = new Map([
   ['securityGroups * outbound *', { what: 'an outbound rule', keys: Object.keys(outboundRuleSchema.shape) }],
   ['instances *', { what: 'an instance', keys: Object.keys(instanceSchema.shape) }],
   ['instances * interfaces *', { what: 'an interface', keys: Object.keys(interfaceSchema.shape) }],
-  ...['platform management *', 'securityGroups * inbound *', 'securityGroups * outbound *'].flatMap(
-    (rule): [string, PolicyMapping][] => [
-      [`${rule} source`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
-      [`${rule} destination`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
-      [`${rule} icmp`, { what: '`icmp`', keys: ['type', 'code'] }],
-    ],
-  ),
+  ['assert *', { what: 'an assertion', keys: Object.keys(assertionSchema.shape) }],
+  ['assert * allow', { what: 'asserted traffic', keys: Object.keys(assertedTrafficSchema.shape) }],
+  ['assert * deny', { what: 'asserted traffic', keys: Object.keys(assertedTrafficSchema.shape) }],
+  ...['assert * allow', 'assert * deny'].map((of): [string, PolicyMapping] => [
+    `${of} except *`,
+    { what: 'a remote', keys: ['securityGroup', 'addressGroup'] },
+  ]),
+  ...[
+    'platform management *',
+    'securityGroups * inbound *',
+    'securityGroups * outbound *',
+    'assert * allow',
+    'assert * deny',
+  ].flatMap((rule): [string, PolicyMapping][] => [
+    [`${rule} source`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
+    [`${rule} destination`, { what: 'a remote', keys: ['securityGroup', 'addressGroup'] }],
+    [`${rule} icmp`, { what: '`icmp`', keys: ['type', 'code'] }],
+  ]),
 ]);
 
 /** The mapping that stands at a path of the policy format. */

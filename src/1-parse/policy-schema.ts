@@ -239,6 +239,42 @@ export const instanceSchema = z.strictObject(
   { error: 'an instance' },
 );
 
+/** The traffic that an assertion is about; its remote's key tells its direction. */
+export const assertedTrafficSchema = z
+  .strictObject(
+    {
+      direction: z
+        .enum(['inbound', 'outbound'], { error: '`inbound` or `outbound`' })
+        .optional()
+        .describe('May be left out: `source` is inbound, `destination` outbound.'),
+      type: traffic.type,
+      protocol,
+      ports: ports.optional(),
+      icmp: icmp.optional(),
+      source: remote.optional(),
+      destination: remote.optional(),
+      except: z
+        .array(remote, { error: 'a list of addresses and groups' })
+        .optional()
+        .describe('Of the source or destination, those that the assertion says nothing of.'),
+      instance: text.optional().describe('The instance it is about. Default: every instance.'),
+    },
+    { error: 'traffic' },
+  )
+  .meta({ id: 'assertedTraffic', oneOf: [{ required: ['source'] }, { required: ['destination'] }] });
+
+/** What must be true of the rules: a policy that makes it false is invalid. */
+export const assertionSchema = z
+  .strictObject(
+    {
+      allow: assertedTrafficSchema.optional().describe('All of this traffic is allowed.'),
+      deny: assertedTrafficSchema.optional().describe('None of this traffic is allowed.'),
+      because: text.optional().describe('Why, in your words.'),
+    },
+    { error: 'an assertion' },
+  )
+  .meta({ oneOf: [{ required: ['allow'] }, { required: ['deny'] }] });
+
 const version = z.literal(1, { error: '`1`' }).describe('The version of the policy format.');
 
 const sections = {
@@ -262,6 +298,9 @@ const sections = {
     'instances by name',
     'Hosts, by name; `*` is any host no other instance matches.',
   ),
+  assert: mayBeEmpty(z.array(assertionSchema, { error: 'a list of assertions' })).describe(
+    'What must be true of the rules, proved whenever the policy is read: one that makes it false is invalid.',
+  ),
 };
 
 /** The policy file itself. */
@@ -280,3 +319,4 @@ export type OutboundRuleInput = z.output<typeof outboundRuleSchema>;
 export type ManagementRuleInput = z.output<typeof managementRuleSchema>;
 export type RuleInput = InboundRuleInput | OutboundRuleInput;
 export type RemoteInput = z.output<typeof remote>;
+export type AssertionInput = z.output<typeof assertionSchema>;

@@ -6,6 +6,7 @@ import type { Rule } from '../model/rule.ts';
 import { CHECKS } from './checks/registry.ts';
 import { type Entry, keySpanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
 import { type ListFiles, readAddressGroup } from './read-address-group.ts';
+import { readAssertion } from './read-assertion.ts';
 import { readInstance } from './read-instance.ts';
 import { type AnyRuleInput, type KnownNames, readRule } from './read-rule.ts';
 import { readSecurityGroup } from './read-security-group.ts';
@@ -50,6 +51,9 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
     ),
     instances: mapEntries(merged.instances, (name, entry) =>
       readInstance(name as InstanceName, entry, { evaluation, known, report }),
+    ),
+    assertions: merged.assertions.flatMap((entry) =>
+      readAssertion(entry, { known, instances: [...merged.instances.keys()], report }),
     ),
   };
 }

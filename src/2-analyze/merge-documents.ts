@@ -2,6 +2,7 @@ import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
 import type {
   AddressGroupInput,
+  AssertionInput,
   InstanceInput,
   ManagementRuleInput,
   PolicyInput,
@@ -31,6 +32,7 @@ export interface MergedInput {
   readonly addressGroups: ReadonlyMap<string, Entry<AddressGroupInput>>;
   readonly securityGroups: ReadonlyMap<string, Entry<SecurityGroupInput>>;
   readonly instances: ReadonlyMap<string, Entry<InstanceInput>>;
+  readonly assertions: readonly Entry<AssertionInput>[];
 }
 
 /** The span of the value at `path` below `entry`. */
@@ -78,6 +80,9 @@ export function mergeDocuments(documents: readonly PolicyDocument[], report: Rep
     addressGroups: named<AddressGroupInput>('addressGroups', 'address group'),
     securityGroups: named<SecurityGroupInput>('securityGroups', 'security group'),
     instances: named<InstanceInput>('instances', 'instance'),
+    assertions: documents.flatMap((document) =>
+      (document.input.assert ?? []).map((input, index) => ({ input, document, path: ['assert', index] })),
+    ),
   };
 }
 
@@ -131,7 +136,7 @@ export function reportUnknown(
     span,
   }: {
     what: string;
-    code: 'unknown-group' | 'unknown-address-group';
+    code: 'unknown-group' | 'unknown-address-group' | 'unknown-instance';
     name: string;
     known: Iterable<string>;
     span: Span;

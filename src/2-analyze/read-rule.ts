@@ -73,14 +73,16 @@ function readFamilies(entry: Entry<AnyRuleInput>, remote: Remote | undefined, re
   return one === undefined ? { list: FAMILIES, written: false } : { list: [one], written: true };
 }
 
-interface RemoteContext {
+/** What reading a remote needs beside it: where it stands, in which group, what it may name. */
+export interface RemoteContext {
   readonly span: Span;
   readonly group: GroupName | undefined;
   readonly known: KnownNames;
   readonly report: Report;
 }
 
-function readRemote(input: RemoteInput, { span, group, known, report }: RemoteContext): Remote | undefined {
+/** Reads a remote; undefined once what is wrong with it is reported. */
+export function readRemote(input: RemoteInput, { span, group, known, report }: RemoteContext): Remote | undefined {
   if (typeof input === 'object') {
     if ('securityGroup' in input) {
       const name = input.securityGroup;
@@ -105,7 +107,7 @@ function readRemote(input: RemoteInput, { span, group, known, report }: RemoteCo
     report({
       code: 'self-outside-group',
       span,
-      message: '`self` means the group a rule is in, and a management rule is in none',
+      message: '`self` means the group a rule is in, and this is in none',
       help: 'name the group: `{ securityGroup: NAME }`',
     });
     return undefined;

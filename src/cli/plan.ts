@@ -1,7 +1,8 @@
 import { parseAddress } from '../2-analyze/address-text.ts';
 import { compareMembers, type MemberChange } from '../evaluate/compare-members.ts';
-import { comparePolicies, type Decider, type Difference } from '../evaluate/compare-policies.ts';
+import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
 import { type CutFlow, cutFlows } from '../evaluate/cut-flows.ts';
+import type { Decider } from '../evaluate/sides.ts';
 import { witnessOf } from '../evaluate/witness.ts';
 import { findSshSession } from '../host/ssh-session.ts';
 import { loadPolicy } from '../load-policy.ts';

@@ -61,7 +61,9 @@ export const DIAGNOSTIC_CODES = {
   'unknown-group': 'error',
   /** A rule names address groups that exist. */
   'unknown-address-group': 'error',
-  /** `self` is the group a rule is in; management rules are in none. */
+  /** An assertion names an instance that exists. */
+  'unknown-instance': 'error',
+  /** `self` is the group a rule is in; management rules and assertions are in none. */
   'self-outside-group': 'error',
   /** Remotes, group entries and members are addresses, CIDRs or ranges of one family, low to high, without zone or mapping. */
   'bad-address': 'error',
@@ -93,6 +95,9 @@ export const DIAGNOSTIC_CODES = {
   'loopback-bound': 'warning',
   /** A member's addresses are known to the hosts whose rules name its group. */
   'unknown-member-addresses': 'warning',
+
+  /** What a policy asserts of its rules is true of them. */
+  'assertion-broken': 'error',
 
   // Applying.
 

@@ -48,6 +48,28 @@ export function addressLine(about: readonly Addresses[], family: Family): readon
   return line;
 }
 
+/** Addresses that two lines of one family each decide on by one rule. */
+export interface Overlay {
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly one: number | undefined;
+  readonly other: number | undefined;
+}
+
+/** Two lines laid over each other, ascending. */
+export function* overlay(one: readonly Stretch[], other: readonly Stretch[]): Generator<Overlay> {
+  let [i, j] = [0, 0];
+  for (;;) {
+    const [a, b] = [one[i], other[j]];
+    if (a === undefined || b === undefined) return;
+    const from = a.from > b.from ? a.from : b.from;
+    const to = a.to < b.to ? a.to : b.to;
+    yield { from, to, one: a.decider, other: b.decider };
+    if (a.to === to) i += 1;
+    if (b.to === to) j += 1;
+  }
+}
+
 /** Numbers below a limit that come and go, and the lowest that is there: a heap from which what is gone is taken late. */
 class FirstOf {
   readonly #counts: Int32Array;

@@ -1,19 +1,20 @@
 import { FAMILIES, type Family } from '../model/address.ts';
-import type { AddressEntries, EntriesByFamily } from '../model/address-entries.ts';
-import { type Binding, type HostPolicy, patternMatches } from '../model/host.ts';
+import type { HostPolicy } from '../model/host.ts';
 import { type Interval, isWholeFamily } from '../model/interval.ts';
-import { PLATFORM_FLOWS } from '../model/platform.ts';
-import type { Action, Direction, Remote, Rule, Traffic } from '../model/rule.ts';
-import { type Addresses, addressLine } from './address-line.ts';
-import { classMatches, isAllTraffic, joinClasses, type TrafficClass, trafficClasses } from './traffic-classes.ts';
-
-/** What decides on packets of new flows. */
-export interface Decider {
-  readonly action: Action;
-  /** `default`: no rule is about them. `unmanaged`: the policy does not name the interface, and lets everything pass there. */
-  readonly reason: 'rule' | 'management' | 'platform' | 'default' | 'unmanaged';
-  readonly rule: Rule | undefined;
-}
+import type { Direction } from '../model/rule.ts';
+import { overlay } from './address-line.ts';
+import {
+  type Candidate,
+  type Decider,
+  deciderAt,
+  interfaceClasses,
+  judging,
+  lineOf,
+  type Side,
+  sideOf,
+  textOf,
+} from './sides.ts';
+import { isAllTraffic, joinClasses, type TrafficClass, trafficClasses } from './traffic-classes.ts';
 
 /** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
 export interface Difference {
@@ -52,126 +53,6 @@ export function comparePolicies(before: HostPolicy, after: HostPolicy): readonly
   );
 }
 
-/** Interfaces that each of the policies judges by one binding: their names, and globs without what longer patterns name. */
-function interfaceClasses(...policies: readonly HostPolicy[]): readonly (string | undefined)[] {
-  const patterns = new Set<string>(policies.flatMap(({ bindings }) => bindings.map(({ pattern }) => pattern)));
-  patterns.delete('lo');
-  const named = [...patterns].toSorted((a, b) => (a < b ? -1 : 1));
-  return patterns.has('*') ? named : [...named, undefined];
-}
-
-function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding | undefined {
-  if (named === undefined) return undefined;
-  // A glob is covered by itself and by shorter ones.
-  return bindings.find(({ pattern }) =>
-    named.endsWith('*')
-      ? pattern.endsWith('*') && named.slice(0, -1).startsWith(pattern.slice(0, -1))
-      : patternMatches(pattern, named),
-  );
-}
-
-interface Candidate {
-  readonly traffic: Traffic;
-  readonly addresses: Addresses;
-  /** Equal for candidates that do the same to the same addresses. */
-  readonly meaning: string;
-  readonly decider: Decider;
-}
-
-/** What judges packets of one family, one direction and one kind of interface: the first that is about them, else the rest. */
-interface Side {
-  readonly candidates: readonly Candidate[];
-  readonly rest: Decider;
-}
-
-interface Judged {
-  readonly direction: Direction;
-  readonly family: Family;
-}
-
-function sideOf(policy: HostPolicy, named: string | undefined, { direction, family }: Judged): Side {
-  const binding = bindingOf(policy, named);
-  if (binding === undefined && policy.unmanagedInterfaces === 'allow')
-    return { candidates: [], rest: { action: 'allow', reason: 'unmanaged', rule: undefined } };
-  const rules = [...policy.management[direction], ...(binding?.[direction] ?? [])];
-  const own = rules.filter((rule) => rule.family === family);
-  return {
-    candidates: [
-      ...platformCandidates(policy, { direction, family }),
-      ...own.flatMap((rule) => candidateOf(rule, policy)),
-    ],
-    rest: { action: 'deny', reason: 'default', rule: undefined },
-  };
-}
-
-/** Built-in traffic that is told by its type and its remote alone. */
-function platformCandidates({ platform }: HostPolicy, { direction, family }: Judged): readonly Candidate[] {
-  return PLATFORM_FLOWS.flatMap((flow): Candidate[] => {
-    const { match, source } = flow;
-    if (!platform[flow.name] || flow.direction !== direction || flow.family !== family) return [];
-    if (match.kind !== 'icmpv6' || match.hopLimit !== undefined || direction !== 'inbound') return [];
-    const addresses = source ?? 'any';
-    const { code } = match;
-    return match.types.map((type) => ({
-      traffic: { kind: 'icmp', protocol: 58, type, code },
-      addresses,
-      meaning: `allow ${textOf(addresses)}`,
-      decider: { action: 'allow', reason: 'platform', rule: undefined },
-    }));
-  });
-}
-
-function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {
-  const addresses = addressesOf(rule.remote, rule.family, policy);
-  if (addresses !== 'any' && addresses.length === 0) return [];
-  const reason = rule.origin.group === undefined ? 'management' : 'rule';
-  return [
-    {
-      traffic: rule.traffic,
-      addresses,
-      meaning: `${rule.action} ${textOf(addresses)}`,
-      decider: { action: rule.action, reason, rule },
-    },
-  ];
-}
-
-function addressesOf(remote: Remote, family: Family, { addressGroups, members }: HostPolicy): Addresses {
-  const held = (entries: EntriesByFamily | undefined): Addresses =>
-    entries === undefined ? [] : intervalsOf(entries[family]);
-  switch (remote.kind) {
-    case 'any':
-      return 'any';
-    case 'interval':
-      return [remote.interval];
-    case 'addressGroup':
-      return held(addressGroups.get(remote.name));
-    case 'securityGroup':
-      return held(members.get(remote.name));
-  }
-}
-
-const together = new WeakMap<AddressEntries, readonly Interval[]>();
-
-/** Hosts and ranges in one list, the same one whenever the same entries are asked for. */
-function intervalsOf(entries: AddressEntries): readonly Interval[] {
-  const known = together.get(entries);
-  if (known !== undefined) return known;
-  const made = [...entries.hosts, ...entries.ranges];
-  together.set(entries, made);
-  return made;
-}
-
-const texts = new WeakMap<readonly Interval[], string>();
-
-function textOf(addresses: Addresses): string {
-  if (addresses === 'any') return 'any';
-  const known = texts.get(addresses);
-  if (known !== undefined) return known;
-  const made = addresses.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(',');
-  texts.set(addresses, made);
-  return made;
-}
-
 type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
 
 function compareSides(before: Side, after: Side, family: Family): readonly Told[] {
@@ -196,13 +77,6 @@ function compareSides(before: Side, after: Side, family: Family): readonly Told[
   return found.all();
 }
 
-/** What of a side is about a class of traffic, up to the first that is about all addresses. */
-function judging({ candidates, rest }: Side, one: TrafficClass): Side {
-  const about = candidates.filter(({ traffic }) => classMatches(traffic, one));
-  const last = about.findIndex(({ addresses }) => addresses === 'any');
-  return { candidates: last < 0 ? about : about.slice(0, last + 1), rest };
-}
-
 function meansSame(one: Side, other: Side): boolean {
   return (
     one.rest.action === other.rest.action &&
@@ -218,28 +92,12 @@ interface Piece {
 }
 
 function differingPieces(before: Side, after: Side, family: Family): readonly Piece[] {
-  const lineOf = ({ candidates }: Side) =>
-    addressLine(
-      candidates.map(({ addresses }) => addresses),
-      family,
-    );
-  const deciderOf = ({ candidates, rest }: Side, place: number | undefined): Decider =>
-    (place === undefined ? undefined : candidates[place]?.decider) ?? rest;
-  const [was, is] = [lineOf(before), lineOf(after)];
   const pieces: Piece[] = [];
-  let [i, j] = [0, 0];
-  for (;;) {
-    const [a, b] = [was[i], is[j]];
-    if (a === undefined || b === undefined) return pieces;
-    const [one, other] = [deciderOf(before, a.decider), deciderOf(after, b.decider)];
-    if (one.action !== other.action) {
-      const from = a.from > b.from ? a.from : b.from;
-      const to = a.to < b.to ? a.to : b.to;
-      pieces.push({ interval: { family, from, to }, before: one, after: other });
-    }
-    if (a.to <= b.to) i += 1;
-    if (b.to <= a.to) j += 1;
+  for (const { from, to, one, other } of overlay(lineOf(before, family), lineOf(after, family))) {
+    const [was, is] = [deciderAt(before, one), deciderAt(after, other)];
+    if (was.action !== is.action) pieces.push({ interval: { family, from, to }, before: was, after: is });
   }
+  return pieces;
 }
 
 interface Deciders {

@@ -22,7 +22,10 @@ const HOP_LIMIT = 64;
 const EXPERIMENTAL = [253, 254];
 
 /** A packet of a new flow that a difference is about. */
-export function witnessOf({ direction, family, traffic, remotes }: Difference, place: WitnessPlace): Packet {
+export function witnessOf(
+  { direction, family, traffic, remotes }: Pick<Difference, 'direction' | 'family' | 'traffic' | 'remotes'>,
+  place: WitnessPlace,
+): Packet {
   const remote: Address = { family, value: addressAmong(remotes === 'any' ? EVERYWHERE[family] : remotes) };
   const { protocol, part } = traffic === 'all' ? { protocol: 6, part: 1 } : firstOf(traffic);
   const isIcmp = hasParts(protocol, family) && protocol !== 6 && protocol !== 17;

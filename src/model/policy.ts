@@ -1,7 +1,7 @@
 import type { Address } from './address.ts';
 import type { EntriesByFamily } from './address-entries.ts';
 import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
-import type { Rule } from './rule.ts';
+import type { Action, Remote, Rule } from './rule.ts';
 import type { Span } from './span.ts';
 
 /** Whether the position of a group on an interface orders rules before their priority does (`sequence`), or not at all (`merged`). */
@@ -56,6 +56,20 @@ export interface Instance {
   readonly span: Span;
 }
 
+/** What must be true of the rules; proved whenever the policy is read. */
+export interface Assertion {
+  /** Whether all of the traffic is allowed, or none of it. */
+  readonly expected: Action;
+  /** The traffic and its remote, one rule a family; the rules decide on nothing. */
+  readonly traffic: readonly Rule[];
+  /** Of the remote, what the assertion says nothing of. */
+  readonly except: readonly Remote[];
+  /** Undefined is every instance. */
+  readonly instance: InstanceName | undefined;
+  readonly because: string | undefined;
+  readonly span: Span;
+}
+
 /** A whole policy: every name in it resolves, every template is expanded. */
 export interface Policy {
   readonly unmanagedInterfaces: UnmanagedInterfaces;
@@ -65,4 +79,5 @@ export interface Policy {
   readonly addressGroups: ReadonlyMap<AddressGroupName, AddressGroup>;
   readonly securityGroups: ReadonlyMap<GroupName, SecurityGroup>;
   readonly instances: ReadonlyMap<InstanceName, Instance>;
+  readonly assertions: readonly Assertion[];
 }

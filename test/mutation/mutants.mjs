@@ -23,6 +23,8 @@ const SWAP = '4-render/swap.ts';
 const NAMES = '4-render/plan-names.ts';
 const COMPARE = 'evaluate/compare-policies.ts';
 const LINE = 'evaluate/address-line.ts';
+const SIDES = 'evaluate/sides.ts';
+const PROVE = 'evaluate/prove-assertion.ts';
 const CLASSES_OF_TRAFFIC = 'evaluate/traffic-classes.ts';
 const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
 
@@ -661,7 +663,7 @@ export const MUTANTS = [
   mutant('difference: the last rule decides', LINE, '(heap[child + 1] ?? 0) < (heap[child] ?? 0)', 'true', 'meaning'),
   mutant(
     'difference: rules after the one for all addresses count',
-    COMPARE,
+    SIDES,
     'about.slice(0, last + 1)',
     'about',
     'meaning',
@@ -673,24 +675,24 @@ export const MUTANTS = [
     'one.candidates.every(({ meaning }) => other.candidates.some((some) => some.meaning === meaning))',
     'meaning',
   ),
-  mutant('difference: management is left out', COMPARE, '[...policy.management[direction], ...', '[...', 'meaning'),
+  mutant('difference: management is left out', SIDES, '[...policy.management[direction], ...', '[...', 'meaning'),
   mutant(
     'difference: groups are their hosts alone',
-    COMPARE,
+    SIDES,
     '[...entries.hosts, ...entries.ranges]',
     'entries.hosts',
     'meaning',
   ),
   mutant(
     'difference: unmanaged interfaces are denied',
-    COMPARE,
+    SIDES,
     "binding === undefined && policy.unmanagedInterfaces === 'allow'",
     'false',
     'meaning',
   ),
   mutant(
     'difference: a glob is not covered by a shorter one',
-    COMPARE,
+    SIDES,
     'named.slice(0, -1).startsWith(pattern.slice(0, -1))',
     'named === pattern',
     'meaning',
@@ -714,6 +716,30 @@ export const MUTANTS = [
     CLASSES_OF_TRAFFIC,
     'others.length === 0 ?',
     'others.length >= 0 ?',
+    'meaning',
+  ),
+
+  // What is asserted of the rules.
+  mutant(
+    'assertion: the first interface alone is looked at',
+    PROVE,
+    'if (found === undefined) continue;',
+    'if (found === undefined) return undefined;',
+    'meaning',
+  ),
+  mutant(
+    'assertion: what is excepted counts',
+    PROVE,
+    'stretch.one !== about.length - 1',
+    'stretch.one === undefined',
+    'meaning',
+  ),
+  mutant('assertion: all traffic is looked at', PROVE, 'if (!classMatches(traffic, one)) continue;', '', 'meaning'),
+  mutant(
+    'assertion: nothing is ever broken',
+    PROVE,
+    'if (decider.action === expected) continue;',
+    'continue;',
     'meaning',
   ),
 ];

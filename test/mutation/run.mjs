@@ -22,7 +22,7 @@ const SUITES = {
       'test/unit/intervals.test.ts',
       'test/unit/address-entries.test.ts',
     ],
-    ['test/property/comparison.test.ts'],
+    ['test/property/comparison.test.ts', 'test/property/assertion.test.ts'],
   ],
   packets: [
     ['test/netns/differential.test.ts', 'test/netns/dense-policies.test.ts'],

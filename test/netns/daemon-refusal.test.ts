@@ -157,6 +157,37 @@ describe('a mistake in the policy', () => {
     60_000 + MISTAKES * 1_000,
   );
 
+  test('against what the policy itself asserts is refused, with the rule at fault and a packet; one that keeps to it is not', async () => {
+    const asserting = (source: string): string => `version: 1
+securityGroups:
+  db:
+    inbound:
+      - { protocol: tcp, ports: 5432, source: ${source} }
+instances:
+  host: { interfaces: { eth0: { securityGroups: [db] } } }
+assert:
+  - deny: { protocol: tcp, ports: 5432, source: any, except: [10.0.0.0/8] }
+    because: the internet never reaches the database
+`;
+    replaceFile(site.policyFile, asserting('10.1.0.0/16'));
+    const daemon = await site.start();
+    const table = await site.table();
+    replaceFile(site.policyFile, asserting('0.0.0.0/0'));
+    const { refusal } = await daemon.until('it is refused', ({ state }) => state === 'refused');
+    expect(refusal?.diagnostics).toMatchObject([{ code: 'assertion-broken', line: 9, column: 5 }]);
+    expect(await site.table()).toBe(table);
+    const { stdout } = await site.sgctl('status');
+    expect(stdout).toContain('db inbound[0] allows it on `eth0` of `host`: tcp 5432 from ');
+    expect(stdout).toContain('the internet never reaches the database');
+    expect((await site.sgctl('check', site.policyFile)).exitCode).toBe(1);
+    replaceFile(site.policyFile, asserting('10.0.0.0/9'));
+    await daemon.until(
+      'the next is in force',
+      ({ state, inForce }) => state === 'enforced' && inForce?.generation === 2,
+    );
+    expect((await site.sgctl('check', site.policyFile)).exitCode).toBe(0);
+  });
+
   test('is shown by sgctl status, to scripts and to people, with its line; mending it takes the words away', async () => {
     writePolicy(VALID);
     const daemon = await site.start();

@@ -21,6 +21,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       routerAdvertisement: platform.routerAdvertisement ?? true,
       dhcpClient: platform.dhcpClient ?? true,
     },
+    assertions: [],
     management: (platform.management ?? []).flatMap((rule, index) => {
       const direction = rule.source === undefined ? 'outbound' : 'inbound';
       return readRule(rule, { group: undefined, direction, index, template: undefined, span: NOWHERE });

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { comparePolicies, type Decider, type Difference } from '../../src/evaluate/compare-policies.ts';
+import { comparePolicies, type Difference } from '../../src/evaluate/compare-policies.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
+import type { Decider } from '../../src/evaluate/sides.ts';
 import { hasParts, type TrafficClass } from '../../src/evaluate/traffic-classes.ts';
 import { witnessOf } from '../../src/evaluate/witness.ts';
 import { type HostPolicy, patternMatches } from '../../src/model/host.ts';

@@ -163,7 +163,7 @@ function importsOfThePipeline(): Plant[] {
       name: `a file beside the entry points importing ${to}`,
       path: `src/beside-${to}.ts`,
       text: valueFrom(`./${to}/target.ts`),
-      rule: CORE.includes(to) && to !== 'evaluate' ? undefined : IMPORTS_RULE,
+      rule: CORE.includes(to) ? undefined : IMPORTS_RULE,
     })),
     {
       name: 'a file beside the entry points importing one of them',

@@ -17,7 +17,7 @@ function findings(text: string, kind: DocumentKind = 'main'): string[] {
 }
 
 const POLICY_KEYS =
-  'the keys of a policy are `version`, `description`, `evaluation`, `unmanagedInterfaces`, `platform`, `addressGroups`, `securityGroups`, `instances`';
+  'the keys of a policy are `version`, `description`, `evaluation`, `unmanagedInterfaces`, `platform`, `addressGroups`, `securityGroups`, `instances`, `assert`';
 const REMOTE = 'an address, a CIDR, a range, `any`, `self`, `{ securityGroup: NAME }` or `{ addressGroup: NAME }`';
 const EMPTY = 'an empty value never means any: write what is meant';
 
@@ -228,7 +228,7 @@ const RULES: typeof TEXTS = [
     'a management rule with both',
     management('{ source: any, destination: any }'),
     [
-      '4:22-4:33 wrong-remote-key: `source` and `destination` in one management rule | write a rule for each: `source` is inbound, `destination` outbound | 4:9 the rule is inbound by this',
+      '4:22-4:33 wrong-remote-key: `source` and `destination` in one management rule | write one for each: `source` is inbound, `destination` outbound | 4:9 it is inbound by this',
     ],
   ],
   [

@@ -1,0 +1,46 @@
+import type { AssertionInput } from '../1-parse/policy-schema.ts';
+import type { Report } from '../diagnostics/report.ts';
+import type { InstanceName } from '../model/names.ts';
+import type { Assertion } from '../model/policy.ts';
+import type { Direction, Remote } from '../model/rule.ts';
+import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
+import { type KnownNames, readRemote, readRule } from './read-rule.ts';
+
+/** Reads an assertion; none if, with what is wrong reported, it is invalid. */
+export function readAssertion(
+  entry: Entry<AssertionInput>,
+  {
+    known,
+    instances,
+    report,
+  }: { readonly known: KnownNames; readonly instances: readonly string[]; readonly report: Report },
+): readonly Assertion[] {
+  const expected = entry.input.deny === undefined ? 'allow' : 'deny';
+  const input = entry.input[expected];
+  if (input === undefined) return [];
+  const { direction: said, except: excepted = [], instance, ...traffic } = input;
+  const body = { input: traffic, document: entry.document, path: [...entry.path, expected] };
+  const direction: Direction = traffic.source === undefined ? 'outbound' : 'inbound';
+  if (said !== undefined && said !== direction) {
+    report({
+      code: 'wrong-remote-key',
+      span: spanAt(body, 'direction'),
+      message: `\`${direction === 'inbound' ? 'source' : 'destination'}\` is ${direction}, and the direction is \`${said}\``,
+      help: 'leave `direction` out: the key of the remote tells it',
+    });
+  }
+  if (instance !== undefined && !instances.includes(instance)) {
+    const span = spanAt(body, 'instance');
+    reportUnknown(report, { what: 'instance', code: 'unknown-instance', name: instance, known: instances, span });
+  }
+  const span = keySpanAt(body);
+  const origin = { group: undefined, direction, index: 0, template: undefined, span } as const;
+  const rules = readRule(body, { origin, known, report });
+  const except = excepted.flatMap((remote, index): readonly Remote[] => {
+    const context = { span: spanAt(body, 'except', index), group: undefined, known, report };
+    const read = readRemote(remote, context);
+    return read === undefined ? [] : [read];
+  });
+  const { because } = entry.input;
+  return [{ expected, traffic: rules, except, instance: instance as InstanceName | undefined, because, span }];
+}

@@ -1,0 +1,88 @@
+import { type HostPolicy, patternMatches } from '../model/host.ts';
+import type { Interval } from '../model/interval.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Assertion } from '../model/policy.ts';
+import type { Rule } from '../model/rule.ts';
+import { addressLine, type Addresses, overlay } from './address-line.ts';
+import { addressesOf, type Decider, deciderAt, judging, lineOf, type Side, sideOf } from './sides.ts';
+import { classMatches, type TrafficClass, trafficClasses } from './traffic-classes.ts';
+import { witnessOf } from './witness.ts';
+
+/** A packet of a new flow of which a policy says the opposite of what is asserted. */
+export interface Violation {
+  /** The interface, or the glob of them, that judges it. */
+  readonly interface: string;
+  readonly decider: Decider;
+  readonly witness: Packet;
+}
+
+/**
+ * The first packet for which `assertion` is not true of the interfaces that `policy` names, or undefined: then it is
+ * true of all of them. Rules are judged, of groups and of management; built-in traffic passes whatever is asserted.
+ */
+export function findViolation(policy: HostPolicy, { expected, traffic, except }: Assertion): Violation | undefined {
+  for (const { pattern } of policy.bindings) {
+    if (pattern === 'lo') continue;
+    for (const rule of traffic) {
+      const { family, origin } = rule;
+      const side = withoutPlatform(sideOf(policy, pattern, { direction: origin.direction, family }));
+      const about = [...except, rule.remote].map((remote) => addressesOf(remote, family, policy));
+      const found = violationOf(side, { rule, expected, about });
+      if (found === undefined) continue;
+      const { interval, one, decider } = found;
+      const place = { interface: nameFor(pattern, policy), local: LOCAL[family] };
+      const difference = { direction: origin.direction, family, traffic: [one], remotes: [interval] };
+      return { interface: pattern, decider, witness: witnessOf(difference, place) };
+    }
+  }
+  return undefined;
+}
+
+/** Addresses for documentation (RFC 5737, RFC 3849): rules do not look at the host's end. */
+const LOCAL = {
+  ipv4: { family: 'ipv4', value: 0xc000_0201n },
+  ipv6: { family: 'ipv6', value: (0x2001_0db8n << 96n) | 1n },
+} as const;
+
+/** An interface that this pattern, and none before it, matches. */
+function nameFor(pattern: string, { bindings }: HostPolicy): string {
+  if (!pattern.endsWith('*')) return pattern;
+  const names = Array.from({ length: bindings.length + 1 }, (_, i) => `${pattern.slice(0, -1)}${i}`);
+  const judges = (name: string): string | undefined =>
+    bindings.find((one) => patternMatches(one.pattern, name))?.pattern;
+  return names.find((name) => judges(name) === pattern) ?? pattern.slice(0, -1);
+}
+
+function withoutPlatform({ candidates, rest }: Side): Side {
+  return { candidates: candidates.filter(({ decider }) => decider.reason !== 'platform'), rest };
+}
+
+interface Asserted {
+  readonly rule: Rule;
+  readonly expected: Assertion['expected'];
+  /** Whom it is about, behind those of them that it says nothing of. */
+  readonly about: readonly Addresses[];
+}
+
+interface Found {
+  readonly interval: Interval;
+  readonly one: TrafficClass;
+  readonly decider: Decider;
+}
+
+function violationOf(side: Side, { rule, expected, about }: Asserted): Found | undefined {
+  const { family, traffic } = rule;
+  const region = addressLine(about, family);
+  const classes = trafficClasses([...side.candidates.map((candidate) => candidate.traffic), traffic], family);
+  for (const one of classes) {
+    if (!classMatches(traffic, one)) continue;
+    const judges = judging(side, one);
+    for (const stretch of overlay(region, lineOf(judges, family))) {
+      if (stretch.one !== about.length - 1) continue;
+      const decider = deciderAt(judges, stretch.other);
+      if (decider.action === expected) continue;
+      return { interval: { family, from: stretch.from, to: stretch.to }, one, decider };
+    }
+  }
+  return undefined;
+}

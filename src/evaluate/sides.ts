@@ -1,0 +1,161 @@
+import type { Family } from '../model/address.ts';
+import type { AddressEntries, EntriesByFamily } from '../model/address-entries.ts';
+import { type Binding, type HostPolicy, patternMatches } from '../model/host.ts';
+import type { Interval } from '../model/interval.ts';
+import { PLATFORM_FLOWS } from '../model/platform.ts';
+import type { Action, Direction, Remote, Rule, Traffic } from '../model/rule.ts';
+import { addressLine, type Addresses, type Stretch } from './address-line.ts';
+import { classMatches, type TrafficClass } from './traffic-classes.ts';
+
+/** What decides on packets of new flows. */
+export interface Decider {
+  readonly action: Action;
+  /** `default`: no rule is about them. `unmanaged`: the policy does not name the interface, and lets everything pass there. */
+  readonly reason: 'rule' | 'management' | 'platform' | 'default' | 'unmanaged';
+  readonly rule: Rule | undefined;
+}
+
+/** Interfaces that each of the policies judges by one binding: their names, and globs without what longer patterns name. */
+export function interfaceClasses(...policies: readonly HostPolicy[]): readonly (string | undefined)[] {
+  const patterns = new Set<string>(policies.flatMap(({ bindings }) => bindings.map(({ pattern }) => pattern)));
+  patterns.delete('lo');
+  const named = [...patterns].toSorted((a, b) => (a < b ? -1 : 1));
+  return patterns.has('*') ? named : [...named, undefined];
+}
+
+function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding | undefined {
+  if (named === undefined) return undefined;
+  // A glob is covered by itself and by shorter ones.
+  return bindings.find(({ pattern }) =>
+    named.endsWith('*')
+      ? pattern.endsWith('*') && named.slice(0, -1).startsWith(pattern.slice(0, -1))
+      : patternMatches(pattern, named),
+  );
+}
+
+/** A rule, or built-in traffic, as far as it is told by traffic and addresses. */
+export interface Candidate {
+  readonly traffic: Traffic;
+  readonly addresses: Addresses;
+  /** Equal for candidates that do the same to the same addresses. */
+  readonly meaning: string;
+  readonly decider: Decider;
+}
+
+/** What judges packets of one family, one direction and one kind of interface: the first that is about them, else the rest. */
+export interface Side {
+  readonly candidates: readonly Candidate[];
+  readonly rest: Decider;
+}
+
+/** Which packets. */
+export interface Judged {
+  readonly direction: Direction;
+  readonly family: Family;
+}
+
+/** What judges packets on the interfaces that `named` is a class of; built-in traffic is what is told by type and remote alone. */
+export function sideOf(policy: HostPolicy, named: string | undefined, { direction, family }: Judged): Side {
+  const binding = bindingOf(policy, named);
+  if (binding === undefined && policy.unmanagedInterfaces === 'allow')
+    return { candidates: [], rest: { action: 'allow', reason: 'unmanaged', rule: undefined } };
+  const rules = [...policy.management[direction], ...(binding?.[direction] ?? [])];
+  const own = rules.filter((rule) => rule.family === family);
+  return {
+    candidates: [
+      ...platformCandidates(policy, { direction, family }),
+      ...own.flatMap((rule) => candidateOf(rule, policy)),
+    ],
+    rest: { action: 'deny', reason: 'default', rule: undefined },
+  };
+}
+
+/** Built-in traffic that is told by its type and its remote alone. */
+function platformCandidates({ platform }: HostPolicy, { direction, family }: Judged): readonly Candidate[] {
+  return PLATFORM_FLOWS.flatMap((flow): Candidate[] => {
+    const { match, source } = flow;
+    if (!platform[flow.name] || flow.direction !== direction || flow.family !== family) return [];
+    if (match.kind !== 'icmpv6' || match.hopLimit !== undefined || direction !== 'inbound') return [];
+    const addresses = source ?? 'any';
+    const { code } = match;
+    return match.types.map((type) => ({
+      traffic: { kind: 'icmp', protocol: 58, type, code },
+      addresses,
+      meaning: `allow ${textOf(addresses)}`,
+      decider: { action: 'allow', reason: 'platform', rule: undefined },
+    }));
+  });
+}
+
+function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {
+  const addresses = addressesOf(rule.remote, rule.family, policy);
+  if (addresses !== 'any' && addresses.length === 0) return [];
+  const reason = rule.origin.group === undefined ? 'management' : 'rule';
+  return [
+    {
+      traffic: rule.traffic,
+      addresses,
+      meaning: `${rule.action} ${textOf(addresses)}`,
+      decider: { action: rule.action, reason, rule },
+    },
+  ];
+}
+
+/** Whom a remote is about, as far as the policy's host knows. */
+export function addressesOf(remote: Remote, family: Family, { addressGroups, members }: HostPolicy): Addresses {
+  const held = (entries: EntriesByFamily | undefined): Addresses =>
+    entries === undefined ? [] : intervalsOf(entries[family]);
+  switch (remote.kind) {
+    case 'any':
+      return 'any';
+    case 'interval':
+      return [remote.interval];
+    case 'addressGroup':
+      return held(addressGroups.get(remote.name));
+    case 'securityGroup':
+      return held(members.get(remote.name));
+  }
+}
+
+const together = new WeakMap<AddressEntries, readonly Interval[]>();
+
+/** Hosts and ranges in one list, the same one whenever the same entries are asked for. */
+function intervalsOf(entries: AddressEntries): readonly Interval[] {
+  const known = together.get(entries);
+  if (known !== undefined) return known;
+  const made = [...entries.hosts, ...entries.ranges];
+  together.set(entries, made);
+  return made;
+}
+
+const texts = new WeakMap<readonly Interval[], string>();
+
+/** A text that is equal for equal addresses. */
+export function textOf(addresses: Addresses): string {
+  if (addresses === 'any') return 'any';
+  const known = texts.get(addresses);
+  if (known !== undefined) return known;
+  const made = addresses.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+  texts.set(addresses, made);
+  return made;
+}
+
+/** What of a side is about a class of traffic, up to the first that is about all addresses. */
+export function judging({ candidates, rest }: Side, one: TrafficClass): Side {
+  const about = candidates.filter(({ traffic }) => classMatches(traffic, one));
+  const last = about.findIndex(({ addresses }) => addresses === 'any');
+  return { candidates: last < 0 ? about : about.slice(0, last + 1), rest };
+}
+
+/** All addresses by which of a side's candidates decides on them; the side is about one class of traffic. */
+export function lineOf({ candidates }: Side, family: Family): readonly Stretch[] {
+  return addressLine(
+    candidates.map(({ addresses }) => addresses),
+    family,
+  );
+}
+
+/** What decides where a line of the side has this place. */
+export function deciderAt({ candidates, rest }: Side, place: number | undefined): Decider {
+  return (place === undefined ? undefined : candidates[place]?.decider) ?? rest;
+}

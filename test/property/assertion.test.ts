@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { evaluate } from '../../src/evaluate/evaluate.ts';
+import { ruleMatches } from '../../src/evaluate/match-rule.ts';
+import { findViolation } from '../../src/evaluate/prove-assertion.ts';
+import { type HostPolicy, patternMatches } from '../../src/model/host.ts';
+import type { Packet } from '../../src/model/packet.ts';
+import type { Assertion } from '../../src/model/policy.ts';
+import type { Rule } from '../../src/model/rule.ts';
+import { hostPolicyOf } from '../netns/enforce.ts';
+import { judge } from '../oracle/oracle.ts';
+import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
+import { rulePacketsFor } from './arbitrary-packet.ts';
+import { HOST, INSTANCE, POLICY, policyText } from './arbitrary-policy.ts';
+
+/** A policy, packets at its edges, and by which of its own rules, narrowed or not, something is asserted. */
+const CASE = POLICY.chain((policy) =>
+  fc.record({
+    policy: fc.constant(policy),
+    packets: fc.array(rulePacketsFor(policy).map(asOfNewFlow), { minLength: 1, maxLength: 80 }),
+    expected: fc.constantFrom('allow' as const, 'deny' as const),
+    picks: fc.array(fc.nat({ max: 100 }), { minLength: 1, maxLength: 3 }),
+  }),
+);
+
+/** What only its addresses, protocol, ports, type and code tell: no DHCP, and forwarded by a router. */
+function asOfNewFlow(packet: Packet): Packet {
+  return { ...packet, state: 'new', sourcePort: packet.sourcePort === undefined ? undefined : 50_000, hopLimit: 64 };
+}
+
+function rulesOf({ bindings, management }: HostPolicy): readonly Rule[] {
+  return [management, ...bindings].flatMap(({ inbound, outbound }) => [...inbound, ...outbound]);
+}
+
+/** The traffic of one rule but the remotes of others. */
+function assertionOf(
+  hostPolicy: HostPolicy,
+  picks: readonly number[],
+  expected: Assertion['expected'],
+): Assertion | undefined {
+  const rules = rulesOf(hostPolicy);
+  const [asserted, ...except] = picks.flatMap((pick) => rules[pick % Math.max(1, rules.length)] ?? []);
+  if (asserted === undefined) return undefined;
+  const { family, origin } = asserted;
+  return {
+    expected,
+    traffic: [asserted],
+    except: except.filter((rule) => rule.family === family).map(({ remote }) => remote),
+    instance: undefined,
+    because: undefined,
+    span: origin.span,
+  };
+}
+
+function isAbout({ traffic, except }: Assertion, packet: Packet, policy: HostPolicy): boolean {
+  return traffic.some(
+    (rule) =>
+      rule.origin.direction === packet.direction &&
+      ruleMatches(policy, rule, packet) &&
+      !except.some((remote) => ruleMatches(policy, { ...rule, remote }, packet)),
+  );
+}
+
+describe('an assertion', () => {
+  it('that is proved holds for every packet it is about; of one that is broken, a packet shows it', async () => {
+    let proved = 0;
+    let broken = 0;
+    await fc.assert(
+      fc.asyncProperty(CASE, async ({ policy, packets, expected, picks }) => {
+        const hostPolicy = await hostPolicyOf(policyText(policy), { host: HOST, instance: INSTANCE });
+        const assertion = assertionOf(hostPolicy, picks, expected);
+        if (assertion === undefined) return;
+        const violation = findViolation(hostPolicy, assertion);
+        const isJudged = (name: string): boolean =>
+          hostPolicy.bindings.some(({ pattern }) => patternMatches(pattern, name));
+        if (violation === undefined) {
+          proved += 1;
+          for (const packet of packets) {
+            if (!isJudged(packet.interface) || !isAbout(assertion, packet, hostPolicy)) continue;
+            const { verdict, reason } = judge(readPlainPolicy(policy), HOST, INSTANCE, packet);
+            expect([packet, reason === 'platform' ? expected : verdict]).toEqual([packet, expected]);
+          }
+          return;
+        }
+        broken += 1;
+        const { witness, decider, interface: pattern } = violation;
+        expect([witness, isAbout(assertion, witness, hostPolicy)]).toEqual([witness, true]);
+        expect(hostPolicy.bindings.find((one) => patternMatches(one.pattern, witness.interface))?.pattern).toBe(
+          pattern,
+        );
+        const decision = evaluate(hostPolicy, witness);
+        if (decision.reason === 'platform') return;
+        expect([witness, decision.verdict, decision.rule]).toEqual([witness, decider.action, decider.rule]);
+        expect(decision.verdict).not.toBe(expected);
+      }),
+    );
+    expect(Math.min(proved, broken)).toBeGreaterThan(0);
+  });
+});
