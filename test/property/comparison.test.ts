@@ -16,6 +16,10 @@ import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
 import { rulePacketsFor } from './arbitrary-packet.ts';
 import { HOST, INSTANCE, POLICY, policyText } from './arbitrary-policy.ts';
 
+/** Each of these takes as long as several of the other properties. */
+const RUNS = process.env['PROPERTY_RUNS'];
+const OPTIONS = RUNS === undefined ? {} : { numRuns: Math.ceil(Number(RUNS) / 8) };
+
 /** A policy and what somebody made of it, or of another one. */
 const PAIR: fc.Arbitrary<readonly [PlainPolicy, PlainPolicy]> = fc.oneof(
   { weight: 3, arbitrary: POLICY.chain((policy) => fc.tuple(fc.constant(policy), editOf(policy))) },
@@ -122,6 +126,7 @@ describe('the difference of two policies', () => {
           }
         }
       }),
+      OPTIONS,
     );
   });
 
@@ -139,6 +144,7 @@ describe('the difference of two policies', () => {
           expectDecided(after, witness, difference.after);
         }
       }),
+      OPTIONS,
     );
   });
 
@@ -160,6 +166,7 @@ describe('the difference of two policies', () => {
             .toSorted();
         expect(text(turned)).toEqual(text(comparePolicies(before, after)));
       }),
+      OPTIONS,
     );
   });
 });
