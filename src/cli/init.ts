@@ -1,0 +1,69 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { parseAddress } from '../2-analyze/address-text.ts';
+import { readListeningSockets } from '../host/listening-sockets.ts';
+import { findSshSession } from '../host/ssh-session.ts';
+import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
+import { type Command, EXIT, UnableError } from './command.ts';
+import { readHost } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+import { starterPolicy, type Surroundings } from './starter-policy.ts';
+
+/** `sgctl init [FILE]`: a policy to begin with, from what this host has. */
+export const init: Command = {
+  name: 'init',
+  summary:
+    "Writes a starter policy from this host's interfaces, what listens on it, and where you are logged in from by ssh, which it never cuts.",
+  usage: '[FILE] [--force]',
+  options: {
+    force: { type: 'boolean', short: 'f', help: 'replace a file that is there' },
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sgctl init - | less', 'sudo sgctl init', 'sudo sgctl init /etc/secgroupd/policy.yaml --force'],
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    if (file !== '-' && !line.given('force') && (await exists(file))) {
+      throw new UnableError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
+    }
+    const text = starterPolicy({
+      host: await readHost(),
+      sockets: await readListeningSockets(),
+      session: await session(),
+    });
+    if (file === '-') {
+      streams.out(text);
+      return EXIT.fine;
+    }
+    await write(file, text);
+    streams.out(`${file}: written; see what it would change by \`sgctl plan ${file}\`\n`);
+    return EXIT.fine;
+  },
+};
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+async function session(): Promise<Surroundings['session']> {
+  const found = await findSshSession();
+  const client = found === undefined ? undefined : parseAddress(found.clientAddress);
+  return found === undefined || client?.kind !== 'address'
+    ? undefined
+    : { address: client.address, port: found.serverPort };
+}
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    await writeFileAtomically(file, text, 0o644);
+  } catch (error) {
+    if (error instanceof FileWriteError) throw new UnableError(error.message);
+    throw new UnableError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
