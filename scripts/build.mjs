@@ -60,6 +60,27 @@ writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'commonjs', 
 const netlink = dirname(createRequire(import.meta.url).resolve('netlink/package.json'));
 cpSync(join(netlink, 'prebuilds'), join(dist, 'prebuilds'), { recursive: true });
 
+// Manual pages say what --help and the policy's schema say, so they come out of the same code.
+const manuals = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/cli/man-pages.ts'],
+  bundle: true,
+  write: false,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'cjs',
+  define: { __VERSION__: JSON.stringify(version) },
+  plugins: [addonBesideBundle],
+  logLevel: 'warning',
+});
+const generator = join(dist, 'man-pages.cjs');
+writeFileSync(generator, manuals.outputFiles[0].contents);
+mkdirSync(join(dist, 'man'));
+for (const [name, page] of Object.entries(createRequire(import.meta.url)(generator).manPages())) {
+  writeFileSync(join(dist, 'man', name), page);
+}
+rmSync(generator);
+
 console.log(
   outputFiles.map(({ path, contents }) => `dist/${basename(path)} ${Math.round(contents.length / 1024)} kB`).join(', '),
 );

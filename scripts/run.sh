@@ -66,6 +66,31 @@ install_programs() {
   rm -f -- "$wrapper"
 }
 
+# Manual pages, and what bash, zsh and fish complete.
+install_help() {
+  local share=/usr/local/share page section
+  for page in "$PROJECT"/dist/man/*; do
+    section=${page##*.}
+    mkdir -p -- "$share/man/man$section"
+    install_file 644 "$page" "$share/man/man$section/${page##*/}"
+  done
+  install_completion bash "$share/bash-completion/completions/sgctl"
+  # bash looks for a file named like the program.
+  ln -sfn -- sgctl "$share/bash-completion/completions/secgroupd"
+  install_completion zsh "$share/zsh/site-functions/_sgctl"
+  install_completion fish "$share/fish/vendor_completions.d/sgctl.fish"
+  ln -sfn -- sgctl.fish "$share/fish/vendor_completions.d/secgroupd.fish"
+}
+
+install_completion() {
+  local shell=$1 file=$2 script
+  script=$(mktemp)
+  /usr/local/bin/sgctl completion "$shell" >"$script"
+  mkdir -p -- "${file%/*}"
+  install_file 644 "$script" "$file"
+  rm -f -- "$script"
+}
+
 install_state() {
   if ! getent group secgroupd >/dev/null; then groupadd --system secgroupd; fi
   if ! getent passwd secgroupd >/dev/null; then
@@ -101,6 +126,7 @@ setup run
 node "$PROJECT/scripts/build.mjs"
 settle_node
 install_programs
+install_help
 install_state
 
 if [[ -d /run/systemd/system ]]; then

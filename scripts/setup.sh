@@ -30,6 +30,9 @@ NEEDED_TO_TEST=(
   ps:procps
   unshare:util-linux
   systemd-notify:systemd
+  zsh:zsh
+  fish:fish
+  mandoc:mandoc
 )
 
 # /usr/sbin is not on everyone's PATH, but nft, ip and sshd live there.

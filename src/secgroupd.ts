@@ -1,34 +1,16 @@
 import { apply } from './cli/apply.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
-import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './cli/options.ts';
+import { DEFAULT_POLICY_FILE, socketPath, stateDirectory } from './cli/options.ts';
 import { runCommand, standardStreams } from './cli/program.ts';
+import { SECGROUPD } from './cli/secgroupd-command.ts';
 import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
-import { createLog, LOG_LEVELS } from './daemon/log.ts';
+import { createLog } from './daemon/log.ts';
+import { LOG_LEVELS } from './model/log-levels.ts';
 import { VERSION } from './version.ts';
 
-const SECGROUPD: Command = {
-  name: '',
-  summary:
-    'Enforces a policy file on this host: applies it, watches file and interfaces, and keeps the kernel as the policy says.\nSIGHUP reads everything anew. SIGTERM ends the daemon and leaves the rules in force.',
-  usage: '[--policy FILE] [--instance NAME] [--once]',
-  options: {
-    policy: OPTION.policy,
-    instance: OPTION.instance,
-    once: { type: 'boolean', help: 'apply the policy once and end' },
-    'state-dir': OPTION.stateDir,
-    'runtime-dir': OPTION.runtimeDir,
-    trust: {
-      type: 'string',
-      value: 'OWNER',
-      help: 'root (default): policy files that others than root can change are refused; any: they are read',
-    },
-    'log-level': { type: 'string', value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default info)` },
-    version: { type: 'boolean', help: 'print the version' },
-    help: OPTION.help,
-  },
-  mostPositionals: 0,
-  examples: ['sudo secgroupd', 'sudo secgroupd --policy /etc/secgroupd/policy.yaml --instance web-1'],
+const PROGRAM: Command = {
+  ...SECGROUPD,
   async run(line, streams) {
     if (line.given('version')) {
       streams.out(`secgroupd ${VERSION}\n`);
@@ -70,6 +52,6 @@ function untilEnded(daemon: Daemon): Promise<ExitStatus> {
 }
 
 // Handles that a library holds open must not keep an ended daemon alive.
-void runCommand('secgroupd', SECGROUPD, { args: process.argv.slice(2), streams: standardStreams() }).then((status) =>
+void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams: standardStreams() }).then((status) =>
   process.exit(status),
 );

@@ -20,6 +20,8 @@ export interface CommandOption {
   readonly short?: string;
   /** What the value is called in the help; options of type string have one. */
   readonly value?: string;
+  /** The values there are; undefined is any, such as a file. */
+  readonly choices?: readonly string[];
   readonly help: string;
 }
 
@@ -48,6 +50,8 @@ export interface Command {
   readonly usage: string;
   readonly options: Readonly<Record<string, CommandOption>>;
   readonly mostPositionals: number;
+  /** What may stand there; undefined is a file. */
+  readonly words?: readonly string[];
   readonly examples: readonly string[];
   run(line: CommandLine, streams: Streams): Promise<ExitStatus>;
 }

@@ -3,10 +3,21 @@ import { check } from './check.ts';
 import { clear } from './clear.ts';
 import type { Command } from './command.ts';
 import { compile } from './compile.ts';
+import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { init } from './init.ts';
 import { plan } from './plan.ts';
 import { status } from './status.ts';
 
 /** Every command of `sgctl`, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [init, check, compile, plan, apply, explain, status, clear];
+export const COMMANDS: readonly Command[] = [
+  init,
+  check,
+  compile,
+  plan,
+  apply,
+  explain,
+  status,
+  clear,
+  completionOf(() => COMMANDS),
+];

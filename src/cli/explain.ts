@@ -27,8 +27,13 @@ export const explain: Command = {
   summary: 'Says which rule of a policy decides on a packet, with file and line, and which rules come after it.',
   usage: '--direction inbound --protocol tcp --src A --dst B --dport N [...]',
   options: {
-    direction: { type: 'string', value: 'DIR', help: 'inbound or outbound' },
-    protocol: { type: 'string', value: 'P', help: 'tcp, udp, icmp, gre or a number' },
+    direction: { type: 'string', value: 'DIR', choices: ['inbound', 'outbound'], help: 'inbound or outbound' },
+    protocol: {
+      type: 'string',
+      value: 'P',
+      choices: ['tcp', 'udp', 'icmp', 'gre'],
+      help: 'tcp, udp, icmp, gre or a number',
+    },
     src: { type: 'string', value: 'ADDRESS', help: 'source address' },
     dst: { type: 'string', value: 'ADDRESS', help: 'destination address' },
     sport: { type: 'string', value: 'N', help: 'source port (default 50000)' },
@@ -43,9 +48,15 @@ export const explain: Command = {
     state: {
       type: 'string',
       value: 'STATE',
+      choices: ['new', 'established', 'reply', 'related', 'invalid'],
       help: "new (default), established (in its flow's original direction), reply, related or invalid",
     },
-    expect: { type: 'string', value: 'VERDICT', help: 'exit with 1 unless the verdict is allow or deny as said' },
+    expect: {
+      type: 'string',
+      value: 'VERDICT',
+      choices: ['allow', 'deny'],
+      help: 'exit with 1 unless the verdict is allow or deny as said',
+    },
     batch: {
       type: 'string',
       value: 'FILE',

@@ -1,11 +1,6 @@
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-
-/** The levels that `--log-level` takes. */
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-
-/** One of {@link LOG_LEVELS}. */
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import type { LogLevel } from '../model/log-levels.ts';
 
 /** A logger that writes to standard output: lines to read on a terminal, JSON elsewhere. */
 export function createLog(level: LogLevel): Logger {

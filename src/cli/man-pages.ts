@@ -1,0 +1,184 @@
+import {
+  addressGroupSchema,
+  assertedTrafficSchema,
+  assertionSchema,
+  dropInSchema,
+  inboundRuleSchema,
+  instanceSchema,
+  interfaceSchema,
+  outboundRuleSchema,
+  platformSchema,
+  securityGroupSchema,
+} from '../1-parse/policy-schema.ts';
+import { VERSION } from '../version.ts';
+import { type CommandOption, EXIT } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { SECGROUPD } from './secgroupd-command.ts';
+import type { CommandShape } from './shell-completion.ts';
+
+/** The manual pages, by file name: of both programs from what `--help` prints, of the policy file from its schema. */
+export function manPages(): Readonly<Record<string, string>> {
+  return { 'secgroupd.8': secgroupdPage(), 'sgctl.8': sgctlPage(), 'secgroupd-policy.5': policyPage() };
+}
+
+const FILES = [
+  ['/etc/secgroupd/policy.yaml', 'The policy; every *.yaml of /etc/secgroupd/policy.d belongs to it.'],
+  ['/var/lib/secgroupd/last-good.nft', 'What is in force, for plain nft to load at boot.'],
+  ['/run/secgroupd/secgroupd.sock', "The daemon's socket: HTTP and JSON, for root and the group secgroupd."],
+] as const;
+
+const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
+  fine: 'Fine.',
+  no: 'The answer is no: policy invalid, or not as --expect says.',
+  usage: 'Wrong usage.',
+  unable: 'It could not be done: no rights, the kernel refused, no daemon.',
+};
+
+function secgroupdPage(): string {
+  return page('SECGROUPD', 8, [
+    ...section('NAME', [text('secgroupd - security groups for this host')]),
+    ...section('SYNOPSIS', [`.B secgroupd`, text(SECGROUPD.usage)]),
+    ...section('DESCRIPTION', [
+      text(SECGROUPD.summary),
+      '.PP',
+      text(
+        'The rules are the kernel\u2019s: ending the daemon leaves them in force. A policy with a mistake changes nothing.',
+      ),
+    ]),
+    ...section('OPTIONS', optionLines(SECGROUPD)),
+    ...section('EXAMPLES', exampleLines(SECGROUPD)),
+    ...section(
+      'FILES',
+      FILES.flatMap(([file, what]) => ['.TP', `.I ${text(file)}`, text(what)]),
+    ),
+    ...section('SEE ALSO', ['.BR sgctl (8),', '.BR secgroupd-policy (5),', '.BR nft (8)']),
+  ]);
+}
+
+function sgctlPage(): string {
+  return page('SGCTL', 8, [
+    ...section('NAME', [text('sgctl - check, foresee, explain and apply the policy that secgroupd enforces')]),
+    ...section(
+      'SYNOPSIS',
+      COMMANDS.flatMap(({ name, usage }, index) => [
+        ...(index === 0 ? [] : ['.br']),
+        `.B sgctl ${text(name)}`,
+        ...(usage === '' ? [] : [text(usage)]),
+      ]),
+    ),
+    ...section('COMMANDS', COMMANDS.flatMap(commandLines)),
+    ...section(
+      'EXIT STATUS',
+      Object.entries(EXIT).flatMap(([kind, status]) => [
+        '.TP',
+        `.B ${status}`,
+        text(STATUSES[kind as keyof typeof EXIT]),
+      ]),
+    ),
+    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR secgroupd-policy (5)']),
+  ]);
+}
+
+function commandLines(command: CommandShape): readonly string[] {
+  return [
+    `.SS ${text(command.name)}`,
+    text(command.summary),
+    ...optionLines(command),
+    '.PP',
+    'Examples:',
+    ...exampleLines(command),
+  ];
+}
+
+function optionLines({ options }: CommandShape): readonly string[] {
+  return Object.entries(options).flatMap(([name, { short, value, help }]: readonly [string, CommandOption]) => [
+    '.TP',
+    `.BR ${short === undefined ? '' : `${text(`-${short}`)} ", " `}${text(`--${name}`)}${value === undefined ? '' : ` " ${text(value)}"`}`,
+    text(help),
+  ]);
+}
+
+function exampleLines({ examples }: CommandShape): readonly string[] {
+  return ['.nf', '.RS', ...examples.map(text), '.RE', '.fi'];
+}
+
+const EXAMPLE = `version: 1
+securityGroups:
+  web:
+    inbound:
+      - { protocol: tcp, ports: "80,443", source: any }
+      - { protocol: tcp, ports: 22, source: 192.0.2.10 }
+    outbound:
+      - { destination: any }
+instances:
+  web-1:
+    interfaces:
+      eth0: { securityGroups: [web] }`;
+
+/** The mappings of the format, in the order in which people meet them. */
+const MAPPINGS = [
+  ['The file', dropInSchema],
+  ['platform', platformSchema],
+  ['addressGroups NAME', addressGroupSchema],
+  ['securityGroups NAME', securityGroupSchema],
+  ['An inbound rule', inboundRuleSchema],
+  ['An outbound rule', outboundRuleSchema],
+  ['instances NAME', instanceSchema],
+  ['instances NAME interfaces NAME', interfaceSchema],
+  ['assert', assertionSchema],
+  ['assert allow, assert deny', assertedTrafficSchema],
+] as const;
+
+function policyPage(): string {
+  return page('SECGROUPD-POLICY', 5, [
+    ...section('NAME', [text('secgroupd-policy - the policy file of secgroupd')]),
+    ...section('DESCRIPTION', [
+      text(
+        'YAML 1.2, of which JSON is a part. Unknown keys are errors. What no rule allows is denied, in both directions.',
+      ),
+    ]),
+    ...section('EXAMPLE', ['.nf', '.RS', ...EXAMPLE.split('\n').map(text), '.RE', '.fi']),
+    ...section(
+      'KEYS',
+      MAPPINGS.flatMap(([title, { shape }]) => [`.SS ${text(title)}`, ...keyLines(shape)]),
+    ),
+    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8)']),
+  ]);
+}
+
+function keyLines(shape: Readonly<Record<string, { readonly description?: string | undefined }>>): readonly string[] {
+  return Object.entries(shape).flatMap(([key, schema]) => [
+    '.TP',
+    `.B ${text(key)}`,
+    text(schema.description ?? OTHERWISE[key] ?? ''),
+  ]);
+}
+
+/** Keys whose schema says nothing of them by itself, since several places share it. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  version: 'The version of the policy format: 1. Drop-ins may leave it out.',
+  ports:
+    'Destination ports, 1 to 65535: a number, text such as "22,80,8000-8999", or a list of either. All, if left out.',
+  icmp: 'The ICMP type, by name or number; with a code: { type: 3, code: 4 }. All, if left out.',
+  source: 'Where inbound traffic comes from: an address, a CIDR, a range a-b, any, self, or a group by name.',
+  destination: 'Where outbound traffic goes to, as for source.',
+};
+
+function page(title: string, number: number, lines: readonly string[]): string {
+  return `${[`.TH ${title} ${number} "" "secgroupd ${VERSION}"`, ...lines].join('\n')}\n`;
+}
+
+function section(title: string, lines: readonly string[]): readonly string[] {
+  return [`.SH ${title}`, ...lines];
+}
+
+/** Text as roff has it: nothing in it is a request or an escape. */
+function text(plain: string): string {
+  return plain
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll('\u2019', "'")
+    .split('\n')
+    .map((line) => line.replace(/^([.'])/, '\\&$1'))
+    .join('\n.br\n');
+}

@@ -1,0 +1,34 @@
+import { LOG_LEVELS } from '../model/log-levels.ts';
+import type { Command } from './command.ts';
+import { OPTION } from './options.ts';
+
+/** What `secgroupd` takes, and what it says of itself; the program adds what it does. */
+export const SECGROUPD: Omit<Command, 'run'> = {
+  name: '',
+  summary:
+    'Enforces a policy file on this host: applies it, watches file and interfaces, and keeps the kernel as the policy says.\nSIGHUP reads everything anew. SIGTERM ends the daemon and leaves the rules in force.',
+  usage: '[--policy FILE] [--instance NAME] [--once]',
+  options: {
+    policy: OPTION.policy,
+    instance: OPTION.instance,
+    once: { type: 'boolean', help: 'apply the policy once and end' },
+    'state-dir': OPTION.stateDir,
+    'runtime-dir': OPTION.runtimeDir,
+    trust: {
+      type: 'string',
+      value: 'OWNER',
+      choices: ['root', 'any'],
+      help: 'root (default): policy files that others than root can change are refused; any: they are read',
+    },
+    'log-level': {
+      type: 'string',
+      value: 'LEVEL',
+      choices: LOG_LEVELS,
+      help: `${LOG_LEVELS.join(', ')} (default info)`,
+    },
+    version: { type: 'boolean', help: 'print the version' },
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: ['sudo secgroupd', 'sudo secgroupd --policy /etc/secgroupd/policy.yaml --instance web-1'],
+};
