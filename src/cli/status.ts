@@ -1,4 +1,4 @@
-import type { Status } from '../model/status.ts';
+import type { OtherChain, Status } from '../model/status.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { OPTION, socketPath } from './options.ts';
@@ -62,6 +62,7 @@ function formatStatus(known: Status): string {
           ),
         ]),
     row('forwarded', 'not filtered: this firewall judges what the host itself receives and sends'),
+    ...(known.otherChains ?? []).map((chain) => row('others', formatOtherChain(chain))),
     ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
     ...known.warnings.map(({ file, line, column, code, message }) =>
       row('warning', `${file}:${line}:${column}: [${code}] ${message}`),
@@ -72,6 +73,16 @@ function formatStatus(known: Status): string {
     ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Who wins: a packet has to pass every table, so the strictest one. */
+function formatOtherChain({ table, chain, type, hook, policy }: OtherChain): string {
+  const name = `table ${table}, chain ${chain} (${hook})`;
+  if (type === 'nat')
+    return `${name} redirects: ports published to containers are forwarded there, and not judged here`;
+  return policy === 'drop'
+    ? `${name} drops what it does not accept itself, whatever is allowed here`
+    : `${name} can drop what is allowed here`;
 }
 
 function formatAge(seconds: number): string {

@@ -8,6 +8,8 @@ import type { Status } from '../model/status.ts';
 /** What the socket offers. */
 export interface ApiHandlers {
   readonly status: () => Status;
+  /** The status, with what has to be looked for in the kernel first. */
+  readonly fullStatus: () => Promise<Status>;
   /** The policy in force; undefined where nothing is, or nobody knows what it says. */
   readonly policy: () => PolicyTexts | undefined;
   /** Reads everything anew and answers when it is in force or refused. */
@@ -85,7 +87,7 @@ interface Call {
 async function answer({ method, url, response, handlers }: Call): Promise<void> {
   switch (`${method} ${url}`) {
     case 'GET /v1/status':
-      send(response, 200, handlers.status());
+      send(response, 200, await handlers.fullStatus());
       return;
     case 'GET /v1/policy':
       send(response, 200, { policy: handlers.policy() ?? null, inForce: handlers.status().inForce });

@@ -10,6 +10,8 @@ import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createNft } from '../nft/nft.ts';
+import { readOtherChains } from '../nft/other-tables.ts';
+import { TABLE } from '../4-render/names.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
 import type { Enforcement } from './enforcement.ts';
@@ -61,6 +63,7 @@ export async function startDaemon({
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
   const dropIns = dropInDirectory(policyFile);
+  const nft = createNft();
   const elements = createElementWriter();
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
@@ -93,7 +96,7 @@ export async function startDaemon({
     reader: createPolicyReader(policyFile, ownership),
     // The host's name too is read each time: at boot it may be set after the daemon has started.
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
-    nft: createNft(),
+    nft,
     elements,
     instance,
     lastGood: createLastGood(stateDirectory),
@@ -108,6 +111,7 @@ export async function startDaemon({
   // The socket is what two daemons would fight over, so it comes before anything is changed.
   const api = await serveApi(socketPath, {
     status,
+    fullStatus: async () => ({ ...status(), otherChains: (await readOtherChains(nft, TABLE)) ?? null }),
     policy: () => textsInForce(reconciler.enforcement()),
     reload,
     clear: () => reconciler.clear(),

@@ -57,6 +57,7 @@ export function describeStatus(
       action: hostPolicy?.unmanagedInterfaces ?? 'allow',
     },
     forwardedTraffic: 'not filtered',
+    otherChains: null,
     changesApplied: known.applied,
     driftsMended: known.mended,
   };

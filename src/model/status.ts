@@ -48,8 +48,22 @@ export interface Status {
   readonly unmanagedInterfaces: { readonly names: readonly string[]; readonly action: 'allow' | 'deny' };
   /** Said plainly, so that nobody takes the host for a gateway that is protected. */
   readonly forwardedTraffic: 'not filtered';
+  /** Chains of other tables that the host's packets meet too; null where nobody has looked, or nft cannot tell. */
+  readonly otherChains: readonly OtherChain[] | null;
   readonly changesApplied: number;
   readonly driftsMended: number;
+}
+
+/** A chain of somebody else's table. */
+export interface OtherChain {
+  /** Family and name: `ip filter`. */
+  readonly table: string;
+  readonly chain: string;
+  /** `filter`, `nat` or `route`. */
+  readonly type: string;
+  readonly hook: string;
+  /** What becomes of a packet that none of its rules decides on. */
+  readonly policy: 'accept' | 'drop';
 }
 
 /** One interface of the host and what judges it. */

@@ -152,6 +152,32 @@ describe('tables of others', () => {
     expect(await openPorts([80, 81])).toEqual([81]);
   });
 
+  test('are told of by status, where they can drop or redirect what the policy allows; and ours are not', async () => {
+    replaceFile(site.policyFile, policy(80));
+    const daemon = await site.start();
+    await site.world.nft(
+      'add table ip strict\nadd chain ip strict in { type filter hook input priority 5; policy drop; }\nadd rule ip strict in accept',
+    );
+    try {
+      const { otherChains } = await daemon.status();
+      expect(otherChains?.filter(({ table }) => table !== 'inet harness')).toEqual([
+        { table: 'ip nat', chain: 'PREROUTING', type: 'nat', hook: 'prerouting', policy: 'accept' },
+        { table: 'inet mine', chain: 'input', type: 'filter', hook: 'input', policy: 'accept' },
+        { table: 'ip6 x', chain: 'input', type: 'filter', hook: 'input', policy: 'accept' },
+        { table: 'ip strict', chain: 'in', type: 'filter', hook: 'input', policy: 'drop' },
+      ]);
+      const { stdout } = await site.sgctl('status');
+      expect(stdout).toContain('others       table inet mine, chain input (input) can drop what is allowed here\n');
+      expect(stdout).toContain(
+        'table ip strict, chain in (input) drops what it does not accept itself, whatever is allowed here',
+      );
+      expect(stdout).toContain('table ip nat, chain PREROUTING (prerouting) redirects');
+      expect(stdout).not.toContain('FORWARD');
+    } finally {
+      await site.world.nft('delete table ip strict');
+    }
+  });
+
   test('what another table of theirs drops stays dropped, and what they accept we still judge', async () => {
     await site.reset();
     replaceFile(site.policyFile, policy(9999));
