@@ -306,7 +306,6 @@ function formatDecider({ action, rule, reason }: Pick<Decider, 'action' | 'rule'
   const word = action.padEnd(5);
   if (rule !== undefined)
     return `${word}  ${formatRuleName(rule.origin)}  ${rule.origin.span.file}:${rule.origin.span.line}`;
-  if (reason === 'platform') return `${word}  built-in traffic`;
   return `${word}  ${reason === 'unmanaged' ? 'the policy does not name the interface' : 'no rule matches'}`;
 }
 

@@ -33,9 +33,8 @@ export interface Difference {
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /**
- * The packets of new flows that `before` and `after` judge otherwise: exactly these, but for built-in traffic that is
- * told by more than its type and remote (DHCP by its source port, neighbour discovery by its hop limit), which passes
- * whatever rules say. Costs what the policies differ in, beside a look at all of both.
+ * The packets of new flows that the rules of `before` and `after` judge otherwise: exactly these. Built-in traffic
+ * passes whatever rules say, and is left out of it. Costs what the policies differ in, beside a look at all of both.
  */
 export function comparePolicies(before: HostPolicy, after: HostPolicy): readonly Difference[] {
   return interfaceClasses(before, after).flatMap((named) =>

@@ -25,7 +25,7 @@ export function findViolation(policy: HostPolicy, { expected, traffic, except }:
     if (pattern === 'lo') continue;
     for (const rule of traffic) {
       const { family, origin } = rule;
-      const side = withoutPlatform(sideOf(policy, pattern, { direction: origin.direction, family }));
+      const side = sideOf(policy, pattern, { direction: origin.direction, family });
       const about = [...except, rule.remote].map((remote) => addressesOf(remote, family, policy));
       const found = violationOf(side, { rule, expected, about });
       if (found === undefined) continue;
@@ -51,10 +51,6 @@ function nameFor(pattern: string, { bindings }: HostPolicy): string {
   const judges = (name: string): string | undefined =>
     bindings.find((one) => patternMatches(one.pattern, name))?.pattern;
   return names.find((name) => judges(name) === pattern) ?? pattern.slice(0, -1);
-}
-
-function withoutPlatform({ candidates, rest }: Side): Side {
-  return { candidates: candidates.filter(({ decider }) => decider.reason !== 'platform'), rest };
 }
 
 interface Asserted {

@@ -2,7 +2,6 @@ import type { Family } from '../model/address.ts';
 import type { AddressEntries, EntriesByFamily } from '../model/address-entries.ts';
 import { type Binding, type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Interval } from '../model/interval.ts';
-import { PLATFORM_FLOWS } from '../model/platform.ts';
 import type { Action, Direction, Remote, Rule, Traffic } from '../model/rule.ts';
 import { addressLine, type Addresses, type Stretch } from './address-line.ts';
 import { classMatches, type TrafficClass } from './traffic-classes.ts';
@@ -11,7 +10,7 @@ import { classMatches, type TrafficClass } from './traffic-classes.ts';
 export interface Decider {
   readonly action: Action;
   /** `default`: no rule is about them. `unmanaged`: the policy does not name the interface, and lets everything pass there. */
-  readonly reason: 'rule' | 'management' | 'platform' | 'default' | 'unmanaged';
+  readonly reason: 'rule' | 'management' | 'default' | 'unmanaged';
   readonly rule: Rule | undefined;
 }
 
@@ -33,7 +32,7 @@ function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding
   );
 }
 
-/** A rule, or built-in traffic, as far as it is told by traffic and addresses. */
+/** A rule, and whom it is about. */
 export interface Candidate {
   readonly traffic: Traffic;
   readonly addresses: Addresses;
@@ -54,7 +53,7 @@ export interface Judged {
   readonly family: Family;
 }
 
-/** What judges packets on the interfaces that `named` is a class of; built-in traffic is what is told by type and remote alone. */
+/** What judges packets on the interfaces that `named` is a class of, built-in traffic aside: it passes whatever rules say. */
 export function sideOf(policy: HostPolicy, named: string | undefined, { direction, family }: Judged): Side {
   const binding = bindingOf(policy, named);
   if (binding === undefined && policy.unmanagedInterfaces === 'allow')
@@ -62,29 +61,9 @@ export function sideOf(policy: HostPolicy, named: string | undefined, { directio
   const rules = [...policy.management[direction], ...(binding?.[direction] ?? [])];
   const own = rules.filter((rule) => rule.family === family);
   return {
-    candidates: [
-      ...platformCandidates(policy, { direction, family }),
-      ...own.flatMap((rule) => candidateOf(rule, policy)),
-    ],
+    candidates: own.flatMap((rule) => candidateOf(rule, policy)),
     rest: { action: 'deny', reason: 'default', rule: undefined },
   };
-}
-
-/** Built-in traffic that is told by its type and its remote alone. */
-function platformCandidates({ platform }: HostPolicy, { direction, family }: Judged): readonly Candidate[] {
-  return PLATFORM_FLOWS.flatMap((flow): Candidate[] => {
-    const { match, source } = flow;
-    if (!platform[flow.name] || flow.direction !== direction || flow.family !== family) return [];
-    if (match.kind !== 'icmpv6' || match.hopLimit !== undefined || direction !== 'inbound') return [];
-    const addresses = source ?? 'any';
-    const { code } = match;
-    return match.types.map((type) => ({
-      traffic: { kind: 'icmp', protocol: 58, type, code },
-      addresses,
-      meaning: `allow ${textOf(addresses)}`,
-      decider: { action: 'allow', reason: 'platform', rule: undefined },
-    }));
-  });
 }
 
 function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {

@@ -662,13 +662,6 @@ export const MUTANTS = [
   ),
   mutant('difference: the last rule decides', LINE, '(heap[child + 1] ?? 0) < (heap[child] ?? 0)', 'true', 'meaning'),
   mutant(
-    'difference: rules after the one for all addresses count',
-    SIDES,
-    'about.slice(0, last + 1)',
-    'about',
-    'meaning',
-  ),
-  mutant(
     'difference: equal rules in another order are the same',
     COMPARE,
     'one.candidates.every(({ meaning }, i) => meaning === other.candidates[i]?.meaning)',

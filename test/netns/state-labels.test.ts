@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Change } from '../../src/4-render/change.ts';
 import { renderLabels, renderNoLabels } from '../../src/4-render/render-change.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import { JUDGE_LABELS } from '../../src/model/label-chains.ts';
@@ -52,6 +53,18 @@ instances:
 
 async function apply(text: string): Promise<InForce> {
   inForce = await enforce(world, await hostPolicyOf(text), inForce ?? 'untracked');
+  return inForce;
+}
+
+/** Brings a change of labels about. */
+async function bring(change: Change | undefined): Promise<void> {
+  if (change === undefined) throw new Error('labels can be used anew');
+  for (const { script } of change.transactions) await world.nft(scriptText(script));
+  inForce = change.next;
+}
+
+function inForceNow(): InForce {
+  if (inForce === undefined) throw new Error('nothing is in force');
   return inForce;
 }
 
@@ -136,19 +149,17 @@ test('a revoked flow stops and one that is still allowed goes on, whatever label
 });
 
 test('flows of before labels were put out of use are judged, and once freed of them labelled anew', async () => {
-  const open = await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  await apply(policyText({ eth0: 'open', eth1: 'shut' }));
+  await world.flushConntrack();
+  await bring(renderLabels(inForceNow(), { cleared: true }));
+  // It gets the very label that would be the first to be used again.
   expect(await comesIn('eth0', 3_001)).toBe(true);
-  const off = renderNoLabels(open);
-  for (const { script } of off.transactions) await world.nft(scriptText(script));
-  inForce = off.next;
+  await bring(renderNoLabels(inForceNow()));
   expect(await comesIn('eth0', 3_001)).toBe(true);
   await apply(policyText({ eth0: 'shut', eth1: 'shut' }));
   expect(await comesIn('eth0', 3_001)).toBe(false);
   await apply(policyText({ eth0: 'open', eth1: 'shut' }));
   await world.flushConntrack();
-  const anew = renderLabels(inForce, { cleared: true });
-  if (anew === undefined) throw new Error('labels can be used anew');
-  for (const { script } of anew.transactions) await world.nft(scriptText(script));
-  inForce = anew.next;
+  await bring(renderLabels(inForceNow(), { cleared: true }));
   expect(await comesIn('eth0', 3_002)).toBe(true);
 });
