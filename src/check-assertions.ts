@@ -7,6 +7,7 @@ import type { HostState } from './model/host.ts';
 import type { InstanceName } from './model/names.ts';
 import type { Packet } from './model/packet.ts';
 import type { Assertion, Policy } from './model/policy.ts';
+import { protocolName } from './model/protocol-name.ts';
 import { formatRuleName } from './model/rule.ts';
 
 /** Of no host but the one it runs on does anybody know what its interfaces hold: members are those that the policy lists. */
@@ -46,13 +47,11 @@ function diagnosticFor(
   });
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 47: 'gre', 58: 'icmpv6' };
-
 function formatPacket(packet: Packet): string {
   const { protocol, destinationPort, icmpType, icmpCode, direction } = packet;
   const remote = formatAddress(direction === 'inbound' ? packet.source : packet.destination);
   const port = destinationPort === undefined ? '' : ` ${destinationPort}`;
   const icmp = icmpType === undefined ? '' : ` type ${icmpType} code ${icmpCode ?? 0}`;
   const end = direction === 'inbound' ? 'from' : 'to';
-  return `${PROTOCOLS[protocol] ?? `protocol ${protocol}`}${port}${icmp} ${end} ${remote}`;
+  return `${protocolName(protocol, packet.source.family)}${port}${icmp} ${end} ${remote}`;
 }

@@ -5,7 +5,8 @@ import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from './pl
 
 /**
  * What a schema of keys does not say: a management rule has exactly one of `source` and `destination`, an address group
- * at least one of `addresses` and `file`, an assertion exactly one of `allow` and `deny`, and its traffic a remote. Runs on any value, so that these are reported together with all else.
+ * at least one of `addresses` and `file`, an assertion exactly one of `allow` and `deny`, and its traffic a remote. Runs
+ * on any value, so that these are reported together with all else.
  */
 export function checkAlternatives({ value, positions, report, mistyped }: IssueContext): void {
   if (!isMapping(value)) return;

@@ -224,19 +224,17 @@ function objectDeclarations(objects: readonly StaticObject[], { rendered, labelC
 }
 
 function staticSets(objects: readonly StaticObject[], rendered: Rendered): ScriptLine[] {
+  const kernel = kernelNames(rendered);
   return objects
     .filter(({ kind }) => kind !== 'chain')
-    .flatMap((object) => setBlock({ ...object, lines: linesOf(object, rendered) }, kernelOf(object, rendered)));
+    .flatMap((object) => setBlock({ ...object, lines: linesOf(object, rendered) }, kernel(object.name)));
 }
 
 function chainRules(objects: readonly StaticObject[], rendered: Rendered): ScriptLine[] {
+  const kernel = kernelNames(rendered);
   return objects
     .filter(({ kind }) => kind === 'chain')
-    .flatMap((object) => ruleLines(kernelOf(object, rendered), linesOf(object, rendered)));
-}
-
-function kernelOf({ name }: StaticObject, { objects }: Rendered): string {
-  return objects.get(name)?.kernel ?? name;
+    .flatMap((object) => ruleLines(kernel(object.name), linesOf(object, rendered)));
 }
 
 function linesOf(object: StaticObject, { objects }: Rendered): readonly ObjectLine[] {

@@ -2,8 +2,8 @@ import { icmpTypeName } from '../2-analyze/icmp-names.ts';
 import type { Difference } from '../evaluate/compare-policies.ts';
 import { hasParts, type NumberRange, type TrafficClass } from '../evaluate/traffic-classes.ts';
 import type { Family } from '../model/address.ts';
+import { protocolName } from '../model/protocol-name.ts';
 
-const NAMES: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 47: 'gre' };
 const LAST_CODE = 255;
 
 /** Traffic in the policy's words: `tcp 22,80-90, icmp echo-request`. */
@@ -27,12 +27,6 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
   return [...byProtocol]
     .map(([protocol, parts]) => (parts.length === 0 ? protocol : `${protocol} ${parts.join(',')}`))
     .join(', ');
-}
-
-/** A protocol by the name the policy has for it, else `protocol N`. */
-export function protocolName(protocol: number, family: Family): string {
-  if (protocol === (family === 'ipv4' ? 1 : 58)) return family === 'ipv4' ? 'icmp' : 'icmpv6';
-  return NAMES[protocol] ?? `protocol ${protocol}`;
 }
 
 /** A class of traffic for programs: ports of TCP and UDP, types of ICMP as `type/code`. */

@@ -12,12 +12,13 @@ import { type HostPolicy, type HostState, patternMatches } from '../model/host.t
 import { formatInterval, type Interval } from '../model/interval.ts';
 import type { InstanceName } from '../model/names.ts';
 import type { PlatformTraffic, Policy } from '../model/policy.ts';
+import { protocolName } from '../model/protocol-name.ts';
 import { formatRuleName } from '../model/rule.ts';
 import { NetfilterError } from '../nft/netfilter-error.ts';
 import { readFlows } from '../nft/read-flows.ts';
 import { locateHost } from '../pipeline.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
-import { formatTraffic, protocolName, trafficToJson } from './format-traffic.ts';
+import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { policyInForce, readerOfTexts } from './in-force.ts';
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';

@@ -89,6 +89,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let look: Look | undefined;
+  let taken: LoadedPolicy | undefined;
   let lookAgain: number | undefined;
   let kernelRead = false;
   let triedLastGood = false;
@@ -101,9 +102,10 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     const loaded = await loadPolicy();
     files = loaded.files;
     if (look?.loaded !== loaded) {
-      look = { loaded, since: performance.now(), unfinished: isUnfinished(loaded, look?.loaded) };
+      look = { loaded, since: performance.now(), unfinished: isUnfinished(loaded, taken) };
     }
     if (look.unfinished && !isSettled()) return;
+    taken = loaded;
     if (loaded.policy === undefined) {
       refuseWhenSettled(loaded.diagnostics, loaded.sources);
       return;
@@ -319,9 +321,9 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
   };
 }
 
-/** Whether a file that is new or changed is empty or ends amid a line: cut there, it may say what nobody means. */
-function isUnfinished(loaded: LoadedPolicy, before: LoadedPolicy | undefined): boolean {
-  return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && before?.sources.get(file) !== text);
+/** Whether a file that is not as it was `taken` last is empty or ends amid a line: cut there, it may say what nobody means. */
+function isUnfinished(loaded: LoadedPolicy, taken: LoadedPolicy | undefined): boolean {
+  return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && taken?.sources.get(file) !== text);
 }
 
 /** Whether a refusal came after the files were found good, so that it ends when something is applied. */

@@ -328,6 +328,26 @@ describe('a writer that is midway', () => {
     expect(readFileSync(list, 'utf8')).toContain('203.0.113.91');
   });
 
+  test('a list file midway is not taken because another file has changed meanwhile', async () => {
+    const list = join(site.directory, 'etc/lists/listed.txt');
+    mkdirSync(dirname(list));
+    writeFileSync(list, '198.51.100.0/24\n');
+    writeFileSync(site.policyFile, policy(80, LISTED));
+    const daemon = await site.start();
+    const file = openSync(list, 'w');
+    writeSync(file, '198.51.100.0/24\n203.0.113.9');
+    // Long enough for the half to be seen, and to be seen again because of the policy.
+    await sleep(130);
+    replaceFile(site.policyFile, policy(81, LISTED));
+    await sleep(60);
+    writeSync(file, '1\n');
+    closeSync(file);
+    await untilOpen([81, 7000], [80, 81, 7000], '203.0.113.91');
+    await untilOpen([81], [80, 81, 7000], '203.0.113.9');
+    await daemon.until('all of it is told', reached(2));
+    expect(daemon.log.flatMap(({ change }) => change ?? [])).toEqual(['swap', 'swap']);
+  });
+
   test('but a file that stays without an end of its last line, or empty, is meant so', async () => {
     const list = join(site.directory, 'etc/lists/listed.txt');
     mkdirSync(dirname(list));
