@@ -1,6 +1,8 @@
 import { TABLE_NAMES } from '../4-render/names.ts';
 import { isTracking } from '../host/conntrack.ts';
-import { createLastGood } from '../host/last-good.ts';
+import { createHistory } from '../host/history.ts';
+import { createLastGood, type LastGood } from '../host/last-good.ts';
+import { policyTexts } from '../host/policy-texts.ts';
 import { applyChange } from '../nft/apply-change.ts';
 import { createNft, type Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
@@ -10,7 +12,7 @@ import type { RenderedChange } from '../4-render/render-change.ts';
 import { planChange } from '../pipeline.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
-import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, printDiagnostics, readHost, readPolicy } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './options.ts';
 
 /** `sgctl apply [FILE]`: what the daemon does, once. */
@@ -30,7 +32,9 @@ export const apply: Command = {
   examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const policy = await readPolicyOrExplain(file, streams);
+    const loaded = await readPolicy(file);
+    printDiagnostics(loaded, streams);
+    const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
     const socket = socketPath(line);
     if ((await askDaemon(socket, 'GET', '/v1/status')) !== undefined) {
@@ -43,7 +47,10 @@ export const apply: Command = {
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
     const planned = planChange(hostPolicy, before, stampOf);
-    await bringAbout(planned, { nft, directory: stateDirectory(line), streams });
+    const keep = (step: () => Promise<void>): Promise<boolean> => saving(step, streams);
+    await bringAbout(planned, { nft, lastGood: createLastGood(stateDirectory(line)), keep });
+    const history = createHistory(stateDirectory(line));
+    await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';
     if (line.given('json')) {
@@ -57,26 +64,26 @@ export const apply: Command = {
   },
 };
 
-interface Surroundings {
-  readonly nft: Nft;
-  readonly directory: string;
-  readonly streams: Streams;
+/** A disk that is full is no reason to leave the host open; it is one to say so. */
+async function saving(step: () => Promise<void>, streams: Streams): Promise<boolean> {
+  try {
+    await step();
+    return true;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    streams.err(`sgctl apply: what is in force is not kept: ${reason}\n`);
+    return false;
+  }
 }
 
-async function bringAbout({ change, whole }: RenderedChange, { nft, directory, streams }: Surroundings): Promise<void> {
-  const lastGood = createLastGood(directory);
-  // A disk that is full is no reason to leave the host open; it is one to say so.
-  const saving = async (step: () => Promise<void>): Promise<boolean> => {
-    try {
-      await step();
-      return true;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      streams.err(`sgctl apply: what is in force is not kept for the next boot: ${reason}\n`);
-      return false;
-    }
-  };
-  const prepared = await saving(() => lastGood.prepare(whole()));
+interface Surroundings {
+  readonly nft: Nft;
+  readonly lastGood: LastGood;
+  readonly keep: (step: () => Promise<void>) => Promise<boolean>;
+}
+
+async function bringAbout({ change, whole }: RenderedChange, { nft, lastGood, keep }: Surroundings): Promise<void> {
+  const prepared = await keep(() => lastGood.prepare(whole()));
   try {
     await applyChange({ nft, elements: undefined }, change);
   } catch (error) {
@@ -84,5 +91,5 @@ async function bringAbout({ change, whole }: RenderedChange, { nft, directory, s
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
     throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
   }
-  if (prepared) await saving(() => lastGood.commit());
+  if (prepared) await keep(() => lastGood.commit());
 }

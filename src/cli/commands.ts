@@ -4,10 +4,14 @@ import { clear } from './clear.ts';
 import type { Command } from './command.ts';
 import { compile } from './compile.ts';
 import { completionOf } from './completion.ts';
+import { confirm } from './confirm.ts';
 import { explain } from './explain.ts';
+import { history } from './history.ts';
 import { init } from './init.ts';
 import { plan } from './plan.ts';
+import { rollback } from './rollback.ts';
 import { status } from './status.ts';
+import { tryOut } from './try.ts';
 
 /** Every command of `sgctl`, in the order in which the help lists them. */
 export const COMMANDS: readonly Command[] = [
@@ -15,6 +19,10 @@ export const COMMANDS: readonly Command[] = [
   check,
   compile,
   plan,
+  tryOut,
+  confirm,
+  rollback,
+  history,
   apply,
   explain,
   status,

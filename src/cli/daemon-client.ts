@@ -5,18 +5,36 @@ import { UnableError } from './command.ts';
 const TIMEOUT_MILLISECONDS = 90_000;
 
 /** What a program that asks the daemon gets back; undefined where no daemon serves the socket. Throws an UnableError. */
-export async function askDaemon(socketPath: string, method: 'GET' | 'POST', path: string): Promise<unknown> {
-  const body = await exchange({ socketPath, method, path });
-  return body === undefined ? undefined : (JSON.parse(body) as unknown);
+export async function askDaemon(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: object,
+): Promise<unknown> {
+  const answer = await exchange({ socketPath, method, path, body });
+  return answer === undefined ? undefined : (JSON.parse(answer) as unknown);
+}
+
+/** As {@link askDaemon}, where nothing can be done without a daemon: throws an UnableError where none serves the socket. */
+export async function askRunningDaemon(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: object,
+): Promise<unknown> {
+  const answer = await askDaemon(socketPath, method, path, body);
+  if (answer === undefined) throw new UnableError(`no daemon serves ${socketPath}\nhelp: systemctl start secgroupd`);
+  return answer;
 }
 
 interface Exchange {
   readonly socketPath: string;
   readonly method: 'GET' | 'POST';
   readonly path: string;
+  readonly body: object | undefined;
 }
 
-function exchange({ socketPath, method, path }: Exchange): Promise<string | undefined> {
+function exchange({ socketPath, method, path, body }: Exchange): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method, path, timeout: TIMEOUT_MILLISECONDS }, (response) => {
       const chunks: Buffer[] = [];
@@ -25,7 +43,8 @@ function exchange({ socketPath, method, path }: Exchange): Promise<string | unde
       response.once('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         if (response.statusCode === 200) resolve(text);
-        else reject(new UnableError(`the daemon answered ${response.statusCode ?? 'nothing'}: ${text.trim()}`));
+        else
+          reject(new UnableError(errorIn(text) ?? `the daemon answered ${response.statusCode ?? 'nothing'}: ${text}`));
       });
     });
     call.once('timeout', () => call.destroy(new Error('the daemon does not answer')));
@@ -38,6 +57,16 @@ function exchange({ socketPath, method, path }: Exchange): Promise<string | unde
           ),
         );
     });
-    call.end();
+    call.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+/** What an answer that is no success says went wrong. */
+function errorIn(text: string): string | undefined {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: unknown };
+    return typeof error === 'string' ? error : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,9 @@
-import { dirname, isAbsolute, join } from 'node:path';
-import type { FileText, PolicyReader } from '../model/policy-reader.ts';
+import { readerOfTexts } from '../host/policy-texts.ts';
+import { loadPolicy } from '../load-policy.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
+import { locateHost } from '../pipeline.ts';
 import { UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 
@@ -29,18 +31,10 @@ export async function policyInForce(socket: string): Promise<InForcePolicy> {
   return { kind: 'policy', generation: answer.inForce.generation, texts: answer.policy };
 }
 
-/** Reads a policy from its texts. */
-export function readerOfTexts({ documents, texts }: PolicyTexts): PolicyReader {
-  const read = async (file: string): Promise<FileText> => {
-    const text = texts[file];
-    return text === undefined
-      ? { kind: 'unreadable', file, message: `\`${file}\` is not among the files in force`, help: undefined }
-      : { kind: 'text', file, text };
-  };
-  const [main = '', ...dropIns] = documents;
-  return {
-    readPolicy: () => read(main),
-    readDropIns: () => Promise.all(dropIns.map(read)),
-    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name)),
-  };
+/** A policy that was in force, as this host sees it; undefined where this program cannot read it. */
+export async function locateTexts(texts: PolicyTexts, host: HostState): Promise<HostPolicy | undefined> {
+  const { policy } = await loadPolicy(readerOfTexts(texts));
+  if (policy === undefined) return undefined;
+  const located = locateHost(policy, host, texts.instance);
+  return located.kind === 'found' ? located.hostPolicy : undefined;
 }

@@ -45,6 +45,7 @@ function formatStatus(known: Status): string {
         ? 'nothing of ours: every packet passes, as far as other tables let it'
         : `generation ${inForce.generation}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${inForce.since} (${formatAge(inForce.ageSeconds)})`}`,
     ),
+    ...pinnedRows(known).map((text) => row('policy', text)),
     row('instance', known.instance ?? 'none'),
     ...interfaces.map(({ name, pattern, groups, rules }) =>
       row(
@@ -73,6 +74,20 @@ function formatStatus(known: Status): string {
     ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Why what is in force is not what the policy file says. */
+function pinnedRows({ trial, pinned, policyFile }: Status): readonly string[] {
+  if (trial !== null)
+    return [`ON TRIAL: ${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`];
+  if (pinned === null) return [];
+  const what =
+    pinned.origin === 'try'
+      ? 'a policy that was tried and confirmed'
+      : pinned.version === null
+        ? 'what was in force before a trial'
+        : `version ${pinned.version} of sgctl history`;
+  return [`NOT ${policyFile}, but ${what}, until that file changes or the daemon is reloaded`];
 }
 
 /** Who wins: a packet has to pass every table, so the strictest one. */

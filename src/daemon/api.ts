@@ -1,6 +1,9 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createServer, request, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
+import { z } from 'zod';
+import type { History } from '../host/history.ts';
+import { type Holding, HoldingRefused } from './holding.ts';
 import { formatMetrics } from './metrics.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
@@ -16,6 +19,8 @@ export interface ApiHandlers {
   readonly reload: () => Promise<void>;
   /** Removes the rules. */
   readonly clear: () => Promise<void>;
+  readonly history: Pick<History, 'list' | 'read'>;
+  readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback'>;
 }
 
 /** Another daemon answers on the socket. */
@@ -32,9 +37,9 @@ export async function serveApi(path: string, handlers: ApiHandlers): Promise<{ c
   if (await answers(path)) throw new AlreadyRunning(`another secgroupd serves ${path}`);
   await rm(path, { force: true });
   const server = createServer((incoming, response) => {
-    incoming.resume();
-    answer({ method: incoming.method ?? '', url: incoming.url ?? '', response, handlers }).catch((error: unknown) => {
-      send(response, 500, { error: error instanceof Error ? error.message : String(error) });
+    answer({ incoming, response, handlers }).catch((error: unknown) => {
+      const status = error instanceof BadRequest ? 400 : error instanceof HoldingRefused ? 409 : 500;
+      send(response, status, { error: error instanceof Error ? error.message : String(error) });
     });
   });
   // A client that never finishes its request holds a connection, not the daemon.
@@ -78,19 +83,36 @@ function answers(path: string): Promise<boolean> {
 }
 
 interface Call {
-  readonly method: string;
-  readonly url: string;
+  readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
   readonly handlers: ApiHandlers;
 }
 
-async function answer({ method, url, response, handlers }: Call): Promise<void> {
-  switch (`${method} ${url}`) {
+const CALLS = [
+  'GET /v1/status',
+  'GET /v1/policy',
+  'GET /v1/history',
+  'GET /v1/history/NUMBER',
+  'POST /v1/reload',
+  'POST /v1/clear',
+  'POST /v1/try',
+  'POST /v1/confirm',
+  'POST /v1/rollback',
+  'GET /metrics',
+];
+
+async function answer({ incoming, response, handlers }: Call): Promise<void> {
+  const call = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
+  const body = await readBody(incoming);
+  switch (call) {
     case 'GET /v1/status':
       send(response, 200, await handlers.fullStatus());
       return;
     case 'GET /v1/policy':
       send(response, 200, { policy: handlers.policy() ?? null, inForce: handlers.status().inForce });
+      return;
+    case 'GET /v1/history':
+      send(response, 200, { versions: await handlers.history.list() });
       return;
     case 'GET /metrics':
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(formatMetrics(handlers.status()));
@@ -103,12 +125,66 @@ async function answer({ method, url, response, handlers }: Call): Promise<void> 
       await handlers.clear();
       send(response, 200, handlers.status());
       return;
-    default:
-      send(response, 404, {
-        error: `there is no ${method} ${url}`,
-        calls: ['GET /v1/status', 'GET /v1/policy', 'POST /v1/reload', 'POST /v1/clear', 'GET /metrics'],
-      });
+    case 'POST /v1/try': {
+      const { policy, timeoutSeconds } = parseBody(TRY, body);
+      await handlers.holding.tryOut(policy, timeoutSeconds);
+      send(response, 200, handlers.status());
+      return;
+    }
+    case 'POST /v1/confirm':
+      send(response, 200, { ...(await handlers.holding.confirm()), policyFile: handlers.status().policyFile });
+      return;
+    case 'POST /v1/rollback':
+      await handlers.holding.rollback(parseBody(ROLLBACK, body === '' ? '{}' : body).version);
+      send(response, 200, handlers.status());
+      return;
   }
+  const version = /^GET \/v1\/history\/([0-9]{1,8})$/.exec(call)?.[1];
+  const kept = version === undefined ? undefined : await handlers.history.read(Number(version));
+  if (kept !== undefined) send(response, 200, kept);
+  else send(response, 404, { error: `there is no ${call}`, calls: CALLS });
+}
+
+/** The longest timeout of a trial: longer, and nobody remembers it. */
+const LONGEST_TRIAL_SECONDS = 24 * 3600;
+
+const TRY = z.strictObject({
+  policy: z.strictObject({
+    instance: z.string(),
+    documents: z.array(z.string()).min(1),
+    texts: z.record(z.string(), z.string()),
+  }),
+  timeoutSeconds: z.number().min(1).max(LONGEST_TRIAL_SECONDS),
+});
+
+const ROLLBACK = z.strictObject({ version: z.int().positive().optional() });
+
+class BadRequest extends Error {
+  override readonly name = 'BadRequest';
+}
+
+function parseBody<T>(schema: z.ZodType<T>, body: string): T {
+  try {
+    return schema.parse(JSON.parse(body));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError)
+      throw new BadRequest(`the body is not as it should be: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A policy and its lists are no longer than the files that the daemon reads itself. */
+const LONGEST_BODY = 256 * 1024 * 1024;
+
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_BODY) throw new BadRequest('the body is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function send(response: ServerResponse, status: number, body: object): void {

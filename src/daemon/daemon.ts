@@ -1,4 +1,8 @@
+import { uptime } from 'node:os';
 import type { Logger } from 'pino';
+import { createHeldFile } from '../host/held-file.ts';
+import { createHistory } from '../host/history.ts';
+import { createLastGood } from '../host/last-good.ts';
 import { readIdentity } from '../host/identity.ts';
 import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
@@ -6,7 +10,6 @@ import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
-import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createNft } from '../nft/nft.ts';
@@ -14,8 +17,8 @@ import { readOtherChains } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
-import type { Enforcement } from './enforcement.ts';
-import { createLastGood } from '../host/last-good.ts';
+import { type Enforcement, textsInForce } from './enforcement.ts';
+import { createHolding } from './holding.ts';
 import { createReconciler } from './reconciler.ts';
 import { describeStatus } from './status.ts';
 
@@ -68,7 +71,12 @@ export async function startDaemon({
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const status = (): Status =>
-    describeStatus(reconciler.enforcement(), { policyFile, version: VERSION, now: new Date() });
+    describeStatus(reconciler.enforcement(), {
+      policyFile,
+      version: VERSION,
+      now: new Date(),
+      uptimeSeconds: uptime(),
+    });
   let watched: readonly string[] = [policyFile, dropIns];
   const watchAlso = (read: readonly string[]): void => {
     const paths = [...new Set([policyFile, dropIns, ...read])];
@@ -78,6 +86,8 @@ export async function startDaemon({
     // A file just learned of was read before it was watched; what changed in between shows when it is read again.
     void files.ready().then(() => reconciler.mark('policy', AFTER_REPLACEMENT_MILLISECONDS));
   };
+  const history = createHistory(stateDirectory);
+  const heldFile = createHeldFile(stateDirectory);
   const releaseMemory = createMemoryRelease();
   let resting: NodeJS.Timeout | undefined;
   let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
@@ -100,9 +110,12 @@ export async function startDaemon({
     elements,
     instance,
     lastGood: createLastGood(stateDirectory),
+    history,
+    heldFile,
     log,
     onRound,
   });
+  const holding = createHolding({ exclusively: (work) => reconciler.exclusively(work), heldFile, history, log });
   const reload = async (): Promise<void> => {
     notifier.reloading();
     await reconciler.renew();
@@ -115,6 +128,8 @@ export async function startDaemon({
     policy: () => textsInForce(reconciler.enforcement()),
     reload,
     clear: () => reconciler.clear(),
+    history,
+    holding,
   });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
@@ -133,6 +148,7 @@ export async function startDaemon({
   // INVARIANT: what is read is watched already, so that no change falls between the two.
   await files.ready();
   log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
+  await holding.resume();
   await reconciler.begin();
   notifier.ready(oneLine(status()));
   notifier.startWatchdog(() => true);
@@ -144,6 +160,7 @@ export async function startDaemon({
       clearInterval(check);
       clearTimeout(resting);
       files.close();
+      await holding.close();
       interfaces.close();
       await reconciler.close();
       await api.close();
@@ -154,18 +171,13 @@ export async function startDaemon({
   };
 }
 
-function textsInForce({ hostPolicy, filesInForce }: Enforcement): PolicyTexts | undefined {
-  if (hostPolicy === undefined || filesInForce === undefined) return undefined;
-  const { documents, sources } = filesInForce;
-  return { instance: hostPolicy.instance, documents, texts: Object.fromEntries(sources) };
-}
-
 /** The status in one line, as `systemctl status` shows it. */
-function oneLine({ state, instance, inForce, refusal, troubles, policyFile }: Status): string {
+function oneLine({ state, instance, inForce, refusal, troubles, trial, policyFile }: Status): string {
   const first = refusal?.diagnostics.find(({ severity }) => severity === 'error');
   if (first !== undefined)
     return `policy refused: ${first.file}:${first.line}:${first.column}: ${first.message}; what was in force still is`;
   if (troubles[0] !== undefined) return troubles[0].message;
+  if (trial !== null) return `a policy is tried, for ${trial.secondsLeft} s more unless it is confirmed`;
   if (state === 'cleared') return 'rules removed on request';
   if (inForce === null) return 'nothing in force yet';
   return `${policyFile} in force as ${instance ?? 'nobody'}, generation ${inForce.generation}`;

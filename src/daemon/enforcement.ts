@@ -1,7 +1,10 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import type { HeldPolicy } from '../model/held-policy.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InForce } from '../model/in-force.ts';
 import type { Policy } from '../model/policy.ts';
+import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { LoadedPolicy } from '../load-policy.ts';
 
 /** A policy file that is not in force, and why. */
@@ -21,11 +24,36 @@ export interface Trouble {
 /** The texts of a policy's files. */
 export type PolicyFiles = Pick<LoadedPolicy, 'documents' | 'sources'>;
 
+/** A policy in force in place of what the files say, read. */
+export interface Held {
+  readonly policy: HeldPolicy;
+  readonly loaded: LoadedPolicy;
+  readonly since: Date;
+}
+
+/** What says what is in force; undefined where nobody knows. */
+export function textsInForce({ hostPolicy, filesInForce }: Enforcement): PolicyTexts | undefined {
+  return hostPolicy === undefined || filesInForce === undefined
+    ? undefined
+    : policyTexts(filesInForce, hostPolicy.instance);
+}
+
+const identities = new WeakMap<PolicyFiles, string>();
+
+/** Identifies what files say. */
+export function identityOf(files: PolicyFiles): string {
+  const identity = identities.get(files) ?? identityOfTexts(policyTexts(files, ''));
+  identities.set(files, identity);
+  return identity;
+}
+
 /** Everything the daemon knows of what it enforces. */
 export interface Enforcement {
   /** The newest policy without errors, and the files that say it. */
   readonly policy: Policy | undefined;
   readonly files: PolicyFiles | undefined;
+  /** What is to be in force in place of them. */
+  readonly held: Held | undefined;
   readonly warnings: readonly Diagnostic[];
   /** The newest state of the policy's files, where that is not what is in force. */
   readonly refusal: Refusal | undefined;
@@ -51,6 +79,7 @@ export interface Enforcement {
 export const NOTHING_KNOWN: Enforcement = {
   policy: undefined,
   files: undefined,
+  held: undefined,
   warnings: [],
   refusal: undefined,
   host: undefined,

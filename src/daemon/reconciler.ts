@@ -1,4 +1,5 @@
 import type { Enforcement } from './enforcement.ts';
+import type { HoldingLoop } from './holding.ts';
 import { createRounds, type Dirt, type RoundOptions } from './round.ts';
 
 /** What the reconciler works with. */
@@ -17,6 +18,8 @@ export interface Reconciler {
   begin(): Promise<void>;
   /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
   clear(): Promise<void>;
+  /** Runs `work` between two rounds. Throws what it throws. */
+  exclusively<T>(work: (loop: HoldingLoop) => Promise<T>): Promise<T>;
   /** What was true at the end of the last round. */
   enforcement(): Enforcement;
   /** Ends the loop; a round under way is finished first. What is in force stays. */
@@ -61,14 +64,15 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   const enqueue = (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    queue = queue.then(oneRound);
+    const round = queue.then(oneRound);
+    queue = round.then(() => undefined);
     return queue;
   };
 
-  const oneRound = async (): Promise<void> => {
+  const oneRound = async (): Promise<boolean> => {
     const work = new Set(dirty);
     dirty.clear();
-    if (work.size === 0) return;
+    if (work.size === 0) return true;
     const wasForced = forced;
     forced = false;
     const { failed, lookAgain, changed } = await rounds.run(work, wasForced);
@@ -85,6 +89,26 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       retryMilliseconds = FIRST_RETRY_MILLISECONDS;
     }
     tell();
+    return !failed;
+  };
+
+  const loop: HoldingLoop = {
+    known: () => rounds.known(),
+    hold: (held) => rounds.hold(held),
+    async bringAbout() {
+      dirty.add('host');
+      const { held, files } = rounds.known();
+      return (await oneRound()) && rounds.known().filesInForce === (held?.loaded ?? files);
+    },
+  };
+
+  const exclusively = <T>(work: (loop: HoldingLoop) => Promise<T>): Promise<T> => {
+    const done = queue.then(() => work(loop)).finally(tell);
+    queue = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
   };
 
   const settleLater = (): void => {
@@ -120,11 +144,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       forced = true;
       return lookAtEverything();
     },
-    clear() {
-      const clearing = queue.then(() => rounds.clear()).then(tell);
-      queue = clearing.catch(() => undefined);
-      return clearing;
-    },
+    clear: () => exclusively(() => rounds.clear()),
+    exclusively,
     enforcement: () => told,
     async close() {
       closed = true;

@@ -2,7 +2,10 @@ import type { Logger } from 'pino';
 import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { isTracking } from '../host/conntrack.ts';
+import type { HeldFile } from '../host/held-file.ts';
+import type { History } from '../host/history.ts';
 import type { LastGood } from '../host/last-good.ts';
+import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
@@ -17,7 +20,15 @@ import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
 import { locateHost, planChange } from '../pipeline.ts';
-import { type Enforcement, NOTHING_KNOWN, type Refusal } from './enforcement.ts';
+import {
+  type Enforcement,
+  type Held,
+  identityOf,
+  NOTHING_KNOWN,
+  type PolicyFiles,
+  type Refusal,
+} from './enforcement.ts';
+import { createPolicyLooks } from './policy-look.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
 export type Dirt = 'policy' | 'host' | 'kernel';
@@ -32,6 +43,8 @@ export interface RoundOptions {
   readonly instance: string | undefined;
   /** Where the script that boots into what is in force is kept. */
   readonly lastGood: LastGood;
+  readonly history: History;
+  readonly heldFile: HeldFile;
   readonly log: Logger;
 }
 
@@ -57,22 +70,12 @@ export interface Rounds {
   settle(): Promise<boolean>;
   /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
   clear(): Promise<void>;
+  /** Takes a policy in place of what the files say, or what they say; the next run brings it about. */
+  hold(held: Held | undefined): void;
   known(): Enforcement;
   /** The files the policy consists of. */
   files(): readonly string[];
 }
-
-/** What the files said at a look. */
-interface Look {
-  readonly loaded: LoadedPolicy;
-  /** When they were first seen to say so. */
-  readonly since: number;
-  /** One of them may be half written though it has no mistakes. */
-  readonly unfinished: boolean;
-}
-
-/** A file that may be half written is taken as it is when it has been so for this time. */
-const SETTLED_AFTER_MILLISECONDS = 250;
 
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
 
@@ -84,48 +87,56 @@ const WHAT_HAPPENED = {
 } as const;
 
 /** Rounds of a daemon that knows nothing yet. */
-export function createRounds({ reader, readHost, nft, elements, instance, lastGood, log }: RoundOptions): Rounds {
-  const loadPolicy = createPolicyLoader(reader);
+export function createRounds(options: RoundOptions): Rounds {
+  const { reader, readHost, nft, elements, instance, lastGood, history, heldFile, log } = options;
+  const looks = createPolicyLooks(createPolicyLoader(reader));
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
-  let look: Look | undefined;
-  let taken: LoadedPolicy | undefined;
   let lookAgain: number | undefined;
   let kernelRead = false;
   let triedLastGood = false;
+  // Until it is written by this process: the one before may have ended amid a change.
+  let isLastGoodStale = true;
+  let recorded: PolicyFiles | undefined;
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
   };
 
   const lookAtPolicy = async (): Promise<void> => {
-    const loaded = await loadPolicy();
+    const found = await looks.look();
+    const { loaded } = found;
     files = loaded.files;
-    if (look?.loaded !== loaded) {
-      look = { loaded, since: performance.now(), unfinished: isUnfinished(loaded, taken) };
+    if (found.kind === 'wait') {
+      lookAgain = found.milliseconds;
+      return;
     }
-    if (look.unfinished && !isSettled()) return;
-    taken = loaded;
-    if (loaded.policy === undefined) {
-      refuseWhenSettled(loaded.diagnostics, loaded.sources);
+    if (found.kind === 'invalid') {
+      refuse(loaded.diagnostics, loaded.sources);
       return;
     }
     if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is mended');
     const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
     know({ policy: loaded.policy, files: loaded, warnings: loaded.diagnostics, refusal, cleared: false });
+    await unpinIfChanged(loaded);
   };
 
-  /** Whether the files have been as they are for a while; if not, asks for another look when they have. */
-  const isSettled = (): boolean => {
-    const left = (look?.since ?? 0) + SETTLED_AFTER_MILLISECONDS - performance.now();
-    if (left <= 0) return true;
-    lookAgain = left;
-    return false;
+  /** What is pinned gives way to files that say something new, and to files that say the same. */
+  const unpinIfChanged = async (loaded: LoadedPolicy): Promise<void> => {
+    const held = known.held?.policy;
+    if (held?.kind !== 'pinned') return;
+    const identity = identityOf(loaded);
+    const isSame = identity === identityOfTexts(held.texts);
+    if (identity === held.files && !isSame) return;
+    await unpin(
+      isSame ? 'the policy file says what is in force again' : 'the policy file changed, and is in force again',
+    );
   };
 
-  /** A policy with mistakes may be half written: it is refused when it has been so for a while. */
-  const refuseWhenSettled = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
-    if (isSettled()) refuse(diagnostics, sources);
+  const unpin = async (why: string): Promise<void> => {
+    know({ held: undefined });
+    await saving(() => heldFile.write(undefined));
+    log.info(why);
   };
 
   const refuse = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): void => {
@@ -178,7 +189,8 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
   };
 
   const enforce = async (forced: boolean): Promise<void> => {
-    const { policy, host, cleared } = known;
+    const { held, host, cleared } = known;
+    const policy = held === undefined ? known.policy : held.loaded.policy;
     if (policy === undefined || host === undefined || cleared) return;
     const located = locateHost(policy, host, instance);
     if (located.kind === 'absent') {
@@ -187,13 +199,17 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
       const { message, help } = located;
       const span = { file: files[0] ?? '', line: 1, column: 1, endLine: 1, endColumn: 1 };
       const diagnostic = { code: 'host-not-in-policy', severity: 'error', message, span, related: [], help } as const;
-      refuseWhenSettled([diagnostic], new Map());
+      const milliseconds = looks.settlesIn();
+      if (milliseconds > 0) lookAgain = milliseconds;
+      else refuse([diagnostic], new Map());
       return;
     }
     const began = performance.now();
     const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
-    if (planned.change.kind !== 'none' || known.appliedAt === undefined) await bringAbout(planned);
+    const unsaved = isLastGoodStale && !isTrying();
+    if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved) await bringAbout(planned);
     inForceNow(located.hostPolicy, planned, performance.now() - began);
+    await record(located.hostPolicy.instance);
   };
 
   const beginning = async (forced: boolean): Promise<Before> => {
@@ -204,14 +220,30 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
 
   const bringAbout = async ({ change, whole }: RenderedChange): Promise<void> => {
     // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
-    let prepared = false;
+    let saved: 'added' | 'prepared' | undefined;
     const save = async (): Promise<void> => {
-      const added = change.kind === 'elements' && (await saving(() => lastGood.append(change.addition)));
-      prepared = !added && (await saving(() => lastGood.prepare(whole())));
+      // What is tried is no last good one: a machine that restarts begins with what was in force before.
+      if (isTrying()) return;
+      const canAdd = change.kind === 'elements' && !isLastGoodStale;
+      if (canAdd && (await saving(() => lastGood.append(change.addition)))) saved = 'added';
+      else if (await saving(() => lastGood.prepare(whole()))) saved = 'prepared';
     };
-    if (change.kind === 'elements') await save();
-    await applyChange({ nft, elements }, change, change.kind === 'elements' ? undefined : save);
-    if (prepared) await saving(() => lastGood.commit());
+    const isFirst = change.kind === 'elements' || change.kind === 'none';
+    if (isFirst) await save();
+    await applyChange({ nft, elements }, change, isFirst ? undefined : save);
+    const isCommitted = saved === 'prepared' && (await saving(() => lastGood.commit()));
+    isLastGoodStale = !isCommitted && saved !== 'added';
+  };
+
+  const isTrying = (): boolean => known.held?.policy.kind === 'tried';
+
+  /** Keeps what came into force for good among the policies that were. */
+  const record = async (instanceName: string): Promise<void> => {
+    const { filesInForce, held } = known;
+    if (filesInForce === undefined || filesInForce === recorded || held?.policy.kind === 'tried') return;
+    const { origin, of } = held?.policy ?? { origin: 'file' as const, of: null };
+    if (await saving(() => history.record(policyTexts(filesInForce, instanceName), { origin, of })))
+      recorded = filesInForce;
   };
 
   const inForceNow = (hostPolicy: HostPolicy, { change }: RenderedChange, milliseconds: number): void => {
@@ -220,7 +252,7 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     know({
       inForce: change.next,
       hostPolicy,
-      filesInForce: known.files,
+      filesInForce: known.held?.loaded ?? known.files,
       kernelTrouble: undefined,
       refusal: known.refusal !== undefined && isOfApplying(known.refusal) ? undefined : known.refusal,
       appliedAt: changed || first ? new Date() : known.appliedAt,
@@ -276,9 +308,12 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
       const appliedBefore = known.applied;
       try {
         if (dirt.has('policy')) await lookAtPolicy();
+        if (forced && known.held?.policy.kind === 'pinned' && lookAgain === undefined && known.refusal === undefined)
+          await unpin('a reload was asked for: the policy file is in force again');
         if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
         if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
-        if (known.policy === undefined && known.inForce === undefined && !known.cleared) await loadLastGood();
+        const nothing = known.policy === undefined && known.held === undefined && known.inForce === undefined;
+        if (nothing && !known.cleared) await loadLastGood();
         // A policy with mistakes changes nothing, be it for a table that means the same.
         await enforce(forced && lookAgain === undefined && known.refusal === undefined);
         return { failed: false, lookAgain, changed: known.applied !== appliedBefore };
@@ -313,17 +348,14 @@ export function createRounds({ reader, readHost, nft, elements, instance, lastGo
     },
     async clear() {
       await nft.run(clearScript(TABLE));
-      know({ inForce: undefined, hostPolicy: undefined, filesInForce: undefined, cleared: true });
+      await saving(() => heldFile.write(undefined));
+      know({ inForce: undefined, hostPolicy: undefined, filesInForce: undefined, held: undefined, cleared: true });
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
     },
+    hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
     known: () => known,
     files: () => files,
   };
-}
-
-/** Whether a file that is not as it was `taken` last is empty or ends amid a line: cut there, it may say what nobody means. */
-function isUnfinished(loaded: LoadedPolicy, taken: LoadedPolicy | undefined): boolean {
-  return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && taken?.sources.get(file) !== text);
 }
 
 /** Whether a refusal came after the files were found good, so that it ends when something is applied. */

@@ -4,11 +4,17 @@ import { patternMatches } from '../model/host.ts';
 import type { Status } from '../model/status.ts';
 import type { Enforcement, Trouble } from './enforcement.ts';
 
+/** What is not known of what is enforced. */
+export interface Circumstances {
+  readonly policyFile: string;
+  readonly version: string;
+  readonly now: Date;
+  /** Since the machine started. */
+  readonly uptimeSeconds: number;
+}
+
 /** What is known, as of `now`, for people and scripts. */
-export function describeStatus(
-  known: Enforcement,
-  { policyFile, version, now }: { policyFile: string; version: string; now: Date },
-): Status {
+export function describeStatus(known: Enforcement, { policyFile, version, now, uptimeSeconds }: Circumstances): Status {
   const { hostPolicy, host, refusal, inForce, appliedAt } = known;
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
@@ -31,6 +37,8 @@ export function describeStatus(
             ageSeconds:
               appliedAt === undefined ? null : Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),
           },
+    trial: trialOf(known, uptimeSeconds),
+    pinned: pinnedOf(known),
     refusal:
       refusal === undefined
         ? null
@@ -61,6 +69,17 @@ export function describeStatus(
     changesApplied: known.applied,
     driftsMended: known.mended,
   };
+}
+
+function trialOf({ held }: Enforcement, uptimeSeconds: number): Status['trial'] {
+  if (held?.policy.kind !== 'tried') return null;
+  const secondsLeft = Math.max(0, Math.ceil(held.policy.deadline.uptimeSeconds - uptimeSeconds));
+  return { file: held.policy.texts.documents[0] ?? '', since: held.since.toISOString(), secondsLeft };
+}
+
+function pinnedOf({ held }: Enforcement): Status['pinned'] {
+  if (held?.policy.kind !== 'pinned') return null;
+  return { origin: held.policy.origin, version: held.policy.of, since: held.since.toISOString() };
 }
 
 /** Rules as written: one that holds for both families counts once. */

@@ -1,3 +1,5 @@
+import type { VersionOrigin } from './policy-version.ts';
+
 /** A diagnostic as programs read it. The keys are a contract: more may come, none goes or changes its type. */
 export interface ReportedDiagnostic {
   readonly code: string;
@@ -34,6 +36,10 @@ export interface Status {
     readonly since: string | null;
     readonly ageSeconds: number | null;
   } | null;
+  /** A policy that is tried; what was in force before comes back when its time is up, unless it is confirmed. */
+  readonly trial: { readonly file: string; readonly since: string; readonly secondsLeft: number } | null;
+  /** A policy that is in force in place of the policy file, until that changes: an earlier version, or a confirmed one. */
+  readonly pinned: { readonly origin: VersionOrigin; readonly version: number | null; readonly since: string } | null;
   readonly refusal: {
     readonly since: string;
     readonly diagnostics: readonly ReportedDiagnostic[];

@@ -44,7 +44,16 @@ export interface StartOptions {
   readonly becomes?: Status['state'];
 }
 
-const WITH_RUNTIME_DIRECTORY: readonly string[] = ['apply', 'status', 'clear', 'plan'];
+const WITH_RUNTIME_DIRECTORY: readonly string[] = [
+  'apply',
+  'status',
+  'clear',
+  'plan',
+  'try',
+  'confirm',
+  'rollback',
+  'history',
+];
 
 /** Gives the tests that follow one site with the interface eth0, as new for each of them; `take` is called before the first. */
 export function useSite(take: (site: Site) => void): void {

@@ -1,0 +1,119 @@
+import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
+import type { HostState } from '../model/host.ts';
+import type { KeptPolicy, PolicyVersion } from '../model/policy-version.ts';
+import type { Status } from '../model/status.ts';
+import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from './command.ts';
+import { askRunningDaemon } from './daemon-client.ts';
+import { formatTraffic } from './format-traffic.ts';
+import { formatRemotes } from './format-remotes.ts';
+import { locateTexts } from './in-force.ts';
+import { readHost } from './load.ts';
+import { OPTION, socketPath } from './options.ts';
+import { readVersion } from './rollback.ts';
+
+/** `sgctl history [N]`: the policies that were in force. */
+export const history: Command = {
+  name: 'history',
+  summary:
+    'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the files of one. Changes of list files alone count as one.',
+  usage: '[VERSION]',
+  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 1,
+  words: [],
+  examples: ['sgctl history', 'sgctl history 12 > policy-12.yaml', 'sudo sgctl rollback 12'],
+  async run(line, streams) {
+    const number = readVersion(line.positionals[0]);
+    return number === undefined ? listVersions(line, streams) : printVersion(number, line, streams);
+  },
+};
+
+async function listVersions(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const socket = socketPath(line);
+  const { versions } = (await askRunningDaemon(socket, 'GET', '/v1/history')) as { versions: readonly PolicyVersion[] };
+  const { trial } = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
+  const host = await readHost();
+  const rows: object[] = [];
+  if (trial !== null && !line.given('json'))
+    streams.out(`   try  ${localTime(trial.since)}  ${trial.file}, ${trial.secondsLeft} s left: in force now\n`);
+  let newer = await keptOf(versions[0], socket);
+  for (const [place, version] of versions.entries()) {
+    const older = await keptOf(versions[place + 1], socket);
+    const differences = await differencesOf(older, newer, host);
+    newer = older;
+    if (line.given('json')) {
+      const { number, time, origin, of, instance, documents } = version;
+      const summary = differences === undefined ? null : summaryLines(differences);
+      rows.push({ number, time, origin, of, instance, documents, inForce: place === 0 && trial === null, summary });
+      continue;
+    }
+    const now = place === 0 && trial === null ? ', in force now' : '';
+    streams.out(`${String(version.number).padStart(6)}  ${localTime(version.time)}  ${originText(version)}${now}\n`);
+    for (const text of differences === undefined ? [] : summaryLines(differences)) streams.out(`        ${text}\n`);
+  }
+  if (line.given('json')) streams.out(`${JSON.stringify(rows, null, 2)}\n`);
+  return EXIT.fine;
+}
+
+async function printVersion(number: number, line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const kept = (await askRunningDaemon(socketPath(line), 'GET', `/v1/history/${number}`)) as KeptPolicy;
+  if (line.given('json')) {
+    streams.out(`${JSON.stringify(kept, null, 2)}\n`);
+    return EXIT.fine;
+  }
+  const { texts } = kept.texts;
+  const [main = ''] = kept.documents;
+  streams.out(texts[main] ?? '');
+  const others = Object.keys(texts).filter((file) => file !== main);
+  if (others.length > 0) streams.err(`beside it were ${others.join(', ')}: sgctl history ${number} --json has them\n`);
+  return EXIT.fine;
+}
+
+async function keptOf(version: PolicyVersion | undefined, socket: string): Promise<KeptPolicy | undefined> {
+  if (version === undefined) return undefined;
+  return (await askRunningDaemon(socket, 'GET', `/v1/history/${version.number}`)) as KeptPolicy;
+}
+
+/** What a version changed; undefined where there is none before it, or one of the two cannot be read. */
+async function differencesOf(
+  older: KeptPolicy | undefined,
+  newer: KeptPolicy | undefined,
+  host: HostState,
+): Promise<readonly Difference[] | undefined> {
+  if (older === undefined || newer === undefined) return undefined;
+  const [before, after] = [await locateTexts(older.texts, host), await locateTexts(newer.texts, host)];
+  return before === undefined || after === undefined ? undefined : comparePolicies(before, after);
+}
+
+/** More than so many differences are counted. */
+const MOST_LINES = 4;
+
+function summaryLines(differences: readonly Difference[]): readonly string[] {
+  if (differences.length === 0) return ['no change in meaning'];
+  const lines = differences.slice(0, MOST_LINES).map((one) => {
+    const { after, direction, traffic, family } = one;
+    const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
+    const end = direction === 'inbound' ? 'from' : 'to';
+    const place = `${direction} on ${one.interface ?? 'every other interface'}`;
+    return `${word}, ${place}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(one)}`;
+  });
+  const more = differences.length - lines.length;
+  return more === 0 ? lines : [...lines, `and ${more} more`];
+}
+
+const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
+  file: 'the policy file was saved',
+  apply: 'sgctl apply',
+  try: 'tried and confirmed',
+  rollback: 'gone back',
+};
+
+function originText({ origin, of }: PolicyVersion): string {
+  return of === null ? ORIGINS[origin] : `${ORIGINS[origin]} to version ${of}`;
+}
+
+function localTime(iso: string): string {
+  const time = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+}

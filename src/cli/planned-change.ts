@@ -1,0 +1,258 @@
+import { parseAddress } from '../2-analyze/address-text.ts';
+import { compareMembers, type MemberChange } from '../evaluate/compare-members.ts';
+import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
+import { type CutFlow, cutFlows } from '../evaluate/cut-flows.ts';
+import type { Decider } from '../evaluate/sides.ts';
+import { witnessOf } from '../evaluate/witness.ts';
+import { findSshSession } from '../host/ssh-session.ts';
+import { type Address, formatAddress } from '../model/address.ts';
+import type { Flow } from '../model/flow.ts';
+import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
+import { formatInterval } from '../model/interval.ts';
+import type { InstanceName } from '../model/names.ts';
+import type { PlatformTraffic } from '../model/policy.ts';
+import { protocolName } from '../model/protocol-name.ts';
+import { formatRuleName } from '../model/rule.ts';
+import { NetfilterError } from '../nft/netfilter-error.ts';
+import { readFlows } from '../nft/read-flows.ts';
+import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
+import { formatTraffic, trafficToJson } from './format-traffic.ts';
+import { ruleToJson } from './rule-json.ts';
+
+/** A host without rules of ours. */
+export const NOTHING: HostPolicy = {
+  instance: '' as InstanceName,
+  unmanagedInterfaces: 'allow',
+  platform: { neighborDiscovery: true, routerAdvertisement: true, dhcpClient: true },
+  management: { inbound: [], outbound: [] },
+  bindings: [],
+  members: new Map(),
+  addressGroups: new Map(),
+};
+
+type Connections =
+  | { readonly kind: 'known'; readonly cut: readonly CutFlow[] }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** What a change of policies does to this host. */
+export interface Planned {
+  readonly differences: readonly Difference[];
+  readonly platform: readonly { readonly name: keyof PlatformTraffic; readonly after: boolean }[];
+  readonly members: readonly MemberChange[];
+  readonly connections: Connections;
+  /** The ssh connection that the caller sits behind; `cut` is undefined where the change does not end it. */
+  readonly session: { readonly flow: Flow; readonly cut: CutFlow | undefined } | undefined;
+}
+
+/** What the change does, live connections and the caller's own ssh session among it. */
+export async function planOf(before: HostPolicy, after: HostPolicy, host: HostState): Promise<Planned> {
+  const change = { before, after };
+  const session = await ownSession();
+  const switches = Object.keys(after.platform) as (keyof PlatformTraffic)[];
+  return {
+    differences: comparePolicies(before, after),
+    platform: switches
+      .filter((name) => before !== NOTHING && before.platform[name] !== after.platform[name])
+      .map((name) => ({ name, after: after.platform[name] })),
+    members: compareMembers(before, after),
+    connections: await connectionsCut(host, change),
+    session:
+      session === undefined ? undefined : { flow: session, cut: cutFlows([session], host.interfaces, change)[0] },
+  };
+}
+
+async function connectionsCut(
+  host: HostState,
+  change: { readonly before: HostPolicy; readonly after: HostPolicy },
+): Promise<Connections> {
+  try {
+    return { kind: 'known', cut: cutFlows(await readFlows(), host.interfaces, change) };
+  } catch (error) {
+    if (!(error instanceof NetfilterError)) throw error;
+    const why = error.failure === 'not-permitted' ? 'that needs root' : error.message;
+    return { kind: 'unknown', why };
+  }
+}
+
+async function ownSession(): Promise<Flow | undefined> {
+  const session = await findSshSession();
+  if (session === undefined) return undefined;
+  const [source, destination] = [parseAddress(session.clientAddress), parseAddress(session.serverAddress)];
+  if (source.kind === 'problem' || destination.kind === 'problem') return undefined;
+  return {
+    protocol: 6,
+    source: source.address,
+    destination: destination.address,
+    sourcePort: session.clientPort,
+    destinationPort: session.serverPort,
+    icmpType: undefined,
+    icmpCode: undefined,
+  };
+}
+
+/** The plan as scripts read it: a contract. */
+export function plannedToJson(
+  { differences, platform, members, connections, session }: Planned,
+  host: HostState,
+): object {
+  return {
+    same: differences.length + platform.length === 0,
+    session: session === undefined ? null : { ...flowToJson(session.flow), cut: session.cut !== undefined },
+    connections: connections.kind === 'known' ? connections.cut.map(cutToJson) : null,
+    changes: differences.map((one) => ({
+      interface: one.interface ?? null,
+      direction: one.direction,
+      family: one.family,
+      change: changeOf(one),
+      traffic: one.traffic === 'all' ? 'all' : one.traffic.map((some) => trafficToJson(some, one.family)),
+      remotes: one.remotes === 'any' ? 'any' : one.remotes.map(formatInterval),
+      before: deciderToJson(one.before),
+      after: deciderToJson(one.after),
+      witness: witnessToJson(one, host),
+    })),
+    platform: platform.map(({ name, after }) => ({ name, after })),
+    members: members.map(({ kind, name, joined, left }) => ({
+      [kind]: name,
+      joined: joined.map(formatInterval),
+      left: left.map(formatInterval),
+    })),
+  };
+}
+
+function changeOf({ after }: Difference): 'allowed' | 'denied' {
+  return after.action === 'allow' ? 'allowed' : 'denied';
+}
+
+function deciderToJson({ action, reason, rule }: Decider): object {
+  return { action, reason, rule: rule === undefined ? null : ruleToJson(rule) };
+}
+
+/** A packet that the change is about, as a query of `sgctl explain --batch`. */
+function witnessToJson(difference: Difference, { interfaces }: HostState): object {
+  const { family } = difference;
+  const pattern = difference.interface;
+  const held = interfaces.find(({ name }) => pattern !== undefined && name !== 'lo' && patternMatches(pattern, name));
+  const local = held?.addresses.find((address) => address.family === family) ?? DOCUMENTATION[family];
+  const name = held?.name ?? pattern?.replace('*', '0') ?? 'other0';
+  const packet = witnessOf(difference, { interface: name, local });
+  return {
+    interface: name,
+    direction: packet.direction,
+    protocol: String(packet.protocol),
+    src: formatAddress(packet.source),
+    dst: formatAddress(packet.destination),
+    ...(packet.destinationPort === undefined ? {} : { sport: packet.sourcePort, dport: packet.destinationPort }),
+    ...(packet.icmpType === undefined ? {} : { icmpType: packet.icmpType, icmpCode: packet.icmpCode }),
+    state: packet.state,
+  };
+}
+
+const DOCUMENTATION: Readonly<Record<Address['family'], Address>> = {
+  ipv4: { family: 'ipv4', value: 0xc000_0201n },
+  ipv6: { family: 'ipv6', value: (0x2001_0db8n << 96n) | 1n },
+};
+
+function cutToJson({ flow, interface: name, before, after }: CutFlow): object {
+  return {
+    ...flowToJson(flow),
+    interface: name,
+    before: before.rule === undefined ? null : ruleToJson(before.rule),
+    after: after.rule === undefined ? null : ruleToJson(after.rule),
+  };
+}
+
+function flowToJson({ protocol, source, destination, sourcePort, destinationPort }: Flow): object {
+  return {
+    protocol: protocolName(protocol, source.family),
+    source: formatAddress(source),
+    sourcePort: sourcePort ?? null,
+    destination: formatAddress(destination),
+    destinationPort: destinationPort ?? null,
+  };
+}
+
+/** The plan for people. */
+export function formatPlanned(
+  planned: Planned,
+  { title, colour }: { readonly title: string; readonly colour: boolean },
+): string {
+  const { differences, platform, members, connections, session } = planned;
+  const same = differences.length + platform.length === 0;
+  const lines = [
+    title,
+    ...(session === undefined ? [] : ['', ...sessionLines(session, colour)]),
+    '',
+    ...(same ? ['no change in meaning for packets of new connections'] : []),
+    ...changeLines(differences),
+    ...platform.map(({ name, after }) => `platform:${name} is switched ${after ? 'on' : 'off'}`),
+    ...memberLines(members),
+    ...connectionLines(connections, same),
+  ];
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function sessionLines({ flow, cut }: NonNullable<Planned['session']>, colour: boolean): readonly string[] {
+  if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on`];
+  const loud = `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT`;
+  return [
+    colour ? `\u001b[1;31m${loud}\u001b[0m` : loud,
+    `  now   ${formatDecider({ action: 'allow', rule: cut.before.rule })}`,
+    `  then  ${formatDecider({ action: 'deny', rule: cut.after.rule })}`,
+  ];
+}
+
+function changeLines(differences: readonly Difference[]): readonly string[] {
+  const byPlace = new Map<string, Difference[]>();
+  for (const one of differences) {
+    const place = `newly ${changeOf(one)}, ${one.direction} on ${one.interface ?? 'every other interface'}`;
+    byPlace.set(place, [...(byPlace.get(place) ?? []), one]);
+  }
+  return [...byPlace].flatMap(([place, list]) => [
+    place,
+    ...list.flatMap((one) => [
+      `  ${formatTraffic(one.traffic, one.family)} ${one.direction === 'inbound' ? 'from' : 'to'} ${formatRemotes(one)}`,
+      `    now   ${formatDecider(one.before)}`,
+      `    then  ${formatDecider(one.after)}`,
+    ]),
+    '',
+  ]);
+}
+
+function formatDecider({ action, rule, reason }: Pick<Decider, 'action' | 'rule'> & Partial<Decider>): string {
+  const word = action.padEnd(5);
+  if (rule !== undefined)
+    return `${word}  ${formatRuleName(rule.origin)}  ${rule.origin.span.file}:${rule.origin.span.line}`;
+  return `${word}  ${reason === 'unmanaged' ? 'the policy does not name the interface' : 'no rule matches'}`;
+}
+
+function memberLines(members: readonly MemberChange[]): readonly string[] {
+  if (members.length === 0) return [];
+  const word = { securityGroup: 'security group', addressGroup: 'address group' } as const;
+  return [
+    'members',
+    ...members.flatMap(({ kind, name, joined, left }) => [
+      ...(joined.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(joined)} joins`]),
+      ...(left.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(left)} leaves`]),
+    ]),
+    '',
+  ];
+}
+
+function connectionLines(connections: Connections, same: boolean): readonly string[] {
+  if (connections.kind === 'unknown') return same ? [] : [`live connections were not looked at: ${connections.why}`];
+  const { cut } = connections;
+  if (cut.length === 0) return same ? [] : ['no live connection would be cut'];
+  return [
+    `live connections that would be cut: ${cut.length}`,
+    ...cut.slice(0, MOST_SHOWN).map(({ flow, interface: name }) => `  ${formatFlow(flow)} on ${name}`),
+    ...(cut.length > MOST_SHOWN ? [`  and ${cut.length - MOST_SHOWN} more`] : []),
+  ];
+}
+
+function formatFlow({ protocol, source, destination, sourcePort, destinationPort }: Flow): string {
+  const end = (address: Address, port: number | undefined): string => {
+    const text = formatAddress(address);
+    return port === undefined ? text : `${address.family === 'ipv6' ? `[${text}]` : text}:${port}`;
+  };
+  return `${protocolName(protocol, source.family)} ${end(source, sourcePort)} -> ${end(destination, destinationPort)}`;
+}

@@ -1,0 +1,40 @@
+import type { Status } from '../model/status.ts';
+import { type Command, EXIT, UsageError } from './command.ts';
+import { askRunningDaemon } from './daemon-client.ts';
+import { OPTION, socketPath } from './options.ts';
+
+/** `sgctl rollback [N]`: back to what was in force before. */
+export const rollback: Command = {
+  name: 'rollback',
+  summary:
+    'Ends a trial, or brings an earlier policy into force: the one before, or the version that is told. The policy file stays as it is, and is in force again as soon as it changes or the daemon is reloaded.',
+  usage: '[VERSION]',
+  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 1,
+  words: [],
+  examples: ['sudo sgctl rollback', 'sgctl history', 'sudo sgctl rollback 12'],
+  async run(line, streams) {
+    const version = readVersion(line.positionals[0]);
+    const socket = socketPath(line);
+    const before = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
+    const after = (await askRunningDaemon(socket, 'POST', '/v1/rollback', { version })) as Status;
+    if (line.given('json')) streams.out(`${JSON.stringify({ pinned: after.pinned }, null, 2)}\n`);
+    else streams.out(`${describe(before, after)}\n`);
+    return EXIT.fine;
+  },
+};
+
+/** The number of a version. Throws a UsageError for what is none. */
+export function readVersion(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,8}$/.test(text) || Number(text) === 0)
+    throw new UsageError(`\`${text}\` is no version: they are numbers, and \`sgctl history\` lists them`);
+  return Number(text);
+}
+
+function describe(before: Status, { pinned, policyFile }: Status): string {
+  const what = before.trial === null ? '' : 'the trial is ended: ';
+  if (pinned === null) return `${what}${policyFile} is in force`;
+  const version = pinned.version === null ? 'what was in force before' : `version ${pinned.version}`;
+  return `${what}${version} is in force, until ${policyFile} changes or the daemon is reloaded`;
+}

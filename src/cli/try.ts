@@ -1,0 +1,147 @@
+import { createInterface } from 'node:readline/promises';
+import { execa } from 'execa';
+import type { Status } from '../model/status.ts';
+import { policyTexts } from '../host/policy-texts.ts';
+import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams, UsageError } from './command.ts';
+import { confirmTrial } from './confirm.ts';
+import { askRunningDaemon } from './daemon-client.ts';
+import { printDiagnostics, readPolicy } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
+
+const DEFAULT_SECONDS = 60;
+
+/** `sgctl try [FILE]`: a policy on trial. */
+export const tryOut: Command = {
+  name: 'try',
+  summary:
+    'Brings a policy into force for a while: what was in force before comes back by itself, whatever happens to you, sgctl, the daemon or the machine, unless the policy is confirmed; then the policy file is made to say it.',
+  usage: '[FILE] [--timeout SECONDS] [--check COMMAND]',
+  options: {
+    timeout: {
+      type: 'string',
+      value: 'SECONDS',
+      help: `how long, 1 to 86400 (default ${DEFAULT_SECONDS}); minutes as 5m`,
+    },
+    check: {
+      type: 'string',
+      value: 'COMMAND',
+      help: 'confirm if this shell command succeeds within the time, go back at once if it fails',
+    },
+    'no-wait': { type: 'boolean', help: 'do not ask on a terminal; `sgctl confirm` keeps it' },
+    'runtime-dir': OPTION.runtimeDir,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: [
+    'sudo sgctl try new-policy.yaml',
+    'sudo sgctl try new-policy.yaml --timeout 5m --no-wait && sleep 60 && sudo sgctl confirm',
+    "sudo sgctl try new-policy.yaml --check 'curl --fail --max-time 5 https://example.org'",
+  ],
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const seconds = readSeconds(line.text('timeout') ?? String(DEFAULT_SECONDS));
+    const loaded = await readPolicy(file);
+    printDiagnostics(loaded, streams);
+    if (loaded.policy === undefined) return EXIT.no;
+    const socket = socketPath(line);
+    const began = performance.now();
+    const policy = policyTexts(loaded, '');
+    const status = (await askRunningDaemon(socket, 'POST', '/v1/try', {
+      policy,
+      timeoutSeconds: seconds,
+    })) as Status;
+    const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
+    const said = `${file}: in force for ${seconds} s; then what was in force before comes back, unless it is confirmed`;
+    if (!line.given('json')) streams.err(`${said}\n`);
+    const answer = await decide(line, left, streams);
+    return finish(answer, { socket, json: line.given('json'), status }, streams);
+  },
+};
+
+/** What is to become of what is tried. `later`: whoever tries it says so by another command. */
+type Answer = 'keep' | 'back' | 'later';
+
+async function decide(line: CommandLine, left: () => number, streams: Streams): Promise<Answer> {
+  const command = line.text('check');
+  if (command !== undefined) return (await succeeds(command, left(), streams)) ? 'keep' : 'back';
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !line.given('json') && !line.given('no-wait');
+  return canAsk ? ask(left()) : 'later';
+}
+
+/** Whether a command of the person at the keyboard succeeds within the time; what it prints is for them. */
+async function succeeds(command: string, milliseconds: number, streams: Streams): Promise<boolean> {
+  // A group of its own, so that nothing it started outlives its time.
+  const check = execa('/bin/sh', ['-c', command], {
+    reject: false,
+    detached: true,
+    stdin: 'ignore',
+    stdout: 2,
+    stderr: 'inherit',
+  });
+  let isLate = false;
+  const deadline = setTimeout(
+    () => {
+      isLate = true;
+      if (check.pid !== undefined) process.kill(-check.pid, 'SIGKILL');
+    },
+    Math.max(1, milliseconds - 500),
+  );
+  const { exitCode } = await check;
+  clearTimeout(deadline);
+  if (isLate) streams.err('the check did not end in time\n');
+  else if (exitCode !== 0) streams.err(`the check failed with status ${exitCode ?? 'unknown'}\n`);
+  return exitCode === 0 && !isLate;
+}
+
+async function ask(milliseconds: number): Promise<Answer> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const aborted = AbortSignal.timeout(milliseconds);
+  try {
+    const answer = await terminal.question('Keep it? Try a new connection first. [y/N] ', { signal: aborted });
+    return /^y(es)?$/i.test(answer.trim()) ? 'keep' : 'back';
+  } catch (error) {
+    if (aborted.aborted) return 'back';
+    // Ctrl-C says no.
+    if (error instanceof Error && error.name === 'AbortError') return 'back';
+    throw error;
+  } finally {
+    terminal.close();
+  }
+}
+
+interface Trial {
+  readonly socket: string;
+  readonly json: boolean;
+  readonly status: Status;
+}
+
+async function finish(answer: Answer, { socket, json, status }: Trial, streams: Streams): Promise<ExitStatus> {
+  const say = (result: object, message: string): void =>
+    streams.out(json ? `${JSON.stringify(result, null, 2)}\n` : `${message}\n`);
+  switch (answer) {
+    case 'later':
+      say({ confirmed: false, trial: status.trial }, 'keep it: sgctl confirm; go back now: sgctl rollback');
+      return EXIT.fine;
+    case 'keep': {
+      const { installed, message } = await confirmTrial(socket);
+      say({ confirmed: true, installed }, message);
+      return EXIT.fine;
+    }
+    case 'back': {
+      const { trial } = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
+      // Its time may be over, or somebody else was faster.
+      if (trial !== null) await askRunningDaemon(socket, 'POST', '/v1/rollback', {});
+      say({ confirmed: false, trial: null }, 'not kept: what was in force before is in force again');
+      return EXIT.no;
+    }
+  }
+}
+
+function readSeconds(text: string): number {
+  const [, digits, unit] = /^([0-9]{1,6})(s|m|h)?$/.exec(text) ?? [];
+  const seconds = Number(digits) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
+  if (digits === undefined || seconds < 1 || seconds > 86_400)
+    throw new UsageError(`--timeout is 1 to 86400 seconds, as 60, 90s, 5m or 2h, and not \`${text}\``);
+  return seconds;
+}

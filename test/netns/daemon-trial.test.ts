@@ -1,0 +1,338 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { DaemonProcess } from './harness-daemon/daemon.ts';
+import { PROGRAMS } from './harness-daemon/programs.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
+import { sendInbound } from './harness/probe.ts';
+import { createWorld, type ExecResult } from './harness/world.ts';
+
+const OLD = 8000;
+const NEW = 8001;
+const OTHER = 8002;
+
+function policy(port: number): string {
+  return `version: 1
+securityGroups:
+  web:
+    inbound:
+      - { protocol: tcp, ports: ${port}, source: any }
+    outbound:
+      - { destination: any }
+instances:
+  host: { interfaces: { eth0: { securityGroups: [web] } } }
+`;
+}
+
+let site: Site;
+let tried: string;
+
+useSite((made) => {
+  site = made;
+});
+
+beforeEach(() => {
+  tried = join(site.directory, 'etc/tried.yaml');
+  writeFileSync(tried, policy(NEW));
+  replaceFile(site.policyFile, policy(OLD));
+});
+
+let identity = 0;
+
+/** Which of the three ports new connections reach: the one of the old policy, the tried one's, the one of a third. */
+async function open(world = site.world): Promise<readonly number[]> {
+  const sent = [OLD, NEW, OTHER].map((destinationPort) => {
+    identity += 1;
+    const ends = { source: '203.0.113.9', destination: '10.77.0.1', sourcePort: 1_024 + identity };
+    return { ...ends, protocol: 6, destinationPort, identity };
+  });
+  const arrived = await sendInbound(world, 'eth0', sent);
+  return sent.filter((one) => arrived.has(one.identity)).map(({ destinationPort }) => destinationPort);
+}
+
+async function opens(port: number, within = 4_000): Promise<void> {
+  await until(`${port} alone is open`, async () => (await open()).join() === String(port), { within });
+}
+
+function tryIt(...args: readonly string[]): Promise<ExecResult> {
+  return site.sgctl('try', tried, ...args);
+}
+
+/** Starts sgctl, and goes on while it runs. */
+function startTry(...args: readonly string[]): ChildProcess {
+  const { namespace } = site.world.host;
+  const argv = [PROGRAMS.sgctl, 'try', tried, '--runtime-dir', site.runtimeDirectory, ...args];
+  return spawn('ip', ['netns', 'exec', namespace, process.execPath, ...argv], { stdio: 'ignore' });
+}
+
+function lastGood(): string {
+  return readFileSync(join(site.stateDirectory, 'last-good.nft'), 'utf8');
+}
+
+describe('sgctl try', () => {
+  test('brings a policy into force and goes back when its time is up; no last good script says it meanwhile', async () => {
+    const daemon = await site.start();
+    const { stdout, stderr, exitCode } = await tryIt('--timeout', '2');
+    expect({ stdout, exitCode }).toEqual({
+      stdout: 'keep it: sgctl confirm; go back now: sgctl rollback',
+      exitCode: 0,
+    });
+    expect(stderr).toContain(`${tried}: in force for 2 s; then what was in force before comes back`);
+    expect(await open()).toEqual([NEW]);
+    expect(lastGood()).toContain(String(OLD));
+    expect(lastGood()).not.toContain(String(NEW));
+    expect((await site.sgctl('status')).stdout).toMatch(/ON TRIAL: .*tried.yaml, [12] s left/);
+    const { trial, inForce } = await daemon.status();
+    expect(trial).toMatchObject({ file: tried });
+    expect(inForce).not.toBeNull();
+    await daemon.until('the trial is over', (status) => status.trial === null);
+    expect(await open()).toEqual([OLD]);
+    expect((await daemon.status()).pinned).toBeNull();
+    expect((await site.sgctl('confirm')).exitCode).toBe(3);
+  });
+
+  test('keeps it once it is confirmed, in the policy file too, with its mode', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '3');
+    const confirmed = await site.sgctl('confirm');
+    expect(confirmed.stdout).toBe(`confirmed: ${site.policyFile} says it now`);
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(NEW));
+    await daemon.until('the file is in force', (status) => status.pinned === null && status.trial === null);
+    await wait(3_500);
+    expect(await open()).toEqual([NEW]);
+    expect(lastGood()).toContain(String(NEW));
+    const versions = JSON.parse((await site.sgctl('history', '--json')).stdout) as readonly object[];
+    expect(versions).toMatchObject([
+      {
+        number: 2,
+        origin: 'try',
+        inForce: true,
+        summary: [expect.stringContaining('newly'), expect.any(String), expect.any(String), expect.any(String)],
+      },
+      { number: 1, origin: 'file', inForce: false, summary: null },
+    ]);
+  });
+
+  test.for([
+    ['succeeds', 'true', [NEW], 0],
+    ['fails', 'exit 7', [OLD], 1],
+    ['does not end', 'sleep 30', [OLD], 1],
+  ] as const)('--check keeps it only if the command %s', async ([, command, ports, exitCode]) => {
+    await site.start();
+    const began = performance.now();
+    const result = await tryIt('--timeout', '2', '--check', command);
+    expect(result.exitCode).toBe(exitCode);
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(await open()).toEqual(ports);
+  });
+
+  test('sgctl killed: goes back all the same', async () => {
+    await site.start();
+    const child = startTry('--timeout', '2', '--check', 'sleep 30');
+    await opens(NEW);
+    child.kill('SIGKILL');
+    expect(await open()).toEqual([NEW]);
+    await opens(OLD);
+  });
+
+  test('the daemon killed and started again: the trial goes on, and goes back in time', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '4');
+    const before = await site.table();
+    await daemon.stop('SIGKILL');
+    expect(await open()).toEqual([NEW]);
+    const next = await site.start();
+    expect((await next.status()).trial).toMatchObject({ file: tried });
+    expect(await open()).toEqual([NEW]);
+    expect(await site.table()).toBe(before);
+    await opens(OLD, 6_000);
+  });
+
+  test('the daemon killed, and started again when the time is up: what was before is back', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '1');
+    await daemon.stop('SIGKILL');
+    await wait(1_200);
+    expect(await open()).toEqual([NEW]);
+    const next = await site.start();
+    expect(await open()).toEqual([OLD]);
+    expect(await next.status()).toMatchObject({ trial: null, pinned: null });
+  });
+
+  test('the daemon ended in order: goes back before it ends, for nobody would do it later', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '60');
+    expect(await open()).toEqual([NEW]);
+    await daemon.stop();
+    expect(await open()).toEqual([OLD]);
+    await site.start();
+    expect(await open()).toEqual([OLD]);
+  });
+
+  test('the machine restarted: what plain nft loads is what was before, and so is what the daemon then enforces', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '600');
+    await daemon.stop('SIGKILL');
+    const held = join(site.stateDirectory, 'held-policy.json');
+    const saved = readFileSync(held, 'utf8');
+    const restarted = await createWorld({ interfaces: [{ name: 'eth0' }] });
+    try {
+      await restarted.exec(restarted.host, ['nft', '-f', join(site.stateDirectory, 'last-good.nft')]);
+      expect(await open(restarted)).toEqual([OLD]);
+    } finally {
+      await restarted.destroy();
+    }
+    // The kernel gives each start an id of its own, and this machine stays up.
+    writeFileSync(held, saved.replace(/"bootId":"[^"]*"/, '"bootId":"of-another-start"'));
+    await site.world.nft('delete table inet secgroupd\n');
+    await site.world.exec(site.world.host, ['nft', '-f', join(site.stateDirectory, 'last-good.nft')]);
+    const next = await site.start();
+    expect(await open()).toEqual([OLD]);
+    expect(await next.status()).toMatchObject({ trial: null, pinned: null });
+  });
+
+  test('the daemon killed at any moment of it: what was before is back in time', async () => {
+    for (let milliseconds = 0; milliseconds < 240; milliseconds += 20) {
+      replaceFile(site.policyFile, policy(OLD));
+      const daemon = await site.start();
+      await opens(OLD);
+      const child = startTry('--timeout', '1');
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      // The program takes about so long to start.
+      await wait(150 + milliseconds);
+      await daemon.stop('SIGKILL');
+      await ended;
+      const next = await site.start();
+      await opens(OLD, 3_000);
+      await next.until('no trial is left', ({ trial, state }) => trial === null && state === 'enforced');
+      await next.stop('SIGKILL');
+    }
+  });
+
+  test('changes nothing where it could not go back', async () => {
+    const refused = async (why: RegExp): Promise<void> => {
+      const { exitCode, stderr } = await tryIt();
+      expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(why) });
+    };
+    await refused(/no daemon serves/);
+    writeFileSync(site.policyFile, 'version: 2\n');
+    const daemon = await site.start({ becomes: 'refused' });
+    await refused(/nothing is in force that could be gone back to/);
+    replaceFile(site.policyFile, policy(OLD));
+    await opens(OLD);
+    const held = join(site.stateDirectory, 'held-policy.json');
+    mkdirSync(join(held, 'in-the-way'), { recursive: true });
+    await refused(/nothing changes, for a restart could not go back: .*held-policy.json/);
+    expect(await open()).toEqual([OLD]);
+    rmSync(held, { recursive: true });
+    await tryIt('--timeout', '60');
+    await refused(/another policy is being tried/);
+    expect((await site.sgctl('rollback')).stdout).toBe(`the trial is ended: ${site.policyFile} is in force`);
+    expect(await open()).toEqual([OLD]);
+    expect((await daemon.status()).state).toBe('enforced');
+  });
+
+  test('a policy with mistakes, or of another host, is not tried', async () => {
+    await site.start();
+    writeFileSync(tried, 'version: 1\nsecurityGroups: { web: { inbound: [{ source: nowhere }] } }\n');
+    expect(await tryIt()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('tried.yaml:2:') });
+    writeFileSync(tried, policy(NEW).replace('  host:', '  another:'));
+    expect(await tryIt()).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('no instance `host`') });
+    expect(await open()).toEqual([OLD]);
+    expect((await site.sgctl('status', '--json')).stdout).toContain('"trial": null');
+  });
+
+  test('the policy file saved meanwhile waits, is not overwritten, and is in force when the trial ends', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '3');
+    replaceFile(site.policyFile, policy(OTHER));
+    await wait(300);
+    expect(await open()).toEqual([NEW]);
+    expect(await site.sgctl('confirm')).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('the policy file was changed while another policy was tried'),
+    });
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(OTHER));
+    await opens(OTHER, 6_000);
+    const ended = await daemon.until('the trial is over', ({ trial }) => trial === null);
+    expect(ended).toMatchObject({ pinned: null, state: 'enforced' });
+  });
+
+  test('a policy file full of mistakes meanwhile: the trial ends in what was before', async () => {
+    const daemon = await site.start();
+    await tryIt('--timeout', '2');
+    replaceFile(site.policyFile, 'version: 2\n');
+    await opens(OLD, 6_000);
+    expect(await daemon.until('the trial is over', ({ trial }) => trial === null)).toMatchObject({ state: 'refused' });
+    await daemon.stop('SIGKILL');
+    await site.start({ becomes: 'refused' });
+    expect(await open()).toEqual([OLD]);
+  });
+});
+
+describe('sgctl rollback and history', () => {
+  async function save(daemon: DaemonProcess, port: number): Promise<void> {
+    replaceFile(site.policyFile, policy(port));
+    await opens(port);
+    await daemon.until('it is enforced', ({ state }) => state === 'enforced');
+  }
+
+  test('go back step by step, until the file changes', async () => {
+    const daemon = await site.start();
+    await save(daemon, NEW);
+    await save(daemon, OTHER);
+    expect((await site.sgctl('rollback')).stdout).toBe(
+      `version 2 is in force, until ${site.policyFile} changes or the daemon is reloaded`,
+    );
+    expect(await open()).toEqual([NEW]);
+    expect((await daemon.status()).pinned).toMatchObject({ origin: 'rollback', version: 2 });
+    expect((await site.sgctl('status')).stdout).toContain(
+      `NOT ${site.policyFile}, but version 2 of sgctl history, until that file changes`,
+    );
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(OTHER));
+    expect(lastGood()).toContain(String(NEW));
+    await daemon.stop('SIGKILL');
+    const next = await site.start();
+    expect(await open()).toEqual([NEW]);
+    await site.sgctl('rollback');
+    expect(await open()).toEqual([OLD]);
+    const { stdout } = await site.sgctl('history');
+    expect(
+      stdout.match(/^ +\d+ .*$/gm)?.map((row) => row.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME').trim()),
+    ).toEqual([
+      '5  TIME  gone back to version 1, in force now',
+      '4  TIME  gone back to version 2',
+      '3  TIME  the policy file was saved',
+      '2  TIME  the policy file was saved',
+      '1  TIME  the policy file was saved',
+    ]);
+    expect(stdout).toContain(`newly denied, inbound on eth0: tcp ${OTHER} from any IPv4 address`);
+    expect((await site.sgctl('history', '2')).stdout).toBe(policy(NEW).trimEnd());
+    expect((await site.sgctl('rollback')).stderr).toContain('there is no earlier policy to go back to');
+    expect((await site.sgctl('rollback', '99')).stderr).toContain('there is no version 99');
+    expect((await site.sgctl('rollback', 'x')).exitCode).toBe(2);
+    await site.sgctl('rollback', '3');
+    expect(await open()).toEqual([OTHER]);
+    expect((await next.status()).pinned).toBeNull();
+  });
+
+  test.for(['change', 'reload'] as const)('a pinned version gives way to a %s of the file', async (how) => {
+    const daemon = await site.start();
+    await save(daemon, NEW);
+    await site.sgctl('rollback');
+    await opens(OLD);
+    replaceFile(site.policyFile, 'version: 2\n');
+    await daemon.until('the file is refused', ({ state }) => state === 'refused');
+    expect(await open()).toEqual([OLD]);
+    replaceFile(site.policyFile, policy(NEW));
+    await daemon.until('the file is good again', ({ state }) => state === 'enforced');
+    expect(await open()).toEqual([OLD]);
+    if (how === 'reload') await daemon.reload();
+    else replaceFile(site.policyFile, `${policy(NEW)}# more\n`);
+    await opens(NEW);
+    await daemon.until('nothing is pinned', ({ pinned }) => pinned === null);
+  });
+});

@@ -1,0 +1,84 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createHistory } from '../../src/host/history.ts';
+import type { PolicyTexts } from '../../src/model/policy-texts.ts';
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'secgroupd-history-'));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function texts(policy: string, list = ''): PolicyTexts {
+  const files = list === '' ? {} : { '/etc/secgroupd/lists/a.txt': list };
+  return {
+    instance: 'host',
+    documents: ['/etc/secgroupd/policy.yaml'],
+    texts: { '/etc/secgroupd/policy.yaml': policy, ...files },
+  };
+}
+
+async function numbers(): Promise<readonly number[]> {
+  return (await createHistory(directory).list()).map(({ number }) => number);
+}
+
+test('the newest fifty are kept, and no text that none of them has', async () => {
+  const history = createHistory(directory);
+  for (let i = 1; i <= 53; i += 1) await history.record(texts(`policy ${i}`), { origin: 'file' });
+  expect(await numbers()).toEqual(Array.from({ length: 50 }, (_, i) => 53 - i));
+  expect(readdirSync(join(directory, 'history/texts'))).toHaveLength(50);
+  expect((await history.read(53))?.texts).toEqual(texts('policy 53'));
+  expect(await history.read(3)).toBeUndefined();
+});
+
+test('what says the same as the newest is not kept again, whatever its file is called; what was before it is', async () => {
+  const history = createHistory(directory);
+  await history.record(texts('one'), { origin: 'file' });
+  await history.record(
+    { instance: 'host', documents: ['/tmp/new.yaml'], texts: { '/tmp/new.yaml': 'one' } },
+    { origin: 'try' },
+  );
+  expect(await numbers()).toEqual([1]);
+  await history.record(texts('two'), { origin: 'file' });
+  await history.record(texts('one'), { origin: 'rollback', of: 1 });
+  expect(await history.list()).toMatchObject([{ number: 3, origin: 'rollback', of: 1 }, { number: 2 }, { number: 1 }]);
+});
+
+test('changes of lists alone are one version, and leave those before them', async () => {
+  const history = createHistory(directory);
+  await history.record(texts('zero'), { origin: 'file' });
+  for (const list of ['1', '2', '3']) await history.record(texts('one', list), { origin: 'file' });
+  expect(await numbers()).toEqual([4, 1]);
+  expect((await history.read(4))?.texts).toEqual(texts('one', '3'));
+  await history.record(texts('one', '2'), { origin: 'rollback', of: 1 });
+  await history.record(texts('one', '4'), { origin: 'file' });
+  expect(await numbers()).toEqual([6, 5, 4, 1]);
+});
+
+test('of texts that are too long together only the newest are kept, and never fewer than two', async () => {
+  const history = createHistory(directory);
+  const long = (letter: string): PolicyTexts => texts(`# ${letter}\n`, letter.repeat(30 * 1024 * 1024));
+  for (const letter of ['a', 'b', 'c']) await history.record(long(letter), { origin: 'file' });
+  expect(await numbers()).toEqual([3, 2]);
+  await history.record(texts('# d\n', 'd'.repeat(70 * 1024 * 1024)), { origin: 'file' });
+  expect(await numbers()).toEqual([4, 3]);
+  expect(readdirSync(join(directory, 'history/texts'))).toHaveLength(4);
+});
+
+test('a damaged version costs that one', async () => {
+  const history = createHistory(directory);
+  for (const text of ['one', 'two', 'three']) await history.record(texts(text), { origin: 'file' });
+  writeFileSync(join(directory, 'history/00000002.json'), '{"number":2');
+  expect(await numbers()).toEqual([3, 1]);
+  expect(await history.read(2)).toBeUndefined();
+  const [digest = ''] = readdirSync(join(directory, 'history/texts'));
+  rmSync(join(directory, 'history/texts', digest));
+  const kept = await Promise.all([1, 3].map((number) => history.read(number)));
+  expect(kept.filter((one) => one !== undefined).length).toBeLessThanOrEqual(2);
+});
