@@ -1,17 +1,12 @@
 import { resolveHost } from './2-analyze/host-policy.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import { diagnosticOf } from './diagnostics/report.ts';
+import { formatPacket } from './evaluate/packet-text.ts';
 import { findViolation, type Violation } from './evaluate/prove-assertion.ts';
-import { formatAddress } from './model/address.ts';
-import type { HostState } from './model/host.ts';
+import { NO_HOST } from './model/host.ts';
 import type { InstanceName } from './model/names.ts';
-import type { Packet } from './model/packet.ts';
 import type { Assertion, Policy } from './model/policy.ts';
-import { protocolName } from './model/protocol-name.ts';
 import { formatRuleName } from './model/rule.ts';
-
-/** Of no host but the one it runs on does anybody know what its interfaces hold: members are those that the policy lists. */
-const NO_HOST: HostState = { hostname: '', machineId: '', interfaces: [] };
 
 /** Proves the assertions of a policy, for each instance they are about; tells of the first packet by which one is broken. */
 export function checkAssertions(policy: Policy): readonly Diagnostic[] {
@@ -45,13 +40,4 @@ function diagnosticFor(
     help: because === undefined ? undefined : `it is asserted because ${because}`,
     related: rule === undefined ? [] : [{ span: rule.origin.span, message: `the rule that ${verb} it` }],
   });
-}
-
-function formatPacket(packet: Packet): string {
-  const { protocol, destinationPort, icmpType, icmpCode, direction } = packet;
-  const remote = formatAddress(direction === 'inbound' ? packet.source : packet.destination);
-  const port = destinationPort === undefined ? '' : ` ${destinationPort}`;
-  const icmp = icmpType === undefined ? '' : ` type ${icmpType} code ${icmpCode ?? 0}`;
-  const end = direction === 'inbound' ? 'from' : 'to';
-  return `${protocolName(protocol, packet.source.family)}${port}${icmp} ${end} ${remote}`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LINT_CODES, type LintCode } from '../diagnostics/lint-codes.ts';
 import { unescapeKey } from './plain-value.ts';
 
 /*
@@ -42,6 +43,21 @@ const groupName = name('the name of a security group').meta({ pattern: NAME_PATT
 const text = z.string({ error: 'text' });
 const flag = z.boolean({ error: '`true` or `false`' });
 const description = text.optional().describe('What it is for, in your words.');
+
+const lintCodes = Object.keys(LINT_CODES) as LintCode[];
+const reasonFor = (code: LintCode) =>
+  z.string({ error: 'the reason, as text' }).optional().describe(`Why it is meant. ${LINT_CODES[code].requirement}`);
+
+const lint = z
+  .strictObject(
+    Object.fromEntries(lintCodes.map((code) => [code, reasonFor(code)])) as Record<
+      LintCode,
+      ReturnType<typeof reasonFor>
+    >,
+    { error: 'findings of `sgctl lint` and why each is meant' },
+  )
+  .meta({ id: 'lint', description: 'Findings of `sgctl lint` that are meant to be so: each code with the reason.' })
+  .optional();
 
 const evaluation = z
   .enum(['sequence', 'merged'], { error: '`sequence` or `merged`' })
@@ -118,6 +134,7 @@ const traffic = {
   ports: ports.optional(),
   icmp: icmp.optional(),
   description,
+  lint,
   enabled: flag.optional().describe('`false` takes the rule out without deleting it. Default: true.'),
 };
 
@@ -163,6 +180,7 @@ export const addressGroupSchema = z
   .strictObject(
     {
       description,
+      lint,
       addresses: z
         .array(z.string({ error: 'an address, a CIDR or a range' }), { error: 'a list of addresses' })
         .nullish()
@@ -183,6 +201,7 @@ export const addressGroupSchema = z
 export const securityGroupSchema = z.strictObject(
   {
     description,
+    lint,
     template: z
       .enum(['default', 'Sys-WebServer', 'Sys-FullAccess'], { error: '`default`, `Sys-WebServer` or `Sys-FullAccess`' })
       .optional()
@@ -298,6 +317,7 @@ const sections = {
     'instances by name',
     'Hosts, by name; `*` is any host no other instance matches.',
   ),
+  lint,
   assert: mayBeEmpty(z.array(assertionSchema, { error: 'a list of assertions' })).describe(
     'What must be true of the rules, proved whenever the policy is read: one that makes it false is invalid.',
   ),
@@ -320,3 +340,4 @@ export type ManagementRuleInput = z.output<typeof managementRuleSchema>;
 export type RuleInput = InboundRuleInput | OutboundRuleInput;
 export type RemoteInput = z.output<typeof remote>;
 export type AssertionInput = z.output<typeof assertionSchema>;
+export type LintInput = NonNullable<z.output<typeof lint>>;

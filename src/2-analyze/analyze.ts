@@ -5,6 +5,7 @@ import type { Policy } from '../model/policy.ts';
 import type { Rule } from '../model/rule.ts';
 import { CHECKS } from './checks/registry.ts';
 import { type Entry, keySpanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
+import { readAcceptances } from './read-acceptances.ts';
 import { type ListFiles, readAddressGroup } from './read-address-group.ts';
 import { readAssertion } from './read-assertion.ts';
 import { readInstance } from './read-instance.ts';
@@ -55,6 +56,7 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
     assertions: merged.assertions.flatMap((entry) =>
       readAssertion(entry, { known, instances: [...merged.instances.keys()], report }),
     ),
+    acceptances: readAcceptances(merged, report),
   };
 }
 

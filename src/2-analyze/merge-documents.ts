@@ -4,6 +4,7 @@ import type {
   AddressGroupInput,
   AssertionInput,
   InstanceInput,
+  LintInput,
   ManagementRuleInput,
   PolicyInput,
   SecurityGroupInput,
@@ -33,6 +34,8 @@ export interface MergedInput {
   readonly securityGroups: ReadonlyMap<string, Entry<SecurityGroupInput>>;
   readonly instances: ReadonlyMap<string, Entry<InstanceInput>>;
   readonly assertions: readonly Entry<AssertionInput>[];
+  /** What of the advisor's findings is accepted in all of the policy, a document each. */
+  readonly lint: readonly Entry<LintInput>[];
 }
 
 /** The span of the value at `path` below `entry`. */
@@ -82,6 +85,9 @@ export function mergeDocuments(documents: readonly PolicyDocument[], report: Rep
     instances: named<InstanceInput>('instances', 'instance'),
     assertions: documents.flatMap((document) =>
       (document.input.assert ?? []).map((input, index) => ({ input, document, path: ['assert', index] })),
+    ),
+    lint: documents.flatMap((document) =>
+      document.input.lint === undefined ? [] : [{ input: document.input.lint, document, path: ['lint'] }],
     ),
   };
 }

@@ -49,7 +49,17 @@ export function readRule(entry: Entry<AnyRuleInput>, { origin, known, report }: 
   const traffic = readTraffic(entry, families, report);
   if (remote === undefined || input.enabled === false) return [];
   const { action = 'allow', description } = input;
-  return [...traffic].map(([family, of]) => ({ origin, action, priority, family, traffic: of, remote, description }));
+  const priorityWritten = input.priority !== undefined;
+  return [...traffic].map(([family, of]) => ({
+    origin,
+    action,
+    priority,
+    priorityWritten,
+    family,
+    traffic: of,
+    remote,
+    description,
+  }));
 }
 
 interface Families {

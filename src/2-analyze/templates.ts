@@ -50,7 +50,16 @@ export function expandTemplate(
     const remote: Remote = of === 'any' ? { kind: 'any' } : { kind: 'securityGroup', name: group };
     const origin = { group, direction, index, template, span };
     return families.map(
-      (family): Rule => ({ origin, action: 'allow', priority: 1, family, traffic, remote, description: undefined }),
+      (family): Rule => ({
+        origin,
+        action: 'allow',
+        priority: 1,
+        priorityWritten: false,
+        family,
+        traffic,
+        remote,
+        description: undefined,
+      }),
     );
   });
 }

@@ -8,6 +8,7 @@ import { confirm } from './confirm.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { init } from './init.ts';
+import { lint } from './lint.ts';
 import { plan } from './plan.ts';
 import { rollback } from './rollback.ts';
 import { status } from './status.ts';
@@ -17,6 +18,7 @@ import { tryOut } from './try.ts';
 export const COMMANDS: readonly Command[] = [
   init,
   check,
+  lint,
   compile,
   plan,
   tryOut,

@@ -17,6 +17,7 @@ import { NetfilterError } from '../nft/netfilter-error.ts';
 import { readFlows } from '../nft/read-flows.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
+import { packetToJson } from './packet-json.ts';
 import { ruleToJson } from './rule-json.ts';
 
 /** A host without rules of ours. */
@@ -134,17 +135,7 @@ function witnessToJson(difference: Difference, { interfaces }: HostState): objec
   const held = interfaces.find(({ name }) => pattern !== undefined && name !== 'lo' && patternMatches(pattern, name));
   const local = held?.addresses.find((address) => address.family === family) ?? DOCUMENTATION[family];
   const name = held?.name ?? pattern?.replace('*', '0') ?? 'other0';
-  const packet = witnessOf(difference, { interface: name, local });
-  return {
-    interface: name,
-    direction: packet.direction,
-    protocol: String(packet.protocol),
-    src: formatAddress(packet.source),
-    dst: formatAddress(packet.destination),
-    ...(packet.destinationPort === undefined ? {} : { sport: packet.sourcePort, dport: packet.destinationPort }),
-    ...(packet.icmpType === undefined ? {} : { icmpType: packet.icmpType, icmpCode: packet.icmpCode }),
-    state: packet.state,
-  };
+  return packetToJson(witnessOf(difference, { interface: name, local }));
 }
 
 const DOCUMENTATION: Readonly<Record<Address['family'], Address>> = {

@@ -1,5 +1,6 @@
 import type { Span } from '../model/span.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import type { LintCode } from './lint-codes.ts';
 import { printable } from './quote.ts';
 
 /** The characters of a line that a frame shows at most. */
@@ -11,15 +12,22 @@ const LEAD = 40;
 /** Gives the text of a file that a span names; undefined where there is none, and the frame is left out. */
 export type SourceOf = (file: string) => string | undefined;
 
-type Style = 'error' | 'warning' | 'note' | 'help' | 'frame' | 'plain';
+type Style = 'error' | 'warning' | 'info' | 'note' | 'help' | 'frame' | 'plain';
 
 const STYLES: Readonly<Record<Style, string>> = {
   error: '1;31',
   warning: '1;33',
+  info: '1;34',
   note: '1;36',
   help: '1;36',
   frame: '2',
   plain: '1',
+};
+
+/** A diagnostic, or what the advisor has to say. */
+export type Told = Omit<Diagnostic, 'code' | 'severity'> & {
+  readonly code: Diagnostic['code'] | LintCode;
+  readonly severity: Diagnostic['severity'] | 'info';
 };
 
 /**
@@ -28,7 +36,7 @@ const STYLES: Readonly<Record<Style, string>> = {
  * Ends without a line break.
  */
 export function formatDiagnostic(
-  diagnostic: Diagnostic,
+  diagnostic: Told,
   sourceOf: SourceOf,
   { colour }: { readonly colour: boolean },
 ): string {

@@ -8,13 +8,13 @@ import {
   type Decider,
   deciderAt,
   interfaceClasses,
-  judging,
   lineOf,
   type Side,
   sideOf,
   textOf,
+  upToAny,
 } from './sides.ts';
-import { isAllTraffic, joinClasses, type TrafficClass, trafficClasses } from './traffic-classes.ts';
+import { classMembers, isAllTraffic, joinClasses, type TrafficClass } from './traffic-classes.ts';
 
 /** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
 export interface Difference {
@@ -56,15 +56,16 @@ type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
 
 function compareSides(before: Side, after: Side, family: Family): readonly Told[] {
   const traffics = [...before.candidates, ...after.candidates].map(({ traffic }) => traffic);
-  const classes = trafficClasses(traffics, family);
+  const count = before.candidates.length;
   const found = new DifferencesByDeciders();
   // Most classes are judged like others: what was found for one holds for all of them.
   const known = new Map<string, readonly Piece[]>();
   const [idsBefore, idsAfter] = [new Map<Candidate, number>(), new Map<Candidate, number>()];
   before.candidates.forEach((one, id) => idsBefore.set(one, id));
   after.candidates.forEach((one, id) => idsAfter.set(one, id));
-  for (const one of classes) {
-    const [was, is] = [judging(before, one), judging(after, one)];
+  for (const { one, members } of classMembers(traffics, family)) {
+    const was = sideOfMembers(before, members, 0);
+    const is = sideOfMembers(after, members, count);
     if (meansSame(was, is)) continue;
     const key = `${was.candidates.map((candidate) => idsBefore.get(candidate)).join()} ${is.candidates
       .map((candidate) => idsAfter.get(candidate))
@@ -74,6 +75,12 @@ function compareSides(before: Side, after: Side, family: Family): readonly Told[
     for (const piece of pieces) found.add(piece, one);
   }
   return found.all();
+}
+
+/** What of a side is about a class, the side's candidates being those from place `begin` on. */
+function sideOfMembers({ candidates, rest }: Side, members: readonly number[], begin: number): Side {
+  const about = members.flatMap((member) => candidates[member - begin] ?? []);
+  return upToAny({ candidates: about, rest });
 }
 
 function meansSame(one: Side, other: Side): boolean {

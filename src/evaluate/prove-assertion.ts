@@ -1,4 +1,4 @@
-import { type HostPolicy, patternMatches } from '../model/host.ts';
+import type { HostPolicy } from '../model/host.ts';
 import type { Interval } from '../model/interval.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Assertion } from '../model/policy.ts';
@@ -6,7 +6,7 @@ import type { Rule } from '../model/rule.ts';
 import { addressLine, type Addresses, overlay } from './address-line.ts';
 import { addressesOf, type Decider, deciderAt, judging, lineOf, type Side, sideOf } from './sides.ts';
 import { classMatches, type TrafficClass, trafficClasses } from './traffic-classes.ts';
-import { witnessOf } from './witness.ts';
+import { placeOn, witnessOf } from './witness.ts';
 
 /** A packet of a new flow of which a policy says the opposite of what is asserted. */
 export interface Violation {
@@ -30,27 +30,12 @@ export function findViolation(policy: HostPolicy, { expected, traffic, except }:
       const found = violationOf(side, { rule, expected, about });
       if (found === undefined) continue;
       const { interval, one, decider } = found;
-      const place = { interface: nameFor(pattern, policy), local: LOCAL[family] };
+      const place = placeOn(pattern, policy, family);
       const difference = { direction: origin.direction, family, traffic: [one], remotes: [interval] };
       return { interface: pattern, decider, witness: witnessOf(difference, place) };
     }
   }
   return undefined;
-}
-
-/** Addresses for documentation (RFC 5737, RFC 3849): rules do not look at the host's end. */
-const LOCAL = {
-  ipv4: { family: 'ipv4', value: 0xc000_0201n },
-  ipv6: { family: 'ipv6', value: (0x2001_0db8n << 96n) | 1n },
-} as const;
-
-/** An interface that this pattern, and none before it, matches. */
-function nameFor(pattern: string, { bindings }: HostPolicy): string {
-  if (!pattern.endsWith('*')) return pattern;
-  const names = Array.from({ length: bindings.length + 1 }, (_, i) => `${pattern.slice(0, -1)}${i}`);
-  const judges = (name: string): string | undefined =>
-    bindings.find((one) => patternMatches(one.pattern, name))?.pattern;
-  return names.find((name) => judges(name) === pattern) ?? pattern.slice(0, -1);
 }
 
 interface Asserted {

@@ -121,9 +121,13 @@ export function textOf(addresses: Addresses): string {
 
 /** What of a side is about a class of traffic, up to the first that is about all addresses. */
 export function judging({ candidates, rest }: Side, one: TrafficClass): Side {
-  const about = candidates.filter(({ traffic }) => classMatches(traffic, one));
-  const last = about.findIndex(({ addresses }) => addresses === 'any');
-  return { candidates: last < 0 ? about : about.slice(0, last + 1), rest };
+  return upToAny({ candidates: candidates.filter(({ traffic }) => classMatches(traffic, one)), rest });
+}
+
+/** A side without what comes behind the first that is about all addresses. */
+export function upToAny({ candidates, rest }: Side): Side {
+  const last = candidates.findIndex(({ addresses }) => addresses === 'any');
+  return { candidates: last < 0 ? candidates : candidates.slice(0, last + 1), rest };
 }
 
 /** All addresses by which of a side's candidates decides on them; the side is about one class of traffic. */

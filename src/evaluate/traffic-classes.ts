@@ -43,6 +43,55 @@ export function trafficClasses(traffics: readonly Traffic[], family: Family): re
   return others.length === 0 ? classes : [...classes, { protocols: others, parts: undefined }];
 }
 
+/** A class, and the places, ascending, of those of some traffics that hold for it. */
+export interface ClassMembers {
+  readonly one: TrafficClass;
+  readonly members: readonly number[];
+}
+
+/** As {@link trafficClasses}, with what holds for each. Costs what holds, not each traffic for each class. */
+export function classMembers(traffics: readonly Traffic[], family: Family): readonly ClassMembers[] {
+  const classes = trafficClasses(traffics, family).map((one) => ({ one, members: [] as number[] }));
+  const byProtocol = new Map<number, typeof classes>();
+  for (const entry of classes) {
+    const [first, second] = entry.one.protocols;
+    if (first === undefined || second !== undefined || first.from !== first.to) continue;
+    const of = byProtocol.get(first.from) ?? [];
+    byProtocol.set(first.from, of);
+    of.push(entry);
+  }
+  traffics.forEach((traffic, index) => {
+    if (traffic.kind === 'all') {
+      for (const { members } of classes) members.push(index);
+      return;
+    }
+    const ofProtocol = byProtocol.get(traffic.protocol) ?? [];
+    if (traffic.kind === 'protocol') {
+      for (const { members } of ofProtocol) members.push(index);
+      return;
+    }
+    for (const { from, to } of partsOf(traffic)) {
+      for (let at = firstFrom(ofProtocol, from); at < ofProtocol.length; at += 1) {
+        const entry = ofProtocol[at];
+        if (entry?.one.parts === undefined || entry.one.parts.to > to) break;
+        entry.members.push(index);
+      }
+    }
+  });
+  return classes;
+}
+
+/** The place of the first of a protocol's ascending classes whose parts begin at `from` or behind it. */
+function firstFrom(ofProtocol: readonly ClassMembers[], from: number): number {
+  let [begin, end] = [0, ofProtocol.length];
+  while (begin < end) {
+    const middle = (begin + end) >> 1;
+    if ((ofProtocol[middle]?.one.parts?.from ?? 0) < from) begin = middle + 1;
+    else end = middle;
+  }
+  return begin;
+}
+
 /** Whether `traffic`, by which the class was made, holds for all of it; it holds for none of it else. */
 export function classMatches(traffic: Traffic, { protocols: [first], parts }: TrafficClass): boolean {
   if (traffic.kind === 'all') return true;

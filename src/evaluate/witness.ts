@@ -1,8 +1,9 @@
 import { type Address, type Family, highestAddress } from '../model/address.ts';
 import type { Interval } from '../model/interval.ts';
+import { type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Difference } from './compare-policies.ts';
-import { hasParts, type TrafficClass } from './traffic-classes.ts';
+import { hasParts, type NumberRange, type TrafficClass } from './traffic-classes.ts';
 
 /** What a witness needs that rules do not look at. */
 export interface WitnessPlace {
@@ -10,6 +11,27 @@ export interface WitnessPlace {
   readonly interface: string;
   /** The host's end, of the difference's family. */
   readonly local: Address;
+}
+
+/** A place for a witness where nothing is known of the host: on an interface that this pattern judges. */
+export function placeOn(pattern: string, policy: HostPolicy, family: Family): WitnessPlace {
+  return { interface: nameFor(pattern, policy), local: DOCUMENTATION[family] };
+}
+
+/** Addresses for documentation (RFC 5737, RFC 3849): rules do not look at the host's end. */
+const DOCUMENTATION: Readonly<Record<Family, Address>> = {
+  ipv4: { family: 'ipv4', value: 0xc000_0201n },
+  ipv6: { family: 'ipv6', value: (0x2001_0db8n << 96n) | 1n },
+};
+
+/** An interface that this pattern, and none before it, matches. */
+function nameFor(pattern: string, { bindings }: HostPolicy): string {
+  if (!pattern.endsWith('*')) return pattern;
+  const beginning = pattern === '*' ? 'eth' : pattern.slice(0, -1);
+  const names = Array.from({ length: bindings.length + 1 }, (_, i) => `${beginning}${i}`);
+  const judges = (name: string): string | undefined =>
+    bindings.find((one) => patternMatches(one.pattern, name))?.pattern;
+  return names.find((name) => judges(name) === pattern) ?? pattern.slice(0, -1);
 }
 
 /** No client of DHCP, and no server. */
@@ -72,7 +94,13 @@ function firstOf(traffic: readonly TrafficClass[]): { readonly protocol: number;
   const experimental = EXPERIMENTAL.find((number) =>
     (first?.protocols ?? []).some(({ from, to }) => from <= number && number <= to),
   );
+  const protocol = experimental ?? range?.from ?? 0;
+  return { protocol, part: first?.parts === undefined ? 1 : usualPart(first.parts, protocol) };
+}
+
+function usualPart({ from, to }: NumberRange, protocol: number): number {
+  const echoRequest = protocol === 1 ? 8 << 8 : protocol === 58 ? 128 << 8 : undefined;
+  if (echoRequest !== undefined && from <= echoRequest && echoRequest <= to) return echoRequest;
   // Port 0 is one that hardly any program can be made to send.
-  const part = first?.parts === undefined ? 1 : Math.max(first.parts.from, first.parts.to === 0 ? 0 : 1);
-  return { protocol: experimental ?? range?.from ?? 0, part };
+  return Math.max(from, to === 0 ? 0 : 1);
 }

@@ -22,6 +22,9 @@ export interface HostState {
   readonly flowLabels?: boolean | undefined;
 }
 
+/** Of no host but the one it runs on does anybody know what its interfaces hold: members are those that the policy lists. */
+export const NO_HOST: HostState = { hostname: '', machineId: '', interfaces: [] };
+
 /** Rules of both directions, each list in deciding order: the first that matches decides. */
 export interface OrderedRules {
   readonly inbound: readonly Rule[];

@@ -1,7 +1,7 @@
 import type { Address } from './address.ts';
 import type { EntriesByFamily } from './address-entries.ts';
 import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
-import type { Action, Remote, Rule } from './rule.ts';
+import type { Action, Remote, Rule, RuleOrigin } from './rule.ts';
 import type { Span } from './span.ts';
 
 /** Whether the position of a group on an interface orders rules before their priority does (`sequence`), or not at all (`merged`). */
@@ -70,6 +70,20 @@ export interface Assertion {
   readonly span: Span;
 }
 
+/** What of the advisor's findings is meant to be so. */
+export interface Acceptance {
+  /** A code of the advisor. */
+  readonly code: string;
+  readonly because: string;
+  /** About what findings are accepted; a group's are those of its rules too. */
+  readonly scope:
+    | { readonly kind: 'policy' }
+    | { readonly kind: 'rule'; readonly origin: RuleOrigin }
+    | { readonly kind: 'securityGroup'; readonly name: GroupName }
+    | { readonly kind: 'addressGroup'; readonly name: AddressGroupName };
+  readonly span: Span;
+}
+
 /** A whole policy: every name in it resolves, every template is expanded. */
 export interface Policy {
   readonly unmanagedInterfaces: UnmanagedInterfaces;
@@ -80,4 +94,5 @@ export interface Policy {
   readonly securityGroups: ReadonlyMap<GroupName, SecurityGroup>;
   readonly instances: ReadonlyMap<InstanceName, Instance>;
   readonly assertions: readonly Assertion[];
+  readonly acceptances: readonly Acceptance[];
 }

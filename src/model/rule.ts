@@ -51,6 +51,8 @@ export interface Rule {
   readonly action: Action;
   /** 1 (first) to 100 (last). */
   readonly priority: number;
+  /** Whether the policy says it, or it is the default. */
+  readonly priorityWritten: boolean;
   readonly family: Family;
   readonly traffic: Traffic;
   readonly remote: Remote;

@@ -22,6 +22,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       dhcpClient: platform.dhcpClient ?? true,
     },
     assertions: [],
+    acceptances: [],
     management: (platform.management ?? []).flatMap((rule, index) => {
       const direction = rule.source === undefined ? 'outbound' : 'inbound';
       return readRule(rule, { group: undefined, direction, index, template: undefined, span: NOWHERE });
@@ -106,6 +107,7 @@ function readRule(plain: PlainRule, origin: RuleOrigin): Rule[] {
     origin,
     action: plain.action ?? 'allow',
     priority,
+    priorityWritten: plain.priority !== undefined,
     family,
     traffic: readTraffic(plain, family),
     remote,

@@ -18,6 +18,7 @@ function ruleOf(action: Action, index: number): Rule {
     },
     action,
     priority: 1,
+    priorityWritten: false,
     family: 'ipv4',
     traffic: { kind: 'all' },
     remote: { kind: 'any' },

@@ -1,0 +1,112 @@
+import { formatDiagnostic, type Told } from '../diagnostics/format-diagnostic.ts';
+import { LINT_CODES } from '../diagnostics/lint-codes.ts';
+import type { LintFinding } from '../evaluate/lint/finding.ts';
+import { formatPacket } from '../evaluate/packet-text.ts';
+import { lintPolicy } from '../lint-policy.ts';
+import { type Command, EXIT, UsageError } from './command.ts';
+import { printDiagnostics, readPolicy } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+import { packetToJson } from './packet-json.ts';
+
+const FAIL_ON = ['warning', 'info', 'never'] as const;
+
+/** `sgctl lint [FILE]`: what is valid and still not good. */
+export const lint: Command = {
+  name: 'lint',
+  summary:
+    'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
+  usage: '[FILE] [--fail-on warning|info|never]',
+  options: {
+    'fail-on': {
+      type: 'string',
+      value: 'LEVEL',
+      choices: FAIL_ON,
+      help: 'exit status 1 if there is a finding so grave: warning, info or never (default)',
+    },
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sgctl lint', 'sgctl lint policy.yaml --fail-on warning', "sgctl lint --json | jq '.findings[].code'"],
+  async run(line, streams) {
+    const level = FAIL_ON.find((one) => one === (line.text('fail-on') ?? 'never'));
+    if (level === undefined) throw new UsageError(`--fail-on is one of ${FAIL_ON.join(', ')}`);
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const loaded = await readPolicy(file);
+    if (loaded.policy === undefined) {
+      printDiagnostics(loaded, streams);
+      return EXIT.no;
+    }
+    const { findings, accepted } = lintPolicy(loaded.policy);
+    if (line.given('json')) {
+      const all = {
+        findings: findings.map(findingToJson),
+        accepted: accepted.map(({ finding, because }) => ({ ...findingToJson(finding), because })),
+      };
+      streams.out(`${JSON.stringify(all, null, 2)}\n`);
+    } else {
+      const sourceOf = (name: string): string | undefined => loaded.sources.get(name);
+      for (const finding of findings)
+        streams.out(`${formatDiagnostic(toldOf(finding), sourceOf, { colour: streams.colour.out })}\n\n`);
+      streams.out(`${file}: ${countText(findings, accepted.length)}\n`);
+    }
+    return isFailure(findings, level) ? EXIT.no : EXIT.fine;
+  },
+};
+
+function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[number]): boolean {
+  if (level === 'never') return false;
+  return findings.some(({ code }) => level === 'info' || LINT_CODES[code].severity === level);
+}
+
+/** So many of the rules that a finding is about are shown. */
+const MOST_RELATED = 6;
+
+/** A finding as people read it. */
+export function toldOf({ code, span, message, help, related, witness }: LintFinding): Told {
+  const shown = related.slice(0, MOST_RELATED);
+  const more = related.length - shown.length;
+  const packet =
+    witness === undefined
+      ? ''
+      : `; for example ${formatPacket(witness.packet)}, on ${witness.packet.interface} of ${witness.instance}`;
+  return {
+    code,
+    severity: LINT_CODES[code].severity,
+    span,
+    message: `${message}${packet}`,
+    help: more === 0 ? help : `${help} (and ${more} more rules)`,
+    related: shown,
+  };
+}
+
+function countText(findings: readonly LintFinding[], accepted: number): string {
+  const warnings = findings.filter(({ code }) => LINT_CODES[code].severity === 'warning').length;
+  const notes = findings.length - warnings;
+  const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? '' : 's'}`;
+  const silent = accepted === 0 ? '' : `, ${accepted} accepted`;
+  return findings.length === 0
+    ? `nothing to say${silent}`
+    : `${count(warnings, 'warning')}, ${count(notes, 'remark')}${silent}`;
+}
+
+/** A finding as scripts read it: a contract. */
+function findingToJson({ code, span, message, help, related, witness }: LintFinding): object {
+  const { file, line, column } = span;
+  return {
+    code,
+    severity: LINT_CODES[code].severity,
+    message,
+    file,
+    line,
+    column,
+    help,
+    related: related.map((one) => ({
+      message: one.message,
+      file: one.span.file,
+      line: one.span.line,
+      column: one.span.column,
+    })),
+    witness: witness === undefined ? null : { instance: witness.instance, ...packetToJson(witness.packet) },
+  };
+}

@@ -1,0 +1,16 @@
+import { formatAddress } from '../model/address.ts';
+import type { Packet } from '../model/packet.ts';
+
+/** A packet as a query of `sgctl explain --batch`. */
+export function packetToJson(packet: Packet): object {
+  return {
+    interface: packet.interface,
+    direction: packet.direction,
+    protocol: String(packet.protocol),
+    src: formatAddress(packet.source),
+    dst: formatAddress(packet.destination),
+    ...(packet.destinationPort === undefined ? {} : { sport: packet.sourcePort, dport: packet.destinationPort }),
+    ...(packet.icmpType === undefined ? {} : { icmpType: packet.icmpType, icmpCode: packet.icmpCode }),
+    state: packet.state,
+  };
+}

@@ -1,0 +1,20 @@
+import type { HostPolicy } from '../../model/host.ts';
+import type { GroupName } from '../../model/names.ts';
+import type { Policy } from '../../model/policy.ts';
+import type { LintFinding } from './finding.ts';
+import type { Place } from './place.ts';
+import type { RuleEffect } from './rule-effects.ts';
+
+/** What the advisor looks at. */
+export interface Linted {
+  readonly policy: Policy;
+  /** The policy as each of its instances sees it. */
+  readonly hosts: readonly HostPolicy[];
+  readonly places: readonly Place[];
+  readonly effects: readonly RuleEffect[];
+  /** Groups with members whose addresses no policy tells. */
+  readonly unknown: ReadonlySet<GroupName>;
+}
+
+/** One thing that the advisor looks for. */
+export type LintCheck = (linted: Linted) => readonly LintFinding[];

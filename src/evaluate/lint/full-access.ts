@@ -1,0 +1,24 @@
+import type { LintCheck } from './check.ts';
+import type { LintFinding } from './finding.ts';
+
+/** Requirement: no interface carries a group of the template Sys-FullAccess, which lets everything in and out. */
+export const fullAccess: LintCheck = ({ policy }) => {
+  const attached = new Set(
+    [...policy.instances.values()].flatMap(({ interfaces }) => interfaces.flatMap(({ groups }) => groups)),
+  );
+  return [...policy.securityGroups.values()].flatMap(({ name, inbound }): readonly LintFinding[] => {
+    const rule = inbound.find(({ origin }) => origin.template === 'Sys-FullAccess');
+    if (rule === undefined || !attached.has(name)) return [];
+    return [
+      {
+        code: 'full-access',
+        span: rule.origin.span,
+        subject: { kind: 'securityGroup', name },
+        message: `\`${name}\` lets everything in and out, and interfaces carry it`,
+        help: 'begin with the template `default`, and add rules for what is to be reached',
+        related: [],
+        witness: undefined,
+      },
+    ];
+  });
+};

@@ -1,0 +1,85 @@
+import { resolveHost } from './2-analyze/host-policy.ts';
+import type { Linted } from './evaluate/lint/check.ts';
+import type { LintFinding, LintSubject } from './evaluate/lint/finding.ts';
+import { placesOf } from './evaluate/lint/place.ts';
+import { LINT_CHECKS } from './evaluate/lint/registry.ts';
+import { effectsOf } from './evaluate/lint/rule-effects.ts';
+import { NO_HOST } from './model/host.ts';
+import type { Acceptance, Policy } from './model/policy.ts';
+
+/** What the advisor says of a policy, and of what it is told to say nothing. */
+export interface Advice {
+  /** In reading order. */
+  readonly findings: readonly LintFinding[];
+  readonly accepted: readonly { readonly finding: LintFinding; readonly because: string }[];
+}
+
+/** Looks at a policy as all its instances see it, whatever host this is. */
+export function lintPolicy(policy: Policy): Advice {
+  const all = LINT_CHECKS.flatMap((check) => check(lookAt(policy)));
+  const used = new Set<Acceptance>();
+  const findings: LintFinding[] = [];
+  const accepted: { readonly finding: LintFinding; readonly because: string }[] = [];
+  for (const finding of all) {
+    const acceptance = policy.acceptances.find((one) => one.code === finding.code && covers(one, finding.subject));
+    if (acceptance === undefined) {
+      findings.push(finding);
+      continue;
+    }
+    used.add(acceptance);
+    accepted.push({ finding, because: acceptance.because });
+  }
+  const needless = policy.acceptances.filter((one) => !used.has(one)).map(needlessAcceptance);
+  return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted };
+}
+
+function lookAt(policy: Policy): Linted {
+  const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, NO_HOST, name));
+  const bindings = [...policy.instances.values()].flatMap(({ interfaces }) => interfaces);
+  const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
+  const places = placesOf(hosts, unknown);
+  return { policy, hosts, places, effects: effectsOf(places), unknown };
+}
+
+function covers({ scope }: Acceptance, subject: LintSubject): boolean {
+  switch (scope.kind) {
+    case 'policy':
+      return true;
+    case 'rule':
+      return subject.kind === 'rule' && isSameRule(scope.origin, subject.origin);
+    case 'securityGroup':
+      return subject.kind === 'rule'
+        ? subject.origin.group === scope.name
+        : subject.kind === 'securityGroup' && subject.name === scope.name;
+    case 'addressGroup':
+      return subject.kind === 'addressGroup' && subject.name === scope.name;
+  }
+}
+
+type RuleKey = Extract<LintSubject, { readonly kind: 'rule' }>['origin'];
+
+function isSameRule(one: Omit<RuleKey, 'span'>, other: RuleKey): boolean {
+  return (
+    one.group === other.group &&
+    one.direction === other.direction &&
+    one.index === other.index &&
+    one.template === other.template
+  );
+}
+
+function needlessAcceptance({ code, scope, span }: Acceptance): LintFinding {
+  const subject: LintSubject = scope.kind === 'policy' ? { kind: 'policy' } : scope;
+  return {
+    code: 'needless-acceptance',
+    span,
+    subject,
+    message: `there is no \`${code}\` to accept here`,
+    help: 'take it out, so that it hides nothing that comes later',
+    related: [],
+    witness: undefined,
+  };
+}
+
+function inReadingOrder({ span: a }: LintFinding, { span: b }: LintFinding): number {
+  return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
+import { LINT_CODES } from '../../src/diagnostics/lint-codes.ts';
+import { toldOf } from '../../src/cli/lint.ts';
+import { lintPolicy } from '../../src/lint-policy.ts';
+import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
+
+describe('the advice', () => {
+  test.each(goldenCases('lint'))('%s', async (name) => {
+    const { policy, diagnostics, sources } = await loadCase(`lint/${name}`);
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
+    if (policy === undefined) return;
+    const { findings, accepted } = lintPolicy(policy);
+    const local = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
+    const text = findings.map((finding) => {
+      const told = toldOf(finding);
+      const related = told.related.map((one) => ({ ...one, span: { ...one.span, file: local(one.span.file) } }));
+      const shown = { ...told, span: { ...told.span, file: local(told.span.file) }, related };
+      return formatDiagnostic(shown, (file) => sources.get(file), { colour: false });
+    });
+    const silent = accepted.map(({ finding, because }) => `accepted: ${finding.code}, because ${because}`);
+    expectGolden(`lint/${name}/expected.txt`, `${[...text, ...silent].join('\n\n')}\n`);
+  });
+
+  test('every code of the advisor has a case', () => {
+    const seen = goldenCases('lint')
+      .map((name) => readFileSync(join(GOLDEN_ROOT, 'lint', name, 'expected.txt'), 'utf8'))
+      .join('\n');
+    expect(Object.keys(LINT_CODES).filter((code) => !seen.includes(`[${code}]`))).toEqual([]);
+  });
+});
