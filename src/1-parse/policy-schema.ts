@@ -48,7 +48,8 @@ const lintCodes = Object.keys(LINT_CODES) as LintCode[];
 const reasonFor = (code: LintCode) =>
   z.string({ error: 'the reason, as text' }).optional().describe(`Why it is meant. ${LINT_CODES[code].requirement}`);
 
-const lint = z
+/** Findings of the advisor, and why each is meant. */
+export const lintSchema = z
   .strictObject(
     Object.fromEntries(lintCodes.map((code) => [code, reasonFor(code)])) as Record<
       LintCode,
@@ -56,8 +57,8 @@ const lint = z
     >,
     { error: 'findings of `sgctl lint` and why each is meant' },
   )
-  .meta({ id: 'lint', description: 'Findings of `sgctl lint` that are meant to be so: each code with the reason.' })
-  .optional();
+  .meta({ id: 'lint', description: 'Findings of `sgctl lint` that are meant to be so: each code with the reason.' });
+const lint = lintSchema.optional();
 
 const evaluation = z
   .enum(['sequence', 'merged'], { error: '`sequence` or `merged`' })
@@ -134,6 +135,9 @@ const traffic = {
   ports: ports.optional(),
   icmp: icmp.optional(),
   description,
+  log: flag
+    .optional()
+    .describe('Whether packets it decides on are logged. Default: denied ones, unless `logging` says otherwise.'),
   lint,
   enabled: flag.optional().describe('`false` takes the rule out without deleting it. Default: true.'),
 };
@@ -294,6 +298,21 @@ export const assertionSchema = z
   )
   .meta({ oneOf: [{ required: ['allow'] }, { required: ['deny'] }] });
 
+/** Which packets are told of. */
+export const loggingSchema = z.strictObject(
+  {
+    denied: flag.optional().describe('Whether denied packets are logged. Default: true.'),
+    rate: z
+      .number({ error: 'packets a second' })
+      .meta({ type: 'integer', minimum: 1, maximum: 20 })
+      .optional()
+      .describe(
+        'So many denied packets a second are logged at the most, and so many allowed ones. 1 to 20. Default: 10.',
+      ),
+  },
+  { error: 'a mapping' },
+);
+
 const version = z.literal(1, { error: '`1`' }).describe('The version of the policy format.');
 
 const sections = {
@@ -303,6 +322,8 @@ const sections = {
     .enum(['allow', 'deny'], { error: '`allow` or `deny`' })
     .optional()
     .describe('What happens on interfaces the policy does not name. Default: allow.'),
+  counters: flag.optional().describe('Whether it is counted how many packets each rule decides on. Default: true.'),
+  logging: mayBeEmpty(loggingSchema).describe('Which packets are logged.'),
   platform: mayBeEmpty(platformSchema).describe(
     'Built-in traffic, judged before the groups; all of it is on by default.',
   ),
@@ -340,4 +361,4 @@ export type ManagementRuleInput = z.output<typeof managementRuleSchema>;
 export type RuleInput = InboundRuleInput | OutboundRuleInput;
 export type RemoteInput = z.output<typeof remote>;
 export type AssertionInput = z.output<typeof assertionSchema>;
-export type LintInput = NonNullable<z.output<typeof lint>>;
+export type LintInput = z.output<typeof lintSchema>;

@@ -4,7 +4,7 @@ import type { AddressGroupName, GroupName, InstanceName } from '../model/names.t
 import type { Policy } from '../model/policy.ts';
 import type { Rule } from '../model/rule.ts';
 import { CHECKS } from './checks/registry.ts';
-import { type Entry, keySpanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
+import { type Entry, keySpanAt, spanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
 import { readAcceptances } from './read-acceptances.ts';
 import { type ListFiles, readAddressGroup } from './read-address-group.ts';
 import { readAssertion } from './read-assertion.ts';
@@ -43,6 +43,11 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
       routerAdvertisement: merged.routerAdvertisement ?? true,
       dhcpClient: merged.dhcpClient ?? true,
     },
+    accounts: {
+      counters: merged.counters ?? true,
+      logDenied: merged.logDenied ?? true,
+      logRate: readLogRate(merged.logRate, report),
+    },
     management: readManagement(merged.management, known, report),
     addressGroups: mapEntries(merged.addressGroups, (name, entry) =>
       readAddressGroup(name as AddressGroupName, entry, lists, report),
@@ -58,6 +63,24 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
     ),
     acceptances: readAcceptances(merged, report),
   };
+}
+
+const DEFAULT_LOG_RATE = 10;
+
+/** What the daemon's socket takes while it is busy for some seconds: src/nft/packet-log.ts. */
+const MOST_LOG_RATE = 20;
+
+function readLogRate(entry: Entry<number> | undefined, report: Report): number {
+  if (entry === undefined) return DEFAULT_LOG_RATE;
+  const { input } = entry;
+  if (Number.isInteger(input) && input >= 1 && input <= MOST_LOG_RATE) return input;
+  report({
+    code: 'bad-number',
+    span: spanAt(entry),
+    message: `\`${input}\` is no rate`,
+    help: 'write packets a second, 1 to 20',
+  });
+  return DEFAULT_LOG_RATE;
 }
 
 function readManagement(entries: readonly Entry<AnyRuleInput>[], known: KnownNames, report: Report): readonly Rule[] {

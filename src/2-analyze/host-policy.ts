@@ -41,6 +41,7 @@ export function resolveHost(policy: Policy, host: HostState, instance: InstanceN
     instance,
     unmanagedInterfaces: policy.unmanagedInterfaces,
     platform: policy.platform,
+    accounts: policy.accounts,
     management: {
       inbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'inbound')], 'merged'),
       outbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'outbound')], 'merged'),

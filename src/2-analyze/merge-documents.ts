@@ -29,6 +29,9 @@ export interface MergedInput {
   readonly neighborDiscovery: boolean | undefined;
   readonly routerAdvertisement: boolean | undefined;
   readonly dhcpClient: boolean | undefined;
+  readonly counters: boolean | undefined;
+  readonly logDenied: boolean | undefined;
+  readonly logRate: Entry<number> | undefined;
   readonly management: readonly Entry<ManagementRuleInput>[];
   readonly addressGroups: ReadonlyMap<string, Entry<AddressGroupInput>>;
   readonly securityGroups: ReadonlyMap<string, Entry<SecurityGroupInput>>;
@@ -73,6 +76,9 @@ export function mergeDocuments(documents: readonly PolicyDocument[], report: Rep
     neighborDiscovery: setting(['platform', 'neighborDiscovery'], (input) => input.platform?.neighborDiscovery),
     routerAdvertisement: setting(['platform', 'routerAdvertisement'], (input) => input.platform?.routerAdvertisement),
     dhcpClient: setting(['platform', 'dhcpClient'], (input) => input.platform?.dhcpClient),
+    counters: setting(['counters'], (input) => input.counters),
+    logDenied: setting(['logging', 'denied'], (input) => input.logging?.denied),
+    logRate: setting(['logging', 'rate'], (input) => input.logging?.rate) === undefined ? undefined : rateOf(documents),
     management: documents.flatMap((document) =>
       (document.input.platform?.management ?? []).map((input, index) => ({
         input,
@@ -90,6 +96,14 @@ export function mergeDocuments(documents: readonly PolicyDocument[], report: Rep
       document.input.lint === undefined ? [] : [{ input: document.input.lint, document, path: ['lint'] }],
     ),
   };
+}
+
+/** The first rate that is written. */
+function rateOf(documents: readonly PolicyDocument[]): Entry<number> | undefined {
+  return documents.flatMap((document) => {
+    const input = document.input.logging?.rate;
+    return input === undefined ? [] : [{ input, document, path: ['logging', 'rate'] }];
+  })[0];
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;

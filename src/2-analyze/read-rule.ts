@@ -58,6 +58,7 @@ export function readRule(entry: Entry<AnyRuleInput>, { origin, known, report }: 
     family,
     traffic: of,
     remote,
+    log: input.log,
     description,
   }));
 }

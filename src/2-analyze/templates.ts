@@ -58,6 +58,7 @@ export function expandTemplate(
         family,
         traffic,
         remote,
+        log: undefined,
         description: undefined,
       }),
     );

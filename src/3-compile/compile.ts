@@ -8,7 +8,15 @@ import type { Direction, Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
 import { classesFor } from './group-shape.ts';
-import { compileRules, type Verdicts } from './rule-chains.ts';
+import {
+  accountChains,
+  logLimits,
+  otherwiseChain,
+  type RuleAccounts,
+  ruleAccounts,
+  type Verdicts,
+} from './rule-accounts.ts';
+import { compileRules } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
 import { type ClassifiedTree, compileSegments, type SegmentMeans, type Segments } from './segment-chains.ts';
 import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
@@ -19,6 +27,8 @@ const FEW_INTERFACES = 3;
 /** What judges the packets of one or more interfaces, and the names its chains have. */
 interface Judge extends OrderedRules {
   readonly key: string;
+  /** The interfaces; none are those that the policy does not name. */
+  readonly patterns: readonly string[];
   readonly invalid: InvalidPackets;
 }
 
@@ -36,16 +46,8 @@ const FEW_RULES = 12;
 export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   const sets = createSetRegistry(policy);
   const names = chainNames(policy.bindings);
-  const judges = new Map<string, Judge>();
-  for (const binding of policy.bindings) {
-    const key = names.get(binding);
-    if (key !== undefined && !judges.has(key)) judges.set(key, { ...binding, key });
-  }
-  const unmanaged: Judge | undefined =
-    policy.unmanagedInterfaces === 'deny'
-      ? { key: 'unmanaged', invalid: 'drop', inbound: [], outbound: [] }
-      : undefined;
-  const all = [...judges.values(), ...(unmanaged === undefined ? [] : [unmanaged])];
+  const all = judgesOf(policy);
+  const unmanaged = all.find((judge) => judge === UNMANAGED);
   // Where all interfaces but open ones have one judge, it does not matter by which of them a flow comes that it has judged.
   const labels = policy.flowLabels !== false;
   const alone = labels && all.length === 1 && unmanaged === undefined ? all[0] : undefined;
@@ -63,9 +65,49 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   return {
     sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)],
     chains,
+    limits: logLimits(policy),
     judges: labels ? all.map(({ key }) => key) : [],
   };
 }
+
+/** What a chain that counts and logs is about. */
+export type ChainAccount =
+  | { readonly kind: 'rule'; readonly direction: Direction; readonly rule: Rule }
+  /** What no rule is about, on these interfaces. */
+  | { readonly kind: 'default'; readonly direction: Direction; readonly patterns: readonly string[] };
+
+/** What the chains are about that count and log, by the names they have in the ruleset; for rules without a chain too. */
+export function chainAccounts(policy: HostPolicy): ReadonlyMap<string, ChainAccount> {
+  const accounts = new Map<string, ChainAccount>();
+  for (const judge of judgesOf(policy)) {
+    for (const direction of DIRECTIONS) {
+      const rules = [...policy.management[direction], ...judge[direction]];
+      for (const { name, rule } of accountChains(judge.key, direction, rules))
+        accounts.set(name, { kind: 'rule', direction, rule });
+      accounts.set(otherwiseChain(judge.key, direction), { kind: 'default', direction, patterns: judge.patterns });
+    }
+  }
+  return accounts;
+}
+
+const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
+
+/** Who judges packets, each once; last, where they are denied, who judges those on interfaces that the policy does not name. */
+function judgesOf(policy: HostPolicy): readonly Judge[] {
+  const names = chainNames(policy.bindings);
+  const judges = new Map<string, Judge & { readonly patterns: string[] }>();
+  for (const binding of policy.bindings) {
+    const key = names.get(binding);
+    if (key === undefined) continue;
+    const judge = judges.get(key) ?? { ...binding, key, patterns: [] };
+    judges.set(key, judge);
+    judge.patterns.push(binding.pattern);
+  }
+  const unmanaged: readonly Judge[] = policy.unmanagedInterfaces === 'deny' ? [UNMANAGED] : [];
+  return [...judges.values(), ...unmanaged];
+}
+
+const UNMANAGED: Judge = { key: 'unmanaged', patterns: [], invalid: 'drop', inbound: [], outbound: [] };
 
 /** The name of the chains that judge each binding; bindings with the same groups share theirs. */
 function chainNames(bindings: readonly Binding[]): ReadonlyMap<Binding, string> {
@@ -152,20 +194,23 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
   const invalid = judge.invalid === 'drop' ? [INVALID] : [];
   const incoming = rulesToJudge([...policy.management.inbound, ...judge.inbound], policy, means.shape);
   const outgoing = rulesToJudge([...policy.management.outbound, ...judge.outbound], policy, means.shape);
+  const { accounts } = policy;
   const allowBy = (chain: string): SimpleVerdict => (means.labels ? { kind: 'goto', chain } : { kind: 'accept' });
   const admit = allowBy(admitChain(key));
   const opened = allowBy(OPENED_CHAIN);
-  const inbound = judgement(incoming, `in.${key}`, 'inbound', { ...means, allow: admit });
-  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', { ...means, allow: admit });
-  const outbound = judgement(outgoing, `out.${key}`, 'outbound', {
-    ...means,
-    allow: { kind: 'accept' },
-  });
+  const accept: SimpleVerdict = { kind: 'accept' };
+  const ins = ruleAccounts({ accounts, judge: key, direction: 'inbound', rules: incoming.rules, allow: admit });
+  const outs = ruleAccounts({ accounts, judge: key, direction: 'outbound', rules: outgoing.rules, allow: accept });
+  const inbound = judgement(incoming, `in.${key}`, 'inbound', { ...means, accounts: ins, allow: admit });
+  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', { ...means, accounts: ins, allow: admit });
+  const outbound = judgement(outgoing, `out.${key}`, 'outbound', { ...means, accounts: outs, allow: accept });
   const live = !means.labels || means.liveAhead ? [] : [toLive(judge)];
   const chains: readonly NftChain[] = [
     ...inbound.chains,
     ...reply.chains,
     ...outbound.chains,
+    ...ins.chains(),
+    ...outs.chains(),
     { name: `state.in.${key}`, hook: undefined, rules: [...replyOfOutbound(opened), RELATED, EXPECTED] },
     {
       name: `in.${key}`,
@@ -176,7 +221,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
         ...platformRules(policy, 'inbound'),
         ...invalid,
         ...inbound.rules,
-        DEFAULT,
+        builtIn([], ins.otherwise, 'default'),
       ],
     },
     { name: `reply.${key}`, hook: undefined, rules: reply.rules },
@@ -203,7 +248,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
         ...platformRules(policy, 'outbound'),
         ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
         ...outbound.rules,
-        DEFAULT,
+        builtIn([], outs.otherwise, 'default'),
       ],
     },
   ];
@@ -232,21 +277,27 @@ function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape):
   return { rules, trees, resolutions: new Map() };
 }
 
+interface JudgementMeans extends Pick<Means, 'sets'> {
+  readonly accounts: RuleAccounts;
+  readonly allow: SimpleVerdict;
+}
+
 /** Rules in the shape that suits them; a packet that none matches goes on behind them. */
 function judgement(
   { rules, trees, resolutions }: RulesToJudge,
   name: string,
   aspect: Aspect,
-  { sets, allow }: Pick<Means, 'sets'> & { readonly allow: SimpleVerdict },
+  { sets, accounts, allow }: JudgementMeans,
 ): Segments {
   if (trees === undefined) {
     // A reply that a rule denies returns: the host may still send what its outbound rules let it open by itself.
-    const verdicts: Verdicts = { allow, deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' } };
+    const plain: Verdicts = { allow, deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' } };
+    const verdicts = accounts.verdicts(plain);
     return { rules: compileRules(rules, { aspect, sets, verdicts }), chains: [], maps: [] };
   }
   // Behind inbound segments there is nothing but the default, which drops. So a denial is to return there as it is for
   // replies, and both look into the same maps.
-  const verdicts: Verdicts = { allow, deny: { kind: aspect === 'outbound' ? 'drop' : 'return' } };
+  const verdicts = accounts.verdicts({ allow, deny: { kind: aspect === 'outbound' ? 'drop' : 'return' } });
   return compileSegments(trees, name, { aspect, sets, verdicts, resolutions });
 }
 
@@ -342,5 +393,3 @@ const MIDSTREAM: NftRule = {
   ),
   counted: true,
 };
-
-const DEFAULT: NftRule = { ...builtIn([], { kind: 'drop' }, 'default'), counted: true };

@@ -1,7 +1,8 @@
 import type { Family } from '../model/address.ts';
 import { highestAddress } from '../model/address.ts';
 import type { Interval } from '../model/interval.ts';
-import type { Action, Rule } from '../model/rule.ts';
+import type { Rule } from '../model/rule.ts';
+import type { RuleVerdicts } from './rule-accounts.ts';
 
 /** What a rule says of remote addresses: those of an interval, those in sets, or all of them. */
 export type RemoteClause =
@@ -9,9 +10,11 @@ export type RemoteClause =
   | { readonly kind: 'interval'; readonly rule: Rule; readonly interval: Interval }
   | { readonly kind: 'sets'; readonly rule: Rule; readonly sets: readonly string[] };
 
+type Says = ReturnType<RuleVerdicts['says']>;
+
 /** Clauses one after the other that say the same: among them the order does not matter. */
 export interface Stratum {
-  readonly action: Action;
+  readonly says: Says;
   /** Sets whose addresses it decides on; what they hold is not known when rules are made. */
   readonly sets: readonly { readonly set: string; readonly rule: Rule }[];
 }
@@ -33,15 +36,19 @@ export interface Resolution {
 }
 
 /** Resolves clauses of one family, in deciding order, so that overlaps cost nothing when packets come. */
-export function resolveAddresses(clauses: readonly RemoteClause[], family: Family): Resolution {
+export function resolveAddresses(
+  clauses: readonly RemoteClause[],
+  family: Family,
+  { says }: Pick<RuleVerdicts, 'says'>,
+): Resolution {
   const end = clauses.findIndex(({ kind }) => kind === 'any');
   const reachable = end < 0 ? clauses : clauses.slice(0, end);
-  const strata: { action: Action; sets: { set: string; rule: Rule }[] }[] = [];
+  const strata: { says: Says; sets: { set: string; rule: Rule }[] }[] = [];
   const literals: ResolvedInterval[] = [];
   const asked = new Set<string>();
   for (const clause of reachable) {
-    const { action } = clause.rule;
-    if (strata.at(-1)?.action !== action) strata.push({ action, sets: [] });
+    const said = says(clause.rule);
+    if (strata.at(-1)?.says !== said) strata.push({ says: said, sets: [] });
     const stratum = strata.length - 1;
     if (clause.kind === 'interval') literals.push({ interval: clause.interval, rule: clause.rule, stratum });
     if (clause.kind === 'sets') {
@@ -54,13 +61,15 @@ export function resolveAddresses(clauses: readonly RemoteClause[], family: Famil
     }
   }
   const rest = end < 0 ? undefined : clauses[end]?.rule;
-  return { intervals: paint(literals, family).filter((one) => !saidByRest(one, rest, strata)), strata, rest };
+  const saidAtLast = rest === undefined ? undefined : says(rest);
+  return { intervals: paint(literals, family).filter((one) => !saidByRest(one, saidAtLast, strata)), strata, rest };
 }
 
 /** Whether packets that pass an interval by end alike: what decides on the rest says the same, and no set says otherwise. */
-function saidByRest({ rule, stratum }: ResolvedInterval, rest: Rule | undefined, strata: readonly Stratum[]): boolean {
-  if (rest?.action !== rule.action) return false;
-  return !strata.slice(stratum).some(({ action, sets }) => action !== rule.action && sets.length > 0);
+function saidByRest({ stratum }: ResolvedInterval, rest: Says | undefined, strata: readonly Stratum[]): boolean {
+  const own = strata[stratum]?.says;
+  if (rest !== own) return false;
+  return !strata.slice(stratum).some(({ says, sets }) => says !== own && sets.length > 0);
 }
 
 /** Disjoint intervals in which each address belongs to the first literal that holds it. */

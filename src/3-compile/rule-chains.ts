@@ -1,15 +1,13 @@
-import type { Action, Rule } from '../model/rule.ts';
-import type { NftRule, SimpleVerdict } from '../model/ruleset.ts';
+import type { Rule } from '../model/rule.ts';
+import type { NftRule } from '../model/ruleset.ts';
 import { type Aspect, remoteMatches, trafficMatches } from './match-terms.ts';
+import type { RuleVerdicts } from './rule-accounts.ts';
 import type { SetRegistry } from './set-registry.ts';
-
-/** What each action is to the packets that rules are compiled for. */
-export type Verdicts = Readonly<Record<Action, SimpleVerdict>>;
 
 /** What rules are compiled with. */
 export interface RuleMeans {
   readonly aspect: Aspect;
-  readonly verdicts: Verdicts;
+  readonly verdicts: RuleVerdicts;
   readonly sets: SetRegistry;
 }
 
@@ -24,7 +22,7 @@ export function compileRules(rules: readonly Rule[], { aspect, verdicts, sets }:
     return remoteMatches(rule.remote, rule.family, { aspect, sets }).map((remote) => ({
       matches: [...traffic, ...remote],
       counted: false,
-      verdict: verdicts[rule.action],
+      verdict: verdicts.of(rule),
       comment: '',
       origin: rule.origin,
     }));

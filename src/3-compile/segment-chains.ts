@@ -5,7 +5,8 @@ import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
 import { type Aspect, PORT_END, REMOTE_END } from './match-terms.ts';
 import { clausesOf, oncePerView, type PerView, type RemoteView, viewedRules } from './remote-view.ts';
 import { type Resolution, resolveAddresses } from './resolve-addresses.ts';
-import { compileRules, type Verdicts } from './rule-chains.ts';
+import type { RuleVerdicts } from './rule-accounts.ts';
+import { compileRules } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
 import type { SetRegistry } from './set-registry.ts';
 
@@ -28,7 +29,7 @@ export interface Segments {
 /** What trees of rules are compiled with. */
 export interface SegmentMeans {
   readonly aspect: Aspect;
-  readonly verdicts: Verdicts;
+  readonly verdicts: RuleVerdicts;
   readonly sets: SetRegistry;
   /** What lists of rules were resolved to; the same for both directions of a flow, so that it is worked out once. */
   readonly resolutions: PerView<Resolution>;
@@ -207,8 +208,10 @@ function addressRules(rules: readonly Rule[], name: string, context: Context): r
   });
 }
 
-function resolutionOf(rules: readonly Rule[], { family, view, resolutions }: Context): Resolution {
-  return oncePerView(resolutions, rules, view, () => resolveAddresses(clausesOf(rules, family, view), family));
+function resolutionOf(rules: readonly Rule[], { family, view, resolutions, verdicts }: Context): Resolution {
+  return oncePerView(resolutions, rules, view, () =>
+    resolveAddresses(clausesOf(rules, family, view), family, verdicts),
+  );
 }
 
 function intervalRules(resolution: Resolution, name: string, context: Context): readonly NftRule[] {
@@ -244,7 +247,7 @@ interface IntervalPlace {
   readonly resolution: Resolution;
   readonly name: string;
   readonly context: Context;
-  /** The verdicts made so far, by stratum and action. */
+  /** The verdicts made so far, by stratum. */
   readonly after: Map<string, SimpleVerdict>;
 }
 
@@ -255,9 +258,8 @@ function verdictOfInterval(
   { resolution, name, context, after }: IntervalPlace,
 ): SimpleVerdict {
   const earlier = resolution.strata.slice(0, stratum);
-  if (!earlier.some(({ action, sets }) => action !== rule.action && sets.length > 0)) {
-    return context.verdicts[rule.action];
-  }
+  const own = resolution.strata[stratum]?.says;
+  if (!earlier.some(({ says, sets }) => says !== own && sets.length > 0)) return context.verdicts.of(rule);
   const key = String(stratum);
   const known = after.get(key);
   if (known !== undefined) return known;
@@ -300,8 +302,8 @@ function isSimple(verdict: NftVerdict): verdict is SimpleVerdict {
   return ['accept', 'drop', 'return', 'goto'].includes(verdict.kind);
 }
 
-function decided({ action, origin }: Rule, matches: readonly Match[], { verdicts }: Context): NftRule {
-  return { ...builtIn(matches, verdicts[action], ''), origin };
+function decided(rule: Rule, matches: readonly Match[], { verdicts }: Context): NftRule {
+  return { ...builtIn(matches, verdicts.of(rule), ''), origin: rule.origin };
 }
 
 function lookup({ name, family }: AddressMap, end: 'source' | 'destination', comment: string): NftRule {

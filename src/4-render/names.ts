@@ -25,6 +25,11 @@ function parseGeneration(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/** What the ruleset calls what the kernel calls `name`. */
+function parseName(name: string): string {
+  return name.replace(/\.g[1-9][0-9]*$/, '');
+}
+
 /** The comment of the element of {@link APPLIED_SET}. */
 export function formatApplied({ generation, stamp }: { readonly generation: number; readonly stamp: string }): string {
   return `generation ${generation} ${stamp}`;
@@ -42,5 +47,6 @@ export const TABLE_NAMES = {
   appliedSet: APPLIED_SET,
   baseChains: BASE_CHAINS,
   parseGeneration,
+  parseName,
   parseApplied,
 } as const;

@@ -1,5 +1,5 @@
 import type { RuleOrigin } from '../model/rule.ts';
-import type { AddressMap, AddressSet, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
+import type { AddressMap, AddressSet, LogLimit, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
 import { BASE_CHAINS, isLabelChain } from './names.ts';
 import { type KernelNames, renderRule } from './render-rule.ts';
 import { isDynamic, isMap, renderDeclaration, renderElements } from './render-set.ts';
@@ -30,6 +30,8 @@ export interface RenderedRuleset {
   readonly dynamic: readonly (AddressSet | AddressMap)[];
   readonly base: readonly { readonly chain: NftChain; readonly lines: readonly ObjectLine[] }[];
   readonly judges: readonly string[];
+  /** As in a {@link Ruleset}. */
+  readonly limits: readonly LogLimit[];
   /** The object that stands for the one of this name: itself, or one that does the same. */
   readonly canonical: (name: string) => string;
 }
@@ -51,7 +53,7 @@ export function linesWithNames({ lines }: StaticObject, body: string): readonly 
 }
 
 /** Renders a ruleset, once; equal chains and maps become one. */
-export function renderRuleset({ sets, chains, judges }: Ruleset): RenderedRuleset {
+export function renderRuleset({ sets, chains, judges, limits }: Ruleset): RenderedRuleset {
   const setOf = new Map(sets.map((set) => [set.name, set]));
   const chainOf = new Map(chains.map((chain) => [chain.name, chain]));
   const canonicalNames = new Map<string, string>();
@@ -115,6 +117,7 @@ export function renderRuleset({ sets, chains, judges }: Ruleset): RenderedRulese
     dynamic: sets.filter(isDynamic).filter(({ name }) => canonicalNames.has(name)),
     base,
     judges,
+    limits,
     canonical,
   };
 }

@@ -1,6 +1,7 @@
 import { formatInterval } from '../model/interval.ts';
 import { formatRuleName, type PortRange, type RuleOrigin } from '../model/rule.ts';
 import type { Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
+import { LOG_GROUP } from '../model/log-group.ts';
 import type { Span } from '../model/span.ts';
 
 /** The kernel's names of sets and chains, by the ruleset's. */
@@ -8,6 +9,9 @@ export interface KernelNames {
   set(name: string): string;
   chain(name: string): string;
 }
+
+/** By how much of a packet rules can tell it from others: addresses and ports behind some extension headers. */
+const LOG_SNAPLEN = 128;
 
 /** nft refuses comments of more bytes than this. */
 const LONGEST_COMMENT = 128;
@@ -90,6 +94,9 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
     case 'jump':
     case 'goto':
       return renderSimpleVerdict(verdict, names);
+    case 'log':
+      // No words of a policy: chains are named after what nft lets names be.
+      return `limit name "${verdict.limit}" log group ${LOG_GROUP} snaplen ${LOG_SNAPLEN} prefix "${verdict.prefix}"`;
     case 'addressMap':
       return `${renderAddressEnd(verdict)} vmap @${names.set(verdict.map)}`;
     case 'portMap':

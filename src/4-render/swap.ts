@@ -71,6 +71,7 @@ export function swap(step: SwapStep): Change {
 export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Script {
   const { objects } = wanted;
   return [
+    ...limitLines(wanted),
     ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.judges) }),
     line(`table ${TABLE} {`),
     markerLine(),
@@ -103,6 +104,7 @@ function preparation(
   const chains = [...newLabelChains, ...kernelsOf('chain')];
   const declared: Script = [
     line(`add table ${TABLE}`),
+    ...limitLines(wanted),
     ...objectDeclarations(objects, { rendered, labelChains: newLabelChains }),
   ];
   const content: Script = [
@@ -210,6 +212,13 @@ function objectsOf({ objects, dynamic }: Rendered): KernelObjects {
   ];
   const of = (wanted: string): string[] => all.filter(({ kind }) => kind === wanted).map(({ kernel }) => kernel);
   return { chains: of('chain'), maps: of('map'), sets: of('set') };
+}
+
+/** Limits that are there already stay. */
+function limitLines({ limits }: RenderedRuleset): Script {
+  return limits.map(({ name, rate }) =>
+    line(`add limit ${TABLE} ${name} { rate ${rate}/second burst ${2 * rate} packets ; }`),
+  );
 }
 
 interface Declarations {

@@ -9,8 +9,10 @@ import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { init } from './init.ts';
 import { lint } from './lint.ts';
+import { log } from './log.ts';
 import { plan } from './plan.ts';
 import { rollback } from './rollback.ts';
+import { stats } from './stats.ts';
 import { status } from './status.ts';
 import { tryOut } from './try.ts';
 
@@ -28,6 +30,8 @@ export const COMMANDS: readonly Command[] = [
   apply,
   explain,
   status,
+  stats,
+  log,
   clear,
   completionOf(() => COMMANDS),
 ];

@@ -1,4 +1,5 @@
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
+import { createInterface } from 'node:readline';
 import { UnableError } from './command.ts';
 
 /** Clearing waits for a change under way, which may load a big list. */
@@ -25,6 +26,25 @@ export async function askRunningDaemon(
   const answer = await askDaemon(socketPath, method, path, body);
   if (answer === undefined) throw new UnableError(`no daemon serves ${socketPath}\nhelp: systemctl start secgroupd`);
   return answer;
+}
+
+/**
+ * Hands `onLine` each line that the daemon sends, as it comes; resolves when the daemon ends. Throws an UnableError where
+ * none serves the socket.
+ */
+export async function followDaemon(socketPath: string, path: string, onLine: (line: string) => void): Promise<void> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const call = request({ socketPath, method: 'GET', path }, resolve);
+    call.once('error', (error) => reject(new UnableError(`no daemon serves ${socketPath}: ${error.message}`)));
+    call.end();
+  });
+  if (response.statusCode !== 200) throw new UnableError(`the daemon answered ${response.statusCode ?? 'nothing'}`);
+  try {
+    for await (const line of createInterface({ input: response })) onLine(line);
+  } catch (error) {
+    // A daemon that ends cuts the answer off.
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+  }
 }
 
 interface Exchange {

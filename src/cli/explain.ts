@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { findInstance } from '../2-analyze/host-policy.ts';
 import { type Decision, evaluate } from '../evaluate/evaluate.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
+import { reportRule } from '../model/rule-report.ts';
 import { formatAddress } from '../model/address.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Policy } from '../model/policy.ts';
@@ -19,7 +20,6 @@ import {
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { type PacketQuery, readPacketQuery } from './packet-query.ts';
-import { ruleToJson } from './rule-json.ts';
 
 /** `sgctl explain`: what a policy says of a packet. */
 export const explain: Command = {
@@ -207,9 +207,9 @@ function toJson({ verdict, reason, rule, runnersUp, platform }: Decision): objec
   return {
     verdict,
     reason,
-    rule: rule === undefined ? null : ruleToJson(rule),
+    rule: rule === undefined ? null : reportRule(rule),
     platform: platform ?? null,
-    runnersUp: runnersUp.map(ruleToJson),
+    runnersUp: runnersUp.map(reportRule),
   };
 }
 

@@ -8,6 +8,7 @@ import { formatTraffic } from './format-traffic.ts';
 import { formatRemotes } from './format-remotes.ts';
 import { locateTexts } from './in-force.ts';
 import { readHost } from './load.ts';
+import { localTime } from './local-time.ts';
 import { OPTION, socketPath } from './options.ts';
 import { readVersion } from './rollback.ts';
 
@@ -109,11 +110,4 @@ const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
 
 function originText({ origin, of }: PolicyVersion): string {
   return of === null ? ORIGINS[origin] : `${ORIGINS[origin]} to version ${of}`;
-}
-
-function localTime(iso: string): string {
-  const time = new Date(iso);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
 }

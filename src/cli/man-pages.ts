@@ -6,6 +6,8 @@ import {
   inboundRuleSchema,
   instanceSchema,
   interfaceSchema,
+  lintSchema,
+  loggingSchema,
   outboundRuleSchema,
   platformSchema,
   securityGroupSchema,
@@ -118,6 +120,7 @@ instances:
 /** The mappings of the format, in the order in which people meet them. */
 const MAPPINGS = [
   ['The file', dropInSchema],
+  ['logging', loggingSchema],
   ['platform', platformSchema],
   ['addressGroups NAME', addressGroupSchema],
   ['securityGroups NAME', securityGroupSchema],
@@ -127,6 +130,7 @@ const MAPPINGS = [
   ['instances NAME interfaces NAME', interfaceSchema],
   ['assert', assertionSchema],
   ['assert allow, assert deny', assertedTrafficSchema],
+  ['lint', lintSchema],
 ] as const;
 
 function policyPage(): string {
@@ -156,6 +160,7 @@ function keyLines(shape: Readonly<Record<string, { readonly description?: string
 
 /** Keys whose schema says nothing of them by itself, since several places share it. */
 const OTHERWISE: Readonly<Record<string, string>> = {
+  lint: 'Findings of sgctl lint that are meant to be so: each code with the reason, as `{ world-open: the bastion is public }`.',
   version: 'The version of the policy format: 1. Drop-ins may leave it out.',
   ports:
     'Destination ports, 1 to 65535: a number, text such as "22,80,8000-8999", or a list of either. All, if left out.',

@@ -6,6 +6,7 @@ import type { Decider } from '../evaluate/sides.ts';
 import { witnessOf } from '../evaluate/witness.ts';
 import { findSshSession } from '../host/ssh-session.ts';
 import { type Address, formatAddress } from '../model/address.ts';
+import { reportRule } from '../model/rule-report.ts';
 import type { Flow } from '../model/flow.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import { formatInterval } from '../model/interval.ts';
@@ -18,13 +19,13 @@ import { readFlows } from '../nft/read-flows.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
-import { ruleToJson } from './rule-json.ts';
 
 /** A host without rules of ours. */
 export const NOTHING: HostPolicy = {
   instance: '' as InstanceName,
   unmanagedInterfaces: 'allow',
   platform: { neighborDiscovery: true, routerAdvertisement: true, dhcpClient: true },
+  accounts: { counters: false, logDenied: false, logRate: 1 },
   management: { inbound: [], outbound: [] },
   bindings: [],
   members: new Map(),
@@ -125,7 +126,7 @@ function changeOf({ after }: Difference): 'allowed' | 'denied' {
 }
 
 function deciderToJson({ action, reason, rule }: Decider): object {
-  return { action, reason, rule: rule === undefined ? null : ruleToJson(rule) };
+  return { action, reason, rule: rule === undefined ? null : reportRule(rule) };
 }
 
 /** A packet that the change is about, as a query of `sgctl explain --batch`. */
@@ -147,8 +148,8 @@ function cutToJson({ flow, interface: name, before, after }: CutFlow): object {
   return {
     ...flowToJson(flow),
     interface: name,
-    before: before.rule === undefined ? null : ruleToJson(before.rule),
-    after: after.rule === undefined ? null : ruleToJson(after.rule),
+    before: before.rule === undefined ? null : reportRule(before.rule),
+    after: after.rule === undefined ? null : reportRule(after.rule),
   };
 }
 

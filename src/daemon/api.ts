@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { History } from '../host/history.ts';
+import type { LogEntry } from '../model/packet-account.ts';
 import { type Holding, HoldingRefused } from './holding.ts';
+import type { PacketRecords } from './packet-records.ts';
 import { formatMetrics } from './metrics.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
@@ -20,6 +22,7 @@ export interface ApiHandlers {
   /** Removes the rules. */
   readonly clear: () => Promise<void>;
   readonly history: Pick<History, 'list' | 'read'>;
+  readonly records: Pick<PacketRecords, 'stats' | 'log' | 'follow'>;
   readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback'>;
 }
 
@@ -93,6 +96,9 @@ const CALLS = [
   'GET /v1/policy',
   'GET /v1/history',
   'GET /v1/history/NUMBER',
+  'GET /v1/stats',
+  'GET /v1/log',
+  'GET /v1/log/follow',
   'POST /v1/reload',
   'POST /v1/clear',
   'POST /v1/try',
@@ -113,6 +119,15 @@ async function answer({ incoming, response, handlers }: Call): Promise<void> {
       return;
     case 'GET /v1/history':
       send(response, 200, { versions: await handlers.history.list() });
+      return;
+    case 'GET /v1/stats':
+      send(response, 200, { stats: (await handlers.records.stats()) ?? null });
+      return;
+    case 'GET /v1/log':
+      send(response, 200, { entries: handlers.records.log() });
+      return;
+    case 'GET /v1/log/follow':
+      follow(response, handlers.records);
       return;
     case 'GET /metrics':
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(formatMetrics(handlers.status()));
@@ -144,6 +159,21 @@ async function answer({ incoming, response, handlers }: Call): Promise<void> {
   if (kept !== undefined) send(response, 200, kept);
   else send(response, 404, { error: `there is no ${call}`, calls: CALLS });
 }
+
+/** One line of JSON a packet, the last ones first, for as long as somebody listens. */
+function follow(response: ServerResponse, records: ApiHandlers['records']): void {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  const write = (entry: LogEntry): void => {
+    // Whoever does not read what is sent is not sent more than a buffer of it.
+    if (!response.writableNeedDrain) response.write(`${JSON.stringify(entry)}\n`);
+  };
+  response.flushHeaders();
+  for (const entry of records.log().slice(-MOST_BEFORE)) write(entry);
+  const end = records.follow(write);
+  response.once('close', end);
+}
+
+const MOST_BEFORE = 10;
 
 /** The longest timeout of a trial: longer, and nobody remembers it. */
 const LONGEST_TRIAL_SECONDS = 24 * 3600;

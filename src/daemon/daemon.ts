@@ -19,6 +19,7 @@ import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
 import { type Enforcement, textsInForce } from './enforcement.ts';
 import { createHolding } from './holding.ts';
+import { createPacketRecords } from './packet-records.ts';
 import { createReconciler } from './reconciler.ts';
 import { describeStatus } from './status.ts';
 
@@ -88,6 +89,7 @@ export async function startDaemon({
   };
   const history = createHistory(stateDirectory);
   const heldFile = createHeldFile(stateDirectory);
+  const records = createPacketRecords(log);
   const releaseMemory = createMemoryRelease();
   let resting: NodeJS.Timeout | undefined;
   let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
@@ -100,6 +102,7 @@ export async function startDaemon({
   const onRound = (known: Enforcement, read: readonly string[]): void => {
     watchAlso(read);
     restAfter(known);
+    records.onRound(known);
     notifier.status(oneLine(status()));
   };
   const reconciler = createReconciler({
@@ -130,6 +133,7 @@ export async function startDaemon({
     clear: () => reconciler.clear(),
     history,
     holding,
+    records,
   });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
@@ -164,6 +168,7 @@ export async function startDaemon({
       interfaces.close();
       await reconciler.close();
       await api.close();
+      records.close();
       elements.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');

@@ -1,7 +1,7 @@
 import type { Address } from './address.ts';
 import type { EntriesByFamily } from './address-entries.ts';
 import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from './names.ts';
-import type { InvalidPackets, PlatformTraffic, UnmanagedInterfaces } from './policy.ts';
+import type { Accounts, InvalidPackets, PlatformTraffic, UnmanagedInterfaces } from './policy.ts';
 import type { Rule } from './rule.ts';
 
 /** A network interface the host has now. */
@@ -43,6 +43,7 @@ export interface HostPolicy {
   readonly instance: InstanceName;
   readonly unmanagedInterfaces: UnmanagedInterfaces;
   readonly platform: PlatformTraffic;
+  readonly accounts: Accounts;
   readonly management: OrderedRules;
   /** Most specific first: exact names, then globs by falling length. The first whose pattern matches a name is its binding. */
   readonly bindings: readonly Binding[];

@@ -20,6 +20,16 @@ export interface PlatformTraffic {
   readonly dhcpClient: boolean;
 }
 
+/** What is told of packets, beside their verdict. */
+export interface Accounts {
+  /** Whether it is counted how many packets each rule decides on. */
+  readonly counters: boolean;
+  /** Whether denied packets are logged whose rule does not say. */
+  readonly logDenied: boolean;
+  /** Of denied packets, and of allowed ones, so many a second are logged at the most. */
+  readonly logRate: number;
+}
+
 /** A named list of addresses. */
 export interface AddressGroup {
   readonly name: AddressGroupName;
@@ -88,6 +98,7 @@ export interface Acceptance {
 export interface Policy {
   readonly unmanagedInterfaces: UnmanagedInterfaces;
   readonly platform: PlatformTraffic;
+  readonly accounts: Accounts;
   /** Judged before all groups, in deciding order among themselves; both directions. */
   readonly management: readonly Rule[];
   readonly addressGroups: ReadonlyMap<AddressGroupName, AddressGroup>;

@@ -56,6 +56,8 @@ export interface Rule {
   readonly family: Family;
   readonly traffic: Traffic;
   readonly remote: Remote;
+  /** Whether packets that it decides on are logged; undefined is as the policy says of all denied ones. */
+  readonly log: boolean | undefined;
   readonly description: string | undefined;
 }
 

@@ -11,8 +11,17 @@ export interface Ruleset {
   readonly sets: readonly NftSet[];
   /** Base chains last; every other chain stands before those that jump to it. */
   readonly chains: readonly NftChain[];
+  /** How many packets are told of at the most. */
+  readonly limits: readonly LogLimit[];
   /** Who judges flows: each has a label, and chains that test and set it, which rules lead to and rendering fills. */
   readonly judges: readonly string[];
+}
+
+/** A limit that rules share. */
+export interface LogLimit {
+  readonly name: string;
+  /** Packets a second. */
+  readonly rate: number;
 }
 
 /** A named set or verdict map. Its elements are disjoint and ascending. */
@@ -130,6 +139,8 @@ export type SimpleVerdict =
 /** What a rule does. */
 export type NftVerdict =
   | SimpleVerdict
+  /** Tells who listens of the packet, unless too many were told of; then the next rule. */
+  | { readonly kind: 'log'; readonly limit: string; readonly prefix: string }
   /** One lookup of an address or a port in a map; what is not in it goes on to the next rule. */
   | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
   | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: 6 | 17; readonly map: string }

@@ -37,6 +37,8 @@ export interface MessageStart {
   /** Beside NLM_F_REQUEST, which all have. */
   readonly flags: number;
   readonly family: number;
+  /** Of what the subsystem has several of, such as groups of the packet log, which one. */
+  readonly resource?: number;
 }
 
 /** Writes messages one behind the other into one buffer, which grows to what one sendmsg may hold. */
@@ -71,7 +73,7 @@ export class MessageWriter {
   }
 
   /** Begins a message, which `endMessage` ends. */
-  beginMessage({ type, flags, family }: MessageStart): void {
+  beginMessage({ type, flags, family, resource = 0 }: MessageStart): void {
     const at = this.reserve(HEADER_BYTES);
     this.#messageStart = at;
     const buffer = this.#buffer;
@@ -79,6 +81,7 @@ export class MessageWriter {
     buffer.writeUInt16LE(type, at + 4);
     buffer.writeUInt16LE(flags | NLM_F_REQUEST, at + 6);
     buffer[at + NETLINK_HEADER_BYTES] = family;
+    buffer.writeUInt16BE(resource, at + NETLINK_HEADER_BYTES + 2);
   }
 
   endMessage(): void {

@@ -35,6 +35,8 @@ export interface Refusal {
 export interface DumpRequest {
   readonly type: number;
   readonly family: number;
+  /** Writes what narrows the question. */
+  readonly attributes?: (writer: MessageWriter) => void;
 }
 
 interface Exchange {
@@ -90,11 +92,12 @@ export class NetfilterSocket {
   }
 
   /** Hands `receive` the messages that answer a dump, as they come. Throws a NetfilterError, and what `receive` throws. */
-  async dump({ type, family }: DumpRequest, receive: (message: NetlinkMessage) => void): Promise<void> {
-    const socket = open();
+  async dump({ type, family, attributes }: DumpRequest, receive: (message: NetlinkMessage) => void): Promise<void> {
+    const socket = openSocket();
     let timer: NodeJS.Timeout | undefined;
     const writer = new MessageWriter();
     writer.beginMessage({ type, flags: FlagsGet.DUMP, family });
+    attributes?.(writer);
     writer.endMessage();
     return new Promise<void>((resolve, reject) => {
       timer = this.#startTimer(reject);
@@ -179,7 +182,7 @@ export class NetfilterSocket {
 
   #opened(): RawNetlinkSocket {
     if (this.#socket !== undefined) return this.#socket;
-    const socket = open();
+    const socket = openSocket();
     this.#socket = socket;
     const fail = (cause: unknown): void => {
       if (this.#socket === socket) this.#drop(lost(cause));
@@ -222,7 +225,8 @@ export class NetfilterSocket {
   }
 }
 
-function open(): RawNetlinkSocket {
+/** A netlink socket to netfilter. Throws a NetfilterError. */
+export function openSocket(): RawNetlinkSocket {
   let socket: RawNetlinkSocket;
   try {
     socket = new RawNetlinkSocket(Protocol.NETFILTER, {
@@ -241,7 +245,7 @@ function open(): RawNetlinkSocket {
 }
 
 /** Not from within a callback of the socket: the native half still uses its poll handle after the callback. */
-function closeLater(socket: RawNetlinkSocket): void {
+export function closeLater(socket: RawNetlinkSocket): void {
   setImmediate(() => socket.close());
 }
 

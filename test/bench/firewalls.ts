@@ -3,7 +3,7 @@ import { generatedGroups, type GeneratedRule, generatedRules, policyText, type R
 import { openOurs } from './ours.ts';
 import { loadNft, runIn, type Site } from './site.ts';
 
-const FIREWALLS = ['none', 'conntrack', 'secgroupd', 'nft-linear', 'iptables-nft'] as const;
+const FIREWALLS = ['none', 'conntrack', 'secgroupd', 'secgroupd-uncounted', 'nft-linear', 'iptables-nft'] as const;
 
 /** One way of filtering. */
 export type Firewall = (typeof FIREWALLS)[number];
@@ -34,6 +34,9 @@ export async function loadFirewall(firewall: Firewall, namespace: string, spec: 
       return true;
     case 'secgroupd':
       await loadOurs(namespace, policyText(spec));
+      return true;
+    case 'secgroupd-uncounted':
+      await loadOurs(namespace, policyText({ ...spec, uncounted: true }));
       return true;
     case 'nft-linear':
       loadNft(namespace, linearScript(spec));

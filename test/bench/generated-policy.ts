@@ -27,6 +27,8 @@ export interface RulesSpec {
   readonly groups: boolean;
   /** How many groups of the host's interface the rules are in, in order; all in one unless told. */
   readonly parts?: number;
+  /** Neither counts nor logs. */
+  readonly uncounted?: boolean;
   /** One rule in the middle has another port. */
   readonly edited?: boolean;
 }
@@ -179,8 +181,9 @@ export function policyText(spec: RulesSpec, { addressGroups = '', inbound = '' }
     ([name, members]) =>
       `  member-${name}: { interfaces: { eth0: { addresses: [${quoted(members)}], securityGroups: [${name}] } } }\n`,
   );
+  const accounts = spec.uncounted === true ? 'counters: false\nlogging: { denied: false }\n' : '';
   return `version: 1
-addressGroups:
+${accounts}addressGroups:
 ${addressGroups}${[...groups.address].map(([name, entries]) => `  ${name}: { addresses: [${quoted(entries)}] }\n`).join('')}securityGroups:
 ${[...groups.security.keys()].map((name) => `  ${name}: {}\n`).join('')}${measured.map(({ text }) => text).join('')}instances:
   host: { interfaces: { eth0: { securityGroups: [${measured.map(({ name }) => name).join(', ')}] } } }

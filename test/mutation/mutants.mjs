@@ -26,6 +26,10 @@ const LINE = 'evaluate/address-line.ts';
 const SIDES = 'evaluate/sides.ts';
 const PROVE = 'evaluate/prove-assertion.ts';
 const CLASSES_OF_TRAFFIC = 'evaluate/traffic-classes.ts';
+const ACCOUNTS = '3-compile/rule-accounts.ts';
+const PLACE = 'evaluate/lint/place.ts';
+const EFFECTS = 'evaluate/lint/rule-effects.ts';
+const REDUNDANT = 'evaluate/lint/redundant-rules.ts';
 const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
 
 export const MUTANTS = [
@@ -256,8 +260,8 @@ export const MUTANTS = [
   mutant(
     'compile: an allow becomes a drop',
     RULES,
-    'verdict: verdicts[rule.action],',
-    "verdict: aspect === 'outbound' ? verdicts.deny : verdicts[rule.action],",
+    'verdict: verdicts.of(rule),',
+    "verdict: verdicts.of(aspect === 'outbound' ? { ...rule, action: 'deny' } : rule),",
     'packets',
   ),
   mutant(
@@ -431,7 +435,7 @@ export const MUTANTS = [
   mutant(
     'segments: the last rule that names an address wins',
     RESOLVE_ADDRESSES,
-    'if (strata.at(-1)?.action !== action)',
+    'if (strata.at(-1)?.says !== said)',
     'if (strata.length === 0)',
     'packets',
   ),
@@ -494,8 +498,8 @@ export const MUTANTS = [
   mutant(
     'segments: sets of earlier strata are not asked',
     SEGMENTS,
-    'action !== rule.action && sets.length > 0',
-    'action === rule.action && sets.length > 0',
+    'says !== own && sets.length > 0',
+    'says === own && sets.length > 0',
     'packets',
   ),
   mutant(
@@ -727,6 +731,75 @@ export const MUTANTS = [
     'stretch.one === undefined',
     'meaning',
   ),
+  // What is counted and logged.
+  mutant(
+    'accounts: a denial is let through',
+    ACCOUNTS,
+    "allow : { kind: 'drop' };",
+    "allow : { kind: 'accept' };",
+    'packets',
+  ),
+  mutant(
+    'accounts: replies that a rule denies are dropped',
+    ACCOUNTS,
+    "? allow : { kind: 'return' };",
+    "? allow : { kind: 'drop' };",
+    'packets',
+  ),
+  mutant(
+    'accounts: replies are counted',
+    ACCOUNTS,
+    "direction === 'inbound' ? [ofReplies(rule, allow)] : []",
+    '[]',
+    'packets',
+  ),
+  mutant('accounts: rules that say the same share a chain', ACCOUNTS, 'taken.set(base, count);', '', 'packets'),
+  mutant(
+    'accounts: neighbouring rules of one action are one',
+    ACCOUNTS,
+    'hasChain(rule) ? rule.origin : rule.action',
+    'rule.action',
+    'packets',
+  ),
+  mutant(
+    'accounts: one rule is taken for another whose chain says the same',
+    ACCOUNTS,
+    '...always(verdict, name), counted',
+    "...always(verdict, ''), counted",
+    'packets',
+  ),
+
+  // What the advisor says of rules.
+  mutant(
+    'lint: members of a group are those that the policy tells',
+    PLACE,
+    "certain, possible: 'any', group: remote.name",
+    'certain, possible: certain, group: undefined',
+    'meaning',
+  ),
+  mutant(
+    'lint: of two possible rules the first decides',
+    EFFECTS,
+    'if (isCertain) return found;',
+    'return found;',
+    'meaning',
+  ),
+  mutant('lint: a rule behind one that may decide never does', EFFECTS, 'if (isCertain) break;', 'break;', 'meaning'),
+  mutant(
+    'lint: what is shadowed decides in place of others',
+    REDUNDANT,
+    'found.has(other) || shadowed.has(other)',
+    'found.has(other)',
+    'meaning',
+  ),
+  mutant(
+    'lint: rules that need each other are both redundant',
+    REDUNDANT,
+    'changes !== undefined || needed.has(origin)',
+    'changes !== undefined',
+    'meaning',
+  ),
+  mutant('lint: no rule allows', EFFECTS, "(other?.action ?? 'deny')", "(other?.action ?? 'allow')", 'meaning'),
   mutant('assertion: all traffic is looked at', PROVE, 'if (!classMatches(traffic, one)) continue;', '', 'meaning'),
   mutant(
     'assertion: nothing is ever broken',

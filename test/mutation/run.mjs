@@ -24,13 +24,14 @@ const SUITES = {
       'test/unit/address-line.test.ts',
       'test/unit/compare-policies.test.ts',
     ],
-    ['test/property/comparison.test.ts', 'test/property/assertion.test.ts'],
+    ['test/property/comparison.test.ts', 'test/property/assertion.test.ts', 'test/property/lint.test.ts'],
   ],
   packets: [
     ['test/unit/address-classes.test.ts', 'test/unit/resolve-addresses.test.ts'],
     ['test/netns/differential.test.ts', 'test/netns/dense-policies.test.ts'],
     ['test/netns/rule-parameters.test.ts', 'test/netns/conformance.test.ts'],
     ['test/netns/state'],
+    ['test/netns/daemon-accounts.test.ts'],
   ],
 };
 const ENVIRONMENT = {

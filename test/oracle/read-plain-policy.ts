@@ -21,6 +21,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       routerAdvertisement: platform.routerAdvertisement ?? true,
       dhcpClient: platform.dhcpClient ?? true,
     },
+    accounts: { counters: true, logDenied: true, logRate: 10 },
     assertions: [],
     acceptances: [],
     management: (platform.management ?? []).flatMap((rule, index) => {
@@ -111,6 +112,7 @@ function readRule(plain: PlainRule, origin: RuleOrigin): Rule[] {
     family,
     traffic: readTraffic(plain, family),
     remote,
+    log: undefined,
     description: plain.description,
   }));
 }

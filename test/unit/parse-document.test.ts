@@ -17,7 +17,7 @@ function findings(text: string, kind: DocumentKind = 'main'): string[] {
 }
 
 const POLICY_KEYS =
-  'the keys of a policy are `version`, `description`, `evaluation`, `unmanagedInterfaces`, `platform`, `addressGroups`, `securityGroups`, `instances`, `lint`, `assert`';
+  'the keys of a policy are `version`, `description`, `evaluation`, `unmanagedInterfaces`, `counters`, `logging`, `platform`, `addressGroups`, `securityGroups`, `instances`, `lint`, `assert`';
 const REMOTE = 'an address, a CIDR, a range, `any`, `self`, `{ securityGroup: NAME }` or `{ addressGroup: NAME }`';
 const EMPTY = 'an empty value never means any: write what is meant';
 
@@ -187,7 +187,7 @@ const RULES: typeof TEXTS = [
     'a key named after the prototype',
     inbound('{ __proto__: { source: any }, source: any }'),
     [
-      '5:11-5:20 unknown-key: unknown key `__proto__` in an inbound rule | the keys of an inbound rule are `action`, `priority`, `type`, `protocol`, `ports`, `icmp`, `description`, `lint`, `enabled`, `source`',
+      '5:11-5:20 unknown-key: unknown key `__proto__` in an inbound rule | the keys of an inbound rule are `action`, `priority`, `type`, `protocol`, `ports`, `icmp`, `description`, `log`, `lint`, `enabled`, `source`',
     ],
   ],
   [

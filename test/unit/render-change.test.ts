@@ -10,6 +10,8 @@ import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText({ members = ['192.0.2.1'], entries = ['10.0.0.0/24'], port = 22 } = {}): string {
   return `version: 1
+counters: false
+logging: { denied: false }
 addressGroups:
   office: { addresses: [${entries.join(', ')}] }
 securityGroups:

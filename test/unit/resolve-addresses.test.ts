@@ -22,6 +22,7 @@ function ruleOf(action: Action, index: number): Rule {
     family: 'ipv4',
     traffic: { kind: 'all' },
     remote: { kind: 'any' },
+    log: undefined,
     description: undefined,
   };
 }
@@ -44,29 +45,36 @@ const CLAUSES: fc.Arbitrary<RemoteClause[]> = fc
   .map((said) => said.map(([what, action], index): RemoteClause => ({ ...what, rule: ruleOf(action, index) })));
 
 describe('resolveAddresses', () => {
-  test('decides on every address, whatever the sets hold, as the first clause that matches does', () => {
-    const holding = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.array(fc.bigInt({ min: 0n, max: LAST + 6n })));
-    fc.assert(
-      fc.property(CLAUSES, holding, (clauses, held) => {
-        const inSet = (set: string, value: bigint): boolean => (held[set] ?? []).includes(value);
-        const { intervals, strata, rest } = resolveAddresses(clauses, 'ipv4');
-        for (let value = 0n; value <= LAST + 7n; value += 1n) {
-          const first = clauses.find(
-            (clause) =>
-              clause.kind === 'any' ||
-              (clause.kind === 'interval' && clause.interval.from <= value && value <= clause.interval.to) ||
-              (clause.kind === 'sets' && clause.sets.some((set) => inSet(set, value))),
-          );
-          const holder = intervals.filter(({ interval }) => interval.from <= value && value <= interval.to);
-          expect(holder.length).toBeLessThanOrEqual(1);
-          // Sets of strata before the interval's own are asked first; behind the last interval, all of them are.
-          const asked = strata.slice(0, holder[0]?.stratum ?? strata.length);
-          const bySet = asked.find(({ sets }) => sets.some(({ set }) => inSet(set, value)));
-          const decided = bySet?.action ?? holder[0]?.rule.action ?? rest?.action;
-          expect([value, decided]).toEqual([value, first?.rule.action]);
-        }
-      }),
-      { numRuns: 500 },
-    );
-  });
+  test.each([
+    ['by its action', ({ action }: Rule) => action],
+    ['by its rule', ({ origin }: Rule) => origin],
+  ] as const)(
+    'decides on every address, whatever the sets hold, as the first clause that matches does, %s',
+    (_, says) => {
+      const holding = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.array(fc.bigInt({ min: 0n, max: LAST + 6n })));
+      fc.assert(
+        fc.property(CLAUSES, holding, (clauses, held) => {
+          const inSet = (set: string, value: bigint): boolean => (held[set] ?? []).includes(value);
+          const { intervals, strata, rest } = resolveAddresses(clauses, 'ipv4', { says });
+          for (let value = 0n; value <= LAST + 7n; value += 1n) {
+            const first = clauses.find(
+              (clause) =>
+                clause.kind === 'any' ||
+                (clause.kind === 'interval' && clause.interval.from <= value && value <= clause.interval.to) ||
+                (clause.kind === 'sets' && clause.sets.some((set) => inSet(set, value))),
+            );
+            const holder = intervals.filter(({ interval }) => interval.from <= value && value <= interval.to);
+            expect(holder.length).toBeLessThanOrEqual(1);
+            // Sets of strata before the interval's own are asked first; behind the last interval, all of them are.
+            const asked = strata.slice(0, holder[0]?.stratum ?? strata.length);
+            const bySet = asked.find(({ sets }) => sets.some(({ set }) => inSet(set, value)));
+            const rule = holder[0]?.rule ?? rest;
+            const decided = bySet?.says ?? (rule === undefined ? undefined : says(rule));
+            expect([value, decided]).toEqual([value, first === undefined ? undefined : says(first.rule)]);
+          }
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
 });

@@ -53,6 +53,8 @@ const WITH_RUNTIME_DIRECTORY: readonly string[] = [
   'confirm',
   'rollback',
   'history',
+  'stats',
+  'log',
 ];
 
 /** Gives the tests that follow one site with the interface eth0, as new for each of them; `take` is called before the first. */

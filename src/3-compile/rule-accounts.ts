@@ -1,0 +1,168 @@
+import type { Family } from '../model/address.ts';
+import type { HostPolicy } from '../model/host.ts';
+import type { Accounts } from '../model/policy.ts';
+import type { Action, Direction, Rule, RuleOrigin } from '../model/rule.ts';
+import type { LogLimit, NftChain, NftRule, SimpleVerdict } from '../model/ruleset.ts';
+
+/** What each action is to the packets that rules are compiled for. */
+export type Verdicts = Readonly<Record<Action, SimpleVerdict>>;
+
+/** What becomes of the packets that a rule decides on. */
+export interface RuleVerdicts {
+  readonly of: (rule: Rule) => SimpleVerdict;
+  /** Equal for rules of one verdict. */
+  readonly says: (rule: Rule) => Action | RuleOrigin;
+}
+
+/** The chains that count and log what the rules of one judge decide on, in one direction. */
+export interface RuleAccounts {
+  /** By way of the chains, and where a rule has none, as `plain` says. */
+  readonly verdicts: (plain: Verdicts) => RuleVerdicts;
+  /** Denies what no rule is about. */
+  readonly otherwise: SimpleVerdict;
+  /** The chains that verdicts lead to. */
+  readonly chains: () => readonly NftChain[];
+}
+
+/** Whose rules are accounted for. */
+export interface Accounting {
+  readonly accounts: Accounts;
+  readonly judge: string;
+  readonly direction: Direction;
+  /** All its rules, in deciding order. */
+  readonly rules: readonly Rule[];
+  readonly allow: SimpleVerdict;
+}
+
+/**
+ * A chain for each rule that is to be counted or logged, named after what the rule says, so that it stays, and its count
+ * with it, whatever else changes. The lookups that lead there are as flat as without.
+ */
+export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accounting): RuleAccounts {
+  const names = new Map<RuleOrigin, Map<Family, string>>();
+  for (const { name, rule } of accountChains(judge, direction, rules)) {
+    const ofOrigin = names.get(rule.origin) ?? new Map<Family, string>();
+    names.set(rule.origin, ofOrigin.set(rule.family, name));
+  }
+  const used = new Map<string, Rule>();
+  // A denial that is not to be logged is kept from the chain that logs what no rule is about.
+  const hasChain = (rule: Rule): boolean =>
+    accounts.counters || isLogged(rule, accounts) || (rule.action === 'deny' && accounts.logDenied);
+  const otherwise = otherwiseChain(judge, direction);
+  const verdictBy = (rule: Rule): SimpleVerdict => {
+    const chain = names.get(rule.origin)?.get(rule.family);
+    if (chain === undefined) throw new Error('the rule is not among those of its judge');
+    used.set(chain, rule);
+    return { kind: 'goto', chain };
+  };
+  return {
+    verdicts: (plain) => ({
+      of: (rule) => (hasChain(rule) ? verdictBy(rule) : plain[rule.action]),
+      says: (rule) => (hasChain(rule) ? rule.origin : rule.action),
+    }),
+    otherwise: { kind: 'goto', chain: otherwise },
+    chains: () => [
+      ...[...used].map(([name, rule]): NftChain => {
+        const verdict: SimpleVerdict = rule.action === 'allow' ? allow : { kind: 'drop' };
+        const rest = [
+          ...(isLogged(rule, accounts) ? [logged(rule.action, name, accounts)] : []),
+          // Named, so that no chain says what another says and is taken for it.
+          { ...always(verdict, name), counted: accounts.counters, origin: rule.origin },
+        ];
+        return {
+          name,
+          hook: undefined,
+          rules: [...(direction === 'inbound' ? [ofReplies(rule, allow)] : []), ...rest],
+        };
+      }),
+      {
+        name: otherwise,
+        hook: undefined,
+        rules: [
+          ...(accounts.logDenied ? [logged('deny', otherwise, accounts)] : []),
+          { ...always({ kind: 'drop' }, `default ${otherwise}`), counted: true },
+        ],
+      },
+    ],
+  };
+}
+
+/** The chain that denies what no rule of a judge is about. */
+export function otherwiseChain(judge: string, direction: Direction): string {
+  return `none.${direction === 'inbound' ? 'in' : 'out'}.${judge}`;
+}
+
+/** The rules of a judge, and what the chain of each is called where it has one. */
+export function accountChains(
+  judge: string,
+  direction: Direction,
+  rules: readonly Rule[],
+): readonly { readonly name: string; readonly rule: Rule }[] {
+  const taken = new Map<string, number>();
+  const beginning = `hit.${direction === 'inbound' ? 'in' : 'out'}.${judge}`;
+  return rules.map((rule) => {
+    const base = `${beginning}.${rule.origin.group ?? 'management'}.${digestOf(rule)}`;
+    const count = (taken.get(base) ?? 0) + 1;
+    taken.set(base, count);
+    return { name: count === 1 ? base : `${base}.${count}`, rule };
+  });
+}
+
+function isLogged({ action, log }: Rule, { logDenied }: Accounts): boolean {
+  return log ?? (action === 'deny' && logDenied);
+}
+
+/** The limits by which what a host's rules decide on is logged; none where nothing is. */
+export function logLimits({ accounts, management, bindings }: HostPolicy): readonly LogLimit[] {
+  const logs =
+    accounts.logDenied ||
+    [management, ...bindings].some(({ inbound, outbound }) =>
+      [...inbound, ...outbound].some((rule) => isLogged(rule, accounts)),
+    );
+  return logs ? [limitOf('deny', accounts), limitOf('allow', accounts)] : [];
+}
+
+/** Called after its rate: one that is there keeps its own. */
+function limitOf(action: Action, { logRate }: Accounts): LogLimit {
+  return { name: `${action === 'deny' ? 'denied' : 'allowed'}.${logRate}`, rate: logRate };
+}
+
+/**
+ * Replies to flows that were opened from outside are judged by the rules that let their flows in; they are not counted.
+ * Denied, they go on: the host may still send what its outbound rules let it open by itself.
+ */
+function ofReplies({ action }: Rule, allow: SimpleVerdict): NftRule {
+  const verdict: SimpleVerdict = action === 'allow' ? allow : { kind: 'return' };
+  return { ...always(verdict, 'state:reply'), matches: [{ kind: 'flowDirection', direction: 'reply' }] };
+}
+
+function logged(action: Action, prefix: string, accounts: Accounts): NftRule {
+  return always({ kind: 'log', limit: limitOf(action, accounts).name, prefix }, 'log');
+}
+
+function always(verdict: NftRule['verdict'], comment: string): NftRule {
+  return { matches: [], counted: false, verdict, comment, origin: undefined };
+}
+
+/** Identifies what a rule says, apart from its place, its priority and its words for people. */
+function digestOf({ action, family, traffic, remote }: Rule): string {
+  const text = JSON.stringify([action, family, traffic, remote], (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  // Rules that share one are told apart by their order.
+  return hex(hash32(text, 0x811c9dc5)) + hex(hash32(text, 0x9e3779b9));
+}
+
+/** FNV-1a, with more of a number's bits mixed in. */
+function hash32(text: string, seed: number): number {
+  let hash = seed;
+  for (let i = 0; i < text.length; i += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 0;
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,54 @@
+import { describeLogEntry } from '../model/log-entry-text.ts';
+import type { LogEntry } from '../model/packet-account.ts';
+import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams, UsageError } from './command.ts';
+import { askRunningDaemon, followDaemon } from './daemon-client.ts';
+import { localTime } from './local-time.ts';
+import { OPTION, socketPath } from './options.ts';
+
+/** `sgctl log [-f]`: the packets that were denied, and by what. */
+export const log: Command = {
+  name: 'log',
+  summary:
+    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most so many a second as the policy says (`logging: { rate: 10 }`) are logged; the journal has them too.',
+  usage: '[-f] [-n COUNT]',
+  options: {
+    follow: { type: 'boolean', short: 'f', help: 'go on with what is logged from now on, until interrupted' },
+    lines: {
+      type: 'string',
+      short: 'n',
+      value: 'COUNT',
+      help: 'show so many at the most (default 100; 1000 are kept)',
+    },
+    json: { type: 'boolean', help: 'print JSON, one object a line' },
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: ['sudo sgctl log -f', 'sudo sgctl log -n 20', "sudo sgctl log --json | jq -r '.src' | sort | uniq -c"],
+  async run(line, streams) {
+    return line.given('follow') ? follow(line, streams) : show(line, streams);
+  },
+};
+
+async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const text = line.text('lines') ?? '100';
+  if (!/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, and not \`${text}\``);
+  const answer = (await askRunningDaemon(socketPath(line), 'GET', '/v1/log')) as {
+    readonly entries: readonly LogEntry[];
+  };
+  const count = Number(text);
+  for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
+  return EXIT.fine;
+}
+
+async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  await followDaemon(socketPath(line), '/v1/log/follow', (text) => print(JSON.parse(text) as LogEntry, line, streams));
+  streams.err('the daemon has ended\n');
+  return EXIT.unable;
+}
+
+function print(entry: LogEntry, line: CommandLine, streams: Streams): void {
+  streams.out(
+    line.given('json') ? `${JSON.stringify(entry)}\n` : `${localTime(entry.time)}  ${describeLogEntry(entry)}\n`,
+  );
+}

@@ -1,0 +1,65 @@
+import { describeRule } from '../model/log-entry-text.ts';
+import type { Stats } from '../model/packet-account.ts';
+import { type Command, EXIT, UnableError } from './command.ts';
+import { askRunningDaemon } from './daemon-client.ts';
+import { OPTION, socketPath } from './options.ts';
+
+const WATCH_MILLISECONDS = 2_000;
+
+/** `sgctl stats`: which rules packets meet. */
+export const stats: Command = {
+  name: 'stats',
+  summary:
+    'Shows how many packets each rule has decided on since it came into force, and which rules never did. Of a connection that is let in that is the first packet, and the next one after each change of rules; of what is denied, every packet.',
+  usage: '[--watch]',
+  options: {
+    watch: { type: 'boolean', short: 'w', help: 'show it again every two seconds, until interrupted' },
+    json: OPTION.json,
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: [
+    'sudo sgctl stats',
+    'sudo sgctl stats --watch',
+    "sudo sgctl stats --json | jq '.rules[] | select(.packets == 0)'",
+  ],
+  async run(line, streams) {
+    const socket = socketPath(line);
+    for (;;) {
+      const known = await ask(socket);
+      const clear = line.given('watch') && process.stdout.isTTY ? '\u001b[H\u001b[2J' : '';
+      streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : `${clear}${format(known)}`);
+      if (!line.given('watch')) return EXIT.fine;
+      await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
+    }
+  },
+};
+
+async function ask(socket: string): Promise<Stats> {
+  const { stats: known } = (await askRunningDaemon(socket, 'GET', '/v1/stats')) as { readonly stats: Stats | null };
+  if (known === null)
+    throw new UnableError(
+      'nothing is in force, or the rules are from an earlier run of the daemon, and it does not know them',
+    );
+  return known;
+}
+
+function format({ counters, rules, defaults }: Stats): string {
+  const row = (packets: string, bytes: string, text: string): string =>
+    `${packets.padStart(12)} ${bytes.padStart(14)}  ${text}\n`;
+  const lines = rules.map((rule) => {
+    const never = counters && rule.packets === 0 ? '  never' : '';
+    const text = `${rule.action.padEnd(5)}  ${describeRule(rule)}  ${rule.file}:${rule.line}${never}`;
+    return counters ? row(String(rule.packets), String(rule.bytes), text) : row('-', '-', text);
+  });
+  const rest = defaults.map(({ direction, interfaces, packets, bytes }) =>
+    row(
+      String(packets),
+      String(bytes),
+      `deny   no rule is about it, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
+    ),
+  );
+  const off = counters ? '' : 'rules are not counted: the policy says `counters: false`\n';
+  return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...rest].join('')}`;
+}

@@ -1,0 +1,84 @@
+import { type ChainAccount, chainAccounts } from '../3-compile/compile.ts';
+import { formatAddress } from '../model/address.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
+import type { LoggedPacket } from '../model/logged-packet.ts';
+import type { CountReport, LogEntry, Stats } from '../model/packet-account.ts';
+import { protocolName } from '../model/protocol-name.ts';
+import type { Rule, RuleOrigin } from '../model/rule.ts';
+import { reportRule } from '../model/rule-report.ts';
+import type { Count } from '../nft/rule-counters.ts';
+
+const known = new WeakMap<HostPolicy, ReadonlyMap<string, ChainAccount>>();
+
+function accountsOf(policy: HostPolicy): ReadonlyMap<string, ChainAccount> {
+  const accounts = known.get(policy) ?? chainAccounts(policy);
+  known.set(policy, accounts);
+  return accounts;
+}
+
+/** What a logged packet was, and which rule told of it; undefined where no rule of these policies did. */
+export function logEntry(
+  packet: LoggedPacket,
+  {
+    policies,
+    host,
+    now,
+  }: { readonly policies: readonly HostPolicy[]; readonly host: HostState | undefined; readonly now: Date },
+): LogEntry | undefined {
+  const account = policies.map((policy) => accountsOf(policy).get(packet.prefix)).find((one) => one !== undefined);
+  if (account === undefined) return undefined;
+  const rule = account.kind === 'rule' ? account.rule : undefined;
+  const reason = rule === undefined ? 'default' : rule.origin.group === undefined ? 'management' : 'rule';
+  return {
+    time: now.toISOString(),
+    verdict: rule?.action ?? 'deny',
+    reason,
+    rule: rule === undefined ? null : reportRule(rule),
+    interface: host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name ?? null,
+    direction: account.direction,
+    protocol: protocolName(packet.protocol, packet.source.family),
+    src: formatAddress(packet.source),
+    dst: formatAddress(packet.destination),
+    sport: packet.sourcePort ?? null,
+    dport: packet.destinationPort ?? null,
+    icmpType: packet.icmpType ?? null,
+    icmpCode: packet.icmpCode ?? null,
+    length: packet.length,
+  };
+}
+
+/** What was counted, by rule; `counts` are by the names that chains have in the ruleset. */
+export function statsOf(policy: HostPolicy, counts: ReadonlyMap<string, Count>): Stats {
+  const rules = new Map<RuleOrigin, { readonly rule: Rule; readonly count: Count }>();
+  const defaults: Stats['defaults'][number][] = [];
+  for (const [chain, account] of accountsOf(policy)) {
+    const count = counts.get(chain) ?? NOTHING;
+    if (account.kind === 'default') {
+      defaults.push({ direction: account.direction, interfaces: account.patterns, ...countOf(count) });
+      continue;
+    }
+    const { rule } = account;
+    const before = rules.get(rule.origin)?.count ?? NOTHING;
+    rules.set(rule.origin, { rule, count: sum(before, count) });
+  }
+  const ordered = [...rules.values()].toSorted(({ rule: a }, { rule: b }) => inReadingOrder(a.origin, b.origin));
+  return {
+    counters: policy.accounts.counters,
+    rules: ordered.map(({ rule, count }) => ({ ...reportRule(rule), ...countOf(count) })),
+    defaults,
+  };
+}
+
+const NOTHING: Count = { packets: 0n, bytes: 0n };
+
+function sum(one: Count, other: Count): Count {
+  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes };
+}
+
+function countOf({ packets, bytes }: Count): CountReport {
+  return { packets: Number(packets), bytes: Number(bytes) };
+}
+
+function inReadingOrder({ span: a, index: i }: RuleOrigin, { span: b, index: j }: RuleOrigin): number {
+  return a.file === b.file ? a.line - b.line || a.column - b.column || i - j : a.file < b.file ? -1 : 1;
+}

@@ -1,0 +1,223 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { LogEntry, Stats } from '../../src/model/packet-account.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
+import type { PacketDescription } from './harness/packet.ts';
+import { sendInbound } from './harness/probe.ts';
+
+let site: Site;
+
+useSite((made) => {
+  site = made;
+});
+
+beforeEach(() => {
+  writeFileSync(join(site.directory, 'etc/listed.txt'), '172.16.0.0/24\n10.1.9.9\n');
+});
+
+let identity = 0;
+
+/** A packet that opens a flow of its own. */
+function packet(source: string, destinationPort: number, protocol = 17): PacketDescription {
+  identity = (identity % 60_000) + 1;
+  return { source, destination: '10.77.0.1', protocol, sourcePort: 1_024 + identity, destinationPort, identity };
+}
+
+async function send(packets: readonly PacketDescription[]): Promise<number> {
+  let arrived = 0;
+  for (let from = 0; from < packets.length; from += 250)
+    arrived += (await sendInbound(site.world, 'eth0', packets.slice(from, from + 250))).size;
+  return arrived;
+}
+
+async function stats(): Promise<Stats> {
+  return JSON.parse((await site.sgctl('stats', '--json')).stdout) as Stats;
+}
+
+async function entries(): Promise<readonly LogEntry[]> {
+  const { stdout } = await site.sgctl('log', '--json', '-n', '1000');
+  return stdout === '' ? [] : stdout.split('\n').map((line) => JSON.parse(line) as LogEntry);
+}
+
+function policyOf(inbound: readonly string[], more = ''): string {
+  return `version: 1
+${more}addressGroups:
+  listed: { file: listed.txt }
+securityGroups:
+  web:
+    inbound:
+${inbound.map((rule) => `      - ${rule}\n`).join('')}    outbound:
+      - { destination: any }
+instances:
+  host: { interfaces: { eth0: { securityGroups: [web] } } }
+`;
+}
+
+/** Twenty rules of both actions, literals and lists, ranges and overlaps; the packets that each decides on, by port and source. */
+const RULES = Array.from({ length: 20 }, (_, i) => {
+  const action = i % 3 === 0 ? 'deny' : 'allow';
+  const source = ['10.1.0.0/16', '{ addressGroup: listed }', 'any', '10.1.2.0/24'][i % 4] ?? '';
+  return `{ action: ${action}, priority: ${1 + i}, protocol: udp, ports: "${5_000 + 10 * (i >> 2)}-${5_009 + 10 * (i >> 2)}", source: ${source} }`;
+});
+
+const SOURCES = ['10.1.2.3', '10.1.9.9', '172.16.0.7', '192.0.2.1'];
+
+describe('sgctl stats', () => {
+  test.each([
+    ['one after the other', 'allow'],
+    ['as segments', 'segments'],
+  ])('counts the packets that each of twenty rules decides on, exactly, with rules compiled %s', async (_, shape) => {
+    const rules = shape === 'segments' ? RULES : RULES.slice(0, 8);
+    replaceFile(site.policyFile, policyOf(rules));
+    await site.start();
+    const ports = Array.from({ length: 5 * 10 }, (_unused, i) => 5_000 + i);
+    const packets = Array.from({ length: 1_000 }, (_unused, i) =>
+      packet(SOURCES[i % SOURCES.length] ?? '', ports[(i * 7) % ports.length] ?? 0),
+    );
+    const arrived = await send(packets);
+    const known = await stats();
+    const inbound = known.rules.filter(({ direction }) => direction === 'inbound');
+    const total = (some: readonly { readonly packets: number }[]): number =>
+      some.reduce((sum, one) => sum + one.packets, 0);
+    const [rest] = known.defaults.filter(({ direction }) => direction === 'inbound');
+    expect(total(inbound) + (rest?.packets ?? 0)).toBe(1_000);
+    expect(total(inbound.filter(({ action }) => action === 'allow'))).toBe(arrived);
+    // Each by itself, as explain says of each packet.
+    const queries = packets.map(({ source, destination, destinationPort, sourcePort }) =>
+      JSON.stringify({
+        interface: 'eth0',
+        direction: 'inbound',
+        protocol: 'udp',
+        src: source,
+        dst: destination,
+        sport: sourcePort,
+        dport: destinationPort,
+        state: 'new',
+      }),
+    );
+    const batch = join(site.directory, 'queries');
+    writeFileSync(batch, queries.join('\n'));
+    const { stdout } = await site.sgctl('explain', '--policy', site.policyFile, '--instance', 'host', '--batch', batch);
+    const decided = new Map<number, number>();
+    for (const answer of stdout.split('\n').map((line) => JSON.parse(line) as { rule: { line: number } | null })) {
+      const line = answer.rule?.line ?? 0;
+      decided.set(line, (decided.get(line) ?? 0) + 1);
+    }
+    const counted = inbound.map(({ line, packets: count }) => [line, count]);
+    expect(counted).toEqual(inbound.map(({ line }) => [line, decided.get(line) ?? 0]));
+    expect(inbound.filter(({ packets: count }) => count > 0).length).toBeGreaterThan(rules.length / 2);
+    const text = (await site.sgctl('stats')).stdout;
+    expect(text).toMatch(/^ +\d+ +\d+ {2}deny {3}web inbound\[0\] {2}.*policy.yaml:7$/m);
+    expect(text).toContain('deny   no rule is about it, inbound on eth0');
+  });
+
+  test('keeps counting while other rules come and go, and begins anew with a rule that says something else', async () => {
+    const kept = '{ protocol: udp, ports: 7, source: any }';
+    replaceFile(site.policyFile, policyOf([kept]));
+    const daemon = await site.start();
+    const countOfKept = async (): Promise<number | undefined> =>
+      (await stats()).rules.find(({ direction, action }) => direction === 'inbound' && action === 'allow')?.packets;
+    await send([packet('10.1.0.1', 7), packet('10.1.0.2', 7)]);
+    expect(await countOfKept()).toBe(2);
+    // Of two that say the same the first decides.
+    replaceFile(site.policyFile, policyOf(['{ action: deny, protocol: udp, ports: 9, source: any }', kept, kept]));
+    await daemon.until('the change is in force', ({ inForce }) => inForce?.generation === 2);
+    await send([packet('10.1.0.3', 7), packet('10.1.0.4', 9)]);
+    expect(await countOfKept()).toBe(3);
+    await daemon.stop('SIGKILL');
+    const next = await site.start();
+    expect(await countOfKept()).toBe(3);
+    replaceFile(site.policyFile, policyOf(['{ protocol: udp, ports: "7-8", source: any }']));
+    await next.until('the change is in force', ({ inForce }) => (inForce?.generation ?? 0) > 2);
+    expect(await countOfKept()).toBe(0);
+  });
+
+  test('says so where the policy has rules not counted', async () => {
+    replaceFile(site.policyFile, policyOf(['{ protocol: udp, ports: 7, source: any }'], 'counters: false\n'));
+    await site.start();
+    await send([packet('10.1.0.1', 7), packet('10.1.0.1', 8)]);
+    const known = await stats();
+    expect(known.counters).toBe(false);
+    expect(known.defaults.find(({ direction }) => direction === 'inbound')?.packets).toBe(1);
+    expect((await site.sgctl('stats')).stdout).toContain('rules are not counted');
+  });
+});
+
+describe('sgctl log', () => {
+  test('names the rule that denied a packet, with file and line; the rule that says so for an allowed one; and no rule', async () => {
+    replaceFile(
+      site.policyFile,
+      policyOf([
+        '{ action: deny, priority: 1, protocol: tcp, ports: 22, source: 10.9.0.0/16 }',
+        '{ protocol: tcp, ports: 22, source: any, priority: 2 }',
+        '{ protocol: tcp, ports: 80, source: any, log: true }',
+        '{ action: deny, protocol: tcp, ports: 81, source: any, log: false }',
+      ]),
+    );
+    const daemon = await site.start();
+    const follower = site.sgctl('log', '-f', '--json');
+    await wait(500);
+    const sent = [
+      packet('10.9.1.1', 22, 6),
+      packet('10.8.1.1', 22, 6),
+      packet('10.8.1.1', 80, 6),
+      packet('10.8.1.1', 81, 6),
+      packet('10.8.1.1', 82, 6),
+    ];
+    const arrived = await sendInbound(site.world, 'eth0', sent);
+    expect(sent.map((one) => arrived.has(one.identity))).toEqual([false, true, true, false, false]);
+    const found = await until('they are logged', async () => {
+      const all = await entries();
+      return all.length >= 3 && all;
+    });
+    const common = { interface: 'eth0', direction: 'inbound', protocol: 'tcp', dst: '10.77.0.1' };
+    expect(found).toMatchObject([
+      {
+        ...common,
+        verdict: 'deny',
+        reason: 'rule',
+        src: '10.9.1.1',
+        dport: 22,
+        sport: sent[0]?.sourcePort,
+        rule: { group: 'web', index: 0, file: site.policyFile, line: 7 },
+      },
+      { ...common, verdict: 'allow', src: '10.8.1.1', dport: 80, rule: { group: 'web', index: 2, line: 9 } },
+      { ...common, verdict: 'deny', reason: 'default', src: '10.8.1.1', dport: 82, rule: null },
+    ]);
+    expect(found).toHaveLength(3);
+    expect((await site.sgctl('log')).stdout).toContain(
+      `deny tcp 10.9.1.1:${sent[0]?.sourcePort ?? 0} -> 10.77.0.1:22 inbound on eth0, by web inbound[0] ${site.policyFile}:7`,
+    );
+    // The journal is what the daemon prints.
+    expect(daemon.log.filter(({ msg }) => msg.startsWith('deny tcp'))).toHaveLength(2);
+    await daemon.stop();
+    const followed = await follower;
+    expect(followed.stdout.split('\n').map((line) => (JSON.parse(line) as LogEntry).dport)).toEqual([22, 80, 82]);
+    expect(followed.stderr).toBe('the daemon has ended');
+  });
+
+  test('is no more than its limit under a flood, and nothing where the policy says so', async () => {
+    replaceFile(site.policyFile, policyOf([], 'logging: { rate: 5 }\n'));
+    const daemon = await site.start();
+    const began = performance.now();
+    expect(await send(Array.from({ length: 2_000 }, () => packet('10.1.0.1', 9)))).toBe(0);
+    const seconds = (performance.now() - began) / 1000;
+    await wait(300);
+    const logged = (await entries()).length;
+    expect(logged).toBeGreaterThanOrEqual(10);
+    expect(logged).toBeLessThanOrEqual(10 + 5 * (seconds + 1));
+    expect((await stats()).defaults.find(({ direction }) => direction === 'inbound')?.packets).toBe(2_000);
+
+    replaceFile(
+      site.policyFile,
+      policyOf(['{ action: deny, protocol: udp, ports: 7, source: any }'], 'logging: { denied: false }\n'),
+    );
+    await daemon.until('the change is in force', ({ inForce }) => inForce?.generation === 2);
+    await send([packet('10.1.0.1', 7), packet('10.1.0.1', 9)]);
+    await wait(300);
+    expect((await entries()).length).toBe(logged);
+  });
+});
