@@ -15,6 +15,7 @@ import { rollback } from './rollback.ts';
 import { stats } from './stats.ts';
 import { status } from './status.ts';
 import { tryOut } from './try.ts';
+import { verify } from './verify.ts';
 
 /** Every command of `sgctl`, in the order in which the help lists them. */
 export const COMMANDS: readonly Command[] = [
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   apply,
   explain,
   status,
+  verify,
   stats,
   log,
   clear,

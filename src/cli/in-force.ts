@@ -13,19 +13,20 @@ export type InForcePolicy =
   | { readonly kind: 'nothing' };
 
 /** Asks the daemon which policy is in force. Throws an UnableError where there is no daemon, or it does not know. */
-export async function policyInForce(socket: string): Promise<InForcePolicy> {
+export async function policyInForce(
+  socket: string,
+  otherwise = 'name the file to compare with: --against FILE',
+): Promise<InForcePolicy> {
   const answer = (await askDaemon(socket, 'GET', '/v1/policy')) as
     | { readonly policy: PolicyTexts | null; readonly inForce: Status['inForce'] }
     | undefined;
   if (answer === undefined) {
-    throw new UnableError(
-      `no daemon serves ${socket}\nhelp: systemctl start secgroupd, or name the file to compare with: --against FILE`,
-    );
+    throw new UnableError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
   }
   if (answer.inForce === null) return { kind: 'nothing' };
   if (answer.policy === null) {
     throw new UnableError(
-      'the rules in force are from an earlier run of the daemon, and it does not have their policy\nhelp: name the file to compare with: --against FILE',
+      `the rules in force are from an earlier run of the daemon, and it does not have their policy\nhelp: ${otherwise}`,
     );
   }
   return { kind: 'policy', generation: answer.inForce.generation, texts: answer.policy };

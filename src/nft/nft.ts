@@ -23,6 +23,8 @@ export interface Nft {
   list(words: readonly string[]): Promise<string | undefined>;
   /** What nft prints for one set with its elements; otherwise as `list`. */
   listElements(set: string): Promise<string | undefined>;
+  /** What nft prints in JSON, numbers for names and elements included; otherwise as `list`. */
+  listJson(words: readonly string[]): Promise<string | undefined>;
 }
 
 /** nft as installed on the host. */
@@ -52,6 +54,7 @@ export function createNft({ command = 'nft', timeoutMilliseconds = 60_000 }: Nft
     },
     list: (words) => list(['--terse', 'list', ...words]),
     listElements: (set) => list(['list', 'set', ...set.split(' ')]),
+    listJson: (words) => list(['--json', '--numeric', 'list', ...words]),
   };
 }
 

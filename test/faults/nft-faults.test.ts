@@ -186,6 +186,7 @@ describe('a change of several transactions', () => {
       },
       list: async () => undefined,
       listElements: async () => undefined,
+      listJson: async () => undefined,
     };
     return { nft, done };
   }

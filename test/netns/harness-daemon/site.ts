@@ -55,6 +55,7 @@ const WITH_RUNTIME_DIRECTORY: readonly string[] = [
   'history',
   'stats',
   'log',
+  'verify',
 ];
 
 /** Gives the tests that follow one site with the interface eth0, as new for each of them; `take` is called before the first. */

@@ -1,0 +1,124 @@
+import { TABLE } from '../4-render/names.ts';
+import { compareTable, type TableComparison, type TableDifference } from '../evaluate/compare-table.ts';
+import { formatPacket } from '../evaluate/packet-text.ts';
+import type { HostPolicy } from '../model/host.ts';
+import { formatInterval, isWholeFamily } from '../model/interval.ts';
+import { formatRuleName } from '../model/rule.ts';
+import { reportRule } from '../model/rule-report.ts';
+import { createNft } from '../nft/nft.ts';
+import { readTable } from '../nft/read-table.ts';
+import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
+import { formatRemotes } from './format-remotes.ts';
+import { formatTraffic, trafficToJson } from './format-traffic.ts';
+import { locateTexts, policyInForce } from './in-force.ts';
+import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { OPTION, socketPath } from './options.ts';
+import { packetToJson } from './packet-json.ts';
+
+/** `sgctl verify [FILE]`: does the kernel hold what the policy says? */
+export const verify: Command = {
+  name: 'verify',
+  summary:
+    'Reads the table back from the kernel, follows every packet through it, and proves that it means what the policy in force says, or names packets of which it does not.',
+  usage: '[FILE] [--instance NAME]',
+  options: {
+    instance: OPTION.instance,
+    'runtime-dir': OPTION.runtimeDir,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: [
+    'sudo sgctl verify',
+    'sudo sgctl verify /etc/secgroupd/policy.yaml',
+    "sudo sgctl verify --json | jq '.same'",
+  ],
+  async run(line, streams) {
+    const policy = await policyOf(line, streams);
+    if (policy === undefined) return EXIT.no;
+    const table = await readTable(createNft(), TABLE);
+    if (table === undefined) {
+      const text = `the kernel has no table ${TABLE}: every packet passes, as far as other tables let it`;
+      streams.out(line.given('json') ? `${JSON.stringify({ same: false, trouble: text })}\n` : `${text}\n`);
+      return EXIT.no;
+    }
+    const comparison = compareTable(policy, table);
+    streams.out(line.given('json') ? `${JSON.stringify(toJson(comparison), null, 2)}\n` : format(comparison));
+    return isSame(comparison) ? EXIT.fine : EXIT.no;
+  },
+};
+
+/** What the kernel is compared with; undefined once the mistakes of a file are printed. */
+async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy | undefined> {
+  const host = await readHost();
+  const [file] = line.positionals;
+  if (file !== undefined) {
+    const policy = await readPolicyOrExplain(file, streams);
+    return policy === undefined ? undefined : locate(policy, host, line.text('instance'));
+  }
+  const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');
+  if (inForce.kind === 'nothing') throw new UnableError('nothing of ours is in force: there is nothing to verify');
+  const located = await locateTexts(inForce.texts, host);
+  if (located === undefined)
+    throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+  return located;
+}
+
+function isSame({ differences, unknown }: TableComparison): boolean {
+  return differences.length === 0 && unknown.length === 0;
+}
+
+/** So many differences are shown; `--json` has all. */
+const MOST_SHOWN = 20;
+
+function format(comparison: TableComparison): string {
+  const { differences, unknown, compared } = comparison;
+  if (isSame(comparison))
+    return `the kernel does what the policy says: ${compared} classes of packets compared, each for all addresses\n`;
+  const shown = differences.slice(0, MOST_SHOWN).flatMap((one) => [...differenceLines(one), '']);
+  const more = differences.length - MOST_SHOWN;
+  return [
+    'THE KERNEL DOES NOT DO what the policy says',
+    '',
+    ...shown,
+    ...(more > 0 ? [`and ${more} differences more`, ''] : []),
+    ...unknown.map(({ text }) => `a rule that is none of ours, and it cannot be told what it does: ${text}`),
+    'put it right: sudo systemctl reload secgroupd, or sudo sgctl apply FILE',
+    '',
+  ].join('\n');
+}
+
+function differenceLines(one: TableDifference): readonly string[] {
+  const { direction, state, expected, found, family, remote, traffic, witness } = one;
+  const end = direction === 'inbound' ? 'from' : 'to';
+  const rule =
+    expected.rule === undefined
+      ? 'no rule is about it'
+      : `${formatRuleName(expected.rule.origin)}  ${expected.rule.origin.span.file}:${expected.rule.origin.span.line}`;
+  return [
+    `${direction} on ${one.interface ?? 'every other interface'}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
+    `  policy  ${expected.action.padEnd(5)}  ${rule}`,
+    `  kernel  ${found.padEnd(5)}  for example ${formatPacket(witness)}`,
+  ];
+}
+
+/** The comparison as scripts read it: a contract. */
+function toJson(comparison: TableComparison): object {
+  return {
+    same: isSame(comparison),
+    compared: comparison.compared,
+    differences: comparison.differences.map((one) => ({
+      interface: one.interface ?? null,
+      direction: one.direction,
+      family: one.family,
+      state: one.state,
+      traffic: trafficToJson(one.traffic, one.family),
+      remote: formatInterval({ family: one.family, ...one.remote }),
+      policy: one.expected.action,
+      rule: one.expected.rule === undefined ? null : reportRule(one.expected.rule),
+      kernel: one.found,
+      witness: packetToJson(one.witness),
+    })),
+    unknownRules: comparison.unknown.map(({ text }) => text),
+  };
+}

@@ -1,0 +1,395 @@
+import { type Family, highestAddress } from '../model/address.ts';
+import type {
+  FoundChain,
+  FoundMapElement,
+  FoundRange,
+  FoundRule,
+  FoundStep,
+  FoundTable,
+  FoundValues,
+} from '../model/found-table.ts';
+import type { Action, Direction } from '../model/rule.ts';
+
+/** Packets that differ in the address at their other end alone. */
+export interface PacketShape {
+  readonly direction: Direction;
+  readonly interface: string;
+  readonly family: Family;
+  /** The host's end. */
+  readonly local: bigint;
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+  readonly state: 'new' | 'established' | 'related' | 'invalid';
+  readonly flowDirection: 'original' | 'reply';
+  readonly hopLimit: number;
+}
+
+/** Neighbouring addresses to whose packets the same is done. */
+export interface Judged {
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly action: Action;
+}
+
+/** What a table does to packets of one shape, for all addresses, ascending; and rules in their way that it cannot tell what they do. */
+export interface TableVerdict {
+  readonly line: readonly Judged[];
+  readonly unknown: readonly FoundRule[];
+}
+
+/** Addresses, ascending and disjoint. */
+type Region = readonly FoundRange[];
+
+/** nf_tables allows jumps so deep: Linux NFT_JUMP_STACK_SIZE. */
+const MOST_JUMPS = 16;
+
+const HOOKS: Readonly<Record<Direction, string>> = { inbound: 'input', outbound: 'output' };
+
+/** Follows packets of one shape through a table, as the kernel does. */
+export function judgeByTable(table: FoundTable, shape: PacketShape): TableVerdict {
+  const walk = new Walk(table, shape);
+  const everywhere: Region = [{ from: 0n, to: highestAddress(shape.family) }];
+  let region = everywhere;
+  let denied: Region = [];
+  // A packet has to pass every base chain.
+  for (const [name, { policy }] of baseChains(table, shape.direction)) {
+    const { accepted, dropped, rest } = walk.chain(name, region, 0);
+    denied = union([...denied, ...dropped, ...(policy === 'drop' ? rest : [])]);
+    region = union([...accepted, ...(policy === 'drop' ? [] : rest)]);
+  }
+  const line = [
+    ...region.map(({ from, to }): Judged => ({ from, to, action: 'allow' })),
+    ...denied.map(({ from, to }): Judged => ({ from, to, action: 'deny' })),
+  ].toSorted((a, b) => (a.from < b.from ? -1 : 1));
+  return { line, unknown: [...walk.unknown] };
+}
+
+type NamedChain = readonly [name: string, chain: FoundChain];
+
+const bases = new WeakMap<FoundTable, Readonly<Record<Direction, readonly NamedChain[]>>>();
+
+function baseChains(table: FoundTable, direction: Direction): readonly NamedChain[] {
+  const of = (hooked: Direction): readonly NamedChain[] =>
+    [...table.chains].filter(([, { hook }]) => hook === HOOKS[hooked]);
+  const known = bases.get(table) ?? { inbound: of('inbound'), outbound: of('outbound') };
+  bases.set(table, known);
+  return known[direction];
+}
+
+interface Outcome {
+  readonly accepted: Region;
+  readonly dropped: Region;
+  /** Nobody has decided on them. */
+  readonly rest: Region;
+}
+
+class Walk {
+  readonly unknown = new Set<FoundRule>();
+  readonly #table: FoundTable;
+  readonly #shape: PacketShape;
+
+  constructor(table: FoundTable, shape: PacketShape) {
+    this.#table = table;
+    this.#shape = shape;
+  }
+
+  chain(name: string, region: Region, depth: number): Outcome {
+    const accepted: FoundRange[] = [];
+    const dropped: FoundRange[] = [];
+    const returned: FoundRange[] = [];
+    let rest = region;
+    const chain = this.#table.chains.get(name);
+    if (chain === undefined || depth > MOST_JUMPS) throw new Error(`a jump to \`${name}\` leads nowhere`);
+    for (const rule of chain.rules) {
+      if (rest.length === 0) break;
+      for (const { verdict, region: matched } of this.#verdicts(rule, rest)) {
+        rest = without(rest, matched);
+        if (verdict.kind === 'accept') accepted.push(...matched);
+        else if (verdict.kind === 'drop') dropped.push(...matched);
+        else if (verdict.kind === 'return') returned.push(...matched);
+        else {
+          const inner = this.chain(verdict.chain, matched, depth + 1);
+          accepted.push(...inner.accepted);
+          dropped.push(...inner.dropped);
+          // What comes back from a jump goes on behind it; from a goto, where this chain was come from.
+          if (verdict.kind === 'jump') rest = union([...rest, ...inner.rest]);
+          else returned.push(...inner.rest);
+        }
+      }
+    }
+    return { accepted: union(accepted), dropped: union(dropped), rest: union([...rest, ...returned]) };
+  }
+
+  /** The verdicts that a rule gives, each to packets of some addresses. */
+  #verdicts(rule: FoundRule, region: Region): readonly VerdictRegion[] {
+    const decides = rule.steps.some(({ kind }) => kind === 'verdict' || kind === 'map');
+    if (!decides) {
+      // Without a verdict it decides on nothing, be it on few packets.
+      if (rule.steps.some(({ kind }) => kind === 'unknown')) this.unknown.add(rule);
+      return [];
+    }
+    let matched = region;
+    for (const step of rule.steps) {
+      if (matched.length === 0) return [];
+      switch (step.kind) {
+        case 'test':
+          matched = this.#test(step, matched, rule);
+          break;
+        case 'map':
+          return this.#lookUp(step, matched, rule);
+        case 'verdict':
+          return [{ verdict: step.verdict, region: matched }];
+        case 'aside':
+          break;
+        case 'limit':
+        case 'unknown':
+          this.unknown.add(rule);
+          return [];
+      }
+    }
+    return [];
+  }
+
+  #test(
+    { field, operator, values }: Extract<FoundStep, { readonly kind: 'test' }>,
+    region: Region,
+    rule: FoundRule,
+  ): Region {
+    const known = 'set' in values ? this.#table.sets.get(values.set) : values;
+    if (known === undefined) {
+      this.unknown.add(rule);
+      return [];
+    }
+    const end = this.#addressOf(field);
+    if (end === 'other family') return [];
+    if (end === 'remote' && known.kind === 'numbers')
+      return operator === 'notAmong' ? without(region, known.ranges) : within(region, known.ranges);
+    const holds = this.#holds(field, operator, known);
+    if (holds === undefined) {
+      this.unknown.add(rule);
+      return [];
+    }
+    return holds ? region : [];
+  }
+
+  #lookUp(
+    { field, map, elements }: Extract<FoundStep, { readonly kind: 'map' }>,
+    region: Region,
+    rule: FoundRule,
+  ): readonly VerdictRegion[] {
+    const known = map === undefined ? elements : this.#table.maps.get(map);
+    const end = this.#addressOf(field);
+    if (end === 'other family') return [];
+    if (known === undefined) {
+      this.unknown.add(rule);
+      return [];
+    }
+    if (end === 'remote') return regionsOf(known, region);
+    const value = this.#value(field);
+    const found =
+      typeof value === 'bigint'
+        ? elementAt(known, value)
+        : known.find(
+            ({ key }) =>
+              typeof key === 'string' && this.#holds(field, 'among', { kind: 'names', names: [key] }) === true,
+          );
+    return found === undefined ? [] : [{ verdict: found.verdict, region }];
+  }
+
+  /** Which end of the packet a field is. */
+  #addressOf(field: string): 'remote' | 'local' | 'other family' | undefined {
+    const match = /^(ip6?)\.(saddr|daddr)$/.exec(field);
+    if (match === null) return undefined;
+    const { family, direction } = this.#shape;
+    if ((match[1] === 'ip') !== (family === 'ipv4')) return 'other family';
+    return (match[2] === 'saddr') === (direction === 'inbound') ? 'remote' : 'local';
+  }
+
+  /** Whether a test holds that does not look at the other end; undefined where that cannot be told. */
+  #holds(field: string, operator: 'among' | 'notAmong' | 'common', values: FoundValues): boolean | undefined {
+    const { direction, interface: name } = this.#shape;
+    if (field === 'iifname' || field === 'oifname') {
+      if ((field === 'iifname') !== (direction === 'inbound') || values.kind !== 'names') return undefined;
+      const isAmong = values.names.some((one) =>
+        one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one === name,
+      );
+      return (operator === 'notAmong') !== isAmong;
+    }
+    const value = this.#value(field);
+    if (value === 'none') return false;
+    const numbers = numbersOf(field, values);
+    if (value === undefined || numbers === undefined) return undefined;
+    // Of labels each number is one bit; our packets have none of them.
+    if (field === 'ct.label') return operator === 'notAmong';
+    if (operator === 'common') return numbers.some(({ from }) => (from & value) !== 0n);
+    return (operator === 'notAmong') !== numbers.some(({ from, to }) => from <= value && value <= to);
+  }
+
+  /** What the packets have there; `none` where they have no such field. */
+  #value(field: string): bigint | 'none' | undefined {
+    const shape = this.#shape;
+    const ofProtocol = (protocol: number, value: number): bigint | 'none' =>
+      shape.protocol === protocol ? BigInt(value) : 'none';
+    const ofFamily = (family: Family, protocol: number, value: number): bigint | 'none' =>
+      shape.family === family ? ofProtocol(protocol, value) : 'none';
+    switch (field) {
+      case 'nfproto':
+        return shape.family === 'ipv4' ? 2n : 10n;
+      case 'l4proto':
+        return BigInt(shape.protocol);
+      case 'tcp.sport':
+        return ofProtocol(6, shape.sourcePort);
+      case 'tcp.dport':
+        return ofProtocol(6, shape.destinationPort);
+      case 'udp.sport':
+        return ofProtocol(17, shape.sourcePort);
+      case 'udp.dport':
+        return ofProtocol(17, shape.destinationPort);
+      case 'icmp.type':
+        return ofFamily('ipv4', 1, shape.icmpType);
+      case 'icmp.code':
+        return ofFamily('ipv4', 1, shape.icmpCode);
+      case 'icmpv6.type':
+        return ofFamily('ipv6', 58, shape.icmpType);
+      case 'icmpv6.code':
+        return ofFamily('ipv6', 58, shape.icmpCode);
+      case 'ip6.hoplimit':
+        return shape.family === 'ipv6' ? BigInt(shape.hopLimit) : 'none';
+      case 'ct.state':
+        return BigInt({ invalid: 1, established: 2, related: 4, new: 8 }[shape.state]);
+      case 'ct.direction':
+        // A packet that fits no flow has none.
+        return shape.state === 'invalid' ? 'none' : shape.flowDirection === 'original' ? 0n : 1n;
+      case 'ct.status':
+      case 'ct.label':
+        return 0n;
+      case 'pkttype':
+        return 0n;
+      case 'ip.saddr':
+      case 'ip.daddr':
+      case 'ip6.saddr':
+      case 'ip6.daddr':
+        return shape.local;
+      default:
+        // The first segment of a connection: SYN alone.
+        return field.startsWith('tcp.flags & ') && shape.protocol === 6
+          ? 2n
+          : field.startsWith('tcp.')
+            ? 'none'
+            : undefined;
+    }
+  }
+}
+
+const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  nfproto: { ipv4: 2, ipv6: 10 },
+  l4proto: { icmp: 1, tcp: 6, udp: 17, gre: 47, esp: 50, ah: 51, 'ipv6-icmp': 58, sctp: 132 },
+  'ct.state': { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
+  'ct.direction': { original: 0, reply: 1 },
+  'ct.status': { expected: 1 },
+  pkttype: { host: 0, unicast: 0, broadcast: 1, multicast: 2, other: 3 },
+};
+
+/** Numbers for names, as some versions of nft print them; undefined where a name says nothing. */
+function numbersOf(field: string, values: FoundValues): readonly FoundRange[] | undefined {
+  if (values.kind === 'numbers') return values.ranges;
+  const numbers = values.names.map((name) => NAMED[field]?.[name]);
+  if (numbers.includes(undefined)) return undefined;
+  return numbers.map((number) => ({ from: BigInt(number ?? 0), to: BigInt(number ?? 0) }));
+}
+
+const ordered = new WeakMap<readonly FoundMapElement[], readonly (FoundMapElement & { readonly key: FoundRange })[]>();
+
+/** The element of a map that is about a number. */
+function elementAt(elements: readonly FoundMapElement[], value: bigint): FoundMapElement | undefined {
+  const known =
+    ordered.get(elements) ??
+    elements
+      .flatMap((element) => (typeof element.key === 'string' ? [] : [{ ...element, key: element.key }]))
+      .toSorted((a, b) => (a.key.from < b.key.from ? -1 : 1));
+  ordered.set(elements, known);
+  let [begin, end] = [0, known.length];
+  while (begin < end) {
+    const middle = (begin + end) >> 1;
+    const element = known[middle];
+    if (element !== undefined && element.key.from <= value) begin = middle + 1;
+    else end = middle;
+  }
+  const before = known[begin - 1];
+  return before !== undefined && value <= before.key.to ? before : undefined;
+}
+
+interface VerdictRegion {
+  readonly verdict: FoundMapElement['verdict'];
+  readonly region: Region;
+}
+
+const grouped = new WeakMap<readonly FoundMapElement[], readonly VerdictRegion[]>();
+
+/** What of a region the elements of a map are about, by what they say. */
+function regionsOf(elements: readonly FoundMapElement[], region: Region): readonly VerdictRegion[] {
+  const known = grouped.get(elements) ?? groupByVerdict(elements);
+  grouped.set(elements, known);
+  return known.flatMap(({ verdict, region: own }) => {
+    const matched = within(region, own);
+    return matched.length === 0 ? [] : [{ verdict, region: matched }];
+  });
+}
+
+function groupByVerdict(elements: readonly FoundMapElement[]): readonly VerdictRegion[] {
+  const byVerdict = new Map<string, { readonly verdict: FoundMapElement['verdict']; readonly ranges: FoundRange[] }>();
+  for (const { key, verdict } of elements) {
+    if (typeof key === 'string') continue;
+    const text = 'chain' in verdict ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
+    const entry = byVerdict.get(text) ?? { verdict, ranges: [] };
+    byVerdict.set(text, entry);
+    entry.ranges.push(key);
+  }
+  return [...byVerdict.values()].map(({ verdict, ranges }) => ({ verdict, region: union(ranges) }));
+}
+
+function union(ranges: readonly FoundRange[]): Region {
+  const sorted = ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const joined: FoundRange[] = [];
+  for (const next of sorted) {
+    const last = joined.at(-1);
+    if (last === undefined || next.from > last.to + 1n) joined.push(next);
+    else if (next.to > last.to) joined[joined.length - 1] = { from: last.from, to: next.to };
+  }
+  return joined;
+}
+
+/** What two regions share. */
+function within(one: Region, other: readonly FoundRange[]): Region {
+  const shared: FoundRange[] = [];
+  let [i, j] = [0, 0];
+  for (;;) {
+    const [a, b] = [one[i], other[j]];
+    if (a === undefined || b === undefined) return shared;
+    const from = a.from > b.from ? a.from : b.from;
+    const to = a.to < b.to ? a.to : b.to;
+    if (from <= to) shared.push({ from, to });
+    if (a.to < b.to) i += 1;
+    else j += 1;
+  }
+}
+
+function without(region: Region, gone: readonly FoundRange[]): Region {
+  const left: FoundRange[] = [];
+  let first = 0;
+  for (const { from, to } of region) {
+    let at = from;
+    while ((gone[first]?.to ?? to) < from) first += 1;
+    for (let j = first; j < gone.length; j += 1) {
+      const hole = gone[j];
+      if (hole === undefined || hole.from > to) break;
+      if (hole.from > at) left.push({ from: at, to: hole.from - 1n });
+      at = hole.to + 1n > at ? hole.to + 1n : at;
+    }
+    if (at <= to) left.push({ from: at, to });
+  }
+  return left;
+}
