@@ -23,6 +23,7 @@ const SUITES = {
       'test/unit/address-entries.test.ts',
       'test/unit/address-line.test.ts',
       'test/unit/compare-policies.test.ts',
+      'test/unit/lint.test.ts',
     ],
     ['test/property/comparison.test.ts', 'test/property/assertion.test.ts', 'test/property/lint.test.ts'],
   ],

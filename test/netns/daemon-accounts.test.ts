@@ -56,14 +56,15 @@ instances:
 `;
 }
 
-/** Twenty rules of both actions, literals and lists, ranges and overlaps; the packets that each decides on, by port and source. */
+/** Twenty rules of both actions: lists, networks beside each other, everybody; many overlap, with one action and with two. */
 const RULES = Array.from({ length: 20 }, (_, i) => {
-  const action = i % 3 === 0 ? 'deny' : 'allow';
-  const source = ['10.1.0.0/16', '{ addressGroup: listed }', 'any', '10.1.2.0/24'][i % 4] ?? '';
-  return `{ action: ${action}, priority: ${1 + i}, protocol: udp, ports: "${5_000 + 10 * (i >> 2)}-${5_009 + 10 * (i >> 2)}", source: ${source} }`;
+  const place = i >> 2;
+  const action = place % 2 === 0 ? 'allow' : i % 3 === 0 ? 'deny' : 'allow';
+  const source = ['{ addressGroup: listed }', '10.1.0.0/17', '10.1.128.0/17', 'any'][i % 4] ?? '';
+  return `{ action: ${action}, priority: ${1 + i}, protocol: udp, ports: "${5_000 + 10 * place}-${5_009 + 10 * place}", source: ${source} }`;
 });
 
-const SOURCES = ['10.1.2.3', '10.1.9.9', '172.16.0.7', '192.0.2.1'];
+const SOURCES = ['10.1.2.3', '10.1.9.9', '10.1.200.1', '172.16.0.7', '192.0.2.1'];
 
 describe('sgctl stats', () => {
   test.each([
@@ -110,7 +111,7 @@ describe('sgctl stats', () => {
     expect(counted).toEqual(inbound.map(({ line }) => [line, decided.get(line) ?? 0]));
     expect(inbound.filter(({ packets: count }) => count > 0).length).toBeGreaterThan(rules.length / 2);
     const text = (await site.sgctl('stats')).stdout;
-    expect(text).toMatch(/^ +\d+ +\d+ {2}deny {3}web inbound\[0\] {2}.*policy.yaml:7$/m);
+    expect(text).toMatch(/^ +\d+ +\d+ {2}allow {2}web inbound\[0\] {2}.*policy.yaml:7$/m);
     expect(text).toContain('deny   no rule is about it, inbound on eth0');
   });
 
