@@ -6,6 +6,7 @@ import { compile } from './compile.ts';
 import { completionOf } from './completion.ts';
 import { confirm } from './confirm.ts';
 import { explain } from './explain.ts';
+import { graph } from './graph.ts';
 import { history } from './history.ts';
 import { init } from './init.ts';
 import { lint } from './lint.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   history,
   apply,
   explain,
+  graph,
   status,
   verify,
   stats,

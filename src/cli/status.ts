@@ -64,6 +64,10 @@ function formatStatus(known: Status): string {
         ]),
     row('forwarded', 'not filtered: this firewall judges what the host itself receives and sends'),
     ...(known.otherChains ?? []).map((chain) => row('others', formatOtherChain(chain))),
+    ...(known.publishedPorts ?? []).map(({ table, protocol, port, to }) =>
+      row('published', `${protocol} ${port} goes to ${to ?? 'a container'} by table ${table}, past these rules`),
+    ),
+    ...known.missingFeatures.map((feature) => row('kernel', `does not have ${feature}`)),
     ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
     ...known.warnings.map(({ file, line, column, code, message }) =>
       row('warning', `${file}:${line}:${column}: [${code}] ${message}`),

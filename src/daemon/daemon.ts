@@ -13,7 +13,7 @@ import { watchInterfaces } from '../host/watch-links.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createNft } from '../nft/nft.ts';
-import { readOtherChains } from '../nft/other-tables.ts';
+import { readOtherChains, readPublishedPorts } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
@@ -77,7 +77,14 @@ export async function startDaemon({
       version: VERSION,
       now: new Date(),
       uptimeSeconds: uptime(),
+      missingFeatures: missingFeatures(),
     });
+  const missingFeatures = (): readonly string[] => [
+    ...(flowLabels ? [] : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
+    ...(records.trouble() === undefined
+      ? []
+      : [`the packet log (nfnetlink_log): nothing is logged: ${records.trouble() ?? ''}`]),
+  ];
   let watched: readonly string[] = [policyFile, dropIns];
   const watchAlso = (read: readonly string[]): void => {
     const paths = [...new Set([policyFile, dropIns, ...read])];
@@ -127,7 +134,11 @@ export async function startDaemon({
   // The socket is what two daemons would fight over, so it comes before anything is changed.
   const api = await serveApi(socketPath, {
     status,
-    fullStatus: async () => ({ ...status(), otherChains: (await readOtherChains(nft, TABLE)) ?? null }),
+    fullStatus: async () => {
+      const otherChains = await readOtherChains(nft, TABLE);
+      const publishedPorts = otherChains === undefined ? undefined : await readPublishedPorts(nft, otherChains);
+      return { ...status(), otherChains: otherChains ?? null, publishedPorts: publishedPorts ?? null };
+    },
     policy: () => textsInForce(reconciler.enforcement()),
     reload,
     clear: () => reconciler.clear(),

@@ -20,6 +20,8 @@ export interface PacketRecords {
   follow(onEntry: (entry: LogEntry) => void): () => void;
   /** Tells of a round: packets that were logged before it were judged by the policy before. */
   onRound(known: Enforcement): void;
+  /** Why nothing is logged; undefined where it is. */
+  trouble(): string | undefined;
   close(): void;
 }
 
@@ -37,7 +39,7 @@ export function createPacketRecords(log: Logger): PacketRecords {
   let reader: PacketLog | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
-  let isTold = false;
+  let trouble: string | undefined;
 
   const onPacket = (packet: LoggedPacket): void => {
     const entry = logEntry(packet, { policies, host: known?.host, now: new Date() });
@@ -48,14 +50,14 @@ export function createPacketRecords(log: Logger): PacketRecords {
     for (const follower of followers) follower(entry);
   };
   const reopenLater = (error: unknown): void => {
-    if (!isTold) log.warn({ err: error }, 'packets that rules log cannot be read');
-    isTold = true;
+    if (trouble === undefined) log.warn({ err: error }, 'packets that rules log cannot be read');
+    trouble = error instanceof Error ? error.message : String(error);
     reader = undefined;
     if (!isClosed) timer = setTimeout(open, REOPEN_MILLISECONDS).unref();
   };
   const open = (): void => {
     openPacketLog(LOG_GROUP, { onPacket, onError: reopenLater }).then((opened) => {
-      isTold = false;
+      trouble = undefined;
       if (isClosed) opened.close();
       else reader = opened;
     }, reopenLater);
@@ -68,6 +70,7 @@ export function createPacketRecords(log: Logger): PacketRecords {
       return policy === undefined ? undefined : statsOf(policy, byRulesetName(await readRuleCounters(TABLE)));
     },
     log: () => kept,
+    trouble: () => trouble,
     follow(onEntry) {
       followers.add(onEntry);
       return () => followers.delete(onEntry);

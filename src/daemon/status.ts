@@ -11,10 +11,14 @@ export interface Circumstances {
   readonly now: Date;
   /** Since the machine started. */
   readonly uptimeSeconds: number;
+  readonly missingFeatures: readonly string[];
 }
 
 /** What is known, as of `now`, for people and scripts. */
-export function describeStatus(known: Enforcement, { policyFile, version, now, uptimeSeconds }: Circumstances): Status {
+export function describeStatus(
+  known: Enforcement,
+  { policyFile, version, now, uptimeSeconds, missingFeatures }: Circumstances,
+): Status {
   const { hostPolicy, host, refusal, inForce, appliedAt } = known;
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
@@ -66,6 +70,8 @@ export function describeStatus(known: Enforcement, { policyFile, version, now, u
     },
     forwardedTraffic: 'not filtered',
     otherChains: null,
+    publishedPorts: null,
+    missingFeatures,
     changesApplied: known.applied,
     driftsMended: known.mended,
   };

@@ -56,6 +56,10 @@ export interface Status {
   readonly forwardedTraffic: 'not filtered';
   /** Chains of other tables that the host's packets meet too; null where nobody has looked, or nft cannot tell. */
   readonly otherChains: readonly OtherChain[] | null;
+  /** Ports that others redirect to containers and the like before our rules see the packets; null where nobody has looked. */
+  readonly publishedPorts: readonly PublishedPort[] | null;
+  /** What this kernel cannot do for us, and what follows from it. */
+  readonly missingFeatures: readonly string[];
   readonly changesApplied: number;
   readonly driftsMended: number;
 }
@@ -70,6 +74,17 @@ export interface OtherChain {
   readonly hook: string;
   /** What becomes of a packet that none of its rules decides on. */
   readonly policy: 'accept' | 'drop';
+}
+
+/** A port of this host that another table sends somewhere else, past our rules. */
+export interface PublishedPort {
+  /** Family and name: `ip nat`. */
+  readonly table: string;
+  readonly protocol: string;
+  /** As nft has it: `8080`, `8000-8010`. */
+  readonly port: string;
+  /** Where to; null where nft does not tell. */
+  readonly to: string | null;
 }
 
 /** One interface of the host and what judges it. */

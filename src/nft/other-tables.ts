@@ -1,4 +1,4 @@
-import type { OtherChain } from '../model/status.ts';
+import type { OtherChain, PublishedPort } from '../model/status.ts';
 import type { Nft } from './nft.ts';
 import { NftError } from './nft-error.ts';
 
@@ -18,6 +18,34 @@ export async function readOtherChains(nft: Nft, ours: string): Promise<readonly 
     if (error instanceof NftError) return undefined;
     throw error;
   }
+}
+
+/**
+ * The ports that tables of NAT among `chains` send elsewhere before rules of the input hook see the packets. Undefined
+ * where nft cannot tell: it is known to stumble over tables that other versions have made.
+ */
+export async function readPublishedPorts(
+  nft: Nft,
+  chains: readonly OtherChain[],
+): Promise<readonly PublishedPort[] | undefined> {
+  const tables = [...new Set(chains.filter(({ type }) => type === 'nat').map(({ table }) => table))];
+  try {
+    const listings = await Promise.all(tables.map((table) => nft.list(['table', ...table.split(' ')])));
+    return tables.flatMap((table, i) => parsePublished(table, listings[i] ?? ''));
+  } catch (error) {
+    if (error instanceof NftError) return undefined;
+    throw error;
+  }
+}
+
+/** Reads rules that redirect a port, as nft prints them; iptables' own, where nft knows no words for them, say no more than that they do. */
+function parsePublished(table: string, listing: string): readonly PublishedPort[] {
+  return listing.split('\n').flatMap((line) => {
+    const redirect = /\bdnat(?: ip6?)? to (\S+)|xt target "DNAT"/.exec(line);
+    const port = /\b(tcp|udp|sctp) dport (\d+(?:-\d+)?|\{[^}]*\})/.exec(line);
+    if (redirect === null || port?.[1] === undefined || port[2] === undefined) return [];
+    return [{ table, protocol: port[1], port: port[2], to: redirect[1] ?? null }];
+  });
 }
 
 /** Reads the base chains that `nft list chains` prints; rules are not among what it prints. */

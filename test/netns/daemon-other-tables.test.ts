@@ -173,6 +173,10 @@ describe('tables of others', () => {
       );
       expect(stdout).toContain('table ip nat, chain PREROUTING (prerouting) redirects');
       expect(stdout).not.toContain('FORWARD');
+      const { publishedPorts, missingFeatures } = await daemon.status();
+      expect(publishedPorts).toEqual([{ table: 'ip nat', protocol: 'tcp', port: '8080', to: '172.17.0.2:80' }]);
+      expect(stdout).toContain('published    tcp 8080 goes to 172.17.0.2:80 by table ip nat, past these rules');
+      expect(missingFeatures).toEqual([]);
     } finally {
       await site.world.nft('delete table ip strict');
     }

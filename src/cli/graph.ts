@@ -1,0 +1,68 @@
+import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
+import { policyReachability } from '../policy-reachability.ts';
+import { type Command, EXIT, UnableError, UsageError } from './command.ts';
+import { mermaidOf } from './graph-mermaid.ts';
+import { type Graph, graphOf } from './graph-model.ts';
+import { htmlOf, svgOf } from './graph-svg.ts';
+import { readPolicyOrExplain } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+
+const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
+
+/** `sgctl graph [FILE]`: a picture of who reaches whom. */
+export const graph: Command = {
+  name: 'graph',
+  summary:
+    'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. What anyone may is not told of others again.',
+  usage: '[FILE] [--format mermaid|svg|html] [--output FILE]',
+  options: {
+    format: {
+      type: 'string',
+      value: 'FORMAT',
+      choices: FORMATS,
+      help: 'mermaid (default), svg, html or json; without it, as the name of --output ends',
+    },
+    output: { type: 'string', short: 'o', value: 'FILE', help: 'write there, and not to standard output' },
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sgctl graph -o policy.html', 'sgctl graph policy.yaml --format svg > policy.svg', 'sgctl graph'],
+  async run(line, streams) {
+    const output = line.text('output');
+    const ending = output === undefined ? undefined : /\.(svg|html|json)$/.exec(output)?.[1];
+    const said = line.given('json') ? 'json' : (line.text('format') ?? ending ?? 'mermaid');
+    const format = FORMATS.find((one) => one === said);
+    if (format === undefined) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const policy = await readPolicyOrExplain(file, streams);
+    if (policy === undefined) return EXIT.no;
+    const text = draw(graphOf(policyReachability(policy)), format, file);
+    if (output === undefined) {
+      streams.out(text);
+      return EXIT.fine;
+    }
+    try {
+      await writeFileAtomically(output, text, 0o644);
+    } catch (error) {
+      if (error instanceof FileWriteError) throw new UnableError(error.message);
+      throw error;
+    }
+    streams.err(`${output}: written\n`);
+    return EXIT.fine;
+  },
+};
+
+function draw(picture: Graph, format: (typeof FORMATS)[number], file: string): string {
+  const title = `who reaches whom: ${file}`;
+  switch (format) {
+    case 'mermaid':
+      return mermaidOf(picture);
+    case 'svg':
+      return svgOf(picture, title);
+    case 'html':
+      return htmlOf(picture, title);
+    case 'json':
+      return `${JSON.stringify(picture, null, 2)}\n`;
+  }
+}
