@@ -2,13 +2,17 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Shape } from '../../src/3-compile/compile.ts';
 import { comparePolicies, type Difference } from '../../src/evaluate/compare-policies.ts';
+import { compareTable } from '../../src/evaluate/compare-table.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
+import { placesOf, witnessAt } from '../../src/evaluate/lint/place.ts';
+import { effectsOf } from '../../src/evaluate/lint/rule-effects.ts';
 import { witnessOf } from '../../src/evaluate/witness.ts';
 import { formatAddress } from '../../src/model/address.ts';
 import type { HostPolicy } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import type { Packet } from '../../src/model/packet.ts';
-import type { Direction } from '../../src/model/rule.ts';
+import type { Action, Direction } from '../../src/model/rule.ts';
+import { decodeTable } from '../../src/nft/read-table.ts';
 import { judge } from '../oracle/oracle.ts';
 import type { PlainPolicy } from '../oracle/plain-policy.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
@@ -138,7 +142,76 @@ describe('kernel, evaluator and oracle', () => {
     );
     expect(witnesses).toBeGreaterThan(RUNS / 4);
   });
+
+  it('agree with the advisor about packets that it names, and with the proof of the table about those that another policy means otherwise', {
+    timeout: 60_000 + RUNS * 2_000,
+  }, async () => {
+    let witnesses = 0;
+    await fc.assert(
+      fc.asyncProperty(POLICY, POLICY, async (one, other) => {
+        const [policy, another] = await Promise.all(
+          [one, other].map((plain) => hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE })),
+        );
+        if (policy === undefined || another === undefined) throw new Error('no policies');
+        await world.flushConntrack();
+        inForce = await useLabelsAnew(world, inForce);
+        inForce = await enforce(world, policy, inForce ?? 'untracked');
+        const argv = ['nft', '--json', '--numeric', 'list', 'table', 'inet', 'secgroupd'];
+        const { stdout } = await world.exec(world.host, argv);
+        const table = decodeTable(JSON.parse(stdout) as Parameters<typeof decodeTable>[0]);
+        const proof = compareTable(another, table)
+          .differences.filter(({ state }) => state === 'new')
+          .map(({ witness: packet, found: action }) => ({ packet, action }));
+        const expected = onHost([...adviceAbout(policy), ...proof])
+          .filter(({ packet }) => evaluate(policy, packet).reason !== 'platform')
+          .slice(0, 2 * PACKETS);
+        const probes = expressible(expected.map(({ packet }) => packet));
+        const passed = await exchange(probes, 'test');
+        const wrong = probes.filter(
+          ({ identity }) => passed.has(identity) !== (expected[identity - 1]?.action === 'allow'),
+        );
+        expect(wrong.map(({ packet }) => describePacket(packet))).toEqual([]);
+        witnesses += probes.length;
+      }),
+      { numRuns: Math.ceil(RUNS / 4), seed: SEED },
+    );
+    expect(witnesses).toBeGreaterThan(RUNS / 2);
+  });
 });
+
+/** A packet, and what becomes of it. */
+interface Expectation {
+  readonly packet: Packet;
+  readonly action: Action;
+}
+
+/** The host's end of a packet that says nothing of it: RFC 5737, RFC 3849. */
+const ANY_LOCAL: readonly bigint[] = [0xc000_0201n, (0x2001_0db8n << 96n) | 1n];
+
+/** Of packets on interfaces of the host those that it has, with its own addresses where they do not matter. */
+function onHost(expected: readonly Expectation[]): readonly Expectation[] {
+  return expected.flatMap(({ packet, action }) => {
+    const { source, destination, direction } = packet;
+    const held = HOST.interfaces.find(({ name }) => INTERFACES.includes(name) && name === packet.interface)?.addresses;
+    const local = held?.find(({ family }) => family === source.family);
+    const stood = direction === 'inbound' ? destination : source;
+    if (local === undefined || !ANY_LOCAL.includes(stood.value)) return [];
+    const ends = direction === 'inbound' ? { source, destination: local } : { source: local, destination };
+    return [{ packet: { ...packet, ...ends }, action }];
+  });
+}
+
+/** Packets on which the advisor says that a rule decides. */
+function adviceAbout(policy: HostPolicy): readonly Expectation[] {
+  return effectsOf(placesOf([policy], new Set())).flatMap(({ decides, changes }) =>
+    [decides, changes].flatMap((example) => {
+      if (example === undefined) return [];
+      const { packet } = witnessAt(example.place, example.one, example.interval);
+      const { rule } = evaluate(policy, packet);
+      return rule === undefined ? [] : [{ packet, action: rule.action }];
+    }),
+  );
+}
 
 interface Claim extends Probe {
   readonly difference: Difference;
