@@ -31,6 +31,7 @@ const STATE: Readonly<Record<Status['state'], string>> = {
   refused: 'NOT in force: the newest policy has mistakes',
   failing: 'NOT in force: the kernel could not be changed',
   cleared: 'NO RULES: removed on request, until the policy changes, a reload or a restart',
+  held: 'valid, and NOT in force: another policy is in its place',
   starting: 'starting',
 };
 

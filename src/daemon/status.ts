@@ -93,9 +93,10 @@ function ruleCount(rules: readonly { readonly origin: object }[]): number {
   return new Set(rules.map(({ origin }) => origin)).size;
 }
 
-function stateOf({ refusal, kernelTrouble, cleared, appliedAt }: Enforcement): Status['state'] {
+function stateOf({ refusal, held, kernelTrouble, cleared, appliedAt }: Enforcement): Status['state'] {
   if (cleared) return 'cleared';
   if (refusal !== undefined) return 'refused';
   if (kernelTrouble !== undefined) return 'failing';
-  return appliedAt === undefined ? 'starting' : 'enforced';
+  if (appliedAt === undefined) return 'starting';
+  return held === undefined ? 'enforced' : 'held';
 }

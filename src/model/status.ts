@@ -28,8 +28,11 @@ export interface Status {
   readonly policyFile: string;
   /** Which instance of the policy this host is; null while no policy is in force. */
   readonly instance: string | null;
-  /** `enforced`: the newest files are in force. `refused`: they have mistakes, and what was in force before still is. */
-  readonly state: 'enforced' | 'refused' | 'failing' | 'cleared' | 'starting';
+  /**
+   * `enforced`: the newest files are in force. `refused`: they have mistakes, and what was in force before still is.
+   * `held`: they are good, and another policy is in force in their place, on trial or pinned.
+   */
+  readonly state: 'enforced' | 'refused' | 'held' | 'failing' | 'cleared' | 'starting';
   readonly inForce: {
     readonly generation: number;
     readonly stamp: string;

@@ -144,7 +144,7 @@ describe('sgctl try', () => {
     const before = await site.table();
     await daemon.stop('SIGKILL');
     expect(await open()).toEqual([NEW]);
-    const next = await site.start();
+    const next = await site.start({ becomes: 'held' });
     expect((await next.status()).trial).toMatchObject({ file: tried });
     expect(await open()).toEqual([NEW]);
     expect(await site.table()).toBe(before);
@@ -205,7 +205,8 @@ describe('sgctl try', () => {
       await wait(150 + milliseconds);
       await daemon.stop('SIGKILL');
       await ended;
-      const next = await site.start();
+      const next = site.spawn();
+      await next.until('it has begun', ({ state }) => state !== 'starting');
       await opens(OLD, 3_000);
       await next.until('no trial is left', ({ trial, state }) => trial === null && state === 'enforced');
       await next.stop('SIGKILL');
@@ -295,7 +296,7 @@ describe('sgctl rollback and history', () => {
     expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(OTHER));
     expect(lastGood()).toContain(String(NEW));
     await daemon.stop('SIGKILL');
-    const next = await site.start();
+    const next = await site.start({ becomes: 'held' });
     expect(await open()).toEqual([NEW]);
     await site.sgctl('rollback');
     expect(await open()).toEqual([OLD]);
@@ -328,7 +329,7 @@ describe('sgctl rollback and history', () => {
     await daemon.until('the file is refused', ({ state }) => state === 'refused');
     expect(await open()).toEqual([OLD]);
     replaceFile(site.policyFile, policy(NEW));
-    await daemon.until('the file is good again', ({ state }) => state === 'enforced');
+    await daemon.until('the file is good again', ({ state }) => state === 'held');
     expect(await open()).toEqual([OLD]);
     if (how === 'reload') await daemon.reload();
     else replaceFile(site.policyFile, `${policy(NEW)}# more\n`);

@@ -48,6 +48,11 @@ describe('the advice about rules', () => {
       ['redundant-rule 0'],
     ],
     [
+      'the second of two that say the same, and not the first as well',
+      [tcp('80', '10.0.0.0/8'), tcp('80', '10.0.0.0/8')],
+      ['duplicate-rule 1'],
+    ],
+    [
       'one behind such members, which may be nobody of those it is about',
       [tcp('80', '{ securityGroup: far }', ', priority: 1, action: deny'), tcp('80', '10.0.0.0/8', ', priority: 2')],
       [],
