@@ -40,10 +40,11 @@ export interface TreeSegment {
 const MOST_REPEATED = 64;
 
 /**
- * Ranges of ports that overlap a lot make more segments times rules than anybody has memory for. Beyond so many, rules
- * of one protocol and family stay one after the other: slow, and bounded.
+ * Ranges of ports that overlap a lot make more segments times rules than anybody has memory for, or than nft loads in a
+ * minute (measured: 740,000 lines take more). Beyond so many, rules of one protocol and family stay one after the other:
+ * slow, and bounded.
  */
-const MOST_SEGMENTED = 400_000;
+const MOST_SEGMENTED = 100_000;
 
 /** The tree of the rules of `family` among `rules`; undefined where there are none. */
 export function ruleTree(rules: readonly Rule[], family: Family): RuleTree | undefined {

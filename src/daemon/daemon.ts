@@ -12,6 +12,7 @@ import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
+import { createTableChanges } from '../nft/table-changes.ts';
 import { createNft } from '../nft/nft.ts';
 import { readOtherChains, readPublishedPorts } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
@@ -69,6 +70,7 @@ export async function startDaemon({
   const dropIns = dropInDirectory(policyFile);
   const nft = createNft();
   const elements = createElementWriter();
+  const changes = createTableChanges(TABLE);
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const status = (): Status =>
@@ -118,6 +120,7 @@ export async function startDaemon({
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
     nft,
     elements,
+    changes,
     instance,
     lastGood: createLastGood(stateDirectory),
     history,
@@ -165,6 +168,7 @@ export async function startDaemon({
   log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
   await holding.resume();
   await reconciler.begin();
+  reconciler.watchKernel();
   notifier.ready(oneLine(status()));
   notifier.startWatchdog(() => true);
   return {
@@ -181,6 +185,7 @@ export async function startDaemon({
       await api.close();
       records.close();
       elements.close();
+      changes.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
     },

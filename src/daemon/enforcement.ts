@@ -68,6 +68,8 @@ export interface Enforcement {
   readonly kernelTrouble: Trouble | undefined;
   /** Why what is in force could not be kept for the next boot. */
   readonly savingTrouble: Trouble | undefined;
+  /** Somebody undoes what we do. */
+  readonly fight: Trouble | undefined;
   /** The rules were removed on request, and stay away until the policy changes. */
   readonly cleared: boolean;
   /** Changes brought into force, and changes by others that were undone, since the daemon started. */
@@ -89,6 +91,7 @@ export const NOTHING_KNOWN: Enforcement = {
   appliedAt: undefined,
   kernelTrouble: undefined,
   savingTrouble: undefined,
+  fight: undefined,
   cleared: false,
   applied: 0,
   mended: 0,

@@ -20,6 +20,8 @@ export interface Reconciler {
   clear(): Promise<void>;
   /** Runs `work` between two rounds. Throws what it throws. */
   exclusively<T>(work: (loop: HoldingLoop) => Promise<T>): Promise<T>;
+  /** Asks for a round as soon as somebody else has changed our table. */
+  watchKernel(): void;
   /** What was true at the end of the last round. */
   enforcement(): Enforcement;
   /** Ends the loop; a round under way is finished first. What is in force stays. */
@@ -32,6 +34,10 @@ const MOST_LOOKS = 10;
 const SETTLE_MILLISECONDS = 1_000;
 const FIRST_RETRY_MILLISECONDS = 1_000;
 const LAST_RETRY_MILLISECONDS = 60_000;
+/** A table that somebody flushes leaves the host open until it is put right. Asking costs some 50 µs. */
+const WATCH_MILLISECONDS = 20;
+/** Others may change tables of theirs many times a second; so often ours is looked at for it. */
+const LEAST_BETWEEN_LOOKS_MILLISECONDS = 250;
 const EVERYTHING: readonly Dirt[] = ['policy', 'host', 'kernel'];
 
 /** A reconciler that has done nothing yet. */
@@ -47,6 +53,9 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let settling: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerDue = 0;
+  let watching: NodeJS.Timeout | undefined;
+  let isBusy = false;
+  let calmUntil = 0;
   // INVARIANT: rounds run one after the other, so that the table never has two writers.
   let queue: Promise<void> = Promise.resolve();
 
@@ -75,7 +84,12 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     if (work.size === 0) return true;
     const wasForced = forced;
     forced = false;
+    isBusy = true;
+    const before = rounds.known().mended;
     const { failed, lookAgain, changed } = await rounds.run(work, wasForced);
+    isBusy = false;
+    if (work.has('kernel') && rounds.known().mended === before)
+      calmUntil = performance.now() + LEAST_BETWEEN_LOOKS_MILLISECONDS;
     if (changed) settleLater();
     lookAfter = lookAgain;
     if (lookAgain !== undefined) mark('policy', lookAgain);
@@ -103,7 +117,15 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   };
 
   const exclusively = <T>(work: (loop: HoldingLoop) => Promise<T>): Promise<T> => {
-    const done = queue.then(() => work(loop)).finally(tell);
+    const done = queue
+      .then(() => {
+        isBusy = true;
+        return work(loop);
+      })
+      .finally(() => {
+        isBusy = false;
+        tell();
+      });
     queue = done.then(
       () => undefined,
       () => undefined,
@@ -111,12 +133,26 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     return done;
   };
 
+  const watch = async (): Promise<void> => {
+    try {
+      // While we change it ourselves, the change is not somebody else's.
+      if (!isBusy && !dirty.has('kernel') && (await rounds.isOvertaken()) && !isBusy) {
+        mark('kernel', Math.max(rounds.patience(), calmUntil - performance.now(), 0));
+      }
+    } catch {
+      // The check every now and then, which asks more, tells what is wrong.
+    }
+    if (!closed) watching = setTimeout(() => void watch(), WATCH_MILLISECONDS);
+  };
+
   const settleLater = (): void => {
     clearTimeout(settling);
     if (closed) return;
     settling = setTimeout(() => {
       queue = queue.then(async () => {
+        isBusy = true;
         if (await rounds.settle()) settleLater();
+        isBusy = false;
       });
     }, SETTLE_MILLISECONDS);
   };
@@ -146,11 +182,13 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     },
     clear: () => exclusively(() => rounds.clear()),
     exclusively,
+    watchKernel: () => void watch(),
     enforcement: () => told,
     async close() {
       closed = true;
       clearTimeout(timer);
       clearTimeout(settling);
+      clearTimeout(watching);
       await queue;
     },
   };

@@ -16,6 +16,7 @@ import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { clearScript, readInForce } from '../nft/table.ts';
+import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
@@ -39,6 +40,7 @@ export interface RoundOptions {
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
   readonly elements: ElementWriter;
+  readonly changes: TableChanges;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
   /** Where the script that boots into what is in force is kept. */
@@ -72,12 +74,24 @@ export interface Rounds {
   clear(): Promise<void>;
   /** Takes a policy in place of what the files say, or what they say; the next run brings it about. */
   hold(held: Held | undefined): void;
+  /** Whether somebody has changed a table, ours or another, since the kernel was looked at. Throws a NetfilterError. */
+  isOvertaken(): Promise<boolean>;
+  /** How many milliseconds to wait before a change by others is undone: none, unless they do it again and again. */
+  patience(): number;
   known(): Enforcement;
   /** The files the policy consists of. */
   files(): readonly string[];
 }
 
+/** So many changes by others within a minute are undone at once; more are a fight, which is not won by haste. */
+const MOST_MENDS = 5;
+const FIGHT_MILLISECONDS = 60_000;
+const LONGEST_PATIENCE_MILLISECONDS = 20_000;
+
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
+
+/** What no rules are identified by. */
+const CHANGED_BY_OTHERS = 'changed by others';
 
 const WHAT_HAPPENED = {
   none: 'policy in force already',
@@ -88,7 +102,7 @@ const WHAT_HAPPENED = {
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, readHost, nft, elements, instance, lastGood, history, heldFile, log } = options;
+  const { reader, readHost, nft, elements, changes, instance, lastGood, history, heldFile, log } = options;
   const looks = createPolicyLooks(createPolicyLoader(reader));
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
@@ -98,6 +112,12 @@ export function createRounds(options: RoundOptions): Rounds {
   // Until it is written by this process: the one before may have ended amid a change.
   let isLastGoodStale = true;
   let recorded: PolicyFiles | undefined;
+  /** The kernel's, when it was last known what the tables hold; undefined asks for a look. */
+  let generationSeen: number | undefined;
+  /** Our rules, as they were after we changed them last. */
+  let rulesSeen: string | undefined;
+  /** When changes by others were undone, in milliseconds; the last ones. */
+  let mends: readonly number[] = [];
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
@@ -154,18 +174,41 @@ export function createRounds(options: RoundOptions): Rounds {
   };
 
   const lookAtKernel = async (): Promise<void> => {
-    const found = await readInForce(nft, TABLE_NAMES);
+    const generation = await changes.generation();
+    const rules = await changes.rules();
+    // Without the table the host is open: the sooner it is put back, the better, and listing takes a while.
+    const isThere = rules !== undefined || (await changes.isThere());
+    const found = isThere ? await readInForce(nft, TABLE_NAMES) : undefined;
+    generationSeen = generation;
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
-    const expected = kernelRead && known.inForce?.rendered !== undefined ? known.inForce : undefined;
+    const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
+    const expected = isKnown ? known.inForce : undefined;
     kernelRead = true;
-    if (expected !== undefined && found !== undefined && sameTable(expected, found)) return;
+    const isSame = found !== undefined && expected !== undefined && sameTable(expected, found);
+    if (isSame && (rulesSeen === undefined || rules === rulesSeen)) {
+      rulesSeen = rules;
+      return;
+    }
     if (expected === undefined || known.cleared) {
       know({ inForce: found });
+      rulesSeen = rules;
       return;
     }
     log.warn({ found: found?.stamp ?? 'no table' }, 'somebody changed our table; putting it right');
     // The stamp is what we left there, and not what others made of the rest.
     know({ mended: known.mended + 1, inForce: found === undefined ? undefined : notOurs(found) });
+    rulesSeen = undefined;
+    noteMend();
+  };
+
+  const recentMends = (): number => mends.filter((at) => performance.now() - at < FIGHT_MILLISECONDS).length;
+
+  const noteMend = (): void => {
+    mends = [...mends.slice(-MOST_MENDS - 20), performance.now()];
+    if (recentMends() <= MOST_MENDS || known.fight !== undefined) return;
+    const message = `another program changes our table again and again: it was put right ${recentMends()} times within a minute, and now is so less and less often`;
+    log.error({ mended: known.mended }, message);
+    know({ fight: { since: new Date(), message } });
   };
 
   /** A host that starts with a policy full of mistakes must not stand open for it. */
@@ -230,9 +273,24 @@ export function createRounds(options: RoundOptions): Rounds {
     };
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await save();
-    await applyChange({ nft, elements }, change, isFirst ? undefined : save);
+    await apply(change, isFirst ? undefined : save);
     const isCommitted = saved === 'prepared' && (await saving(() => lastGood.commit()));
     isLastGoodStale = !isCommitted && saved !== 'added';
+  };
+
+  /** Makes a change, and notes whether somebody else made one meanwhile: then a look tells what of ours is left. */
+  const apply = async (change: Change, beforeLast?: () => Promise<void>): Promise<void> => {
+    const before = await changes.generation();
+    const wasOurs = before === generationSeen || rulesSeen === undefined || (await changes.rules()) === rulesSeen;
+    await applyChange({ nft, elements }, change, beforeLast);
+    // INVARIANT: the rules first, so that whatever comes between the two makes the numbers differ.
+    const rules = await changes.rules();
+    const after = await changes.generation();
+    // Sets that are filled by netlink are filled in any number of transactions.
+    const isFilled = change.transactions.some(({ direct, unused }) => unused && direct !== undefined);
+    const isAlone = wasOurs && (isFilled || after - before === change.transactions.length);
+    rulesSeen = isAlone ? rules : CHANGED_BY_OTHERS;
+    generationSeen = isAlone ? after : undefined;
   };
 
   const isTrying = (): boolean => known.held?.policy.kind === 'tried';
@@ -298,7 +356,7 @@ export function createRounds(options: RoundOptions): Rounds {
 
   const relabel = async (change: Change | undefined): Promise<void> => {
     if (change === undefined) return;
-    await applyChange({ nft, elements }, change);
+    await apply(change);
     know({ inForce: change.next });
   };
 
@@ -353,6 +411,12 @@ export function createRounds(options: RoundOptions): Rounds {
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
     },
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
+    isOvertaken: async () => (await changes.generation()) !== generationSeen,
+    patience() {
+      const recent = recentMends();
+      if (recent === 0 && known.fight !== undefined) know({ fight: undefined });
+      return recent <= MOST_MENDS ? 0 : Math.min(500 * 2 ** (recent - MOST_MENDS), LONGEST_PATIENCE_MILLISECONDS);
+    },
     known: () => known,
     files: () => files,
   };

@@ -23,7 +23,7 @@ export function describeStatus(
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
   const bindingOf = (name: string) => bindings.find(({ pattern }) => patternMatches(pattern, name));
-  const troubles = [known.kernelTrouble, known.savingTrouble].filter(
+  const troubles = [known.kernelTrouble, known.fight, known.savingTrouble].filter(
     (trouble): trouble is Trouble => trouble !== undefined,
   );
   return {

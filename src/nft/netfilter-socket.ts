@@ -45,6 +45,8 @@ interface Exchange {
   readonly first: number;
   readonly last: number;
   readonly refusals: Refusal[];
+  /** What is answered beside acknowledgements. */
+  readonly receive: ((message: NetlinkMessage) => void) | undefined;
   readonly resolve: (refusals: readonly Refusal[]) => void;
   readonly reject: (error: NetfilterError) => void;
 }
@@ -89,6 +91,14 @@ export class NetfilterSocket {
   /** Sends messages that are independent of each other and returns which were refused. Throws a NetfilterError. */
   async request(messages: Buffer): Promise<readonly Refusal[]> {
     return this.#inTurn(async () => this.#ask('requests', this.#number(messages), [messages]));
+  }
+
+  /** Sends one question and hands `receive` what answers it, in one message or a few. Throws a NetfilterError. */
+  async get(question: Buffer, receive: (message: NetlinkMessage) => void): Promise<void> {
+    const [refusal] = await this.#inTurn(async () =>
+      this.#ask('requests', this.#number(question), [question], receive),
+    );
+    if (refusal !== undefined) throw refusalOf(refusal.errno, undefined);
   }
 
   /** Hands `receive` the messages that answer a dump, as they come. Throws a NetfilterError, and what `receive` throws. */
@@ -156,12 +166,17 @@ export class NetfilterSocket {
     return first;
   }
 
-  async #ask(kind: Exchange['kind'], first: number, parts: readonly Buffer[]): Promise<readonly Refusal[]> {
+  async #ask(
+    kind: Exchange['kind'],
+    first: number,
+    parts: readonly Buffer[],
+    receive?: Exchange['receive'],
+  ): Promise<readonly Refusal[]> {
     const socket = this.#opened();
     let timer: NodeJS.Timeout | undefined;
     socket.ref();
     return new Promise<readonly Refusal[]>((resolve, reject) => {
-      this.#exchange = { kind, first, last: this.#sequence - 1, refusals: [], resolve, reject };
+      this.#exchange = { kind, first, last: this.#sequence - 1, refusals: [], receive, resolve, reject };
       timer = this.#startTimer((error) => this.#drop(error));
       // Nothing that sendmsg itself refuses has reached netfilter.
       socket.send([...parts], {}, (error) => {
@@ -201,11 +216,12 @@ export class NetfilterSocket {
     return socket;
   }
 
-  #receive({ type, seq, data, flags }: NetlinkMessage): void {
+  #receive(message: NetlinkMessage): void {
+    const { type, seq, data, flags } = message;
     const exchange = this.#exchange;
     if (type === MessageType.OVERRUN) return this.#drop(lost('data lost'));
-    if (exchange === undefined || type !== MessageType.ERROR) return;
-    if (seq < exchange.first - 1 || seq > exchange.last) return;
+    if (exchange === undefined || seq < exchange.first - 1 || seq > exchange.last) return;
+    if (type !== MessageType.ERROR) return exchange.receive?.(message);
     const { errno } = parseError(data, flags);
     const index = seq - exchange.first;
     // Of a transaction, errors are delivered in the order of its messages, and before the acknowledgement of the last

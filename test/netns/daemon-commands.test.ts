@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
@@ -141,6 +141,50 @@ describe('sgctl check, compile and explain', () => {
     expect(json.exitCode).toBe(1);
     expect(JSON.parse(json.stdout)).toMatchObject([{ severity: 'error', file: site.policyFile, line: 6 }]);
     expect((await site.sgctl('check', join(site.directory, 'none.yaml'))).exitCode).toBe(1);
+  });
+
+  test('lint advises, and is a test at the level that is asked for', async () => {
+    replaceFile(
+      site.policyFile,
+      VALID.replace('any }', 'any, priority: 5 }').replace('80, source: any', '22, source: any'),
+    );
+    const advice = await site.sgctl('lint', site.policyFile);
+    expect(advice).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(advice.stdout).toContain(`${site.policyFile}:6:9: warning[world-open]: `);
+    expect(advice.stdout).toMatch(/1 warning, \d remarks?$/);
+    expect((await site.sgctl('lint', '--fail-on', 'warning', site.policyFile)).exitCode).toBe(1);
+    const json = JSON.parse((await site.sgctl('lint', '--json', site.policyFile)).stdout) as { findings: unknown };
+    expect(json.findings).toContainEqual(
+      expect.objectContaining({
+        code: 'world-open',
+        severity: 'warning',
+        line: 6,
+        witness: expect.objectContaining({ instance: 'host', dport: 22, src: '203.0.113.1' }),
+      }),
+    );
+    // What is left is no warning.
+    replaceFile(site.policyFile, VALID);
+    expect((await site.sgctl('lint', '--fail-on', 'warning', site.policyFile)).exitCode).toBe(0);
+    expect((await site.sgctl('lint', '--fail-on', 'info', site.policyFile)).exitCode).toBe(0);
+    expect(await site.sgctl('lint', '--fail-on', 'all', site.policyFile)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('--fail-on is one of warning, info, never'),
+    });
+    replaceFile(site.policyFile, INVALID);
+    expect(await site.sgctl('lint', site.policyFile)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('did you mean `ports`?'),
+    });
+  });
+
+  test('graph draws to standard output or to a file, as its name ends', async () => {
+    replaceFile(site.policyFile, VALID);
+    expect((await site.sgctl('graph', site.policyFile)).stdout).toMatch(/^flowchart LR\n/);
+    const page = join(site.directory, 'policy.html');
+    expect((await site.sgctl('graph', site.policyFile, '-o', page)).exitCode).toBe(0);
+    expect(readFileSync(page, 'utf8')).toMatch(/^<!doctype html>[^]*<svg /);
+    expect((await site.sgctl('graph', site.policyFile, '--format', 'png')).exitCode).toBe(2);
+    expect((await site.sgctl('graph', site.policyFile, '-o', '/proc/nowhere/a.svg')).exitCode).toBe(3);
   });
 
   test('compile prints what nft takes, and touches nothing', async () => {

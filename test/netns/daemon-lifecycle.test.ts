@@ -193,40 +193,6 @@ describe('a start', () => {
 });
 
 describe('SIGHUP', () => {
-  test('puts right what others did to our table: chains that came or went', async () => {
-    replaceFile(site.policyFile, policy('80,443'));
-    const daemon = await site.start();
-    await site.world.nft('insert rule inet secgroupd input accept\nadd chain inet secgroupd foreign');
-    expect(await judged(site.world)).toBe('111111111111');
-    daemon.signal('SIGHUP');
-    await daemon.until('the drift is told', ({ driftsMended, inForce }) => driftsMended === 1 && inForce !== null);
-    expect(await judged(site.world)).toBe(JUDGED);
-    expect(await site.table()).not.toContain('foreign');
-  });
-
-  test('puts right what others did to our table: rules that came or went', async () => {
-    replaceFile(site.policyFile, policy('80,443'));
-    const daemon = await site.start();
-    await site.world.nft('insert rule inet secgroupd input accept');
-    expect(await judged(site.world)).toBe('111111111111');
-    await daemon.reload();
-    expect(await judged(site.world)).toBe(JUDGED);
-    await site.world.nft('flush chain inet secgroupd input');
-    expect(await judged(site.world)).toBe('000000000000');
-    await daemon.reload();
-    expect(await judged(site.world)).toBe(JUDGED);
-  });
-
-  test('puts right what others did to our table: it is gone', async () => {
-    replaceFile(site.policyFile, policy('80,443'));
-    const daemon = await site.start();
-    await site.world.nft('delete table inet secgroupd');
-    expect(await judged(site.world)).toBe('111111111111');
-    daemon.signal('SIGHUP');
-    await daemon.until('the drift is told', ({ driftsMended, inForce }) => driftsMended === 1 && inForce !== null);
-    expect(await judged(site.world)).toBe(JUDGED);
-  });
-
   test('brings the rules back after a clear', async () => {
     replaceFile(site.policyFile, policy('80,443'));
     const daemon = await site.start();

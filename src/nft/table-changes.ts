@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { MessageWriter } from './message-writer.ts';
+import { NetfilterError } from './netfilter-error.ts';
+import { NetfilterSocket } from './netfilter-socket.ts';
+import { netlinkAttributes } from './netlink-attributes.ts';
+import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFT_MSG_GETTABLE = 1;
+const NFT_MSG_GETRULE = 7;
+const NFT_MSG_GETGEN = 16;
+const NFTA_TABLE_NAME = 1;
+const NFTA_RULE_TABLE = 1;
+const NFTA_RULE_CHAIN = 2;
+const NFTA_RULE_HANDLE = 3;
+const NFTA_GEN_ID = 1;
+const NETFILTER_HEADER_BYTES = 4;
+
+/** Tells whether tables were changed, at little cost. */
+export interface TableChanges {
+  /** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
+  generation(): Promise<number>;
+  /** Identifies the rules of our table: equal as long as none came, went or was replaced; undefined where it has none. Throws a NetfilterError. */
+  rules(): Promise<string | undefined>;
+  /** Whether our table is there. Throws a NetfilterError. */
+  isThere(): Promise<boolean>;
+  close(): void;
+}
+
+/**
+ * What tells of changes of `table`. Asked for, and not sent by the kernel: its notices of others' big transactions would
+ * overflow a socket, for which the netlink package aborts the process, and make those transactions slower.
+ */
+export function createTableChanges(table: string): TableChanges {
+  const socket = new NetfilterSocket();
+  const name = tableName(table);
+  return {
+    async generation() {
+      const writer = new MessageWriter();
+      writer.beginMessage({ type: nftables(NFT_MSG_GETGEN), flags: 0, family: 0 });
+      writer.endMessage();
+      let id = 0;
+      await socket.get(writer.messages, ({ data }) => {
+        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+          if (type === NFTA_GEN_ID && value.length === 4) id = value.readUInt32BE(0);
+      });
+      return id;
+    },
+    async rules() {
+      const hash = createHash('sha1');
+      let found = false;
+      const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
+      await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
+        found = true;
+        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+          if (type === NFTA_RULE_CHAIN || type === NFTA_RULE_HANDLE) hash.update(value);
+      });
+      return found ? hash.digest('hex') : undefined;
+    },
+    async isThere() {
+      const writer = new MessageWriter();
+      writer.beginMessage({ type: nftables(NFT_MSG_GETTABLE), flags: 0, family: NFPROTO_INET });
+      writer.text(NFTA_TABLE_NAME, name);
+      writer.endMessage();
+      try {
+        await socket.get(writer.messages, () => undefined);
+        return true;
+      } catch (error) {
+        if (error instanceof NetfilterError && error.errno === 'ENOENT') return false;
+        throw error;
+      }
+    },
+    close: () => socket.close(),
+  };
+}
