@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
+import { TABLE } from '../4-render/names.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { isTracking } from '../host/conntrack.ts';
 import type { HeldFile } from '../host/held-file.ts';
@@ -10,12 +10,11 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
-import { applyChange } from '../nft/apply-change.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
-import { clearScript, readInForce } from '../nft/table.ts';
+import { clearScript } from '../nft/table.ts';
 import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
@@ -29,7 +28,9 @@ import {
   type PolicyFiles,
   type Refusal,
 } from './enforcement.ts';
+import { createFight, MOST_MENDS } from './fight.ts';
 import { createPolicyLooks } from './policy-look.ts';
+import { createTableGuard } from './table-guard.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
 export type Dirt = 'policy' | 'host' | 'kernel';
@@ -83,15 +84,7 @@ export interface Rounds {
   files(): readonly string[];
 }
 
-/** So many changes by others within a minute are undone at once; more are a fight, which is not won by haste. */
-const MOST_MENDS = 5;
-const FIGHT_MILLISECONDS = 60_000;
-const LONGEST_PATIENCE_MILLISECONDS = 20_000;
-
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
-
-/** What no rules are identified by. */
-const CHANGED_BY_OTHERS = 'changed by others';
 
 const WHAT_HAPPENED = {
   none: 'policy in force already',
@@ -108,16 +101,12 @@ export function createRounds(options: RoundOptions): Rounds {
   let files: readonly string[] = [];
   let lookAgain: number | undefined;
   let kernelRead = false;
-  let triedLastGood = false;
+  let isLastGoodMissing = false;
   // Until it is written by this process: the one before may have ended amid a change.
   let isLastGoodStale = true;
   let recorded: PolicyFiles | undefined;
-  /** The kernel's, when it was last known what the tables hold; undefined asks for a look. */
-  let generationSeen: number | undefined;
-  /** Our rules, as they were after we changed them last. */
-  let rulesSeen: string | undefined;
-  /** When changes by others were undone, in milliseconds; the last ones. */
-  let mends: readonly number[] = [];
+  const guard = createTableGuard({ nft, elements }, changes);
+  const fight = createFight(() => performance.now());
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
@@ -174,48 +163,31 @@ export function createRounds(options: RoundOptions): Rounds {
   };
 
   const lookAtKernel = async (): Promise<void> => {
-    const generation = await changes.generation();
-    const rules = await changes.rules();
-    // Without the table the host is open: the sooner it is put back, the better, and listing takes a while.
-    const isThere = rules !== undefined || (await changes.isThere());
-    const found = isThere ? await readInForce(nft, TABLE_NAMES) : undefined;
-    generationSeen = generation;
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
     const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
-    const expected = isKnown ? known.inForce : undefined;
+    const expected = isKnown && !known.cleared ? known.inForce : undefined;
+    const { found, isSame } = await guard.look(expected);
     kernelRead = true;
-    const isSame = found !== undefined && expected !== undefined && sameTable(expected, found);
-    if (isSame && (rulesSeen === undefined || rules === rulesSeen)) {
-      rulesSeen = rules;
-      return;
-    }
-    if (expected === undefined || known.cleared) {
+    if (isSame) return;
+    if (expected === undefined) {
       know({ inForce: found });
-      rulesSeen = rules;
       return;
     }
     log.warn({ found: found?.stamp ?? 'no table' }, 'somebody changed our table; putting it right');
     // The stamp is what we left there, and not what others made of the rest.
     know({ mended: known.mended + 1, inForce: found === undefined ? undefined : notOurs(found) });
-    rulesSeen = undefined;
-    noteMend();
-  };
-
-  const recentMends = (): number => mends.filter((at) => performance.now() - at < FIGHT_MILLISECONDS).length;
-
-  const noteMend = (): void => {
-    mends = [...mends.slice(-MOST_MENDS - 20), performance.now()];
-    if (recentMends() <= MOST_MENDS || known.fight !== undefined) return;
-    const message = `another program changes our table again and again: it was put right ${recentMends()} times within a minute, and now is so less and less often`;
+    const times = fight.note();
+    if (times <= MOST_MENDS || known.fight !== undefined) return;
+    const message = `another program changes our table again and again: it was put right ${times} times within a minute, and now is so less and less often`;
     log.error({ mended: known.mended }, message);
     know({ fight: { since: new Date(), message } });
   };
 
   /** A host that starts with a policy full of mistakes must not stand open for it. */
   const loadLastGood = async (): Promise<void> => {
-    if (triedLastGood) return;
-    triedLastGood = true;
+    if (isLastGoodMissing) return;
     const script = await lastGood.read();
+    isLastGoodMissing = script === undefined;
     if (script === undefined) {
       log.error('there is no valid policy and no last good one: this host has no rules of ours');
       return;
@@ -229,6 +201,8 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     log.warn('there is no valid policy: the rules that were last in force are loaded');
     await lookAtKernel();
+    if (known.inForce === undefined)
+      throw new Error('the rules that were last in force were loaded, and are gone again');
   };
 
   const enforce = async (forced: boolean): Promise<void> => {
@@ -273,24 +247,9 @@ export function createRounds(options: RoundOptions): Rounds {
     };
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await save();
-    await apply(change, isFirst ? undefined : save);
+    await guard.apply(change, isFirst ? undefined : save);
     const isCommitted = saved === 'prepared' && (await saving(() => lastGood.commit()));
     isLastGoodStale = !isCommitted && saved !== 'added';
-  };
-
-  /** Makes a change, and notes whether somebody else made one meanwhile: then a look tells what of ours is left. */
-  const apply = async (change: Change, beforeLast?: () => Promise<void>): Promise<void> => {
-    const before = await changes.generation();
-    const wasOurs = before === generationSeen || rulesSeen === undefined || (await changes.rules()) === rulesSeen;
-    await applyChange({ nft, elements }, change, beforeLast);
-    // INVARIANT: the rules first, so that whatever comes between the two makes the numbers differ.
-    const rules = await changes.rules();
-    const after = await changes.generation();
-    // Sets that are filled by netlink are filled in any number of transactions.
-    const isFilled = change.transactions.some(({ direct, unused }) => unused && direct !== undefined);
-    const isAlone = wasOurs && (isFilled || after - before === change.transactions.length);
-    rulesSeen = isAlone ? rules : CHANGED_BY_OTHERS;
-    generationSeen = isAlone ? after : undefined;
   };
 
   const isTrying = (): boolean => known.held?.policy.kind === 'tried';
@@ -356,7 +315,7 @@ export function createRounds(options: RoundOptions): Rounds {
 
   const relabel = async (change: Change | undefined): Promise<void> => {
     if (change === undefined) return;
-    await apply(change);
+    await guard.apply(change);
     know({ inForce: change.next });
   };
 
@@ -370,8 +329,10 @@ export function createRounds(options: RoundOptions): Rounds {
           await unpin('a reload was asked for: the policy file is in force again');
         if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
         if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
-        const nothing = known.policy === undefined && known.held === undefined && known.inForce === undefined;
-        if (nothing && !known.cleared) await loadLastGood();
+        // What others made of our table is no better than nothing.
+        const isLost = known.inForce === undefined || known.inForce.stamp === 'unknown';
+        const nobodyKnows = known.policy === undefined && known.held === undefined;
+        if (nobodyKnows && isLost && !known.cleared) await loadLastGood();
         // A policy with mistakes changes nothing, be it for a table that means the same.
         await enforce(forced && lookAgain === undefined && known.refusal === undefined);
         return { failed: false, lookAgain, changed: known.applied !== appliedBefore };
@@ -411,11 +372,10 @@ export function createRounds(options: RoundOptions): Rounds {
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
     },
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
-    isOvertaken: async () => (await changes.generation()) !== generationSeen,
+    isOvertaken: () => guard.isOvertaken(),
     patience() {
-      const recent = recentMends();
-      if (recent === 0 && known.fight !== undefined) know({ fight: undefined });
-      return recent <= MOST_MENDS ? 0 : Math.min(500 * 2 ** (recent - MOST_MENDS), LONGEST_PATIENCE_MILLISECONDS);
+      if (known.fight !== undefined && !fight.isOn()) know({ fight: undefined });
+      return fight.patience();
     },
     known: () => known,
     files: () => files,
@@ -430,12 +390,6 @@ function isOfApplying({ diagnostics }: Refusal): boolean {
 /** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
 function notOurs(inForce: InForce): InForce {
   return { ...inForce, stamp: 'unknown', rendered: undefined, labels: 'unknown' };
-}
-
-function sameTable(ours: InForce, found: InForce): boolean {
-  const names = (inForce: InForce): string =>
-    JSON.stringify([inForce.sets, inForce.maps, inForce.chains].map((some) => some.toSorted()));
-  return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
 }
 
 function messageOf(error: unknown): string {

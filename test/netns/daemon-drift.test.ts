@@ -106,6 +106,18 @@ describe('what others do to our table', () => {
     expect((await daemon.status()).driftsMended).toBe(0);
   });
 
+  test('is put right where the policy has mistakes since before the daemon was started: the last good rules are loaded', async () => {
+    await daemon.stop('SIGKILL');
+    replaceFile(site.policyFile, 'version: 2\n');
+    daemon = await site.start({ becomes: 'refused' });
+    expect(await open()).toEqual([ALLOWED]);
+    for (let i = 0; i < 3; i += 1) {
+      await site.nft('delete', 'table', 'inet', 'secgroupd');
+      await until('the table is back', async () => (await site.table()) !== '');
+      expect(await open()).toEqual([ALLOWED]);
+    }
+  });
+
   test('does not bring the rules back after a clear', async () => {
     await site.sgctl('clear', '--yes');
     await wait(400);
