@@ -1,6 +1,7 @@
 import { TABLE } from '../4-render/names.ts';
-import { compareTable, type TableComparison, type TableDifference } from '../evaluate/compare-table.ts';
+import { compareTable, type TableComparison } from '../evaluate/compare-table.ts';
 import { formatPacket } from '../evaluate/packet-text.ts';
+import type { TableDifference } from '../evaluate/table-difference.ts';
 import type { HostPolicy } from '../model/host.ts';
 import { formatInterval, isWholeFamily } from '../model/interval.ts';
 import { formatRuleName } from '../model/rule.ts';

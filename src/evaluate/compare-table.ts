@@ -1,32 +1,19 @@
 import { FAMILIES, type Family } from '../model/address.ts';
-import type { FoundRange, FoundRule, FoundStep, FoundTable } from '../model/found-table.ts';
+import type { FoundRule, FoundTable } from '../model/found-table.ts';
 import type { HostPolicy } from '../model/host.ts';
 import { isWholeFamily } from '../model/interval.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import type { Packet } from '../model/packet.ts';
-import { ICMP_REQUEST_OF_REPLY, PLATFORM_FLOWS } from '../model/platform.ts';
-import type { Action, Direction, Traffic } from '../model/rule.ts';
+import { PLATFORM_FLOWS } from '../model/platform.ts';
+import type { Action, Direction } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
-import { evaluate } from './evaluate.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
 import { hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
+import type { NamedInterface, TableDifference } from './table-difference.ts';
+import { platformDifferences } from './table-examples.ts';
+import { namesIn, trafficsOf } from './table-vocabulary.ts';
 import { placeOn, witnessOf } from './witness.ts';
-
-/** Packets that a table judges otherwise than the policy says. */
-export interface TableDifference {
-  /** The interface, or the glob of them; undefined is every one that the policy does not name. */
-  readonly interface: string | undefined;
-  readonly direction: Direction;
-  readonly family: Family;
-  /** What conntrack says of them. */
-  readonly state: Packet['state'];
-  readonly traffic: TrafficClass;
-  readonly remote: FoundRange;
-  readonly expected: Pick<Decider, 'action' | 'rule'>;
-  readonly found: Action;
-  readonly witness: Packet;
-}
 
 /** What of a table is not as the policy says. */
 export interface TableComparison {
@@ -121,13 +108,6 @@ interface Place {
   readonly family: Family;
 }
 
-interface NamedInterface {
-  /** A name or a glob; undefined is every interface that neither the policy nor the table names. */
-  readonly named: string | undefined;
-  /** One of them. */
-  readonly name: string;
-}
-
 /** The interfaces that the policy or the table tells apart. */
 function interfacesOf(policy: HostPolicy, table: FoundTable): readonly NamedInterface[] {
   const nobody = { groups: [], invalid: 'drop', inbound: [], outbound: [] } as const;
@@ -141,22 +121,6 @@ function interfacesOf(policy: HostPolicy, table: FoundTable): readonly NamedInte
     named,
     name: named === undefined ? unnamed(all) : placeOn(named, all, 'ipv4').interface,
   }));
-}
-
-/** The names and globs of interfaces that rules look for. */
-function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const step of [...chains.values()].flatMap(({ rules }) => rules.flatMap(({ steps }) => steps))) {
-    if (step.kind === 'test' && /^[io]ifname$/.test(step.field)) {
-      const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
-      for (const name of values?.kind === 'names' ? values.names : []) names.add(name);
-    }
-    if (step.kind === 'map' && /^[io]ifname$/.test(step.field)) {
-      const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
-      for (const { key } of elements) if (typeof key === 'string') names.add(key);
-    }
-  }
-  return names;
 }
 
 /** A name that no pattern is about. */
@@ -365,154 +329,4 @@ function firstDifference({ stretches, deciderAt: at }: Expected, line: readonly 
     if (a.to === to) i += 1;
     if (b.to === to) j += 1;
   }
-}
-
-/** All that rules of a table look at of protocols, ports and ICMP. */
-function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<Family, readonly Traffic[]>> {
-  const found: Record<Family, Traffic[]> = { ipv4: [], ipv6: [] };
-  const add = (field: string, ranges: readonly FoundRange[]): void => {
-    for (const family of FAMILIES) found[family].push(...ranges.flatMap((range) => trafficOf(field, range, family)));
-  };
-  for (const { rules } of chains.values()) {
-    for (const step of rules.flatMap(({ steps }) => steps))
-      for (const { field, ranges } of lookedAt(step)) add(field, ranges);
-  }
-  return found;
-
-  function lookedAt(step: FoundStep): readonly { readonly field: string; readonly ranges: readonly FoundRange[] }[] {
-    if (step.kind === 'test') {
-      const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
-      return values?.kind === 'numbers' ? [{ field: step.field, ranges: values.ranges }] : [];
-    }
-    if (step.kind !== 'map') return [];
-    const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
-    const keys = elements.map(({ key }) => key);
-    return [{ field: step.field, ranges: keys.filter((key): key is FoundRange => typeof key !== 'string') }];
-  }
-}
-
-const ALL_CODES = 256;
-
-function trafficOf(field: string, range: FoundRange, family: Family): readonly Traffic[] {
-  const [from, to] = [Number(range.from), Number(range.to)];
-  switch (field) {
-    case 'l4proto':
-      return Array.from({ length: Math.min(to, 255) - from + 1 }, (_, i) => ({ kind: 'protocol', protocol: from + i }));
-    case 'tcp.dport':
-    case 'tcp.sport':
-      return [{ kind: 'ports', protocol: 6, ports: [{ from, to }] }];
-    case 'udp.dport':
-    case 'udp.sport':
-      return [{ kind: 'ports', protocol: 17, ports: [{ from, to }] }];
-    case 'icmp.type':
-    case 'icmpv6.type': {
-      if ((field === 'icmp.type') !== (family === 'ipv4')) return [];
-      const protocol = family === 'ipv4' ? 1 : 58;
-      return Array.from({ length: to - from + 1 }, (_, i) => ({ kind: 'icmp', protocol, type: from + i, code: 'any' }));
-    }
-    case 'icmp.code':
-    case 'icmpv6.code': {
-      if ((field === 'icmp.code') !== (family === 'ipv4')) return [];
-      const protocol = family === 'ipv4' ? 1 : 58;
-      // Which types it goes with is not told apart: each code is looked at with every type.
-      return Array.from({ length: ALL_CODES }, (_, type) => type).flatMap((type) =>
-        Array.from({ length: to - from + 1 }, (_, i): Traffic => ({ kind: 'icmp', protocol, type, code: from + i })),
-      );
-    }
-    default:
-      return [];
-  }
-}
-
-/** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
-function* platformDifferences(
-  policy: HostPolicy,
-  table: FoundTable,
-  names: readonly NamedInterface[],
-): Generator<TableDifference> {
-  for (const { named, name } of [...names, { named: 'lo', name: 'lo' }]) {
-    for (const packet of examples(policy, name)) {
-      const { direction, protocol, icmpType = 0, icmpCode = 0, hopLimit = HOP_LIMIT } = packet;
-      const inbound = direction === 'inbound';
-      const [remote, local] = inbound ? [packet.source, packet.destination] : [packet.destination, packet.source];
-      const { family } = remote;
-      const { line } = judgeByTable(table, {
-        direction,
-        interface: name,
-        family,
-        local: local.value,
-        protocol,
-        sourcePort: packet.sourcePort ?? 0,
-        destinationPort: packet.destinationPort ?? 0,
-        icmpType,
-        icmpCode,
-        state: packet.state === 'reply' ? 'established' : 'new',
-        flowDirection: packet.state === 'reply' ? 'reply' : 'original',
-        hopLimit,
-      });
-      const found = line.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
-      const { verdict, rule } = evaluate(policy, packet);
-      if (found === verdict) continue;
-      const part = packet.destinationPort ?? 256 * icmpType + icmpCode;
-      yield {
-        interface: named,
-        direction,
-        family,
-        state: packet.state,
-        traffic: { protocols: [{ from: protocol, to: protocol }], parts: { from: part, to: part } },
-        remote: { from: remote.value, to: remote.value },
-        expected: { action: verdict, rule },
-        found,
-        witness: packet,
-      };
-    }
-  }
-}
-
-function examples(policy: HostPolicy, name: string): readonly Packet[] {
-  const none = { sourcePort: undefined, destinationPort: undefined, icmpType: undefined, icmpCode: undefined };
-  const flows = PLATFORM_FLOWS.flatMap(({ direction, family, match, source, destination }): readonly Packet[] => {
-    const usual = placeOn(name, policy, family).local;
-    const far = { family, value: usual.value + 8n };
-    const [own, other] = direction === 'inbound' ? [destination, source] : [source, destination];
-    const locals = own === undefined ? [usual] : own.map(({ from }) => ({ family, value: from }));
-    const remotes = other === undefined ? [far] : [...other.map(({ from }) => ({ family, value: from })), far];
-    return locals.flatMap((local) =>
-      remotes.flatMap((remote): readonly Packet[] => {
-        const ends =
-          direction === 'inbound' ? { source: remote, destination: local } : { source: local, destination: remote };
-        const common = { ...none, ...ends, interface: name, direction, state: 'new' } as const;
-        if (match.kind === 'udp')
-          return [
-            {
-              ...common,
-              protocol: 17,
-              sourcePort: match.sourcePort,
-              destinationPort: match.destinationPort,
-              hopLimit: HOP_LIMIT,
-            },
-          ];
-        return match.types.flatMap((icmpType) =>
-          [255, HOP_LIMIT].map((hopLimit) => ({ ...common, protocol: 58, icmpType, icmpCode: 0, hopLimit })),
-        );
-      }),
-    );
-  });
-  const answers = FAMILIES.flatMap((family): readonly Packet[] => {
-    const protocol = family === 'ipv4' ? 1 : 58;
-    const local = placeOn(name, policy, family).local;
-    return [...ICMP_REQUEST_OF_REPLY[protocol].keys()].map((icmpType) => ({
-      ...none,
-      interface: name,
-      direction: 'outbound',
-      state: 'reply',
-      source: local,
-      destination: { family, value: local.value + 8n },
-      protocol,
-      icmpType,
-      icmpCode: 0,
-      hopLimit: HOP_LIMIT,
-    }));
-  });
-  return [...flows, ...answers];
 }

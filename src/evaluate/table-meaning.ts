@@ -9,6 +9,7 @@ import type {
   FoundValues,
 } from '../model/found-table.ts';
 import type { Action, Direction } from '../model/rule.ts';
+import { type Region, union, within, without } from './region.ts';
 
 /** Packets that differ in the address at their other end alone. */
 export interface PacketShape {
@@ -39,9 +40,6 @@ export interface TableVerdict {
   readonly line: readonly Judged[];
   readonly unknown: readonly FoundRule[];
 }
-
-/** Addresses, ascending and disjoint. */
-type Region = readonly FoundRange[];
 
 /** nf_tables allows jumps so deep: Linux NFT_JUMP_STACK_SIZE. */
 const MOST_JUMPS = 16;
@@ -349,47 +347,4 @@ function groupByVerdict(elements: readonly FoundMapElement[]): readonly VerdictR
     entry.ranges.push(key);
   }
   return [...byVerdict.values()].map(({ verdict, ranges }) => ({ verdict, region: union(ranges) }));
-}
-
-function union(ranges: readonly FoundRange[]): Region {
-  const sorted = ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  const joined: FoundRange[] = [];
-  for (const next of sorted) {
-    const last = joined.at(-1);
-    if (last === undefined || next.from > last.to + 1n) joined.push(next);
-    else if (next.to > last.to) joined[joined.length - 1] = { from: last.from, to: next.to };
-  }
-  return joined;
-}
-
-/** What two regions share. */
-function within(one: Region, other: readonly FoundRange[]): Region {
-  const shared: FoundRange[] = [];
-  let [i, j] = [0, 0];
-  for (;;) {
-    const [a, b] = [one[i], other[j]];
-    if (a === undefined || b === undefined) return shared;
-    const from = a.from > b.from ? a.from : b.from;
-    const to = a.to < b.to ? a.to : b.to;
-    if (from <= to) shared.push({ from, to });
-    if (a.to < b.to) i += 1;
-    else j += 1;
-  }
-}
-
-function without(region: Region, gone: readonly FoundRange[]): Region {
-  const left: FoundRange[] = [];
-  let first = 0;
-  for (const { from, to } of region) {
-    let at = from;
-    while ((gone[first]?.to ?? to) < from) first += 1;
-    for (let j = first; j < gone.length; j += 1) {
-      const hole = gone[j];
-      if (hole === undefined || hole.from > to) break;
-      if (hole.from > at) left.push({ from: at, to: hole.from - 1n });
-      at = hole.to + 1n > at ? hole.to + 1n : at;
-    }
-    if (at <= to) left.push({ from: at, to });
-  }
-  return left;
 }

@@ -1,0 +1,105 @@
+import { FAMILIES } from '../model/address.ts';
+import type { FoundTable } from '../model/found-table.ts';
+import type { HostPolicy } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import { ICMP_REQUEST_OF_REPLY, PLATFORM_FLOWS } from '../model/platform.ts';
+import type { NamedInterface, TableDifference } from './table-difference.ts';
+import { evaluate } from './evaluate.ts';
+import { judgeByTable } from './table-meaning.ts';
+import { placeOn } from './witness.ts';
+
+/** As of packets that a router has forwarded. */
+const HOP_LIMIT = 64;
+
+/** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
+export function* platformDifferences(
+  policy: HostPolicy,
+  table: FoundTable,
+  names: readonly NamedInterface[],
+): Generator<TableDifference> {
+  for (const { named, name } of [...names, { named: 'lo', name: 'lo' }]) {
+    for (const packet of examples(policy, name)) {
+      const { direction, protocol, icmpType = 0, icmpCode = 0, hopLimit = HOP_LIMIT } = packet;
+      const inbound = direction === 'inbound';
+      const [remote, local] = inbound ? [packet.source, packet.destination] : [packet.destination, packet.source];
+      const { family } = remote;
+      const { line } = judgeByTable(table, {
+        direction,
+        interface: name,
+        family,
+        local: local.value,
+        protocol,
+        sourcePort: packet.sourcePort ?? 0,
+        destinationPort: packet.destinationPort ?? 0,
+        icmpType,
+        icmpCode,
+        state: packet.state === 'reply' ? 'established' : 'new',
+        flowDirection: packet.state === 'reply' ? 'reply' : 'original',
+        hopLimit,
+      });
+      const found = line.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
+      const { verdict, rule } = evaluate(policy, packet);
+      if (found === verdict) continue;
+      const part = packet.destinationPort ?? 256 * icmpType + icmpCode;
+      yield {
+        interface: named,
+        direction,
+        family,
+        state: packet.state,
+        traffic: { protocols: [{ from: protocol, to: protocol }], parts: { from: part, to: part } },
+        remote: { from: remote.value, to: remote.value },
+        expected: { action: verdict, rule },
+        found,
+        witness: packet,
+      };
+    }
+  }
+}
+
+function examples(policy: HostPolicy, name: string): readonly Packet[] {
+  const none = { sourcePort: undefined, destinationPort: undefined, icmpType: undefined, icmpCode: undefined };
+  const flows = PLATFORM_FLOWS.flatMap(({ direction, family, match, source, destination }): readonly Packet[] => {
+    const usual = placeOn(name, policy, family).local;
+    const far = { family, value: usual.value + 8n };
+    const [own, other] = direction === 'inbound' ? [destination, source] : [source, destination];
+    const locals = own === undefined ? [usual] : own.map(({ from }) => ({ family, value: from }));
+    const remotes = other === undefined ? [far] : [...other.map(({ from }) => ({ family, value: from })), far];
+    return locals.flatMap((local) =>
+      remotes.flatMap((remote): readonly Packet[] => {
+        const ends =
+          direction === 'inbound' ? { source: remote, destination: local } : { source: local, destination: remote };
+        const common = { ...none, ...ends, interface: name, direction, state: 'new' } as const;
+        if (match.kind === 'udp')
+          return [
+            {
+              ...common,
+              protocol: 17,
+              sourcePort: match.sourcePort,
+              destinationPort: match.destinationPort,
+              hopLimit: HOP_LIMIT,
+            },
+          ];
+        return match.types.flatMap((icmpType) =>
+          [255, HOP_LIMIT].map((hopLimit) => ({ ...common, protocol: 58, icmpType, icmpCode: 0, hopLimit })),
+        );
+      }),
+    );
+  });
+  const answers = FAMILIES.flatMap((family): readonly Packet[] => {
+    const protocol = family === 'ipv4' ? 1 : 58;
+    const local = placeOn(name, policy, family).local;
+    return [...ICMP_REQUEST_OF_REPLY[protocol].keys()].map((icmpType) => ({
+      ...none,
+      interface: name,
+      direction: 'outbound',
+      state: 'reply',
+      source: local,
+      destination: { family, value: local.value + 8n },
+      protocol,
+      icmpType,
+      icmpCode: 0,
+      hopLimit: HOP_LIMIT,
+    }));
+  });
+  return [...flows, ...answers];
+}

@@ -1,0 +1,76 @@
+import { FAMILIES, type Family } from '../model/address.ts';
+import type { FoundRange, FoundStep, FoundTable } from '../model/found-table.ts';
+import type { Traffic } from '../model/rule.ts';
+
+/** The names and globs of interfaces that rules look for. */
+export function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const step of [...chains.values()].flatMap(({ rules }) => rules.flatMap(({ steps }) => steps))) {
+    if (step.kind === 'test' && /^[io]ifname$/.test(step.field)) {
+      const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
+      for (const name of values?.kind === 'names' ? values.names : []) names.add(name);
+    }
+    if (step.kind === 'map' && /^[io]ifname$/.test(step.field)) {
+      const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
+      for (const { key } of elements) if (typeof key === 'string') names.add(key);
+    }
+  }
+  return names;
+}
+
+/** All that rules of a table look at of protocols, ports and ICMP. */
+export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<Family, readonly Traffic[]>> {
+  const found: Record<Family, Traffic[]> = { ipv4: [], ipv6: [] };
+  const add = (field: string, ranges: readonly FoundRange[]): void => {
+    for (const family of FAMILIES) found[family].push(...ranges.flatMap((range) => trafficOf(field, range, family)));
+  };
+  for (const { rules } of chains.values()) {
+    for (const step of rules.flatMap(({ steps }) => steps))
+      for (const { field, ranges } of lookedAt(step)) add(field, ranges);
+  }
+  return found;
+
+  function lookedAt(step: FoundStep): readonly { readonly field: string; readonly ranges: readonly FoundRange[] }[] {
+    if (step.kind === 'test') {
+      const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
+      return values?.kind === 'numbers' ? [{ field: step.field, ranges: values.ranges }] : [];
+    }
+    if (step.kind !== 'map') return [];
+    const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
+    const keys = elements.map(({ key }) => key);
+    return [{ field: step.field, ranges: keys.filter((key): key is FoundRange => typeof key !== 'string') }];
+  }
+}
+
+const ALL_CODES = 256;
+
+function trafficOf(field: string, range: FoundRange, family: Family): readonly Traffic[] {
+  const [from, to] = [Number(range.from), Number(range.to)];
+  switch (field) {
+    case 'l4proto':
+      return Array.from({ length: Math.min(to, 255) - from + 1 }, (_, i) => ({ kind: 'protocol', protocol: from + i }));
+    case 'tcp.dport':
+    case 'tcp.sport':
+      return [{ kind: 'ports', protocol: 6, ports: [{ from, to }] }];
+    case 'udp.dport':
+    case 'udp.sport':
+      return [{ kind: 'ports', protocol: 17, ports: [{ from, to }] }];
+    case 'icmp.type':
+    case 'icmpv6.type': {
+      if ((field === 'icmp.type') !== (family === 'ipv4')) return [];
+      const protocol = family === 'ipv4' ? 1 : 58;
+      return Array.from({ length: to - from + 1 }, (_, i) => ({ kind: 'icmp', protocol, type: from + i, code: 'any' }));
+    }
+    case 'icmp.code':
+    case 'icmpv6.code': {
+      if ((field === 'icmp.code') !== (family === 'ipv4')) return [];
+      const protocol = family === 'ipv4' ? 1 : 58;
+      // Which types it goes with is not told apart: each code is looked at with every type.
+      return Array.from({ length: ALL_CODES }, (_, type) => type).flatMap((type) =>
+        Array.from({ length: to - from + 1 }, (_, i): Traffic => ({ kind: 'icmp', protocol, type, code: from + i })),
+      );
+    }
+    default:
+      return [];
+  }
+}
