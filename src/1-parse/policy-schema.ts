@@ -322,7 +322,11 @@ const sections = {
     .enum(['allow', 'deny'], { error: '`allow` or `deny`' })
     .optional()
     .describe('What happens on interfaces the policy does not name. Default: allow.'),
-  counters: flag.optional().describe('Whether it is counted how many packets each rule decides on. Default: true.'),
+  counters: flag
+    .optional()
+    .describe(
+      'Whether it is counted how many packets each rule decides on. Default: where an interface has up to 500 rules a direction.',
+    ),
   logging: mayBeEmpty(loggingSchema).describe('Which packets are logged.'),
   platform: mayBeEmpty(platformSchema).describe(
     'Built-in traffic, judged before the groups; all of it is on by default.',

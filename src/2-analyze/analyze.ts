@@ -44,7 +44,7 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
       dhcpClient: merged.dhcpClient ?? true,
     },
     accounts: {
-      counters: merged.counters ?? true,
+      counters: merged.counters ?? 'few',
       logDenied: merged.logDenied ?? true,
       logRate: readLogRate(merged.logRate, report),
     },

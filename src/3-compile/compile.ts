@@ -10,6 +10,7 @@ import { type Aspect, platformMatches } from './match-terms.ts';
 import { classesFor } from './group-shape.ts';
 import {
   accountChains,
+  isCounted,
   logLimits,
   otherwiseChain,
   type RuleAccounts,
@@ -72,7 +73,7 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
 
 /** What a chain that counts and logs is about. */
 export type ChainAccount =
-  | { readonly kind: 'rule'; readonly direction: Direction; readonly rule: Rule }
+  | { readonly kind: 'rule'; readonly direction: Direction; readonly rule: Rule; readonly isCounted: boolean }
   /** What no rule is about, on these interfaces. */
   | { readonly kind: 'default'; readonly direction: Direction; readonly patterns: readonly string[] };
 
@@ -82,8 +83,9 @@ export function chainAccounts(policy: HostPolicy): ReadonlyMap<string, ChainAcco
   for (const judge of judgesOf(policy)) {
     for (const direction of DIRECTIONS) {
       const rules = [...policy.management[direction], ...judge[direction]];
+      const counted = isCounted(policy.accounts, rules);
       for (const { name, rule } of accountChains(judge.key, direction, rules))
-        accounts.set(name, { kind: 'rule', direction, rule });
+        accounts.set(name, { kind: 'rule', direction, rule, isCounted: counted });
       accounts.set(otherwiseChain(judge.key, direction), { kind: 'default', direction, patterns: judge.patterns });
     }
   }
@@ -291,13 +293,13 @@ function judgement(
 ): Segments {
   if (trees === undefined) {
     // A reply that a rule denies returns: the host may still send what its outbound rules let it open by itself.
-    const plain: Verdicts = { allow, deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' } };
+    const plain: Verdicts = { allow, deny: aspect === 'replyToInbound' ? { kind: 'return' } : accounts.deny };
     const verdicts = accounts.verdicts(plain);
     return { rules: compileRules(rules, { aspect, sets, verdicts }), chains: [], maps: [] };
   }
   // Behind inbound segments there is nothing but the default, which drops. So a denial is to return there as it is for
   // replies, and both look into the same maps.
-  const verdicts = accounts.verdicts({ allow, deny: { kind: aspect === 'outbound' ? 'drop' : 'return' } });
+  const verdicts = accounts.verdicts({ allow, deny: aspect === 'outbound' ? accounts.deny : { kind: 'return' } });
   return compileSegments(trees, name, { aspect, sets, verdicts, resolutions });
 }
 

@@ -20,6 +20,8 @@ export interface RuleAccounts {
   readonly verdicts: (plain: Verdicts) => RuleVerdicts;
   /** Denies what no rule is about. */
   readonly otherwise: SimpleVerdict;
+  /** Denies what a rule without a chain of its own denies. */
+  readonly deny: SimpleVerdict;
   /** The chains that verdicts lead to. */
   readonly chains: () => readonly NftChain[];
 }
@@ -45,9 +47,14 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
     names.set(rule.origin, ofOrigin.set(rule.family, name));
   }
   const used = new Map<string, Rule>();
-  // A denial that is not to be logged is kept from the chain that logs what no rule is about.
-  const hasChain = (rule: Rule): boolean =>
-    accounts.counters || isLogged(rule, accounts) || (rule.action === 'deny' && accounts.logDenied);
+  const counted = isCounted(accounts, rules);
+  // Many denials share the chain that logs what no rule is about: who reads the log finds out which rule it was. One that
+  // says whether it is logged has a chain of its own.
+  const sharesDenials = !counted && rules.length > MOST_COUNTED;
+  const hasChain = ({ action, log }: Rule): boolean =>
+    counted ||
+    (log ?? (action === 'deny' && accounts.logDenied && !sharesDenials)) ||
+    (log === false && action === 'deny');
   const otherwise = otherwiseChain(judge, direction);
   const verdictBy = (rule: Rule): SimpleVerdict => {
     const chain = names.get(rule.origin)?.get(rule.family);
@@ -61,13 +68,14 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
       says: (rule) => (hasChain(rule) ? rule.origin : rule.action),
     }),
     otherwise: { kind: 'goto', chain: otherwise },
+    deny: sharesDenials && accounts.logDenied ? { kind: 'goto', chain: otherwise } : { kind: 'drop' },
     chains: () => [
       ...[...used].map(([name, rule]): NftChain => {
         const verdict: SimpleVerdict = rule.action === 'allow' ? allow : { kind: 'drop' };
         const rest = [
           ...(isLogged(rule, accounts) ? [logged(rule.action, name, accounts)] : []),
           // Named, so that no chain says what another says and is taken for it.
-          { ...always(verdict, name), counted: accounts.counters, origin: rule.origin },
+          { ...always(verdict, name), counted, origin: rule.origin },
         ];
         return {
           name,
@@ -85,6 +93,17 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
       },
     ],
   };
+}
+
+/**
+ * Beyond so many rules a chain for each makes changes dear: maps that several ports and groups share now say different
+ * things (measured: an edit in 1,000 rules with groups took 420 ms instead of 170).
+ */
+const MOST_COUNTED = 500;
+
+/** Whether packets are counted by rule where these are the rules of an interface in one direction. */
+export function isCounted({ counters }: Accounts, rules: readonly Rule[]): boolean {
+  return counters === 'few' ? rules.length <= MOST_COUNTED : counters;
 }
 
 /** The chain that denies what no rule of a judge is about. */

@@ -57,9 +57,11 @@ function format({ counters, rules, defaults }: Stats): string {
     row(
       String(packets),
       String(bytes),
-      `deny   no rule is about it, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
+      `deny   ${counters ? 'no rule is about it' : 'no rule, or one that is not counted'}, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
     ),
   );
-  const off = counters ? '' : 'rules are not counted: the policy says `counters: false`\n';
+  const off = counters
+    ? ''
+    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them all the same), or the policy says so\n';
   return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...rest].join('')}`;
 }

@@ -1,10 +1,11 @@
 import { type ChainAccount, chainAccounts } from '../3-compile/compile.ts';
+import { evaluate } from '../evaluate/evaluate.ts';
 import { formatAddress } from '../model/address.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { LoggedPacket } from '../model/logged-packet.ts';
 import type { CountReport, LogEntry, Stats } from '../model/packet-account.ts';
 import { protocolName } from '../model/protocol-name.ts';
-import type { Rule, RuleOrigin } from '../model/rule.ts';
+import type { Direction, Rule, RuleOrigin } from '../model/rule.ts';
 import { reportRule } from '../model/rule-report.ts';
 import type { Count } from '../nft/rule-counters.ts';
 
@@ -27,7 +28,7 @@ export function logEntry(
 ): LogEntry | undefined {
   const account = policies.map((policy) => accountsOf(policy).get(packet.prefix)).find((one) => one !== undefined);
   if (account === undefined) return undefined;
-  const rule = account.kind === 'rule' ? account.rule : undefined;
+  const rule = account.kind === 'rule' ? account.rule : ruleThatDenied(packet, account.direction, { policies, host });
   const reason = rule === undefined ? 'default' : rule.origin.group === undefined ? 'management' : 'rule';
   return {
     time: now.toISOString(),
@@ -47,6 +48,19 @@ export function logEntry(
   };
 }
 
+/** The rule that has denied a packet, where many share a chain; undefined where none has. */
+function ruleThatDenied(
+  packet: LoggedPacket,
+  direction: Direction,
+  { policies, host }: { readonly policies: readonly HostPolicy[]; readonly host: HostState | undefined },
+): Rule | undefined {
+  const name = host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name;
+  const [policy] = policies;
+  if (policy === undefined || name === undefined) return undefined;
+  const { rule } = evaluate(policy, { ...packet, interface: name, direction, state: 'new', hopLimit: undefined });
+  return rule?.action === 'deny' ? rule : undefined;
+}
+
 /** What was counted, by rule; `counts` are by the names that chains have in the ruleset. */
 export function statsOf(policy: HostPolicy, counts: ReadonlyMap<string, Count>): Stats {
   const rules = new Map<RuleOrigin, { readonly rule: Rule; readonly count: Count }>();
@@ -63,7 +77,7 @@ export function statsOf(policy: HostPolicy, counts: ReadonlyMap<string, Count>):
   }
   const ordered = [...rules.values()].toSorted(({ rule: a }, { rule: b }) => inReadingOrder(a.origin, b.origin));
   return {
-    counters: policy.accounts.counters,
+    counters: [...accountsOf(policy).values()].every((account) => account.kind === 'default' || account.isCounted),
     rules: ordered.map(({ rule, count }) => ({ ...reportRule(rule), ...countOf(count) })),
     defaults,
   };

@@ -22,8 +22,8 @@ export interface PlatformTraffic {
 
 /** What is told of packets, beside their verdict. */
 export interface Accounts {
-  /** Whether it is counted how many packets each rule decides on. */
-  readonly counters: boolean;
+  /** Whether it is counted how many packets each rule decides on; `few`, where an interface has no more than some hundred. */
+  readonly counters: boolean | 'few';
   /** Whether denied packets are logged whose rule does not say. */
   readonly logDenied: boolean;
   /** Of denied packets, and of allowed ones, so many a second are logged at the most. */

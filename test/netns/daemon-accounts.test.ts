@@ -152,6 +152,33 @@ describe('sgctl stats', () => {
   });
 });
 
+describe('many rules', () => {
+  test('are not counted unless the policy says so, and the log names the one that denied all the same', async () => {
+    const many = Array.from(
+      { length: 600 },
+      (_, i) => `{ action: ${i % 2 === 0 ? 'deny' : 'allow'}, protocol: udp, ports: ${1_000 + i}, source: any }`,
+    );
+    replaceFile(site.policyFile, policyOf(many));
+    const daemon = await site.start();
+    expect(await send([packet('10.1.0.1', 1_000), packet('10.1.0.1', 1_001), packet('10.1.0.1', 99)])).toBe(1);
+    const found = await until('they are logged', async () => {
+      const all = await entries();
+      return all.length >= 2 && all;
+    });
+    expect(found).toMatchObject([
+      { verdict: 'deny', reason: 'rule', dport: 1_000, rule: { group: 'web', index: 0, line: 7 } },
+      { verdict: 'deny', reason: 'default', dport: 99, rule: null },
+    ]);
+    expect(await site.table()).not.toContain('hit.in.');
+    expect((await stats()).counters).toBe(false);
+    replaceFile(site.policyFile, policyOf(many, 'counters: true\n'));
+    await daemon.until('the change is in force', ({ inForce }) => inForce?.generation === 2);
+    await send([packet('10.1.0.2', 1_000), packet('10.1.0.2', 1_001)]);
+    const { rules, counters } = await stats();
+    expect([counters, rules[0]?.packets, rules[1]?.packets, rules[2]?.packets]).toEqual([true, 1, 1, 0]);
+  });
+});
+
 describe('sgctl log', () => {
   test('names the rule that denied a packet, with file and line; the rule that says so for an allowed one; and no rule', async () => {
     replaceFile(

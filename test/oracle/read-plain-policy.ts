@@ -21,7 +21,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       routerAdvertisement: platform.routerAdvertisement ?? true,
       dhcpClient: platform.dhcpClient ?? true,
     },
-    accounts: { counters: true, logDenied: true, logRate: 10 },
+    accounts: { counters: 'few', logDenied: true, logRate: 10 },
     assertions: [],
     acceptances: [],
     management: (platform.management ?? []).flatMap((rule, index) => {
