@@ -267,8 +267,8 @@ export const MUTANTS = [
   mutant(
     'compile: a denied answer is dropped though outbound rules allow it',
     COMPILE,
-    "deny: { kind: aspect === 'replyToInbound' ? 'return' : 'drop' }",
-    "deny: { kind: 'drop' }",
+    "deny: aspect === 'replyToInbound' ? { kind: 'return' } : accounts.deny",
+    'deny: accounts.deny',
     'packets',
   ),
   mutant(
