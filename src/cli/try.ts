@@ -96,7 +96,7 @@ async function succeeds(command: string, milliseconds: number, streams: Streams)
 
 async function ask(milliseconds: number): Promise<Answer> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const aborted = AbortSignal.timeout(milliseconds);
+  const aborted = AbortSignal.timeout(Math.ceil(milliseconds));
   try {
     const answer = await terminal.question('Keep it? Try a new connection first. [y/N] ', { signal: aborted });
     return /^y(es)?$/i.test(answer.trim()) ? 'keep' : 'back';
@@ -129,9 +129,8 @@ async function finish(answer: Answer, { socket, json, status }: Trial, streams: 
       return EXIT.fine;
     }
     case 'back': {
-      const { trial } = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
-      // Its time may be over, or somebody else was faster.
-      if (trial !== null) await askRunningDaemon(socket, 'POST', '/v1/rollback', {});
+      // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.
+      await askRunningDaemon(socket, 'POST', '/v1/rollback', { trialOnly: true });
       say({ confirmed: false, trial: null }, 'not kept: what was in force before is in force again');
       return EXIT.no;
     }

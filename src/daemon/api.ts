@@ -23,7 +23,7 @@ export interface ApiHandlers {
   readonly clear: () => Promise<void>;
   readonly history: Pick<History, 'list' | 'read'>;
   readonly records: Pick<PacketRecords, 'stats' | 'log' | 'follow'>;
-  readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback'>;
+  readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback' | 'endTrial'>;
 }
 
 /** Another daemon answers on the socket. */
@@ -149,10 +149,13 @@ async function answer({ incoming, response, handlers }: Call): Promise<void> {
     case 'POST /v1/confirm':
       send(response, 200, { ...(await handlers.holding.confirm()), policyFile: handlers.status().policyFile });
       return;
-    case 'POST /v1/rollback':
-      await handlers.holding.rollback(parseBody(ROLLBACK, body === '' ? '{}' : body).version);
+    case 'POST /v1/rollback': {
+      const { version: wanted, trialOnly } = parseBody(ROLLBACK, body === '' ? '{}' : body);
+      if (trialOnly === true) await handlers.holding.endTrial();
+      else await handlers.holding.rollback(wanted);
       send(response, 200, handlers.status());
       return;
+    }
   }
   const version = /^GET \/v1\/history\/([0-9]{1,8})$/.exec(call)?.[1];
   const kept = version === undefined ? undefined : await handlers.history.read(Number(version));
@@ -187,7 +190,11 @@ const TRY = z.strictObject({
   timeoutSeconds: z.number().min(1).max(LONGEST_TRIAL_SECONDS),
 });
 
-const ROLLBACK = z.strictObject({ version: z.int().positive().optional() });
+const ROLLBACK = z.strictObject({
+  version: z.int().positive().optional(),
+  /** Ends a trial, and nothing else. */
+  trialOnly: z.boolean().optional(),
+});
 
 class BadRequest extends Error {
   override readonly name = 'BadRequest';

@@ -41,6 +41,8 @@ export interface Holding {
   confirm(): Promise<Confirmed>;
   /** Ends a trial; else, or with a version, brings an earlier policy into force. Throws HoldingRefused. */
   rollback(version: number | undefined): Promise<void>;
+  /** Ends a trial, and does nothing where there is none: its time may have been over a moment ago. */
+  endTrial(): Promise<void>;
   /** Ends a trial, for the daemon ends: nobody would be there to do it later. */
   close(): Promise<void>;
 }
@@ -76,6 +78,14 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
       await goBack(loop, tried);
     }).catch((error: unknown) => {
       log.error({ err: error }, 'what was in force before cannot be brought back');
+    });
+
+  const endAnyTrial = (why: string): Promise<void> =>
+    exclusively(async (loop) => {
+      const held = loop.known().held?.policy;
+      if (held?.kind !== 'tried') return;
+      log.warn(why);
+      await goBack(loop, held);
     });
 
   const goBack = async (loop: HoldingLoop, tried: TriedPolicy): Promise<void> => {
@@ -215,14 +225,10 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
         await replace(loop, await load({ kind: 'pinned', texts: kept.texts, files, origin: 'rollback', of: version }));
         log.warn({ version }, 'an earlier policy is in force, until the policy file changes');
       }),
+    endTrial: () => endAnyTrial('a trial is ended on request: what was in force before comes back'),
     async close() {
       clearTimeout(timer);
-      await exclusively(async (loop) => {
-        const held = loop.known().held?.policy;
-        if (held?.kind !== 'tried') return;
-        log.warn('the daemon ends amid a trial: what was in force before comes back now');
-        await goBack(loop, held);
-      });
+      await endAnyTrial('the daemon ends amid a trial: what was in force before comes back now');
     },
   };
 }

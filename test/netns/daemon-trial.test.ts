@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
@@ -9,6 +10,8 @@ import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type ExecResult } from './harness/world.ts';
+
+const TERMINAL = fileURLToPath(new URL('harness-daemon/terminal.py', import.meta.url));
 
 const OLD = 8000;
 const NEW = 8001;
@@ -126,6 +129,35 @@ describe('sgctl try', () => {
     const result = await tryIt('--timeout', '2', '--check', command);
     expect(result.exitCode).toBe(exitCode);
     expect(performance.now() - began).toBeLessThan(10_000);
+    expect(await open()).toEqual(ports);
+  });
+
+  test.each<[string, string, readonly number[], number]>([
+    ['yes', 'y\n', [NEW], 0],
+    ['no', 'n\n', [OLD], 1],
+    ['Ctrl-C', '\u0003', [OLD], 1],
+    // The version before the one that was in force is not gone back to: the daemon was faster by a moment.
+    ['nothing', '', [OLD], 1],
+  ])('on a terminal asks, and does as is answered: %s', async (_, answer, ports, status) => {
+    replaceFile(site.policyFile, policy(OTHER));
+    await site.start();
+    replaceFile(site.policyFile, policy(OLD));
+    await opens(OLD);
+    const argv = [
+      process.execPath,
+      PROGRAMS.sgctl,
+      'try',
+      tried,
+      '--timeout',
+      '2',
+      '--runtime-dir',
+      site.runtimeDirectory,
+    ];
+    const told = JSON.stringify(['[y/N]', answer, 8, ...argv]);
+    const { stdout } = await site.world.exec(site.world.host, ['python3', '-B', TERMINAL, told]);
+    const result = JSON.parse(stdout) as { readonly printed: string; readonly status: number };
+    expect(result.printed).toContain('Keep it? Try a new connection first. [y/N]');
+    expect(result.status).toBe(status);
     expect(await open()).toEqual(ports);
   });
 
