@@ -4,7 +4,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { isTracking } from '../host/conntrack.ts';
 import type { HeldFile } from '../host/held-file.ts';
 import type { History } from '../host/history.ts';
-import type { LastGood } from '../host/last-good.ts';
+import type { LastGood, LastGoodScripts } from '../host/last-good.ts';
 import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
@@ -75,8 +75,8 @@ export interface Rounds {
   clear(): Promise<void>;
   /** Takes a policy in place of what the files say, or what they say; the next run brings it about. */
   hold(held: Held | undefined): void;
-  /** Whether somebody has changed a table, ours or another, since the kernel was looked at. Throws a NetfilterError. */
-  isOvertaken(): Promise<boolean>;
+  /** Whether the kernel's `generation` says that somebody has changed a table, ours or another, since it was looked at. */
+  isOvertaken(generation: number): boolean;
   /** How many milliseconds to wait before a change by others is undone: none, unless they do it again and again. */
   patience(): number;
   known(): Enforcement;
@@ -166,21 +166,50 @@ export function createRounds(options: RoundOptions): Rounds {
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
     const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
     const expected = isKnown && !known.cleared ? known.inForce : undefined;
-    const { found, isSame } = await guard.look(expected);
+    const { found, is } = await guard.look(expected);
     kernelRead = true;
-    if (isSame) return;
+    if (is === 'same') return;
     if (expected === undefined) {
       know({ inForce: found });
       return;
     }
+    if (is === 'unsure' && found !== undefined) {
+      log.debug('somebody changed a table while we changed ours: it is made anew, to be sure of it');
+      know({ inForce: notOurs(found) });
+      return;
+    }
     log.warn({ found: found?.stamp ?? 'no table' }, 'somebody changed our table; putting it right');
     // The stamp is what we left there, and not what others made of the rest.
-    know({ mended: known.mended + 1, inForce: found === undefined ? undefined : notOurs(found) });
+    const there = found ?? (await putBack());
+    know({ mended: known.mended + 1, inForce: there === undefined ? undefined : notOurs(there) });
     const times = fight.note();
     if (times <= MOST_MENDS || known.fight !== undefined) return;
     const message = `another program changes our table again and again: it was put right ${times} times within a minute, and now is so less and less often`;
     log.error({ mended: known.mended }, message);
     know({ fight: { since: new Date(), message } });
+  };
+
+  /** Closes a host again that stands open, by what is on disk; the change that follows makes it a table that we know. */
+  const putBack = async (): Promise<InForce | undefined> => {
+    if (isTrying() || isLastGoodStale) return undefined;
+    try {
+      const script = await lastGood.read();
+      if (script === undefined) return undefined;
+      await load(script);
+      return (await guard.look(undefined)).found;
+    } catch (error) {
+      log.warn({ err: error }, 'the last good script could not be put back; a new one is made');
+      return undefined;
+    }
+  };
+
+  const load = async ({ whole, changes: since }: LastGoodScripts): Promise<void> => {
+    await nft.run(whole);
+    if (since.length === 0) return;
+    // Without the changes of members since, it is what was in force a while ago, and better than nothing.
+    await nft.run(since).catch((error: unknown) => {
+      log.warn({ err: error }, 'the members last in force could not be loaded: those before them are');
+    });
   };
 
   /** A host that starts with a policy full of mistakes must not stand open for it. */
@@ -192,13 +221,7 @@ export function createRounds(options: RoundOptions): Rounds {
       log.error('there is no valid policy and no last good one: this host has no rules of ours');
       return;
     }
-    await nft.run(script.whole);
-    // Without the changes of members since, it is what was in force a while ago, and better than nothing.
-    if (script.changes.length > 0) {
-      await nft.run(script.changes).catch((error: unknown) => {
-        log.warn({ err: error }, 'the members last in force could not be loaded: those before them are');
-      });
-    }
+    await load(script);
     log.warn('there is no valid policy: the rules that were last in force are loaded');
     await lookAtKernel();
     if (known.inForce === undefined)
@@ -361,7 +384,8 @@ export function createRounds(options: RoundOptions): Rounds {
         if (await elements.freeFlows(ALL_JUDGE_LABELS)) await relabel(renderLabels(inForce, { cleared: true }));
       } catch (error) {
         log.warn({ err: error }, 'labels of flows: trouble; live flows are judged by each packet meanwhile');
-        kernelRead = false;
+        // What was refused has changed nothing: should anything be other than we know, somebody else did it.
+        if (!(error instanceof NftError && error.failure === 'refused')) kernelRead = false;
       }
       return false;
     },
@@ -372,7 +396,7 @@ export function createRounds(options: RoundOptions): Rounds {
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
     },
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
-    isOvertaken: () => guard.isOvertaken(),
+    isOvertaken: (generation) => guard.isOvertaken(generation),
     patience() {
       if (known.fight !== undefined && !fight.isOn()) know({ fight: undefined });
       return fight.patience();

@@ -8,16 +8,29 @@ import type { TableChanges } from '../nft/table-changes.ts';
 
 /** Our table, and whether it is as we left it. */
 export interface TableGuard {
-  /** What the kernel holds of ours, and whether that is what is `expected`, rules included. Throws an NftError. */
-  look(expected: InForce | undefined): Promise<{ readonly found: InForce | undefined; readonly isSame: boolean }>;
+  /** Compares what the kernel holds of ours, rules included, with what is `expected`. Throws an NftError. */
+  look(expected: InForce | undefined): Promise<Look>;
   /** Makes a change, as {@link applyChange} does. */
   apply(change: Change, beforeLast?: () => Promise<void>): Promise<void>;
-  /** Whether somebody has changed a table, ours or another, since we did or looked. Throws an NftError. */
-  isOvertaken(): Promise<boolean>;
+  /** Whether the kernel's `generation` says that somebody has changed a table, ours or another, since we did or looked. */
+  isOvertaken(generation: number): boolean;
+}
+
+/** What the kernel holds of ours. */
+export interface Look {
+  readonly found: InForce | undefined;
+  /**
+   * `same`: what is expected; `other`: somebody changed it, or nothing was expected; `unsure`: as far as one can see
+   * what is expected, but somebody changed some table while we changed ours.
+   */
+  readonly is: 'same' | 'other' | 'unsure';
 }
 
 /** What no rules are identified by. */
 const CHANGED_BY_OTHERS = 'changed by others';
+
+/** So often in a row a change is made again because others changed some table meanwhile; theirs, most likely. */
+const MOST_REPEATS = 3;
 
 /** A guard that has not looked yet. */
 export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, changes: TableChanges): TableGuard {
@@ -25,6 +38,8 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
   let generationSeen: number | undefined;
   /** Our rules, as they were after we changed them last; undefined where nobody knows. */
   let rulesSeen: string | undefined;
+  /** How many of our changes in a row others changed some table in the midst of. */
+  let interrupted = 0;
   return {
     async look(expected) {
       const generation = await changes.generation();
@@ -33,13 +48,14 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       const isThere = rules !== undefined || (await changes.isThere());
       const found = isThere ? await readInForce(ways.nft, TABLE_NAMES) : undefined;
       generationSeen = generation;
-      const isSame =
+      const isAsExpected =
         found !== undefined &&
         expected !== undefined &&
         sameTable(expected, found) &&
         (rulesSeen === undefined || rules === rulesSeen);
-      rulesSeen = isSame || expected === undefined ? rules : undefined;
-      return { found, isSame };
+      const is = !isAsExpected ? 'other' : interrupted > 0 && interrupted <= MOST_REPEATS ? 'unsure' : 'same';
+      rulesSeen = is === 'same' || expected === undefined ? rules : undefined;
+      return { found, is };
     },
     async apply(change, beforeLast) {
       const before = await changes.generation();
@@ -51,10 +67,11 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       // Sets that are filled by netlink are filled in any number of transactions.
       const isFilled = change.transactions.some(({ direct, unused }) => unused && direct !== undefined);
       const isAlone = wasOurs && (isFilled || after - before === change.transactions.length);
-      rulesSeen = isAlone ? rules : CHANGED_BY_OTHERS;
+      rulesSeen = wasOurs ? rules : CHANGED_BY_OTHERS;
+      interrupted = isAlone ? 0 : interrupted + 1;
       generationSeen = isAlone ? after : undefined;
     },
-    isOvertaken: async () => (await changes.generation()) !== generationSeen,
+    isOvertaken: (generation) => generation !== generationSeen,
   };
 }
 

@@ -12,7 +12,13 @@ export interface LastGood {
   /** Adds a change of elements to the last good one; false, and nothing added, where changes are so long that the whole is due. Throws what writing throws. */
   append(change: Script): Promise<boolean>;
   /** The last good one, and the changes since, to be loaded after it; undefined where there is none. Throws what reading throws. */
-  read(): Promise<{ readonly whole: Script; readonly changes: Script } | undefined>;
+  read(): Promise<LastGoodScripts | undefined>;
+}
+
+/** Two scripts to be loaded one after the other. */
+export interface LastGoodScripts {
+  readonly whole: Script;
+  readonly changes: Script;
 }
 
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */

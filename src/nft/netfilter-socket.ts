@@ -17,7 +17,8 @@ const NFNL_SUBSYS_NFTABLES = 10;
 const BUFFER_BYTES = 212_992;
 const LEAST_GRANTED_BYTES = 2 * BUFFER_BYTES;
 const LAST_SEQUENCE = 0xf000_0000;
-const KERNEL_PORT = 0;
+/** From where the kernel's messages come. */
+export const KERNEL_PORT = 0;
 
 /** How a socket is used. */
 export interface SocketOptions {

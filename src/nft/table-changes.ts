@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { MessageWriter } from './message-writer.ts';
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { HEADER_BYTES, MessageWriter } from './message-writer.ts';
 import { NetfilterError } from './netfilter-error.ts';
-import { NetfilterSocket } from './netfilter-socket.ts';
+import { closeLater, KERNEL_PORT, NetfilterSocket, openSocket } from './netfilter-socket.ts';
 import { netlinkAttributes } from './netlink-attributes.ts';
 import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
 
@@ -20,6 +21,8 @@ const NETFILTER_HEADER_BYTES = 4;
 export interface TableChanges {
   /** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
   generation(): Promise<number>;
+  /** Calls back with that number every so many milliseconds, until what is returned is called. What the kernel does not answer is asked again. */
+  watch(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void;
   /** Identifies the rules of our table: equal as long as none came, went or was replaced; undefined where it has none. Throws a NetfilterError. */
   rules(): Promise<string | undefined>;
   /** Whether our table is there. Throws a NetfilterError. */
@@ -36,16 +39,13 @@ export function createTableChanges(table: string): TableChanges {
   const name = tableName(table);
   return {
     async generation() {
-      const writer = new MessageWriter();
-      writer.beginMessage({ type: nftables(NFT_MSG_GETGEN), flags: 0, family: 0 });
-      writer.endMessage();
       let id = 0;
-      await socket.get(writer.messages, ({ data }) => {
-        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
-          if (type === NFTA_GEN_ID && value.length === 4) id = value.readUInt32BE(0);
+      await socket.get(generationQuestion(), ({ data }) => {
+        id = generationIn(data) ?? id;
       });
       return id;
     },
+    watch: watchGeneration,
     async rules() {
       const hash = createHash('sha1');
       let found = false;
@@ -72,4 +72,55 @@ export function createTableChanges(table: string): TableChanges {
     },
     close: () => socket.close(),
   };
+}
+
+/** Asks by the shortest way there is, for it is done many times a second for as long as the daemon lives. */
+function watchGeneration(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void {
+  const question = generationQuestion();
+  let socket: RawNetlinkSocket | undefined;
+  const lose = (): void => {
+    if (socket !== undefined) closeLater(socket);
+    socket = undefined;
+  };
+  const opened = (): RawNetlinkSocket => {
+    const made = openSocket();
+    made.unref();
+    made.on('error', lose);
+    // INVARIANT: nothing throws out of this listener; the native caller does not expect it.
+    made.on('message', (bytes, { port }) => {
+      if (port !== KERNEL_PORT || made !== socket) return;
+      const generation = generationIn(bytes.subarray(HEADER_BYTES - NETFILTER_HEADER_BYTES));
+      if (generation !== undefined) onGeneration(generation);
+    });
+    return made;
+  };
+  const timer = setInterval(() => {
+    try {
+      socket ??= opened();
+      socket.send([question], {}, (error) => {
+        if (error !== undefined) lose();
+      });
+    } catch {
+      // A host without a socket to spare has one later.
+      lose();
+    }
+  }, everyMilliseconds);
+  return () => {
+    clearInterval(timer);
+    lose();
+  };
+}
+
+function generationQuestion(): Buffer {
+  const writer = new MessageWriter();
+  writer.beginMessage({ type: nftables(NFT_MSG_GETGEN), flags: 0, family: 0 });
+  writer.endMessage();
+  return writer.messages;
+}
+
+/** The number in the kernel's answer, a netfilter header and attributes. */
+function generationIn(data: Buffer): number | undefined {
+  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+    if (type === NFTA_GEN_ID && value.length === 4) return value.readUInt32BE(0);
+  return undefined;
 }

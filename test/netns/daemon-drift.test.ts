@@ -93,6 +93,23 @@ describe('what others do to our table', () => {
     await site.nft('delete table inet theirs');
   });
 
+  test('is not seen in what others do to tables of theirs amid our changes', async () => {
+    const theirs = `nft add table inet theirs
+      for i in {1..150}; do nft add chain inet theirs c; sleep 0.01; nft delete chain inet theirs c; done
+      nft delete table inet theirs`;
+    const others = site.world.exec(site.world.host, ['bash', '-c', theirs]);
+    for (let i = 0; i < 20; i += 1) {
+      replaceFile(site.policyFile, policy(`      - { protocol: udp, ports: ${1_000 + i}, source: any }\n`));
+      await wait(100);
+    }
+    await others;
+    await daemon.until('the last one is in force', ({ inForce }) => (inForce?.generation ?? 0) >= 20);
+    await wait(600);
+    const { driftsMended, troubles } = await daemon.status();
+    expect({ driftsMended, troubles }).toEqual({ driftsMended: 0, troubles: [] });
+    expect((await site.sgctl('verify')).exitCode).toBe(0);
+  });
+
   test('is not seen in what we do ourselves', async () => {
     for (let i = 0; i < 10; i += 1) {
       replaceFile(site.policyFile, policy(`      - { protocol: udp, ports: ${1_000 + i}, source: any }\n`));
