@@ -27,7 +27,7 @@ umask 022
 
 POLICY=/etc/secgroupd/policy.yaml
 STATE=/var/lib/secgroupd
-UNIT=/etc/systemd/system/secgroupd.service
+UNITS=/etc/systemd/system
 STATUS_SECONDS=60
 
 # The daemon has no access to anyone's home, where version managers keep their Node; so such a Node is copied.
@@ -66,6 +66,20 @@ install_programs() {
   rm -f -- "$wrapper"
 }
 
+# What loads the rules last in force as the machine boots.
+install_boot() {
+  mkdir -p -- "$LIB/boot"
+  install_file 755 "$PROJECT/systemd/boot.sh" "$LIB/boot/boot.sh"
+  install_file 644 "$PROJECT/systemd/fallback.nft" "$LIB/boot/fallback.nft"
+  if [[ -e /etc/secgroupd/boot.conf || -L /etc/secgroupd/boot.conf ]]; then return; fi
+  local conf ports
+  conf=$(mktemp)
+  ports=$(sshd -T 2>/dev/null | sed -n 's/^port //p' | paste -sd, -) || true
+  sed "s/^SSH_PORTS=.*/SSH_PORTS=${ports:-22}/" "$PROJECT/config/boot.conf" >"$conf"
+  install_file 644 "$conf" /etc/secgroupd/boot.conf
+  rm -f -- "$conf"
+}
+
 # Manual pages, and what bash, zsh and fish complete.
 install_help() {
   local share=/usr/local/share page section
@@ -92,10 +106,15 @@ install_completion() {
 }
 
 install_state() {
-  if ! getent group secgroupd >/dev/null; then groupadd --system secgroupd; fi
+  local group
+  for group in secgroupd secgroupd-read; do
+    if ! getent group "$group" >/dev/null; then groupadd --system "$group"; fi
+  done
   if ! getent passwd secgroupd >/dev/null; then
     useradd --system --gid secgroupd --no-create-home --home-dir "$STATE" --shell /usr/sbin/nologin secgroupd
   fi
+  # So that the daemon can give its second socket to that group.
+  usermod --append --groups secgroupd-read secgroupd
   mkdir -p -- "$STATE" /etc/secgroupd
   chown secgroupd:secgroupd -- "$STATE"
   chmod 750 -- "$STATE"
@@ -105,9 +124,10 @@ install_state() {
 }
 
 start_service() {
-  install_file 644 "$PROJECT/systemd/secgroupd.service" "$UNIT"
+  local unit
+  for unit in secgroupd.service secgroupd-boot.service; do install_file 644 "$PROJECT/systemd/$unit" "$UNITS/$unit"; done
   systemctl daemon-reload
-  systemctl --quiet enable secgroupd.service
+  systemctl --quiet reenable secgroupd.service
   # Restart, which also starts: the rules outlive the daemon.
   systemctl restart --no-block secgroupd.service
 
@@ -128,6 +148,7 @@ settle_node
 install_programs
 install_help
 install_state
+install_boot
 
 if [[ -d /run/systemd/system ]]; then
   start_service

@@ -1,3 +1,4 @@
+import { fallbackPolicy } from './2-analyze/fallback-policy.ts';
 import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
 import { compile } from './3-compile/compile.ts';
 import { renderChange, type RenderedChange } from './4-render/render-change.ts';
@@ -5,6 +6,8 @@ import { didYouMean } from './diagnostics/did-you-mean.ts';
 import type { HostPolicy, HostState } from './model/host.ts';
 import type { Before } from './model/in-force.ts';
 import type { Policy } from './model/policy.ts';
+import type { PortRange } from './model/rule.ts';
+import type { Script } from './model/script.ts';
 
 /** The policy as a host sees it, or why the host is not in it. */
 export type Located =
@@ -31,4 +34,13 @@ export function locateHost(policy: Policy, host: HostState, named: string | unde
 /** Compiles a policy for its host and plans the change from what is there now. `digest` identifies a text. */
 export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): RenderedChange {
   return renderChange(compile(hostPolicy), before, digest);
+}
+
+/** The script that a host boots with where the rules last in force do not load; see {@link fallbackPolicy}. */
+export function planFallback(
+  hostPolicy: HostPolicy,
+  sshPorts: readonly PortRange[],
+  digest: (text: string) => string,
+): Script {
+  return renderChange(compile(fallbackPolicy(hostPolicy, sshPorts)), undefined, digest).whole();
 }

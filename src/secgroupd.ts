@@ -1,6 +1,7 @@
 import { apply } from './cli/apply.ts';
+import { readSshPorts } from './cli/boot-conf.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
-import { DEFAULT_POLICY_FILE, socketPath, stateDirectory } from './cli/options.ts';
+import { DEFAULT_POLICY_FILE, runtimeDirectory, stateDirectory } from './cli/options.ts';
 import { runCommand, standardStreams } from './cli/program.ts';
 import { SECGROUPD } from './cli/secgroupd-command.ts';
 import { AlreadyRunning } from './daemon/api.ts';
@@ -28,8 +29,9 @@ const PROGRAM: Command = {
         policyFile,
         instance: line.text('instance'),
         stateDirectory: stateDirectory(line),
-        socketPath: socketPath(line),
+        runtimeDirectory: runtimeDirectory(line),
         ownership,
+        sshPorts: await readSshPorts(),
         log,
       });
       return await untilEnded(daemon);

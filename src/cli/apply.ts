@@ -3,13 +3,15 @@ import { isTracking } from '../host/conntrack.ts';
 import { createHistory } from '../host/history.ts';
 import { createLastGood, type LastGood } from '../host/last-good.ts';
 import { policyTexts } from '../host/policy-texts.ts';
+import type { Script } from '../model/script.ts';
 import { applyChange } from '../nft/apply-change.ts';
 import { createNft, type Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { readInForce } from '../nft/table.ts';
 import type { RenderedChange } from '../4-render/render-change.ts';
-import { planChange } from '../pipeline.ts';
+import { planChange, planFallback } from '../pipeline.ts';
+import { readSshPorts } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { locate, printDiagnostics, readHost, readPolicy } from './load.ts';
@@ -48,7 +50,9 @@ export const apply: Command = {
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
     const planned = planChange(hostPolicy, before, stampOf);
     const keep = (step: () => Promise<void>): Promise<boolean> => saving(step, streams);
-    await bringAbout(planned, { nft, lastGood: createLastGood(stateDirectory(line)), keep });
+    const lastGood = createLastGood(stateDirectory(line));
+    const sshPorts = await readSshPorts();
+    await bringAbout(planned, { nft, lastGood, keep, fallback: () => planFallback(hostPolicy, sshPorts, stampOf) });
     const history = createHistory(stateDirectory(line));
     await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));
     const { generation, stamp } = planned.change.next;
@@ -80,10 +84,14 @@ interface Surroundings {
   readonly nft: Nft;
   readonly lastGood: LastGood;
   readonly keep: (step: () => Promise<void>) => Promise<boolean>;
+  readonly fallback: () => Script;
 }
 
-async function bringAbout({ change, whole }: RenderedChange, { nft, lastGood, keep }: Surroundings): Promise<void> {
-  const prepared = await keep(() => lastGood.prepare(whole()));
+async function bringAbout(
+  { change, whole }: RenderedChange,
+  { nft, lastGood, keep, fallback }: Surroundings,
+): Promise<void> {
+  const prepared = await keep(() => lastGood.prepare(whole(), fallback()));
   try {
     await applyChange({ nft, elements: undefined }, change);
   } catch (error) {

@@ -1,5 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
+import { dirname, join } from 'node:path';
+import { CONTROL_GROUP, READING_GROUP, READING_SOCKET } from '../model/socket-names.ts';
 import { UnableError } from './command.ts';
 
 /** Clearing waits for a change under way, which may load a big list. */
@@ -34,9 +36,16 @@ export async function askRunningDaemon(
  */
 export async function followDaemon(socketPath: string, path: string, onLine: (line: string) => void): Promise<void> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const call = request({ socketPath, method: 'GET', path }, resolve);
-    call.once('error', (error) => reject(new UnableError(`no daemon serves ${socketPath}: ${error.message}`)));
-    call.end();
+    const ask = (socket: string): void => {
+      const call = request({ socketPath: socket, method: 'GET', path }, resolve);
+      call.once('error', (error: NodeJS.ErrnoException) => {
+        const other = error.code === 'EACCES' ? readingSocket(socket) : undefined;
+        if (other !== undefined) ask(other);
+        else reject(new UnableError(`no daemon serves ${socket}: ${error.message}`));
+      });
+      call.end();
+    };
+    ask(socketPath);
   });
   if (response.statusCode !== 200) throw new UnableError(`the daemon answered ${response.statusCode ?? 'nothing'}`);
   try {
@@ -54,6 +63,12 @@ interface Exchange {
   readonly body: object | undefined;
 }
 
+/** Where those are answered who may only ask; undefined for that socket itself. */
+function readingSocket(socketPath: string): string | undefined {
+  const path = join(dirname(socketPath), READING_SOCKET);
+  return path === socketPath ? undefined : path;
+}
+
 function exchange({ socketPath, method, path, body }: Exchange): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method, path, timeout: TIMEOUT_MILLISECONDS }, (response) => {
@@ -69,16 +84,18 @@ function exchange({ socketPath, method, path, body }: Exchange): Promise<string 
     });
     call.once('timeout', () => call.destroy(new Error('the daemon does not answer')));
     call.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
-      else
-        reject(
-          new UnableError(
-            `${socketPath}: ${error.code === 'EACCES' ? 'permission denied: run as root, or join the group secgroupd' : error.message}`,
-          ),
-        );
+      const other = error.code === 'EACCES' && method === 'GET' ? readingSocket(socketPath) : undefined;
+      if (other !== undefined) resolve(exchange({ socketPath: other, method, path, body }));
+      else if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
+      else reject(new UnableError(`${socketPath}: ${error.code === 'EACCES' ? denied(method) : error.message}`));
     });
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+function denied(method: Exchange['method']): string {
+  const groups = method === 'GET' ? `${CONTROL_GROUP}, or ${READING_GROUP} to look` : CONTROL_GROUP;
+  return `permission denied: run as root, or join the group ${groups}`;
 }
 
 /** What an answer that is no success says went wrong. */

@@ -27,6 +27,8 @@ const FILES = [
   ['/etc/secgroupd/policy.yaml', 'The policy; every *.yaml of /etc/secgroupd/policy.d belongs to it.'],
   ['/var/lib/secgroupd/last-good.nft', 'What is in force, for plain nft to load at boot.'],
   ['/run/secgroupd/secgroupd.sock', "The daemon's socket: HTTP and JSON, for root and the group secgroupd."],
+  ['/run/secgroupd/secgroupd-read.sock', 'The same for the group secgroupd-read, which may ask and change nothing.'],
+  ['/etc/secgroupd/boot.conf', 'What is done at boot where the rules last in force do not load.'],
 ] as const;
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { CONTROL_SOCKET } from '../model/socket-names.ts';
 import type { CommandLine, CommandOption } from './command.ts';
 
 /** Where the policy is unless said otherwise. */
@@ -35,12 +36,12 @@ export const OPTION = {
 
 /** The path of the daemon's socket. */
 export function socketPath(line: CommandLine): string {
-  return socketIn(line.text('runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? DEFAULT_RUNTIME_DIRECTORY);
+  return join(runtimeDirectory(line), CONTROL_SOCKET);
 }
 
-/** The path of the socket in a runtime directory. */
-function socketIn(directory: string): string {
-  return join(directory, 'secgroupd.sock');
+/** The directory of the daemon's sockets. */
+export function runtimeDirectory(line: CommandLine): string {
+  return line.text('runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? DEFAULT_RUNTIME_DIRECTORY;
 }
 
 /** The directory of the last good script. */

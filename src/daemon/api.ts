@@ -1,13 +1,15 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
-import { dirname } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { groupId } from '../host/group-id.ts';
 import type { History } from '../host/history.ts';
 import type { LogEntry } from '../model/packet-account.ts';
 import { type Holding, HoldingRefused } from './holding.ts';
 import type { PacketRecords } from './packet-records.ts';
 import { formatMetrics } from './metrics.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
+import { CONTROL_GROUP, CONTROL_SOCKET, READING_GROUP, READING_SOCKET } from '../model/socket-names.ts';
 import type { Status } from '../model/status.ts';
 
 /** What the socket offers. */
@@ -32,40 +34,74 @@ export class AlreadyRunning extends Error {
 }
 
 /**
- * Serves HTTP and JSON on a unix socket at `path`, which only root and the daemon's own group can open.
+ * Serves HTTP and JSON on two unix sockets in `directory`: one that does everything, for root and the control group, and
+ * one that only answers, for the reading group too. Who may speak is the kernel's to say, by the sockets' owner, group
+ * and mode: it knows all groups of who connects, and asks before the daemon hears of it.
  * Throws AlreadyRunning where another daemon serves there; a socket that nobody serves is replaced.
  */
-export async function serveApi(path: string, handlers: ApiHandlers): Promise<{ close(): Promise<void> }> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-  if (await answers(path)) throw new AlreadyRunning(`another secgroupd serves ${path}`);
+export async function serveApi(directory: string, handlers: ApiHandlers): Promise<{ close(): Promise<void> }> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const control = join(directory, CONTROL_SOCKET);
+  if (await answers(control)) throw new AlreadyRunning(`another secgroupd serves ${control}`);
+  const servers = [
+    await serve({ path: control, group: CONTROL_GROUP, mayChange: true }, handlers),
+    await serve({ path: join(directory, READING_SOCKET), group: READING_GROUP, mayChange: false }, handlers),
+  ];
+  return {
+    async close() {
+      await Promise.all(servers.map(closeServer));
+    },
+  };
+}
+
+interface Door {
+  readonly path: string;
+  readonly group: string;
+  /** Whether calls that change something are answered. */
+  readonly mayChange: boolean;
+}
+
+async function serve({ path, group, mayChange }: Door, handlers: ApiHandlers): Promise<Server> {
   await rm(path, { force: true });
   const server = createServer((incoming, response) => {
-    answer({ incoming, response, handlers }).catch((error: unknown) => {
-      const status = error instanceof BadRequest ? 400 : error instanceof HoldingRefused ? 409 : 500;
-      send(response, status, { error: error instanceof Error ? error.message : String(error) });
+    answer({ incoming, response, handlers, mayChange }).catch((error: unknown) => {
+      send(response, statusOf(error), { error: error instanceof Error ? error.message : String(error) });
     });
   });
   // A client that never finishes its request holds a connection, not the daemon.
   server.requestTimeout = 10_000;
   server.maxConnections = 64;
   await listen(server, path);
+  // INVARIANT: the group before the mode, so that no other group is let in for a moment.
+  const id = await groupId(group);
+  if (id !== undefined) await chown(path, process.geteuid?.() ?? 0, id).catch(() => undefined);
   await chmod(path, 0o660);
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return server;
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof Forbidden) return 403;
+  if (error instanceof BadRequest) return 400;
+  return error instanceof HoldingRefused ? 409 : 500;
 }
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
+    // The socket is made within this call; until it has its group, it is the owner's alone.
+    const mask = process.umask(0o177);
     server.listen(path, () => {
       server.off('error', reject);
       resolve();
     });
+    process.umask(mask);
   });
 }
 
@@ -89,6 +125,7 @@ interface Call {
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
   readonly handlers: ApiHandlers;
+  readonly mayChange: boolean;
 }
 
 const CALLS = [
@@ -107,7 +144,9 @@ const CALLS = [
   'GET /metrics',
 ];
 
-async function answer({ incoming, response, handlers }: Call): Promise<void> {
+async function answer({ incoming, response, handlers, mayChange }: Call): Promise<void> {
+  if (!mayChange && incoming.method !== 'GET')
+    throw new Forbidden(`${READING_SOCKET} only answers questions: for more be root or of the group ${CONTROL_GROUP}`);
   const call = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
   const body = await readBody(incoming);
   switch (call) {
@@ -198,6 +237,10 @@ const ROLLBACK = z.strictObject({
 
 class BadRequest extends Error {
   override readonly name = 'BadRequest';
+}
+
+class Forbidden extends Error {
+  override readonly name = 'Forbidden';
 }
 
 function parseBody<T>(schema: z.ZodType<T>, body: string): T {

@@ -10,6 +10,7 @@ import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
+import type { PortRange } from '../model/rule.ts';
 import type { Status } from '../model/status.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createTableChanges } from '../nft/table-changes.ts';
@@ -29,8 +30,11 @@ export interface DaemonOptions {
   readonly policyFile: string;
   readonly instance: string | undefined;
   readonly stateDirectory: string;
-  readonly socketPath: string;
+  /** Where its sockets are. */
+  readonly runtimeDirectory: string;
   readonly ownership: 'root' | 'any';
+  /** Open to all where the rules last in force do not load at boot. */
+  readonly sshPorts: readonly PortRange[];
   readonly log: Logger;
 }
 
@@ -62,8 +66,9 @@ export async function startDaemon({
   policyFile,
   instance,
   stateDirectory,
-  socketPath,
+  runtimeDirectory,
   ownership,
+  sshPorts,
   log,
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
@@ -122,6 +127,7 @@ export async function startDaemon({
     elements,
     changes,
     instance,
+    sshPorts,
     lastGood: createLastGood(stateDirectory),
     history,
     heldFile,
@@ -135,7 +141,7 @@ export async function startDaemon({
     notifier.ready(oneLine(status()));
   };
   // The socket is what two daemons would fight over, so it comes before anything is changed.
-  const api = await serveApi(socketPath, {
+  const api = await serveApi(runtimeDirectory, {
     status,
     fullStatus: async () => {
       const otherChains = await readOtherChains(nft, TABLE);
@@ -162,10 +168,12 @@ export async function startDaemon({
   const check = setInterval(() => {
     reconciler.mark('kernel', 0);
     reconciler.mark('host', 0);
+    // What a file is refused for can be mended where nobody is told of it: the mode of a directory, a mount.
+    if (reconciler.enforcement().refusal !== undefined) reconciler.mark('policy', 0);
   }, CHECK_MILLISECONDS);
   // INVARIANT: what is read is watched already, so that no change falls between the two.
   await files.ready();
-  log.info({ version: VERSION, policy: policyFile, socket: socketPath, pid: process.pid }, 'secgroupd starts');
+  log.info({ version: VERSION, policy: policyFile, sockets: runtimeDirectory, pid: process.pid }, 'secgroupd starts');
   await holding.resume();
   await reconciler.begin();
   reconciler.watchKernel();

@@ -10,6 +10,7 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
+import type { PortRange } from '../model/rule.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
@@ -19,7 +20,7 @@ import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
-import { locateHost, planChange } from '../pipeline.ts';
+import { locateHost, planChange, planFallback } from '../pipeline.ts';
 import {
   type Enforcement,
   type Held,
@@ -44,6 +45,8 @@ export interface RoundOptions {
   readonly changes: TableChanges;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
+  /** Open to all where the rules last in force do not load at boot. */
+  readonly sshPorts: readonly PortRange[];
   /** Where the script that boots into what is in force is kept. */
   readonly lastGood: LastGood;
   readonly history: History;
@@ -95,7 +98,7 @@ const WHAT_HAPPENED = {
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, readHost, nft, elements, changes, instance, lastGood, history, heldFile, log } = options;
+  const { reader, readHost, nft, elements, changes, instance, sshPorts, lastGood, history, heldFile, log } = options;
   const looks = createPolicyLooks(createPolicyLoader(reader));
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
@@ -247,7 +250,8 @@ export function createRounds(options: RoundOptions): Rounds {
     const began = performance.now();
     const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
     const unsaved = isLastGoodStale && !isTrying();
-    if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved) await bringAbout(planned);
+    if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved)
+      await bringAbout(planned, located.hostPolicy);
     inForceNow(located.hostPolicy, planned, performance.now() - began);
     await record(located.hostPolicy.instance);
   };
@@ -258,7 +262,7 @@ export function createRounds(options: RoundOptions): Rounds {
     return forced ? notOurs(inForce) : inForce;
   };
 
-  const bringAbout = async ({ change, whole }: RenderedChange): Promise<void> => {
+  const bringAbout = async ({ change, whole }: RenderedChange, hostPolicy: HostPolicy): Promise<void> => {
     // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
     let saved: 'added' | 'prepared' | undefined;
     const save = async (): Promise<void> => {
@@ -266,7 +270,8 @@ export function createRounds(options: RoundOptions): Rounds {
       if (isTrying()) return;
       const canAdd = change.kind === 'elements' && !isLastGoodStale;
       if (canAdd && (await saving(() => lastGood.append(change.addition)))) saved = 'added';
-      else if (await saving(() => lastGood.prepare(whole()))) saved = 'prepared';
+      else if (await saving(() => lastGood.prepare(whole(), planFallback(hostPolicy, sshPorts, stampOf))))
+        saved = 'prepared';
     };
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await save();

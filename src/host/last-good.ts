@@ -5,8 +5,11 @@ import { writeFileAtomically } from './write-file.ts';
 
 /** The script that boots into what is in force, in the state directory. */
 export interface LastGood {
-  /** Writes what is about to be applied, beside the last good one. Throws what writing throws. */
-  prepare(whole: Script): Promise<void>;
+  /**
+   * Writes what is about to be applied, beside the last good one, and what the host boots with should that not load.
+   * Throws what writing throws.
+   */
+  prepare(whole: Script, fallback: Script): Promise<void>;
   /** Makes what was prepared the last good one. */
   commit(): Promise<void>;
   /** Adds a change of elements to the last good one; false, and nothing added, where changes are so long that the whole is due. Throws what writing throws. */
@@ -24,6 +27,9 @@ export interface LastGoodScripts {
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */
 const LAST_GOOD_FILE = 'last-good.nft';
 
+/** What plain `nft -f` loads at boot instead, should that one be refused. */
+const FALLBACK_FILE = 'fallback.nft';
+
 /**
  * Changes of elements since. A file of its own: should power fail while a line is written, nft refuses this file, and
  * what it adds to is loaded all the same.
@@ -38,11 +44,19 @@ export function createLastGood(directory: string): LastGood {
   const next = join(directory, 'next.nft');
   const changes = join(directory, CHANGES_FILE);
   let prepared = false;
+  let fallbackKept: string | undefined;
+  const keepFallback = async (fallback: Script): Promise<void> => {
+    const text = scriptText(fallback);
+    if (text === fallbackKept) return;
+    await writeFileAtomically(join(directory, FALLBACK_FILE), text, 0o640);
+    fallbackKept = text;
+  };
   return {
-    async prepare(whole) {
+    async prepare(whole, fallback) {
       prepared = false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
       await writeFileAtomically(next, scriptText(whole), 0o640);
+      await keepFallback(fallback);
       prepared = true;
     },
     async commit() {

@@ -1,5 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileSignature } from './file-signature.ts';
 import { invalidUtf8Offset } from './utf8.ts';
@@ -49,7 +50,7 @@ interface FileErrorDetails {
 /** How a file is judged before it is read. */
 export interface ReadOptions {
   readonly maxBytes: number;
-  /** `root`: owned by root or by this process's user, and writable by nobody else. */
+  /** `root`: the file and its directory are owned by root or by this process's user, and writable by nobody else. */
   readonly ownership: 'root' | 'any';
   /** What was read under this path before: it is handed out again where the file is sure to be the same. */
   readonly known?: FileText | undefined;
@@ -88,7 +89,12 @@ async function readUnchanged(path: string, { maxBytes, ownership, known }: ReadO
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const before = await handle.stat({ bigint: true });
     refuseIrregular(path, before);
-    if (ownership === 'root') refuseUntrusted(path, before);
+    if (ownership === 'root') {
+      refuseUntrusted(path, before);
+      // Who can write there can put another trusted file in its place, or take it away.
+      const directory = dirname(path);
+      refuseUntrusted(directory, await stat(directory, { bigint: true }));
+    }
     if (before.size > BigInt(maxBytes)) throw tooBig(path, maxBytes);
     const signature = fileSignature(before);
     if (known?.signature === signature && isSurelySame(known, before)) return known;
@@ -112,11 +118,13 @@ function isSurelySame({ readAt }: FileText, { ctimeNs }: BigIntStats): boolean {
  * The names in a drop-in directory that belong to the policy, in byte order; none if there is no such directory.
  * Throws a FileError.
  */
-export async function listDropIns(directory: string): Promise<readonly string[]> {
+export async function listDropIns(directory: string, ownership: ReadOptions['ownership']): Promise<readonly string[]> {
   try {
+    if (ownership === 'root') refuseUntrusted(directory, await stat(directory, { bigint: true }));
     const names = (await readdir(directory)).filter(isDropInName);
     return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   } catch (error) {
+    if (error instanceof FileError) throw error;
     if (codeOf(error) === 'ENOENT') return [];
     if (codeOf(error) !== 'ENOTDIR') throw systemError(directory, error);
     throw new FileError({

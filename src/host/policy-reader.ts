@@ -40,7 +40,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any'): Pol
     async readDropIns() {
       const directory = dropInDirectory(path);
       try {
-        const names = await listDropIns(directory);
+        const names = await listDropIns(directory, ownership);
         return await Promise.all(names.map((name) => read(join(directory, name), LONGEST_POLICY)));
       } catch (error) {
         return [unreadable(directory, error)];

@@ -50,7 +50,7 @@ export async function scanPaths(paths: readonly string[]): Promise<PathScan> {
     if (trace.target.kind === 'directory') {
       const { directory } = trace.target;
       interestIn(directory).dropIns = true;
-      const names = await listDropIns(directory.path).catch(() => undefined);
+      const names = await listDropIns(directory.path, 'any').catch(() => undefined);
       if (names === undefined) state.set('', { target: { kind: 'absent', code: 'unreadable' }, entry: undefined });
       for (const name of names ?? []) state.set(name, note(await tracePath(name, directory)));
     }

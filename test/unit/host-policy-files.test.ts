@@ -175,6 +175,29 @@ describe('readTrustedFile', () => {
       expect(failure).toMatchObject({ kind: 'untrusted', hint: `chmod go-w ${join(directory, 'a')}` });
     });
 
+    test.each([0o775, 0o777, 0o1777, 0o757])(
+      'refuses what lies in a directory of mode %o, and to list it',
+      async (mode) => {
+        mkdirSync(join(directory, 'd'));
+        const path = put('d/a.yaml', 'x');
+        expect((await readTrustedFile(path, strict)).text).toBe('x');
+        chmodSync(join(directory, 'd'), mode);
+        const hint = `chmod go-w ${join(directory, 'd')}`;
+        expect(await failureOf(readTrustedFile(path, strict))).toMatchObject({ kind: 'untrusted', hint });
+        expect(await failureOf(listDropIns(join(directory, 'd'), 'root'))).toMatchObject({ kind: 'untrusted', hint });
+        expect((await readTrustedFile(path, options)).text).toBe('x');
+        expect(await listDropIns(join(directory, 'd'), 'any')).toEqual(['a.yaml']);
+      },
+    );
+
+    test('refuses what lies in another user’s directory', async () => {
+      mkdirSync(join(directory, 'd'));
+      const path = put('d/a.yaml', 'x');
+      chownSync(join(directory, 'd'), 12_345, 0);
+      expect(await failureOf(readTrustedFile(path, strict))).toMatchObject({ kind: 'untrusted' });
+      expect((await readTrustedFile(path, options)).text).toBe('x');
+    });
+
     test('refuses another user’s file, also behind a symlink of ours, and reads it when anybody may own it', async () => {
       const path = put('a', 'x');
       chownSync(path, 12_345, 0);
@@ -206,14 +229,14 @@ describe('drop-ins', () => {
     ]) {
       put(name, '');
     }
-    expect(await listDropIns(directory)).toEqual(['10.yaml', '9.yaml', 'B.yaml', 'b.yaml', 'ä.yaml']);
+    expect(await listDropIns(directory, 'root')).toEqual(['10.yaml', '9.yaml', 'B.yaml', 'b.yaml', 'ä.yaml']);
   });
 
   test('a missing directory is empty; a file in its place is an error', async () => {
-    expect(await listDropIns(join(directory, 'none'))).toEqual([]);
-    expect(await failureOf(listDropIns(put('file', '')))).toMatchObject({ kind: 'unreadable' });
+    expect(await listDropIns(join(directory, 'none'), 'root')).toEqual([]);
+    expect(await failureOf(listDropIns(put('file', ''), 'root'))).toMatchObject({ kind: 'unreadable' });
     mkdirSync(join(directory, 'empty'));
-    expect(await listDropIns(join(directory, 'empty'))).toEqual([]);
+    expect(await listDropIns(join(directory, 'empty'), 'root')).toEqual([]);
   });
 
   test.each([

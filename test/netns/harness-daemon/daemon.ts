@@ -14,6 +14,8 @@ export interface DaemonSpec {
   readonly runtimeDirectory: string;
   /** The instance to be; none to find out. */
   readonly instance: string | undefined;
+  /** A program and its arguments, which runs what follows it in its own place. */
+  readonly wrapper?: readonly string[] | undefined;
 }
 
 /** One line of the daemon's log. */
@@ -52,13 +54,13 @@ export interface DaemonProcess {
 
 /** Starts a daemon and does not wait for anything. */
 export function spawnDaemon(spec: DaemonSpec): DaemonProcess {
-  const { namespace, policyFile, stateDirectory, runtimeDirectory, instance } = spec;
+  const { namespace, policyFile, stateDirectory, runtimeDirectory, instance, wrapper = [] } = spec;
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
     'ip',
     [
       ...['netns', 'exec', namespace],
       // Should the test process be killed outright, the daemon ends with it.
-      ...['setpriv', '--pdeathsig', 'KILL', process.execPath, PROGRAMS.secgroupd],
+      ...['setpriv', '--pdeathsig', 'KILL', ...wrapper, process.execPath, PROGRAMS.secgroupd],
       ...['--policy', policyFile, '--state-dir', stateDirectory, '--runtime-dir', runtimeDirectory],
       ...(instance === undefined ? [] : ['--instance', instance]),
     ],

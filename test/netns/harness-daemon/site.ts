@@ -42,6 +42,13 @@ export interface StartOptions {
   readonly instance?: string | null;
   /** What becomes of its policy; `enforced` unless told. */
   readonly becomes?: Status['state'];
+  /** A program and its arguments, which runs what follows it in its own place. */
+  readonly wrapper?: readonly string[] | undefined;
+}
+
+/** A wrapper that runs what follows it where other things are mounted, as this shell script does it. */
+export function mounting(script: string): readonly string[] {
+  return ['unshare', '--mount', 'bash', '-c', `${script} && exec "$@"`, 'bash'];
 }
 
 const WITH_RUNTIME_DIRECTORY: readonly string[] = [
@@ -96,8 +103,9 @@ export async function createSite(spec: WorldSpec): Promise<Site> {
   };
   const nft = async (...words: readonly string[]): Promise<string> =>
     (await world.exec(world.host, ['nft', ...words])).stdout;
-  const spawn = ({ instance = 'host' }: StartOptions = {}): DaemonProcess => {
-    const daemon = spawnDaemon({ ...paths, namespace: world.host.namespace, instance: instance ?? undefined });
+  const spawn = ({ instance = 'host', wrapper }: StartOptions = {}): DaemonProcess => {
+    const namespace = world.host.namespace;
+    const daemon = spawnDaemon({ ...paths, namespace, wrapper, instance: instance ?? undefined });
     daemons.add(daemon);
     return daemon;
   };

@@ -1,0 +1,34 @@
+import { FAMILIES } from '../model/address.ts';
+import type { HostPolicy } from '../model/host.ts';
+import type { GroupName } from '../model/names.ts';
+import type { Direction, PortRange, Rule, Traffic } from '../model/rule.ts';
+
+/** Where the ports of ssh are said, which the rules of the fallback name as their origin. */
+const CONFIGURATION = '/etc/secgroupd/boot.conf';
+
+const GROUP = 'boot-fallback' as GroupName;
+
+/**
+ * What a host boots with where the rules last in force do not load: on the same interfaces, the policy's platform
+ * traffic and management rules, ssh to `sshPorts` from anywhere, and everything out.
+ */
+export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[]): HostPolicy {
+  const ssh: Traffic = { kind: 'ports', protocol: 6, ports: sshPorts };
+  const inbound = sshPorts.length === 0 ? [] : rulesFor('inbound', ssh);
+  const outbound = rulesFor('outbound', { kind: 'all' });
+  const bindings = policy.bindings.map(({ pattern, invalid }) => ({
+    pattern,
+    invalid,
+    groups: [GROUP],
+    inbound,
+    outbound,
+  }));
+  return { ...policy, bindings, accounts: { counters: false, logDenied: false, logRate: policy.accounts.logRate } };
+}
+
+function rulesFor(direction: Direction, traffic: Traffic): readonly Rule[] {
+  const span = { file: CONFIGURATION, line: 1, column: 1, endLine: 1, endColumn: 1 };
+  const origin = { group: GROUP, direction, index: 0, template: undefined, span };
+  const rest = { priority: 1, priorityWritten: false, log: undefined, description: undefined } as const;
+  return FAMILIES.map((family) => ({ origin, action: 'allow', family, traffic, remote: { kind: 'any' }, ...rest }));
+}

@@ -1,0 +1,21 @@
+import { parsePorts } from '../2-analyze/port-text.ts';
+import { readTrustedFile } from '../host/policy-files.ts';
+import type { PortRange } from '../model/rule.ts';
+
+/** What the host does at boot where the rules last in force do not load; assignments, as systemd reads them. */
+const BOOT_CONF = '/etc/secgroupd/boot.conf';
+
+const LONGEST = 64 * 1024;
+
+const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
+
+/** The ports of SSH_PORTS there; 22 where there is no such file, or it names no ports. */
+export async function readSshPorts(): Promise<readonly PortRange[]> {
+  const text = await readTrustedFile(BOOT_CONF, { maxBytes: LONGEST, ownership: 'root' }).then(
+    (file) => file.text,
+    () => '',
+  );
+  const written = /^SSH_PORTS=["']?([^"'\n]*)["']?$/m.exec(text)?.[1] ?? '';
+  const { ports, problems } = parsePorts(written);
+  return problems.length > 0 ? SSH : ports;
+}
