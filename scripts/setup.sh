@@ -30,6 +30,10 @@ NEEDED_TO_TEST=(
   ps:procps
   unshare:util-linux
   systemd-notify:systemd
+  # A Debian of its own for the tests with a real systemd.
+  mmdebstrap:mmdebstrap
+  /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+  systemd-nspawn:systemd-container
   zsh:zsh
   fish:fish
   mandoc:mandoc

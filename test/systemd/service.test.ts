@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../netns/harness-daemon/until.ts';
+import { sendInbound } from '../netns/harness/probe.ts';
+import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
+
+const SSH = 22;
+const WEB = 80;
+const DENIED = 81;
+
+const POLICY = '/etc/secgroupd/policy.yaml';
+const SERVICE = 'secgroupd.service';
+
+let machine: Machine;
+let identity = 0;
+
+beforeAll(async () => {
+  machine = await createMachine();
+  await machine.powerOn();
+  await machine.booted();
+  await machine.exec([`${PROJECT_INSIDE}/scripts/run.sh`]);
+});
+
+afterAll(async () => {
+  await machine?.remove();
+});
+
+/** Which TCP ports a stranger reaches. */
+async function open(): Promise<readonly number[]> {
+  const sent = [SSH, WEB, DENIED].map((destinationPort) => {
+    identity += 1;
+    const ends = { source: '203.0.113.9', destination: '10.77.0.1', sourcePort: 1_024 + identity };
+    return { ...ends, protocol: 6, destinationPort, identity };
+  });
+  const arrived = await sendInbound(machine.world, 'eth0', sent);
+  return sent.filter((one) => arrived.has(one.identity)).map(({ destinationPort }) => destinationPort);
+}
+
+async function table(): Promise<string> {
+  const { stdout } = await machine.world.exec(machine.world.host, ['nft', '-a', 'list', 'chains']);
+  return stdout;
+}
+
+async function state(): Promise<string> {
+  const { stdout } = await machine.exec(['sgctl', 'status', '--json'], { reject: false });
+  return stdout === '' ? 'no daemon' : (JSON.parse(stdout) as { state: string }).state;
+}
+
+async function mainPid(): Promise<number> {
+  return Number((await machine.show(SERVICE, 'MainPID')).MainPID);
+}
+
+/** Puts `text` in place of the policy as an editor does. */
+async function save(text: string): Promise<void> {
+  await machine.exec(['sh', '-c', `cat >${POLICY}.new <<'END'\n${text}\nEND\nmv ${POLICY}.new ${POLICY}`]);
+}
+
+describe('the service, as scripts/run.sh installs it', () => {
+  test('runs hardened, without root, and applies', async () => {
+    const shown = await machine.show(SERVICE, 'ActiveState', 'Type', 'NRestarts', 'StatusText', 'User');
+    expect(shown).toMatchObject({ ActiveState: 'active', Type: 'notify', NRestarts: '0', User: 'secgroupd' });
+    expect(shown.StatusText).toMatch(/in force/);
+    const { stdout } = await machine.exec(['cat', `/proc/${await mainPid()}/status`]);
+    const NET_ADMIN = '0000000000001000';
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+      expect(stdout).toMatch(new RegExp(`^${set}:\\s${NET_ADMIN}$`, 'm'));
+    expect(stdout).toMatch(/^NoNewPrivs:\s1$/m);
+    expect(stdout).toMatch(/^Seccomp:\s2$/m);
+    expect(stdout).not.toMatch(/^Uid:\s0\s/m);
+    // What it is not to write, it cannot.
+    const writes = await machine.exec(
+      ['nsenter', '--target', String(await mainPid()), '--mount', 'touch', '/etc/secgroupd/written', '/usr/written'],
+      { reject: false },
+    );
+    expect(writes.stderr).toMatch(/Read-only file system[^]*Read-only file system/);
+    expect(await open()).toEqual([SSH]);
+    expect(await machine.exec(['sgctl', 'verify'])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('is exposed as little in the machine as it is on paper', async () => {
+    for (const unit of [SERVICE, 'secgroupd-boot.service']) {
+      const { exitCode } = await machine.exec(['systemd-analyze', 'security', '--threshold=15', '--no-pager', unit]);
+      expect(exitCode).toBe(0);
+    }
+  });
+
+  test('applies what is saved, and refuses what is wrong', async () => {
+    const { stdout: before } = await machine.exec(['cat', POLICY]);
+    await save(before.replace('ports: 22\n', 'ports: "22,80"\n'));
+    await until('port 80 is open', async () => (await open()).includes(WEB));
+    const inForce = await table();
+    await save(before.replace('ports: 22\n', 'ports: 2222222\n'));
+    await until('it is refused', async () =>
+      /policy refused/.test((await machine.show(SERVICE, 'StatusText')).StatusText),
+    );
+    expect(await table()).toBe(inForce);
+    expect(await open()).toEqual([SSH, WEB]);
+    await save(before);
+    await until('port 80 is shut', async () => !(await open()).includes(WEB));
+  });
+
+  test.each(['SIGKILL', 'SIGSEGV', 'SIGTERM'])(
+    'comes back after %s, and not a rule has changed meanwhile',
+    async (signal) => {
+      const before = await table();
+      const pid = await mainPid();
+      await machine.exec(['kill', `-${signal}`, String(pid)]);
+      await until('another runs', async () => ![0, pid].includes(await mainPid()), { within: 20_000 });
+      expect(await open()).toEqual([SSH]);
+      await until('it is ready', async () => (await state()) === 'enforced', { within: 20_000 });
+      expect(await table()).toBe(before);
+    },
+  );
+
+  test('is killed by the watchdog when it hangs, comes back, and not a rule has changed meanwhile', async () => {
+    const dropIn = '/run/systemd/system/secgroupd.service.d';
+    await machine.exec([
+      'sh',
+      '-c',
+      `mkdir -p ${dropIn} && printf '[Service]\\nWatchdogSec=3s\\n' >${dropIn}/watchdog.conf`,
+    ]);
+    await machine.exec(['systemctl', 'daemon-reload']);
+    await machine.exec(['systemctl', 'restart', SERVICE]);
+    const before = await table();
+    const pid = await mainPid();
+    const restarts = Number((await machine.show(SERVICE, 'NRestarts')).NRestarts);
+    await machine.exec(['kill', '-STOP', String(pid)]);
+    await until(
+      'another runs',
+      async () => Number((await machine.show(SERVICE, 'NRestarts')).NRestarts) > restarts && (await mainPid()) !== 0,
+      { within: 30_000 },
+    );
+    expect(await mainPid()).not.toBe(pid);
+    await until('it is ready', async () => (await state()) === 'enforced', { within: 20_000 });
+    expect(await table()).toBe(before);
+    expect(await open()).toEqual([SSH]);
+    // One that does not hang lives on.
+    const alive = await mainPid();
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await mainPid()).toBe(alive);
+    await machine.exec(['rm', '-r', dropIn]);
+    await machine.exec(['systemctl', 'daemon-reload']);
+  });
+
+  test('leaves the rules in force when it is stopped, and starts without touching them', async () => {
+    const before = await table();
+    await machine.exec(['systemctl', 'stop', SERVICE]);
+    expect(await state()).toBe('no daemon');
+    expect(await table()).toBe(before);
+    expect(await open()).toEqual([SSH]);
+    await machine.exec(['systemctl', 'start', SERVICE]);
+    expect(await state()).toBe('enforced');
+    expect(await table()).toBe(before);
+  });
+
+  test('reloads by systemctl', async () => {
+    const before = await table();
+    await machine.exec(['systemctl', 'reload', SERVICE]);
+    await until('it has reloaded', async () => (await machine.show(SERVICE, 'ActiveState')).ActiveState === 'active');
+    // All of it is made anew.
+    expect(await table()).not.toBe(before);
+    expect(await open()).toEqual([SSH]);
+  });
+
+  test('is updated by run.sh under the rules that are in force, the policy untouched', async () => {
+    const before = await table();
+    const { stdout: policy } = await machine.exec(['cat', POLICY]);
+    const pid = await mainPid();
+    await machine.exec([`${PROJECT_INSIDE}/scripts/run.sh`]);
+    expect(await mainPid()).not.toBe(pid);
+    expect(await table()).toBe(before);
+    expect((await machine.exec(['cat', POLICY])).stdout).toBe(policy);
+  });
+});
