@@ -4,6 +4,7 @@ import { readListFile } from './2-analyze/list-file.ts';
 import { type ListFile, listFileKey, type ListReference, listReferences } from './2-analyze/read-address-group.ts';
 import { checkAssertions } from './check-assertions.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
+import { firstOf } from './diagnostics/first-of.ts';
 import { reportTo } from './diagnostics/report.ts';
 import type { Policy } from './model/policy.ts';
 import type { FileText, PolicyReader } from './model/policy-reader.ts';
@@ -101,12 +102,13 @@ function areSame(one: PolicyFiles, other: PolicyFiles): boolean {
 }
 
 function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
-  const diagnostics: Diagnostic[] = [];
-  const report = reportTo(diagnostics);
-  for (const { text, parsed } of read) {
-    if (text.kind === 'text') diagnostics.push(...(parsed?.diagnostics ?? []));
-    else report({ code: 'unreadable-file', span: beginningOf(text.file), message: text.message, help: text.help });
+  const unreadable: Diagnostic[] = [];
+  const report = reportTo(unreadable);
+  for (const { text } of read) {
+    if (text.kind === 'unreadable')
+      report({ code: 'unreadable-file', span: beginningOf(text.file), message: text.message, help: text.help });
   }
+  const ofDocuments = [...unreadable, ...read.flatMap(({ parsed }) => parsed?.diagnostics ?? [])];
   const all = [...read.map(({ text }) => text), ...[...lists.values()].map(textOf)];
   const sources = new Map(all.flatMap((text) => (text.kind === 'text' ? [[text.file, text.text] as const] : [])));
   const files = [...new Set(all.map(({ file }) => file))];
@@ -114,17 +116,18 @@ function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
   const documents = read.flatMap(documentOf);
   // Without one of its documents, the analysis of the others would find names missing that are not.
   if (documents.length < read.length)
-    return { policy: undefined, diagnostics: inReadingOrder(diagnostics, files), ...texts };
+    return { policy: undefined, diagnostics: firstOf(inReadingOrder(ofDocuments, files)), ...texts };
   const analysis = analyze(documents, lists);
-  diagnostics.push(...analysis.diagnostics);
+  const ofAnalysis = [...ofDocuments, ...analysis.diagnostics];
   // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
-  const isSound = (): boolean => !diagnostics.some(({ severity }) => severity === 'error');
-  if (analysis.policy !== undefined && isSound()) diagnostics.push(...checkAssertions(analysis.policy));
-  return {
-    policy: isSound() ? analysis.policy : undefined,
-    diagnostics: inReadingOrder(diagnostics, files),
-    ...texts,
-  };
+  const isAsked = analysis.policy !== undefined && isSound(ofAnalysis);
+  const diagnostics = isAsked ? [...ofAnalysis, ...checkAssertions(analysis.policy)] : ofAnalysis;
+  const policy = isSound(diagnostics) ? analysis.policy : undefined;
+  return { policy, diagnostics: firstOf(inReadingOrder(diagnostics, files)), ...texts };
+}
+
+function isSound(diagnostics: readonly Diagnostic[]): boolean {
+  return !diagnostics.some(({ severity }) => severity === 'error');
 }
 
 /** Diagnostics in the order in which a person reads the files, from top to bottom. */

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { diagnosticOf, type Report, reportTo } from '../diagnostics/report.ts';
+import { firstOf } from '../diagnostics/first-of.ts';
+import { type Report, reportTo } from '../diagnostics/report.ts';
 import type { Span } from '../model/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
 import { checkCharacters, checkLength } from './check-text.ts';
@@ -34,9 +35,6 @@ export interface ParsedDocument {
   readonly remains: PolicyDocument | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
-
-/** Beyond this many findings a file is the wrong file rather than one with mistakes in it. */
-const MOST_FINDINGS = 100;
 
 /** Reads one policy file. Reports all mistakes of YAML at once; in well-formed YAML, all mistakes of keys and types at once. */
 export function parseDocument(source: SourceFile, kind: DocumentKind): ParsedDocument {
@@ -77,13 +75,46 @@ function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
     return {};
   }
   const schema = kind === 'main' ? policySchema : dropInSchema;
-  const result = schema.safeParse(value);
+  const { result, isCut } = validate(schema, value);
   const context: IssueContext = { value, positions, report, mistyped: mistypedKeys() };
   if (!result.success) explainIssues(result.error.issues, context);
   checkAlternatives(context);
+  if (isCut) {
+    report({ code: 'too-many-errors', span: spanAt(0, 0), message: 'there are more mistakes than can be counted' });
+    return {};
+  }
   if (result.success) return { document: { source, kind, input: result.data, spanOf, keySpanOf } };
   const input = salvage<PolicyInput>(value, result.error.issues, schema);
   return input === undefined ? {} : { remains: { source, kind, input, spanOf, keySpanOf } };
+}
+
+/** Of a list with more mistakes than can be counted, so many items are looked at. */
+const MOST_ITEMS = 1_000;
+
+/**
+ * What the schema says of a value; `isCut` where it says it of the first items of its lists alone. From some 100,000
+ * mistakes on zod overflows the stack.
+ */
+function validate(
+  schema: typeof policySchema | typeof dropInSchema,
+  value: unknown,
+): { readonly result: ReturnType<typeof schema.safeParse>; readonly isCut: boolean } {
+  try {
+    return { result: schema.safeParse(value), isCut: false };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { result: schema.safeParse(firstItems(value)), isCut: true };
+  }
+}
+
+function firstItems(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, MOST_ITEMS).map(firstItems);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, MOST_ITEMS)
+      .map(([key, item]) => [key, firstItems(item)]),
+  );
 }
 
 /** Reads all of YAML, at the library's pace, and reports what is wrong with it. */
@@ -102,16 +133,4 @@ function inOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
     if (!distinct.has(identity)) distinct.set(identity, diagnostic);
   }
   return [...distinct.values()];
-}
-
-/** No more than anybody reads. */
-function firstOf(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  const firstLeftOut = diagnostics[MOST_FINDINGS];
-  if (firstLeftOut === undefined) return diagnostics;
-  const more = diagnosticOf({
-    code: 'too-many-errors',
-    span: firstLeftOut.span,
-    message: `and ${diagnostics.length - MOST_FINDINGS} more from here on`,
-  });
-  return [...diagnostics.slice(0, MOST_FINDINGS), more];
 }

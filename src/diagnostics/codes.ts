@@ -41,6 +41,8 @@ export const DIAGNOSTIC_CODES = {
   'bad-number': 'error',
   /** A file's first errors are reported in full; this says how many more there are. */
   'too-many-errors': 'error',
+  /** Nobody reads more than some warnings. */
+  'too-many-warnings': 'warning',
 
   // Reading files.
 

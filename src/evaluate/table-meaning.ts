@@ -95,9 +95,9 @@ class Walk {
   }
 
   chain(name: string, region: Region, depth: number): Outcome {
-    const accepted: FoundRange[] = [];
-    const dropped: FoundRange[] = [];
-    const returned: FoundRange[] = [];
+    const accepted: Region[] = [];
+    const dropped: Region[] = [];
+    const returned: Region[] = [];
     let rest = region;
     const chain = this.#table.chains.get(name);
     if (chain === undefined || depth > MOST_JUMPS) throw new Error(`a jump to \`${name}\` leads nowhere`);
@@ -105,20 +105,24 @@ class Walk {
       if (rest.length === 0) break;
       for (const { verdict, region: matched } of this.#verdicts(rule, rest)) {
         rest = without(rest, matched);
-        if (verdict.kind === 'accept') accepted.push(...matched);
-        else if (verdict.kind === 'drop') dropped.push(...matched);
-        else if (verdict.kind === 'return') returned.push(...matched);
+        if (verdict.kind === 'accept') accepted.push(matched);
+        else if (verdict.kind === 'drop') dropped.push(matched);
+        else if (verdict.kind === 'return') returned.push(matched);
         else {
           const inner = this.chain(verdict.chain, matched, depth + 1);
-          accepted.push(...inner.accepted);
-          dropped.push(...inner.dropped);
+          accepted.push(inner.accepted);
+          dropped.push(inner.dropped);
           // What comes back from a jump goes on behind it; from a goto, where this chain was come from.
           if (verdict.kind === 'jump') rest = union([...rest, ...inner.rest]);
-          else returned.push(...inner.rest);
+          else returned.push(inner.rest);
         }
       }
     }
-    return { accepted: union(accepted), dropped: union(dropped), rest: union([...rest, ...returned]) };
+    return {
+      accepted: union(accepted.flat()),
+      dropped: union(dropped.flat()),
+      rest: union([rest, ...returned].flat()),
+    };
   }
 
   /** The verdicts that a rule gives, each to packets of some addresses. */

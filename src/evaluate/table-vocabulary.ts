@@ -22,7 +22,8 @@ export function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string>
 export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<Family, readonly Traffic[]>> {
   const found: Record<Family, Traffic[]> = { ipv4: [], ipv6: [] };
   const add = (field: string, ranges: readonly FoundRange[]): void => {
-    for (const family of FAMILIES) found[family].push(...ranges.flatMap((range) => trafficOf(field, range, family)));
+    for (const family of FAMILIES)
+      for (const traffic of ranges.flatMap((range) => trafficOf(field, range, family))) found[family].push(traffic);
   };
   for (const { rules } of chains.values()) {
     for (const step of rules.flatMap(({ steps }) => steps))

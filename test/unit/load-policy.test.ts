@@ -87,3 +87,60 @@ function show(_key: string, value: unknown): unknown {
   if (value instanceof Map) return [...value];
   return typeof value === 'bigint' ? String(value) : value;
 }
+
+describe('of more mistakes than anybody reads the first are told, and quickly', () => {
+  const rules = (...some: readonly (readonly [rule: string, times: number])[]): string => `version: 1
+securityGroups:
+  web:
+    inbound:
+${some.map(([rule, times]) => `      - ${rule}\n`.repeat(times)).join('')}instances:
+  host: { interfaces: { eth0: { securityGroups: [web] } } }
+`;
+  const load = (policy: string, list = ''): Promise<LoadedPolicy> =>
+    loaderOf(
+      new Map([
+        ['policy.yaml', policy],
+        ['list.txt', list],
+      ]),
+    )();
+
+  test('mistakes of meaning', async () => {
+    const { policy, diagnostics } = await load(
+      rules(['{ protocol: tcp, ports: 80, source: { securityGroup: nobody } }', 150_000]),
+    );
+    expect(policy).toBeUndefined();
+    expect(diagnostics).toHaveLength(101);
+    expect(diagnostics.at(-1)).toMatchObject({
+      code: 'too-many-errors',
+      message: 'and 149900 more from here on',
+      span: { line: 105 },
+    });
+  });
+
+  test('mistakes of shape, be they more than the schema’s stack holds', async () => {
+    const { policy, diagnostics } = await load(
+      rules(['{ protocol: tcp, ports: 80, source: any, descripton: x }', 150_000]),
+    );
+    expect(policy).toBeUndefined();
+    expect(diagnostics.slice(0, 2)).toMatchObject([
+      { code: 'too-many-errors', span: { line: 1 } },
+      { code: 'unknown-key', span: { line: 5 } },
+    ]);
+    expect(diagnostics.length).toBeLessThan(110);
+  });
+
+  test('mistakes of shape behind so many sound items that none of them is looked at', async () => {
+    const sound = '{ protocol: tcp, ports: 80, source: any }';
+    const { policy, diagnostics } = await load(rules([sound, 2_000], ['{ x: 1, ports: [] }', 150_000]));
+    expect(policy).toBeUndefined();
+    expect(diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
+  });
+
+  test('doubts, while a mistake among them is told', async () => {
+    const list = Array.from({ length: 300 }, (_, i) => `10.0.${i >> 8}.${i & 255}/16`).join('\n');
+    const { policy, diagnostics } = await load(POLICY.replace('ports: 80', 'ports: 0'), list);
+    expect(policy).toBeUndefined();
+    expect(diagnostics.filter(({ severity }) => severity === 'warning').length).toBeLessThanOrEqual(101);
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toHaveLength(1);
+  });
+});
