@@ -12,6 +12,7 @@ import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import type { PortRange } from '../model/rule.ts';
 import type { Status } from '../model/status.ts';
+import { createCommitters } from '../nft/committers.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createTableChanges } from '../nft/table-changes.ts';
 import { createNft } from '../nft/nft.ts';
@@ -76,6 +77,7 @@ export async function startDaemon({
   const nft = createNft();
   const elements = createElementWriter();
   const changes = createTableChanges(TABLE);
+  const committers = createCommitters();
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const status = (): Status =>
@@ -126,6 +128,7 @@ export async function startDaemon({
     nft,
     elements,
     changes,
+    committers,
     instance,
     sshPorts,
     lastGood: createLastGood(stateDirectory),
@@ -194,6 +197,7 @@ export async function startDaemon({
       records.close();
       elements.close();
       changes.close();
+      committers.stop();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
     },

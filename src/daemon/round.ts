@@ -11,6 +11,7 @@ import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
 import type { PortRange } from '../model/rule.ts';
+import type { Committers } from '../nft/committers.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
@@ -43,6 +44,7 @@ export interface RoundOptions {
   readonly nft: Nft;
   readonly elements: ElementWriter;
   readonly changes: TableChanges;
+  readonly committers: Committers;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
   /** Open to all where the rules last in force do not load at boot. */
@@ -98,7 +100,8 @@ const WHAT_HAPPENED = {
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, readHost, nft, elements, changes, instance, sshPorts, lastGood, history, heldFile, log } = options;
+  const { reader, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood, history, heldFile, log } =
+    options;
   const looks = createPolicyLooks(createPolicyLoader(reader));
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
@@ -165,11 +168,18 @@ export function createRounds(options: RoundOptions): Rounds {
     );
   };
 
+  const endFightThatIsOver = (): void => {
+    if (known.fight === undefined || fight.isOn()) return;
+    know({ fight: undefined });
+    committers.stop();
+  };
+
   const lookAtKernel = async (): Promise<void> => {
+    endFightThatIsOver();
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
     const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
     const expected = isKnown && !known.cleared ? known.inForce : undefined;
-    const { found, is } = await guard.look(expected);
+    const { found, is, generations } = await guard.look(expected);
     kernelRead = true;
     if (is === 'same') return;
     if (expected === undefined) {
@@ -181,15 +191,18 @@ export function createRounds(options: RoundOptions): Rounds {
       know({ inForce: notOurs(found) });
       return;
     }
-    log.warn({ found: found?.stamp ?? 'no table' }, 'somebody changed our table; putting it right');
+    const by = generations === undefined ? [] : committers.of(generations.after, generations.last);
+    const byWhom = by.length === 0 ? '' : `: ${by.join(', ')}`;
+    log.warn({ found: found?.stamp ?? 'no table', by }, `somebody changed our table${byWhom}; putting it right`);
     // The stamp is what we left there, and not what others made of the rest.
     const there = found ?? (await putBack());
     know({ mended: known.mended + 1, inForce: there === undefined ? undefined : notOurs(there) });
     const times = fight.note();
-    if (times <= MOST_MENDS || known.fight !== undefined) return;
-    const message = `another program changes our table again and again: it was put right ${times} times within a minute, and now is so less and less often`;
-    log.error({ mended: known.mended }, message);
-    know({ fight: { since: new Date(), message } });
+    if (times <= MOST_MENDS) return;
+    committers.listen();
+    const message = `another program changes our table again and again${byWhom}: it was put right ${times} times within a minute, and now is so less and less often`;
+    if (known.fight === undefined) log.error({ mended: known.mended }, message);
+    know({ fight: { since: known.fight?.since ?? new Date(), message } });
   };
 
   /** Closes a host again that stands open, by what is on disk; the change that follows makes it a table that we know. */
@@ -403,7 +416,7 @@ export function createRounds(options: RoundOptions): Rounds {
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
     isOvertaken: (generation) => guard.isOvertaken(generation),
     patience() {
-      if (known.fight !== undefined && !fight.isOn()) know({ fight: undefined });
+      endFightThatIsOver();
       return fight.patience();
     },
     known: () => known,

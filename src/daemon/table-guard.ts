@@ -24,6 +24,8 @@ export interface Look {
    * what is expected, but somebody changed some table while we changed ours.
    */
   readonly is: 'same' | 'other' | 'unsure';
+  /** The generations of tables that came since we looked or changed something; undefined where that is not known. */
+  readonly generations: { readonly after: number; readonly last: number } | undefined;
 }
 
 /** What no rules are identified by. */
@@ -47,6 +49,7 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       // Without the table the host is open: the sooner it is put back, the better, and listing takes a while.
       const isThere = rules !== undefined || (await changes.isThere());
       const found = isThere ? await readInForce(ways.nft, TABLE_NAMES) : undefined;
+      const generations = generationSeen === undefined ? undefined : { after: generationSeen, last: generation };
       generationSeen = generation;
       const isAsExpected =
         found !== undefined &&
@@ -55,7 +58,7 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
         (rulesSeen === undefined || rules === rulesSeen);
       const is = !isAsExpected ? 'other' : interrupted > 0 && interrupted <= MOST_REPEATS ? 'unsure' : 'same';
       rulesSeen = is === 'same' || expected === undefined ? rules : undefined;
-      return { found, is };
+      return { found, is, generations };
     },
     async apply(change, beforeLast) {
       const before = await changes.generation();

@@ -152,11 +152,20 @@ describe('what others do to our table', () => {
     expect(troubles[0]?.message).toMatch(
       /^another program changes our table again and again: it was put right 6 times/,
     );
+    // By then it is listened to who it is.
+    await wait(1_000);
     const began = performance.now();
     await site.nft('delete', 'table', 'inet', 'secgroupd');
     await mended(7);
     // Half a second at least, where it was at once before.
     expect(performance.now() - began).toBeGreaterThan(500);
+    const named = await daemon.until('it is told who', (status) =>
+      (status.troubles[0]?.message ?? '').includes('nft (process'),
+    );
+    expect(named.troubles[0]?.message).toMatch(/again and again: nft \(process [0-9]+\): it was put right 7 times/);
+    expect(daemon.log.some(({ msg }) => /somebody changed our table: nft \(process [0-9]+\); putting/.test(msg))).toBe(
+      true,
+    );
     expect(await open()).toEqual([ALLOWED]);
   });
 });

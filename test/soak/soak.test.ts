@@ -73,7 +73,7 @@ let strangerAt = 0;
 let links = 0;
 
 /** What happens to a host; each leaves it as able to go on as it was. */
-const EVENTS: Readonly<Record<string, () => Promise<unknown> | unknown>> = {
+const EVENTS: Readonly<Record<string, () => unknown>> = {
   'rules change': () => {
     state.rules = random.below(60);
     save();
