@@ -10,6 +10,8 @@ import type { Random } from './random.ts';
 export interface FuzzInput {
   readonly main: string;
   readonly dropIn: string | undefined;
+  /** What the drop-in is called, its ending left out; it is in comments of the script. */
+  readonly dropInName: string;
   readonly list: string;
 }
 
@@ -122,7 +124,12 @@ export function seedInputs(): readonly FuzzInput[] {
     .map((policy) => policyText(policy))
     .filter((text) => text.length < LONGEST_RANDOM);
   const texts = [...found, ...random, readFileSync(join(ROOT, 'config/policy.yaml'), 'utf8'), ...examples, ...goldens];
-  return texts.map((main, i) => ({ main, dropIn: i % 5 === 0 ? texts[(i * 7) % texts.length] : undefined, list }));
+  return texts.map((main, i) => ({
+    main,
+    dropIn: i % 5 === 0 ? texts[(i * 7) % texts.length] : undefined,
+    dropInName: 'a',
+    list,
+  }));
 }
 
 function read(folder: string): readonly string[] {
@@ -132,11 +139,18 @@ function read(folder: string): readonly string[] {
     .map((name) => readFileSync(join(folder, name), 'utf8'));
 }
 
+const DROP_IN = `securityGroups:
+  dropped: { inbound: [{ protocol: tcp, ports: 8080, source: any, description: "of a drop-in" }] }
+instances:
+  dropped: { interfaces: { eth0: { securityGroups: [dropped] } } }
+`;
+
 /** Another input, made from one or two. */
 export function mutate(input: FuzzInput, other: FuzzInput, random: Random): FuzzInput {
   const where = random.below(10);
   if (where === 0) return { ...input, list: mutateText(input.list, other.main, random) };
-  if (where === 1) return { ...input, dropIn: mutateText(input.dropIn ?? other.main, other.main, random) };
+  if (where === 1) return { ...input, dropIn: mutateText(input.dropIn ?? DROP_IN, other.main, random) };
+  if (where === 3) return { ...input, dropInName: `${input.dropInName}${random.of(HOSTILE) ?? ''}`.slice(-40) };
   if (where === 2 && input.dropIn !== undefined) return { ...input, dropIn: undefined };
   const changed = random.below(5) < 3 ? mutateTree(input.main, random) : undefined;
   // Some of what is left is spoiled as well.

@@ -156,7 +156,7 @@ function changeItem(items: Tree[], index: number, random: Random): void {
 function rename(holder: { [key: string]: Tree }, key: string, random: Random): void {
   const value = holder[key] ?? null;
   delete holder[key];
-  set(holder, random.of(random.below(2) === 0 ? NAMES : PATTERNS) ?? key, value);
+  set(holder, random.of(/^(?:\*|[a-z]+[0-9*])/.test(key) ? PATTERNS : NAMES) ?? key, value);
 }
 
 /** As YAML would, be the key `__proto__`. */

@@ -25,11 +25,12 @@ const INTERFACES = [
 const MOST_INSTANCES = 2;
 
 /** Parses, analyzes, compiles and renders; throws what is no right answer to any input. */
-export async function understand({ main, dropIn, list }: FuzzInput): Promise<Outcome> {
+export async function understand({ main, dropIn, dropInName, list }: FuzzInput): Promise<Outcome> {
   const began = performance.now();
   const loaded = await loadPolicy({
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text: main }),
-    readDropIns: async () => (dropIn === undefined ? [] : [{ kind: 'text', file: 'policy.d/a.yaml', text: dropIn }]),
+    readDropIns: async () =>
+      dropIn === undefined ? [] : [{ kind: 'text', file: `policy.d/${dropInName}.yaml`, text: dropIn }],
     readList: async (_, name) => ({ kind: 'text', file: `/lists/${name}`, text: list }),
   });
   const { policy, diagnostics } = loaded;
@@ -40,7 +41,7 @@ export async function understand({ main, dropIn, list }: FuzzInput): Promise<Out
     const shown = formatDiagnostic(diagnostic, (file) => loaded.sources.get(file), { colour: false });
     if (/[\p{Cc}\p{Cf}]/u.test(shown.replaceAll('\n', ''))) throw new Error('a diagnostic speaks to the terminal');
   }
-  const names = [...(policy?.instances.keys() ?? [])].slice(0, MOST_INSTANCES);
+  const names = [...(policy?.instances.keys() ?? [])].slice(-MOST_INSTANCES);
   const scripts = names.map((name) => {
     if (policy === undefined) throw new Error('unreachable');
     const host = { hostname: name, machineId: '', interfaces: INTERFACES };
