@@ -96,3 +96,8 @@ export const NOTHING_KNOWN: Enforcement = {
   applied: 0,
   mended: 0,
 };
+
+/** Whether a refusal came after the files were found good, so that it ends when something is applied. */
+export function isOfApplying({ diagnostics }: Refusal): boolean {
+  return diagnostics.every(({ code }) => code === 'kernel-refused' || code === 'host-not-in-policy');
+}

@@ -4,7 +4,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { isTracking } from '../host/conntrack.ts';
 import type { HeldFile } from '../host/held-file.ts';
 import type { History } from '../host/history.ts';
-import type { LastGood, LastGoodScripts } from '../host/last-good.ts';
+import type { LastGood } from '../host/last-good.ts';
 import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
@@ -22,17 +22,19 @@ import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
 import { locateHost, planChange, planFallback } from '../pipeline.ts';
+import { createBootScript } from './boot-script.ts';
 import {
   type Enforcement,
   type Held,
   identityOf,
+  isOfApplying,
   NOTHING_KNOWN,
   type PolicyFiles,
   type Refusal,
 } from './enforcement.ts';
-import { createFight, MOST_MENDS } from './fight.ts';
+import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
-import { createTableGuard } from './table-guard.ts';
+import { createTableGuard, notOurs } from './table-guard.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
 export type Dirt = 'policy' | 'host' | 'kernel';
@@ -108,15 +110,15 @@ export function createRounds(options: RoundOptions): Rounds {
   let lookAgain: number | undefined;
   let kernelRead = false;
   let isLastGoodMissing = false;
-  // Until it is written by this process: the one before may have ended amid a change.
-  let isLastGoodStale = true;
   let recorded: PolicyFiles | undefined;
   const guard = createTableGuard({ nft, elements }, changes);
-  const fight = createFight(() => performance.now());
+  const opponent = createOpponent(committers, log);
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
   };
+
+  const bootScript = createBootScript({ lastGood, nft, saving: (step) => saving(step), log });
 
   const lookAtPolicy = async (): Promise<void> => {
     const found = await looks.look();
@@ -168,14 +170,8 @@ export function createRounds(options: RoundOptions): Rounds {
     );
   };
 
-  const endFightThatIsOver = (): void => {
-    if (known.fight === undefined || fight.isOn()) return;
-    know({ fight: undefined });
-    committers.stop();
-  };
-
   const lookAtKernel = async (): Promise<void> => {
-    endFightThatIsOver();
+    know({ fight: opponent.fight() });
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
     const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
     const expected = isKnown && !known.cleared ? known.inForce : undefined;
@@ -191,53 +187,34 @@ export function createRounds(options: RoundOptions): Rounds {
       know({ inForce: notOurs(found) });
       return;
     }
-    const by = generations === undefined ? [] : committers.of(generations.after, generations.last);
+    const by = opponent.note(generations);
     const byWhom = by.length === 0 ? '' : `: ${by.join(', ')}`;
     log.warn({ found: found?.stamp ?? 'no table', by }, `somebody changed our table${byWhom}; putting it right`);
     // The stamp is what we left there, and not what others made of the rest.
     const there = found ?? (await putBack());
-    know({ mended: known.mended + 1, inForce: there === undefined ? undefined : notOurs(there) });
-    const times = fight.note();
-    if (times <= MOST_MENDS) return;
-    committers.listen();
-    const message = `another program changes our table again and again${byWhom}: it was put right ${times} times within a minute, and now is so less and less often`;
-    if (known.fight === undefined) log.error({ mended: known.mended }, message);
-    know({ fight: { since: known.fight?.since ?? new Date(), message } });
+    const inForce = there === undefined ? undefined : notOurs(there);
+    know({ mended: known.mended + 1, inForce, fight: opponent.fight() });
   };
 
   /** Closes a host again that stands open, by what is on disk; the change that follows makes it a table that we know. */
   const putBack = async (): Promise<InForce | undefined> => {
-    if (isTrying() || isLastGoodStale) return undefined;
+    if (isTrying() || bootScript.isStale()) return undefined;
     try {
-      const script = await lastGood.read();
-      if (script === undefined) return undefined;
-      await load(script);
-      return (await guard.look(undefined)).found;
+      return (await bootScript.load()) ? (await guard.look(undefined)).found : undefined;
     } catch (error) {
       log.warn({ err: error }, 'the last good script could not be put back; a new one is made');
       return undefined;
     }
   };
 
-  const load = async ({ whole, changes: since }: LastGoodScripts): Promise<void> => {
-    await nft.run(whole);
-    if (since.length === 0) return;
-    // Without the changes of members since, it is what was in force a while ago, and better than nothing.
-    await nft.run(since).catch((error: unknown) => {
-      log.warn({ err: error }, 'the members last in force could not be loaded: those before them are');
-    });
-  };
-
   /** A host that starts with a policy full of mistakes must not stand open for it. */
   const loadLastGood = async (): Promise<void> => {
     if (isLastGoodMissing) return;
-    const script = await lastGood.read();
-    isLastGoodMissing = script === undefined;
-    if (script === undefined) {
+    isLastGoodMissing = !(await bootScript.load());
+    if (isLastGoodMissing) {
       log.error('there is no valid policy and no last good one: this host has no rules of ours');
       return;
     }
-    await load(script);
     log.warn('there is no valid policy: the rules that were last in force are loaded');
     await lookAtKernel();
     if (known.inForce === undefined)
@@ -262,7 +239,7 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     const began = performance.now();
     const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
-    const unsaved = isLastGoodStale && !isTrying();
+    const unsaved = bootScript.isStale() && !isTrying();
     if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved)
       await bringAbout(planned, located.hostPolicy);
     inForceNow(located.hostPolicy, planned, performance.now() - began);
@@ -275,22 +252,19 @@ export function createRounds(options: RoundOptions): Rounds {
     return forced ? notOurs(inForce) : inForce;
   };
 
-  const bringAbout = async ({ change, whole }: RenderedChange, hostPolicy: HostPolicy): Promise<void> => {
-    // INVARIANT: what is applied was first written to disk, and takes the last good one's place once it is applied.
-    let saved: 'added' | 'prepared' | undefined;
-    const save = async (): Promise<void> => {
-      // What is tried is no last good one: a machine that restarts begins with what was in force before.
-      if (isTrying()) return;
-      const canAdd = change.kind === 'elements' && !isLastGoodStale;
-      if (canAdd && (await saving(() => lastGood.append(change.addition)))) saved = 'added';
-      else if (await saving(() => lastGood.prepare(whole(), planFallback(hostPolicy, sshPorts, stampOf))))
-        saved = 'prepared';
-    };
+  const bringAbout = async (rendered: RenderedChange, hostPolicy: HostPolicy): Promise<void> => {
+    const { change } = rendered;
+    // What is tried is no last good one: a machine that restarts begins with what was in force before.
+    if (isTrying()) {
+      await guard.apply(change);
+      bootScript.leaveBehind();
+      return;
+    }
+    const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, sshPorts, stampOf));
     const isFirst = change.kind === 'elements' || change.kind === 'none';
-    if (isFirst) await save();
-    await guard.apply(change, isFirst ? undefined : save);
-    const isCommitted = saved === 'prepared' && (await saving(() => lastGood.commit()));
-    isLastGoodStale = !isCommitted && saved !== 'added';
+    if (isFirst) await keeping.before();
+    await guard.apply(change, isFirst ? undefined : () => keeping.before());
+    await keeping.after();
   };
 
   const isTrying = (): boolean => known.held?.policy.kind === 'tried';
@@ -415,23 +389,10 @@ export function createRounds(options: RoundOptions): Rounds {
     },
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
     isOvertaken: (generation) => guard.isOvertaken(generation),
-    patience() {
-      endFightThatIsOver();
-      return fight.patience();
-    },
+    patience: () => opponent.patience(),
     known: () => known,
     files: () => files,
   };
-}
-
-/** Whether a refusal came after the files were found good, so that it ends when something is applied. */
-function isOfApplying({ diagnostics }: Refusal): boolean {
-  return diagnostics.every(({ code }) => code === 'kernel-refused' || code === 'host-not-in-policy');
-}
-
-/** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
-function notOurs(inForce: InForce): InForce {
-  return { ...inForce, stamp: 'unknown', rendered: undefined, labels: 'unknown' };
 }
 
 function messageOf(error: unknown): string {

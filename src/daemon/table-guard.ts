@@ -83,3 +83,8 @@ function sameTable(ours: InForce, found: InForce): boolean {
     JSON.stringify([inForce.sets, inForce.maps, inForce.chains].map((some) => some.toSorted()));
   return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
 }
+
+/** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
+export function notOurs(inForce: InForce): InForce {
+  return { ...inForce, stamp: 'unknown', rendered: undefined, labels: 'unknown' };
+}
