@@ -30,7 +30,6 @@ import {
   isOfApplying,
   NOTHING_KNOWN,
   type PolicyFiles,
-  type Refusal,
 } from './enforcement.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
