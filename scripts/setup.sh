@@ -34,6 +34,8 @@ NEEDED_TO_TEST=(
   mmdebstrap:mmdebstrap
   /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
   systemd-nspawn:systemd-container
+  dpkg-deb:dpkg
+  openssl:openssl
   zsh:zsh
   fish:fish
   mandoc:mandoc

@@ -5,7 +5,7 @@ import { createRandom } from './random.ts';
 import { type Outcome, understand } from './subject.ts';
 
 /** How many inputs are tried. */
-const INPUTS = Number(process.env['FUZZ_INPUTS'] ?? 3_000);
+const INPUTS = Number(process.env['FUZZ_INPUTS'] ?? 2_000);
 
 /** The same inputs come of the same seed; told with what was found. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000_000);

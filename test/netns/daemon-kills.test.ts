@@ -7,7 +7,7 @@ const ALLOWED = 80;
 const DENIED = 81;
 
 /** How often the daemon is killed. */
-const KILLS = Number(process.env['SECGROUPD_KILLS'] ?? 12);
+const KILLS = Number(process.env['SECGROUPD_KILLS'] ?? 8);
 
 /** A change of rules is in force about so many milliseconds after it was saved. */
 const LONGEST_LIFE = 160;

@@ -8,7 +8,7 @@ import { startFlood } from '../netns/harness-daemon/flood.ts';
 import { replaceFile, type Site, useSite } from '../netns/harness-daemon/site.ts';
 
 /** How long it lasts: ten minutes see more changes than most hosts see in a day. */
-const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20);
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 8);
 
 const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000);
 

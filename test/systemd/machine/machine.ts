@@ -67,7 +67,10 @@ export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): 
 
   const powerOn = async (): Promise<void> => {
     // A kernel that has just begun.
-    await world.exec(world.host, ['nft', 'delete table inet secgroupd'], { reject: false });
+    // By its own nft: an older one dies of what a newer one says of its rules.
+    await world.exec(world.host, ['chroot', tree, 'nft', '-f', '-'], {
+      input: 'add table inet secgroupd\ndelete table inet secgroupd\n',
+    });
     await world.flushConntrack();
     await world.exec(world.host, ['ip', 'link', 'set', 'eth0', 'down']);
     mkdirSync(cgroup, { recursive: true });

@@ -1,0 +1,171 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../netns/harness-daemon/until.ts';
+import { createMachine, type Machine } from './machine/machine.ts';
+import { startProbes } from './machine/probes.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const SSH = 22;
+const WEB = 80;
+
+const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
+
+const POLICY = '/etc/secgroupd/policy.yaml';
+
+/** Builds the package in two revisions; returns where they are. */
+function buildPackages(): readonly string[] {
+  return [1, 2].map((revision) => {
+    execFileSync('scripts/deb.sh', ['--quick', '--revision', String(revision)], { cwd: ROOT, stdio: 'pipe' });
+    // The next build empties dist.
+    const kept = join(ROOT, 'node_modules/.cache', `secgroupd-${revision}.deb`);
+    mkdirSync(dirname(kept), { recursive: true });
+    copyFileSync(join(ROOT, `dist/secgroupd_0.1.0-${revision}_${ARCHITECTURE}.deb`), kept);
+    return kept;
+  });
+}
+
+let packages: readonly string[];
+
+beforeAll(() => {
+  packages = buildPackages();
+});
+
+describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
+  let machine: Machine;
+
+  beforeAll(async () => {
+    machine = await createMachine(suite);
+    for (const [i, file] of packages.entries()) {
+      mkdirSync(machine.path('/root'), { recursive: true });
+      copyFileSync(file, machine.path(`/root/${i + 1}.deb`));
+    }
+    await machine.powerOn();
+    await machine.booted();
+    // Something that listens where the policy as shipped lets nobody in.
+    await machine.exec([
+      'sh',
+      '-c',
+      `systemd-run --quiet python3 -c "import socket; s=socket.socket(); s.bind(('', ${WEB})); s.listen(64); exec('while True: s.accept()[0].close()')"`,
+    ]);
+  }, 300_000);
+
+  afterAll(async () => {
+    await machine?.remove();
+  });
+
+  /** Which ports take a connection now. */
+  async function open(): Promise<readonly number[]> {
+    const probes = await startProbes(machine.world, 'eth0', [SSH, WEB]);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    return (await probes.stop()).answered;
+  }
+
+  async function table(): Promise<string> {
+    const { stdout } = await machine.exec(['nft', '-a', 'list', 'chains', 'inet']);
+    return stdout.slice(Math.max(0, stdout.indexOf('table inet secgroupd')));
+  }
+
+  async function enforced(): Promise<void> {
+    await until(
+      'it is in force',
+      async () =>
+        /^state +enforced|in force/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
+      { within: 20_000 },
+    );
+  }
+
+  test('is installed, and in force: ssh stays open, the rest is shut', async () => {
+    expect(await open()).toEqual([SSH, WEB]);
+    await machine.exec(['dpkg', '--install', '/root/1.deb']);
+    await enforced();
+    expect(await open()).toEqual([SSH]);
+    const shown = await machine.show('secgroupd.service', 'ActiveState', 'UnitFileState', 'NRestarts');
+    expect(shown).toEqual({ ActiveState: 'active', UnitFileState: 'enabled', NRestarts: '0' });
+    expect(await machine.show('secgroupd-boot.service', 'UnitFileState')).toEqual({ UnitFileState: 'enabled' });
+    expect(
+      (await machine.exec(['sh', '-c', 'tr "\\0" " " </proc/$(systemctl show -P MainPID secgroupd)/cmdline'])).stdout,
+    ).toContain('/usr/lib/secgroupd/node');
+    expect((await machine.exec(['sgctl', 'verify'])).exitCode).toBe(0);
+    expect(
+      (await machine.exec(['systemd-analyze', 'security', '--threshold=15', '--no-pager', 'secgroupd.service']))
+        .exitCode,
+    ).toBe(0);
+    // Nothing of it was changed on the way; a machine of these has no documentation.
+    const { stdout: differing } = await machine.exec(['dpkg', '--verify', 'secgroupd'], { reject: false });
+    expect(differing.split('\n').filter((line) => !/^missing +\/usr\/share\/(?:doc|man)\//.test(line))).toEqual([]);
+  });
+
+  test('is in force again after a restart of the machine, at no moment open', async () => {
+    await machine.shutDown();
+    const probes = await startProbes(machine.world, 'eth0', [SSH, WEB]);
+    await machine.powerOn();
+    await machine.booted();
+    await enforced();
+    expect((await probes.stop()).answered).toEqual([SSH]);
+    expect(await machine.show('secgroupd-boot.service', 'Result', 'ActiveState')).toEqual({
+      Result: 'success',
+      ActiveState: 'active',
+    });
+  });
+
+  test('is upgraded under the rules in force; what was edited stays as it is', async () => {
+    await machine.exec(['sh', '-c', `sed -i 's/ports: 22$/ports: "22,443"/' ${POLICY}`]);
+    await until('the edit is in force', async () =>
+      /443/.test((await machine.exec(['nft', 'list', 'table', 'inet', 'secgroupd'])).stdout),
+    );
+    const before = await table();
+    const { stdout: policy } = await machine.exec(['cat', POLICY]);
+    const { MainPID: pid } = await machine.show('secgroupd.service', 'MainPID');
+    await machine.exec(['dpkg', '--force-confdef', '--install', '/root/2.deb']);
+    await enforced();
+    expect(await table()).toBe(before);
+    expect((await machine.exec(['cat', POLICY])).stdout).toBe(policy);
+    expect((await machine.show('secgroupd.service', 'MainPID')).MainPID).not.toBe(pid);
+    expect((await machine.exec(['dpkg-query', '-W', '-f=${Version}', 'secgroupd'])).stdout).toBe('0.1.0-2');
+  });
+
+  test('is removed: the daemon ends, the rules stay until the machine restarts, and it says so', async () => {
+    const before = await table();
+    const { stderr } = await machine.exec(['dpkg', '--remove', 'secgroupd']);
+    expect(stderr).toContain(
+      'the rules stay in force until the machine restarts, or until: nft delete table inet secgroupd',
+    );
+    expect(await table()).toBe(before);
+    expect(await machine.show('secgroupd.service', 'ActiveState')).toEqual({ ActiveState: 'inactive' });
+    expect((await machine.exec(['cat', POLICY])).stdout).toContain('443');
+    await machine.shutDown();
+    await machine.powerOn();
+    await machine.booted();
+    expect(await table()).not.toContain('secgroupd');
+  });
+
+  test('is installed anew with the policy that was edited, and purged: nothing of it is left', async () => {
+    await machine.exec(['dpkg', '--force-confdef', '--install', '/root/2.deb']);
+    await enforced();
+    expect((await machine.exec(['nft', 'list', 'table', 'inet', 'secgroupd'])).stdout).toContain('443');
+    await machine.exec(['dpkg', '--purge', 'secgroupd']);
+    expect(await table()).not.toContain('secgroupd');
+    const left = await machine.exec([
+      'sh',
+      '-c',
+      'find / -xdev -name "*secgroupd*" -not -path "/project*" -not -path "/proc/*" -not -path "/sys/*" -not -path "/tmp/*" -not -path "/var/log/*" -not -path "/run/log/*"',
+    ]);
+    expect(left.stdout).toBe('');
+    expect(
+      (await machine.exec(['grep', '-c', 'secgroupd', '/etc/passwd', '/etc/group'], { reject: false })).stdout,
+    ).toBe('/etc/passwd:0\n/etc/group:0');
+  });
+});
+
+test('the same sources give the same package', () => {
+  execFileSync('scripts/deb.sh', ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
+  expect(hashOf(join(ROOT, `dist/secgroupd_0.1.0-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
+});
+
+function hashOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
