@@ -91,7 +91,9 @@ put() {
 fetch_runtime
 addon=prebuilds/linux-$([[ $architecture == amd64 ]] && echo x64 || echo arm64)
 mkdir -p -- "$lib/$addon"
-cp -- dist/secgroupd.js dist/sgctl.js dist/package.json "$lib/"
+# Without their first line, for they are no programs by themselves here.
+for program in secgroupd sgctl; do tail -n +2 "dist/$program.js" >"$lib/$program.js"; done
+cp -- dist/package.json "$lib/"
 chmod 644 "$lib"/*.js "$lib/package.json"
 install -m 644 "dist/$addon/node.napi.node" "$lib/$addon/node.napi.node"
 put 755 systemd/boot.sh "$lib/boot/boot.sh"
@@ -106,7 +108,7 @@ done
 
 put 644 config/policy.yaml "$root/etc/secgroupd/policy.yaml"
 put 644 config/policy.schema.json "$root/usr/share/secgroupd/policy.schema.json"
-sed -i 's#\$schema=policy.schema.json#$schema=/usr/share/secgroupd/policy.schema.json#' "$root/etc/secgroupd/policy.yaml"
+sed -i 's#schema=policy.schema.json#schema=/usr/share/secgroupd/policy.schema.json#' "$root/etc/secgroupd/policy.yaml"
 put 644 config/boot.conf "$root/usr/share/secgroupd/boot.conf"
 
 share=$root/usr/share
@@ -132,7 +134,7 @@ cp -- README.md "$doc/"
   printf '\nThe Node.js in this package, and what it is made of:\n\n'
   cat -- "$stage/package/LICENSE"
 } >"$doc/copyright"
-printf 'secgroupd (%s) stable; urgency=medium\n\n  * %s\n\n -- secgroupd <root@localhost>  %s\n' "$version" \
+printf 'secgroupd (%s) stable; urgency=medium\n\n  * %s\n\n -- secgroupd <secgroupd@localhost>  %s\n' "$version" \
   'See README.md.' "$(date -u -R -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$doc/changelog.Debian.gz"
 put 644 scripts/deb/lintian-overrides "$share/lintian/overrides/secgroupd"
 find "$root/usr/share" -type f -exec chmod 644 {} +
