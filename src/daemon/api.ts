@@ -148,7 +148,7 @@ async function answer({ incoming, response, handlers, mayChange }: Call): Promis
   if (!mayChange && incoming.method !== 'GET')
     throw new Forbidden(`${READING_SOCKET} only answers questions: for more be root or of the group ${CONTROL_GROUP}`);
   const call = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
-  const body = await readBody(incoming);
+  const body = await readBody(incoming, mayChange ? LONGEST_BODY : LONGEST_QUESTION);
   switch (call) {
     case 'GET /v1/status':
       send(response, 200, await handlers.fullStatus());
@@ -256,12 +256,15 @@ function parseBody<T>(schema: z.ZodType<T>, body: string): T {
 /** A policy and its lists are no longer than the files that the daemon reads itself. */
 const LONGEST_BODY = 256 * 1024 * 1024;
 
-async function readBody(incoming: IncomingMessage): Promise<string> {
+/** Questions have none. */
+const LONGEST_QUESTION = 1_024;
+
+async function readBody(incoming: IncomingMessage, longest: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > LONGEST_BODY) throw new BadRequest('the body is too long');
+    if (length > longest) throw new BadRequest('the body is too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -81,6 +81,16 @@ describe('who may speak to the daemon', () => {
     expect((await daemon.status()).state).toBe('enforced');
   });
 
+  test('nor does it take more than a question holds', async () => {
+    const script = `const call = require('node:http').request(
+      { socketPath: '${site.runtimeDirectory}/secgroupd-read.sock', method: 'GET', path: '/v1/status' },
+      (response) => { console.log(response.statusCode); process.exit(); },
+    ); call.on('error', (error) => { console.log(error.code); process.exit(); }); call.end(Buffer.alloc(50e6));`;
+    const { stdout } = await site.world.exec(site.world.host, [process.execPath, '-e', script]);
+    expect(stdout).toMatch(/^(?:400|EPIPE|ECONNRESET)$/);
+    expect((await daemon.status()).state).toBe('enforced');
+  });
+
   test('others may nothing', async () => {
     for (const command of [['status'], ['log'], ...CHANGING]) {
       const { exitCode, stderr } = await sgctlAs([], ...command);

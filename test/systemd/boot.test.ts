@@ -66,6 +66,7 @@ describe('the machine boots', () => {
     for (const later of [network, sshd, daemon]) expect(later).toBeGreaterThan(rules);
     const { stdout } = await machine.exec(['journalctl', '--unit=secgroupd-boot', '--output=cat']);
     expect(stdout).toContain('the rules last in force are in force');
+    expect((await machine.exec(['journalctl', '--boot', '--output=cat'])).stdout).not.toContain('ordering cycle');
     expect(await machine.exec(['sgctl', 'verify'])).toMatchObject({ exitCode: 0 });
     await machine.shutDown();
   });
