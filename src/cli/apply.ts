@@ -91,7 +91,7 @@ async function bringAbout(
   { change, whole }: RenderedChange,
   { nft, lastGood, keep, fallback }: Surroundings,
 ): Promise<void> {
-  const prepared = await keep(() => lastGood.prepare(whole(), fallback()));
+  const prepared = await keep(() => lastGood.prepare(whole()));
   try {
     await applyChange({ nft, elements: undefined }, change);
   } catch (error) {
@@ -99,5 +99,6 @@ async function bringAbout(
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
     throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
   }
-  if (prepared) await keep(() => lastGood.commit());
+  if (!prepared || !(await keep(() => lastGood.commit()))) return;
+  await keep(() => lastGood.keepFallback(fallback()));
 }

@@ -44,11 +44,12 @@ export function createBootScript({ lastGood, nft, saving, log }: BootScriptOptio
         async before() {
           const canAdd = change.kind === 'elements' && !isStale;
           if (canAdd && (await saving(() => lastGood.append(change.addition)))) saved = 'added';
-          else if (await saving(() => lastGood.prepare(whole(), fallback()))) saved = 'prepared';
+          else if (await saving(() => lastGood.prepare(whole()))) saved = 'prepared';
         },
         async after() {
           const isCommitted = saved === 'prepared' && (await saving(() => lastGood.commit()));
           isStale = !isCommitted && saved !== 'added';
+          if (isCommitted) await saving(() => lastGood.keepFallback(fallback()));
         },
       };
     },

@@ -5,13 +5,12 @@ import { writeFileAtomically } from './write-file.ts';
 
 /** The script that boots into what is in force, in the state directory. */
 export interface LastGood {
-  /**
-   * Writes what is about to be applied, beside the last good one, and what the host boots with should that not load.
-   * Throws what writing throws.
-   */
-  prepare(whole: Script, fallback: Script): Promise<void>;
+  /** Writes what is about to be applied, beside the last good one. Throws what writing throws. */
+  prepare(whole: Script): Promise<void>;
   /** Makes what was prepared the last good one. */
   commit(): Promise<void>;
+  /** Writes what the host boots with should the last good one not load. Throws what writing throws. */
+  keepFallback(fallback: Script): Promise<void>;
   /** Adds a change of elements to the last good one; false, and nothing added, where changes are so long that the whole is due. Throws what writing throws. */
   append(change: Script): Promise<boolean>;
   /** The last good one, and the changes since, to be loaded after it; undefined where there is none. Throws what reading throws. */
@@ -45,18 +44,11 @@ export function createLastGood(directory: string): LastGood {
   const changes = join(directory, CHANGES_FILE);
   let prepared = false;
   let fallbackKept: string | undefined;
-  const keepFallback = async (fallback: Script): Promise<void> => {
-    const text = scriptText(fallback);
-    if (text === fallbackKept) return;
-    await writeFileAtomically(join(directory, FALLBACK_FILE), text, 0o640);
-    fallbackKept = text;
-  };
   return {
-    async prepare(whole, fallback) {
+    async prepare(whole) {
       prepared = false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
       await writeFileAtomically(next, scriptText(whole), 0o640);
-      await keepFallback(fallback);
       prepared = true;
     },
     async commit() {
@@ -66,6 +58,12 @@ export function createLastGood(directory: string): LastGood {
         await rename(next, join(directory, LAST_GOOD_FILE));
       }
       prepared = false;
+    },
+    async keepFallback(fallback) {
+      const text = scriptText(fallback);
+      if (text === fallbackKept) return;
+      await writeFileAtomically(join(directory, FALLBACK_FILE), text, 0o640);
+      fallbackKept = text;
     },
     async append(change) {
       const text = scriptText(change);

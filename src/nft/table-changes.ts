@@ -52,8 +52,11 @@ export function createTableChanges(table: string): TableChanges {
       const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
       await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
         found = true;
-        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+        // The kernel puts them first, and what the rule says behind them (nf_tables_fill_rule_info).
+        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
           if (type === NFTA_RULE_CHAIN || type === NFTA_RULE_HANDLE) hash.update(value);
+          if (type === NFTA_RULE_HANDLE) break;
+        }
       });
       return found ? hash.digest('hex') : undefined;
     },
