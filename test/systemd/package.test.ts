@@ -9,6 +9,7 @@ import { createMachine, type Machine } from './machine/machine.ts';
 import { startProbes } from './machine/probes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const BUILD = join(ROOT, 'scripts/deb.sh');
 const SSH = 22;
 const WEB = 80;
 
@@ -19,7 +20,7 @@ const POLICY = '/etc/secgroupd/policy.yaml';
 /** Builds the package in two revisions; returns where they are. */
 function buildPackages(): readonly string[] {
   return [1, 2].map((revision) => {
-    execFileSync('scripts/deb.sh', ['--quick', '--revision', String(revision)], { cwd: ROOT, stdio: 'pipe' });
+    execFileSync(BUILD, ['--quick', '--revision', String(revision)], { cwd: ROOT, stdio: 'pipe' });
     // The next build empties dist.
     const kept = join(ROOT, 'node_modules/.cache', `secgroupd-${revision}.deb`);
     mkdirSync(dirname(kept), { recursive: true });
@@ -162,7 +163,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
 });
 
 test('the same sources give the same package', () => {
-  execFileSync('scripts/deb.sh', ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
+  execFileSync(BUILD, ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
   expect(hashOf(join(ROOT, `dist/secgroupd_0.1.0-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
 });
 
