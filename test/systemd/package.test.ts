@@ -10,6 +10,9 @@ import { startProbes } from './machine/probes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const BUILD = join(ROOT, 'scripts/deb.sh');
+const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly version: string;
+};
 const SSH = 22;
 const WEB = 80;
 
@@ -24,7 +27,7 @@ function buildPackages(): readonly string[] {
     // The next build empties dist.
     const kept = join(ROOT, 'node_modules/.cache', `secgroupd-${revision}.deb`);
     mkdirSync(dirname(kept), { recursive: true });
-    copyFileSync(join(ROOT, `dist/secgroupd_0.1.0-${revision}_${ARCHITECTURE}.deb`), kept);
+    copyFileSync(join(ROOT, `dist/secgroupd_${VERSION}-${revision}_${ARCHITECTURE}.deb`), kept);
     return kept;
   });
 }
@@ -126,7 +129,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
     expect(await table()).toBe(before);
     expect((await machine.exec(['cat', POLICY])).stdout).toBe(policy);
     expect((await machine.show('secgroupd.service', 'MainPID')).MainPID).not.toBe(pid);
-    expect((await machine.exec(['dpkg-query', '-W', '-f=${Version}', 'secgroupd'])).stdout).toBe('0.1.0-2');
+    expect((await machine.exec(['dpkg-query', '-W', '-f=${Version}', 'secgroupd'])).stdout).toBe(`${VERSION}-2`);
   });
 
   test('is removed: the daemon ends, the rules stay until the machine restarts, and it says so', async () => {
@@ -164,7 +167,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
 
 test('the same sources give the same package', () => {
   execFileSync(BUILD, ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
-  expect(hashOf(join(ROOT, `dist/secgroupd_0.1.0-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
+  expect(hashOf(join(ROOT, `dist/secgroupd_${VERSION}-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
 });
 
 function hashOf(path: string): string {

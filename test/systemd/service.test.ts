@@ -170,4 +170,31 @@ describe('the service, as scripts/run.sh installs it', () => {
     expect(await table()).toBe(before);
     expect((await machine.exec(['cat', POLICY])).stdout).toBe(policy);
   });
+
+  test('is taken away by uninstall.sh: the rules stay, and the policy; --purge leaves nothing', async () => {
+    const before = await table();
+    const { stdout: policy } = await machine.exec(['cat', POLICY]);
+    const { stdout: told } = await machine.exec([`${PROJECT_INSIDE}/scripts/uninstall.sh`]);
+    expect(told).toContain('its rules stay in force until the machine restarts');
+    expect(await table()).toBe(before);
+    expect(await open()).toEqual([SSH]);
+    expect(await left('/usr/local', '/etc/systemd')).toBe('');
+    expect((await machine.exec(['cat', POLICY])).stdout).toBe(policy);
+    await machine.exec([`${PROJECT_INSIDE}/scripts/uninstall.sh`, '--purge']);
+    expect(await open()).toEqual([SSH, WEB, DENIED]);
+    expect(await left('/')).toBe('');
+    expect(await machine.exec(['getent', 'group', 'secgroupd', 'secgroupd-read'], { reject: false })).toMatchObject({
+      stdout: '',
+    });
+  });
 });
+
+/** What there is by the project's name. */
+async function left(...folders: readonly string[]): Promise<string> {
+  const elsewhere = [PROJECT_INSIDE, '/proc', '/sys', '/tmp', '/var/tmp', '/var/log', '/run/log'].flatMap((path) => [
+    '-not',
+    '-path',
+    `${path}/*`,
+  ]);
+  return (await machine.exec(['find', ...folders, '-xdev', '-name', '*secgroupd*', ...elsewhere])).stdout;
+}
