@@ -54,7 +54,7 @@ node scripts/build.mjs
 
 version=$(node -p 'require("./package.json").version')-$revision
 # The time of the last change, so that building again gives the same.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$PROJECT" log -1 --format=%ct 2>/dev/null || date +%s)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$PROJECT" log -1 --format=%ct 2>/dev/null || stat -c %Y -- "$PROJECT/package.json")}
 export SOURCE_DATE_EPOCH
 umask 022
 stage=$(mktemp -d)
