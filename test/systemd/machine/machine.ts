@@ -25,6 +25,9 @@ export const PROJECT_INSIDE = '/project';
 
 const BOOT_MILLISECONDS = 60_000;
 
+/** For what takes a moment, on a machine that is busy with something else. */
+const PATIENCE = { within: 20_000 };
+
 /**
  * A Debian with a real systemd, in namespaces of its own; its network is the host of `world`. Its disk outlives its
  * boots, and as on any machine what the kernel holds does not: no rules, no flows.
@@ -88,12 +91,16 @@ export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): 
     const ended = new Promise<void>((resolve) => {
       child.once('close', () => resolve());
     });
-    const init = await until('the machine begins', async () => {
-      if (child.exitCode !== null) throw new Error(`the machine does not begin: ${said}`);
-      const nspawn = await childrenOf(child.pid ?? 0);
-      const [pid] = nspawn[0] === undefined ? [] : await childrenOf(nspawn[0]);
-      return pid !== undefined && commandOf(pid) === 'systemd' && pid;
-    });
+    const init = await until(
+      'the machine begins',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the machine does not begin: ${said}`);
+        const nspawn = await childrenOf(child.pid ?? 0);
+        const [pid] = nspawn[0] === undefined ? [] : await childrenOf(nspawn[0]);
+        return pid !== undefined && commandOf(pid) === 'systemd' && pid;
+      },
+      PATIENCE,
+    );
     power = { child, ended, init };
   };
 
@@ -127,7 +134,7 @@ export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): 
     await power?.ended;
     power = undefined;
     // The kernel takes a moment to be rid of the last of its processes.
-    await until('its control groups are empty', () => removeCgroup(cgroup));
+    await until('its control groups are empty', () => removeCgroup(cgroup), PATIENCE);
   };
 
   const powerOff = async (): Promise<void> => {
