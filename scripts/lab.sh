@@ -5,18 +5,27 @@
 #   sudo scripts/lab.sh                      makes a lab, shows who can ping and ssh to whom, and takes it away;
 #                                            on a terminal it waits before that
 #   sudo scripts/lab.sh up                   makes a lab and leaves it
-#   sudo scripts/lab.sh matrix               shows who can ping and ssh to whom, tried now
+#   sudo scripts/lab.sh matrix [ARGUMENT]... shows who can ping and ssh to whom, tried now, and whether `sgctl explain`
+#                                            says the same; vagrant/check --help names the arguments
 #   sudo scripts/lab.sh shell HOST [COMMAND] a shell on a host (web, db, bastion, pc), where `ping db`, `ssh db` and
 #                                            `sgctl status` work; or one command there
 #   sudo scripts/lab.sh edit                 edits the policy; prints its path where there is no terminal
+#   sudo scripts/lab.sh policy [FILE]        gives the hosts this policy; without one, prints what they have
 #   sudo scripts/lab.sh status               what each secgroupd says of itself
+#   sudo scripts/lab.sh off|on HOST          takes a host's power, gives it back; for hosts that have any: vms
 #   sudo scripts/lab.sh down                 takes the lab away
+#
+# What a host is, is said before the command that makes a lab: --hosts KIND.
+#
+#   namespaces   namespaces of this machine with an sshd; there in half a second; so it is unless said
+#   containers   Debians with a systemd, in which our package is installed
+#   vms          the same with a kernel of their own; emulated where there is no KVM, and there in a minute or two
 #
 # Where there are several labs, say which before the command: --lab NAME.
 
 set -euo pipefail
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' -- "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,27s/^# \{0,1\}//p' -- "${BASH_SOURCE[0]}"; }
 
 misuse() {
   echo "error: $1; see --help" >&2
@@ -24,6 +33,7 @@ misuse() {
 }
 
 NAME=''
+KIND=namespaces
 COMMAND=demonstrate
 while (($# > 0)); do
   case $1 in
@@ -36,7 +46,12 @@ while (($# > 0)); do
       NAME=$2
       shift 2
       ;;
-    up | matrix | shell | edit | status | down)
+    --hosts)
+      if [[ ! ${2-} =~ ^(namespaces|containers|vms)$ ]]; then misuse '--hosts takes namespaces, containers or vms'; fi
+      KIND=$2
+      shift 2
+      ;;
+    up | matrix | shell | edit | policy | status | off | on | down)
       COMMAND=$1
       shift
       break
@@ -44,7 +59,11 @@ while (($# > 0)); do
     *) misuse "no such command: $1" ;;
   esac
 done
-if [[ $COMMAND != shell ]] && (($# > 0)); then misuse "no such argument: $1"; fi
+case $COMMAND in
+  matrix | shell) ;;
+  policy | off | on) if (($# > 1)); then misuse "no such argument: $2"; fi ;;
+  *) if (($# > 0)); then misuse "no such argument: $1"; fi ;;
+esac
 if [[ $(id -u) != 0 ]]; then
   echo 'error: a lab is made of network namespaces, which needs root: sudo scripts/lab.sh' >&2
   exit 3
@@ -54,11 +73,13 @@ fi
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 umask 022
 
-MANAGED=(web db bastion)
-HOSTS=("${MANAGED[@]}" pc)
-declare -A IPV4=([web]=192.0.2.10 [db]=192.0.2.20 [bastion]=192.0.2.5 [pc]=198.51.100.10)
-declare -A IPV6=([web]=2001:db8::10 [db]=2001:db8::20 [bastion]=2001:db8::5 [pc]=2001:db8:f::10)
-READY_SECONDS=30
+HOSTS=() MANAGED=()
+declare -A IPV4 IPV6
+while read -r host ipv4 ipv6 kind; do
+  HOSTS+=("$host")
+  IPV4[$host]=$ipv4 IPV6[$host]=$ipv6
+  if [[ $kind == managed ]]; then MANAGED+=("$host"); fi
+done < <(grep -v '^#' "$PROJECT/vagrant/hosts")
 
 # A machine can run without IPv6; then so does its lab.
 has_ipv6() { [[ -e /proc/net/if_inet6 ]]; }
@@ -72,6 +93,13 @@ use() {
   POLICY=$LAB/policy/policy.yaml
 }
 
+# What differs between namespaces, containers and virtual machines is in a file of lab/ each: prepare, plug_in HOST,
+# start_host HOST, is_up HOST, on_host HOST COMMAND..., take_policy and stop.
+know_hosts() {
+  # shellcheck source=scripts/lab/namespaces.sh
+  source "$PROJECT/scripts/lab/$KIND.sh"
+}
+
 find_lab() {
   local found
   mapfile -t found < <(labs)
@@ -83,9 +111,15 @@ find_lab() {
     NAME=${found[0]}
   fi
   use "$NAME"
+  KIND=$(<"$LAB/kind")
+  know_hosts
 }
 
 namespace() { echo "$NAME-$1"; }
+
+is_host() { [[ " ${HOSTS[*]} " == *" $1 "* ]]; }
+
+is_managed() { [[ " ${MANAGED[*]} " == *" $1 "* ]]; }
 
 # await HOST WHAT COMMAND...: waits until the command succeeds. If it does not, shows the host's logs, which go with it.
 await() {
@@ -100,16 +134,6 @@ await() {
   done
 }
 
-# Runs a command on a host: in its namespaces, with its files.
-on_host() {
-  local host=$1 pid
-  shift
-  pid=$(<"$LAB/hosts/$host/pid")
-  # Numbers of processes come round again; the namespace tells whether this one is still the host.
-  [[ "/proc/$pid/ns/net" -ef "/run/netns/$(namespace "$host")" ]] || fail "$host is not running any more"
-  nsenter --target "$pid" --mount --uts --net --pid --wd -- env HOME=/run/root "$@"
-}
-
 build_programs() {
   local built=$PROJECT/dist/secgroupd.js
   if [[ ! -e $built || -n $(find "$PROJECT/src" "$PROJECT/scripts/build.mjs" "$PROJECT/package-lock.json" \
@@ -118,31 +142,12 @@ build_programs() {
   fi
 }
 
-write_wrapper() {
-  printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"$LAB/bin/$1"
-  chmod 755 "$LAB/bin/$1"
-}
-
 write_files() {
   local host
-  mkdir "$LAB/bin" "$LAB/etc" "$LAB/policy" "$LAB/hosts" "$LAB/tmp"
-  # Copies, so that neither a new build nor an edit of the checkout disturbs a lab.
-  cp -r -- "$PROJECT/dist" "$LAB/dist"
-  cp -- "$PROJECT/scripts/lab/host.sh" "$PROJECT/scripts/lab/probe.sh" "$LAB/bin"
-  cp -- "$PROJECT/scripts/lab/policy.yaml" "$POLICY"
-
+  mkdir "$LAB/bin" "$LAB/etc" "$LAB/policy" "$LAB/hosts"
+  echo "$KIND" >"$LAB/kind"
+  cp -- "$PROJECT/vagrant/policy/policy.yaml" "$POLICY"
   ssh-keygen -q -t ed25519 -N '' -C "$NAME" -f "$LAB/etc/key"
-  cat >"$LAB/etc/ssh_config" <<END
-User root
-IdentityFile $LAB/etc/key
-IdentitiesOnly yes
-BatchMode yes
-StrictHostKeyChecking no
-UserKnownHostsFile /dev/null
-LogLevel ERROR
-END
-  # shellcheck disable=SC2016 # for the shell that reads it
-  printf 'PATH=%q:$PATH\n%s\n' "$LAB/bin" 'PS1="\h:\w# "' >"$LAB/etc/profile.sh"
   {
     printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n'
     for host in "${HOSTS[@]}"; do
@@ -150,62 +155,33 @@ END
       if has_ipv6; then echo "${IPV6[$host]} $host"; fi
     done
   } >"$LAB/etc/hosts"
-
-  write_wrapper ssh "$(command -v ssh) -F $LAB/etc/ssh_config"
-  write_wrapper sgctl "$NODE $LAB/dist/sgctl.js"
-  # shellcheck disable=SC2016 # for the shell that runs it
-  write_wrapper secgroupd "$NODE $LAB/dist/secgroupd.js --policy $POLICY"' --instance "$(hostname)"'"\
- --state-dir $LAB/hosts/\"\$(hostname)\"/state --runtime-dir $LAB/hosts/\"\$(hostname)\"/run"
-  for host in "${HOSTS[@]}"; do
-    mkdir -p "$LAB/hosts/$host/state" "$LAB/hosts/$host/run"
-    ssh-keygen -q -t ed25519 -N '' -C "$host" -f "$LAB/hosts/$host/host_key"
-  done
+  for host in "${HOSTS[@]}"; do mkdir "$LAB/hosts/$host"; done
 }
 
 # The switch has a namespace of its own, and no end of a cable is ever in the machine's.
-plug_in() {
-  local host switch
-  switch=$(namespace switch)
-  ip netns add "$switch"
-  ip -n "$switch" link add switch type bridge mcast_snooping 0
-  ip -n "$switch" link set switch up
-  for host in "${HOSTS[@]}"; do
-    ip netns add "$(namespace "$host")"
-    ip -n "$switch" link add "$host" type veth peer name eth0 netns "$(namespace "$host")"
-    ip -n "$switch" link set "$host" master switch up
-    # Everyone is on the wire, pc too, whose addresses only look as if they were from elsewhere.
-    {
-      echo 'link set lo up'
-      echo "address add ${IPV4[$host]}/32 dev eth0"
-      if has_ipv6; then echo "address add ${IPV6[$host]}/128 dev eth0 nodad"; fi
-      echo 'link set eth0 up'
-      echo 'route add 0.0.0.0/0 dev eth0'
-      if has_ipv6; then echo 'route add ::/0 dev eth0'; fi
-    } | ip -n "$(namespace "$host")" -batch -
-  done
+make_switch() {
+  ip netns add "$(namespace switch)"
+  ip -n "$(namespace switch)" link add switch type bridge mcast_snooping 0
+  ip -n "$(namespace switch)" link set switch up
 }
 
-is_managed() { [[ " ${MANAGED[*]} " == *" $1 "* ]]; }
-
-start_host() {
-  local host=$1 kind=unmanaged
-  if is_managed "$host"; then kind=managed; fi
-  # --kill-child: if this unshare is ended, so is the host.
-  setsid nsenter --net="/run/netns/$(namespace "$host")" -- \
-    unshare --mount --uts --pid --fork --kill-child --propagation slave -- \
-    bash "$LAB/bin/host.sh" "$LAB" "$host" "$kind" </dev/null >"$LAB/hosts/$host/boot.log" 2>&1 &
-  disown
+# A namespace for a host, with an eth1 on the switch, which is down and has no addresses.
+plug_in_namespace() {
+  local host=$1 switch
+  switch=$(namespace switch)
+  ip netns add "$(namespace "$host")"
+  ip -n "$switch" link add "$host" type veth peer name eth1 netns "$(namespace "$host")"
+  ip -n "$switch" link set "$host" master switch up
 }
 
 await_host() {
-  local host=$1 own=$LAB/hosts/$1
-  await "$host" sshd test -s "$own/pid" -a -s "$own/sshd.pid"
-  if is_managed "$host"; then await "$host" secgroupd on_host "$host" nft -t list table inet secgroupd; fi
+  await "$1" sshd is_up "$1"
+  if is_managed "$1"; then await "$1" secgroupd on_host "$1" nft -t list table inet secgroupd; fi
 }
 
 up() {
   local host
-  setup test
+  setup "$NEEDS"
   build_programs
   # From here on, whatever goes wrong, nothing is left behind.
   trap down EXIT
@@ -214,7 +190,9 @@ up() {
   trap 'exit 143' TERM
   use "$(basename -- "$(mktemp -d /tmp/sglab-XXXXXX)")"
   write_files
-  plug_in
+  prepare
+  make_switch
+  for host in "${HOSTS[@]}"; do plug_in "$host"; done
   for host in "${HOSTS[@]}"; do start_host "$host"; done
   for host in "${HOSTS[@]}"; do await_host "$host"; done
 }
@@ -225,6 +203,7 @@ down() {
   trap '' HUP INT TERM
   if [[ -z $NAME ]]; then return; fi
   local host pids
+  stop
   for host in "${HOSTS[@]}" switch; do
     if [[ ! -e /run/netns/$(namespace "$host") ]]; then continue; fi
     for _ in {1..50}; do
@@ -238,65 +217,13 @@ down() {
   rm -rf -- "$LAB"
 }
 
-# One cell of the matrix: what was tried in IPv4 and in IPv6, coloured on a terminal.
-cell() {
-  local text=$1 colour=33
-  if [[ ! -t 1 || -n ${NO_COLOR-} ]]; then
-    printf '%-12s' "$text"
-    return
-  fi
-  case $text in
-    yes | yes/yes) colour=32 ;;
-    no | no/no) colour=31 ;;
-  esac
-  printf '\e[%sm%-12s\e[0m' "$colour" "$text"
-}
-
-matrix() {
-  local host other words what from address answer heading='IPv4'
-  local -A answers=()
-  if has_ipv6; then heading=IPv4/IPv6; fi
-  while read -r from _ address what answer; do
-    answers[$from,$address,$what]=$answer
-  done < <(
-    for host in "${HOSTS[@]}"; do
-      words=()
-      for other in "${HOSTS[@]}"; do
-        if [[ $other == "$host" ]]; then continue; fi
-        words+=("$other" "${IPV4[$other]}")
-        if has_ipv6; then words+=("$other" "${IPV6[$other]}"); fi
-      done
-      on_host "$host" bash "$LAB/bin/probe.sh" "$LAB" "$host" "${words[@]}" &
-    done
-    wait
-  )
-  for what in ping ssh; do
-    printf '%-16s' "$what $heading"
-    printf 'to %-9s' "${HOSTS[@]}"
-    echo
-    for host in "${HOSTS[@]}"; do
-      printf 'from %-11s' "$host"
-      for other in "${HOSTS[@]}"; do
-        if [[ $other == "$host" ]]; then
-          printf '%-12s' .
-          continue
-        fi
-        answer=${answers[$host,${IPV4[$other]},$what]-failed}
-        if has_ipv6; then answer+=/${answers[$host,${IPV6[$other]},$what]-failed}; fi
-        cell "$answer"
-      done
-      echo
-    done
-    echo
-  done
-  if [[ ${answers[*]} == *failed* ]]; then return 1; fi
-}
+matrix() { bash "$PROJECT/vagrant/check" --lab "$NAME" --patience "$PATIENCE" "$@"; }
 
 status() {
   local host
   for host in "${MANAGED[@]}"; do
     echo "== $host"
-    on_host "$host" "$LAB/bin/sgctl" status --runtime-dir "$LAB/hosts/$host/run" || true
+    on_host "$host" sgctl status </dev/null || true
     echo
   done
 }
@@ -308,18 +235,33 @@ edit() {
   fi
   # As git does it: the variable may hold a command with arguments.
   sh -c "${VISUAL:-${EDITOR:-vi}} \"\$1\"" edit "$POLICY"
-  "$LAB/bin/sgctl" check "$POLICY"
+  "$NODE" "$PROJECT/dist/sgctl.js" check "$POLICY"
+  take_policy
+}
+
+policy() {
+  if (($# == 0)); then
+    cat -- "$POLICY"
+    return
+  fi
+  [[ -f $1 ]] || fail "there is no $1"
+  cp -- "$1" "$POLICY.new"
+  mv -f -- "$POLICY.new" "$POLICY"
+  take_policy
 }
 
 open_shell() {
   local host=${1-}
-  if [[ " ${HOSTS[*]} " != *" $host "* ]]; then misuse "shell takes a host: ${HOSTS[*]}"; fi
+  is_host "$host" || misuse "shell takes a host: ${HOSTS[*]}"
   shift
-  if (($# > 0)); then
-    PATH="$LAB/bin:$PATH" on_host "$host" "$@"
-  else
-    on_host "$host" bash --rcfile "$LAB/etc/profile.sh" -i
-  fi
+  if (($# > 0)); then on_host "$host" "$@"; else log_in "$host"; fi
+}
+
+power() {
+  local verb=$1 host=${2-}
+  is_host "$host" || misuse "$verb takes a host: ${HOSTS[*]}"
+  [[ $KIND == vms ]] || fail "a host of $KIND has no power of its own"
+  if [[ $verb == on ]]; then start_host "$host"; else stop_host "$host"; fi
 }
 
 advise() {
@@ -334,13 +276,17 @@ END
 
 demonstrate() {
   up
-  matrix
+  matrix || true
   if [[ ! -t 0 || ! -t 1 ]]; then return; fi
   advise
   local line
   while read -rp 'Enter tries all again, q ends the lab: ' line && [[ $line != q ]]; do matrix || true; done
 }
 
+case $COMMAND in
+  demonstrate | up) know_hosts ;;
+  *) find_lab ;;
+esac
 case $COMMAND in
   demonstrate) demonstrate ;;
   up)
@@ -349,14 +295,11 @@ case $COMMAND in
     advise
     echo '  sudo scripts/lab.sh down            takes the lab away'
     ;;
-  *)
-    find_lab
-    case $COMMAND in
-      matrix) matrix ;;
-      shell) open_shell "$@" ;;
-      edit) edit ;;
-      status) status ;;
-      down) down ;;
-    esac
-    ;;
+  matrix) matrix "$@" ;;
+  shell) open_shell "$@" ;;
+  edit) find_node && edit ;;
+  policy) policy "$@" ;;
+  status) status ;;
+  off | on) power "$COMMAND" "$@" ;;
+  down) down ;;
 esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings what running or testing needs onto a fresh Debian 12 or Ubuntu 22.04, or newer: what is there already is left
-# as it is. Sourced, it gives `setup run|test`, after which NODE is a Node that is new enough.
+# as it is. Sourced, it gives `setup run|test|vm|vagrant`, after which NODE is a Node that is new enough.
 #
-#   sudo scripts/setup.sh run|test
+#   sudo scripts/setup.sh run|test|vm|vagrant
 
 set -euo pipefail
 
@@ -39,6 +39,23 @@ NEEDED_TO_TEST=(
   zsh:zsh
   fish:fish
   mandoc:mandoc
+)
+# For the lab of virtual machines.
+NEEDED_FOR_VMS=(
+  "${NEEDED_TO_TEST[@]}"
+  qemu-system-x86_64:qemu-system-x86
+  mkfs.ext4:e2fsprogs
+)
+# For Vagrant with libvirt, and a box of our own.
+NEEDED_FOR_VAGRANT=(
+  "${NEEDED_FOR_VMS[@]}"
+  vagrant:vagrant
+  /usr/share/doc/vagrant-libvirt:vagrant-libvirt
+  libvirtd:libvirt-daemon-system
+  virsh:libvirt-clients
+  /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so:libvirt-daemon-driver-qemu
+  qemu-img:qemu-utils
+  rsync:rsync
 )
 
 # /usr/sbin is not on everyone's PATH, but nft, ip and sshd live there.
@@ -152,13 +169,15 @@ install_modules() {
   touch -- "$modules/.package-lock.json"
 }
 
-# setup run|test: installs what is missing; sets NODE and puts it first on PATH.
+# setup run|test|vm|vagrant: installs what is missing; sets NODE and puts it first on PATH.
 setup() {
   local needed=() missing=() entry
   case ${1-} in
     run) needed=("${NEEDED_TO_RUN[@]}") ;;
     test) needed=("${NEEDED_TO_TEST[@]}") ;;
-    *) fail 'usage: setup.sh run|test' ;;
+    vm) needed=("${NEEDED_FOR_VMS[@]}") ;;
+    vagrant) needed=("${NEEDED_FOR_VAGRANT[@]}") ;;
+    *) fail 'usage: setup.sh run|test|vm|vagrant' ;;
   esac
   for entry in "${needed[@]}"; do
     if ! is_there "${entry%:*}"; then missing+=("${entry##*:}"); fi

@@ -20,6 +20,8 @@ import { debianTree } from './tree.ts';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 
+const CONTAINER = join(PROJECT, 'scripts/lab/container.sh');
+
 /** Where a machine finds the project, to be installed from. */
 export const PROJECT_INSIDE = '/project';
 
@@ -65,7 +67,7 @@ export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): 
     mkdirSync(join(directory, 'upper', place), { recursive: true });
   writeFileSync(join(directory, 'upper/etc/systemd/system/eth0.service'), NETWORK);
   symlinkSync('../eth0.service', join(directory, 'upper/etc/systemd/system/multi-user.target.wants/eth0.service'));
-  const cgroup = join(cgroupRoot(), `secgroupd-test-${process.pid}-${world.host.namespace}`);
+  const cgroup = join(cgroupRoot(), world.host.namespace);
   let power: { readonly child: ChildProcess; readonly ended: Promise<void>; readonly init: number } | undefined;
 
   const powerOn = async (): Promise<void> => {
@@ -76,13 +78,14 @@ export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): 
     });
     await world.flushConntrack();
     await world.exec(world.host, ['ip', 'link', 'set', 'eth0', 'down']);
-    mkdirSync(cgroup, { recursive: true });
+    // Should the test process be killed outright, everything ends with it.
     const child = spawn(
-      'bash',
-      ['-c', OUTER, 'bash', cgroup, directory, tree, world.host.namespace, PROJECT, process.execPath],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
+      CONTAINER,
+      [
+        ...[directory, tree, world.host.namespace, '--machine=debian'],
+        ...[`--overlay=${PROJECT}::${PROJECT_INSIDE}`, `--bind-ro=${process.execPath}:/usr/local/bin/node`],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
     );
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -192,25 +195,6 @@ RemainAfterExit=yes
 ExecStart=/usr/sbin/ip link set eth0 up
 [Install]
 WantedBy=multi-user.target
-`;
-
-// $1 cgroup, $2 directory, $3 tree, $4 network namespace, $5 project, $6 node. Should the test process be killed
-// outright, everything ends with it.
-const OUTER = `
-set -e
-export C=$1 D=$2 T=$3 N=$4 P=$5 NODE=$6
-echo $$ >"$C/cgroup.procs"
-exec setpriv --pdeathsig KILL unshare --mount --cgroup --pid --fork --kill-child --mount-proc --propagation private bash -c '
-set -e
-umount -R /sys/fs/cgroup 2>/dev/null || true
-mount -t cgroup2 none /sys/fs/cgroup
-mount --bind "/run/netns/$N" "$D/network"
-mount -t tmpfs tmpfs /run
-mount -t overlay -o "lowerdir=$T,upperdir=$D/upper,workdir=$D/work" overlay "$D/root"
-exec systemd-nspawn --quiet --directory="$D/root" --boot --network-namespace-path="$D/network" \\
-  --capability=CAP_NET_ADMIN --register=no --keep-unit --machine=debian --console=pipe --link-journal=no \\
-  --overlay="$P::${PROJECT_INSIDE}" --bind-ro="$NODE:/usr/local/bin/node" </dev/null >/dev/null
-'
 `;
 
 /** Where the unified hierarchy of control groups is mounted. */

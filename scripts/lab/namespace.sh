@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Becomes one host of the lab: process 1 of the namespaces that lab.sh puts it into. Not for calling by hand.
 #
-#   host.sh LAB HOST managed|unmanaged
+#   namespace.sh LAB HOST managed|unmanaged
 
 set -euo pipefail
 umask 022

@@ -1,0 +1,68 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # part of lab.sh
+# Hosts that are Debians booted by systemd-nspawn.
+
+# shellcheck source=scripts/lab/debian.sh
+source "$PROJECT/scripts/lab/debian.sh"
+
+NEEDS='test'
+READY_SECONDS=60
+PATIENCE=1
+
+prepare() {
+  prepare_debian
+  TREE=$("$PROJECT/scripts/lab/tree.sh" bookworm)
+  provision_all "$TREE"
+  cp -- "$PROJECT/config/boot.conf" "$LAB/policy/boot.conf"
+}
+
+plug_in() { plug_in_namespace "$1"; }
+
+start_host() {
+  local host=$1 own=$LAB/hosts/$1 words=()
+  if is_managed "$host"; then words=(--bind="$LAB/policy:/etc/secgroupd"); fi
+  setsid bash "$PROJECT/scripts/lab/container.sh" "$own" "$TREE" "$(namespace "$host")" --machine="$host" \
+    "${words[@]}" >"$own/boot.log" 2>&1 &
+  disown
+}
+
+# The host's process 1, as the machine numbers it.
+init_of() {
+  local pid
+  for pid in $(ip netns pids "$(namespace "$1")"); do
+    if [[ $(</proc/"$pid"/comm) == systemd && $(sed -n 's/^NSpid:.*\t//p' "/proc/$pid/status") == 1 ]]; then
+      echo "$pid"
+      return
+    fi
+  done
+  return 1
+}
+
+is_up() { on_host "$1" sh -c 'test -S /run/dbus/system_bus_socket && systemctl is-active ssh.service lab-network.service'; }
+
+on_host() {
+  local host=$1 pid
+  shift
+  pid=$(init_of "$host") || fail "$host is not running"
+  nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd -- \
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TERM="${TERM:-dumb}" "$@"
+}
+
+log_in() { on_host "$1" bash -l; }
+
+# They all have the one file.
+take_policy() { :; }
+
+stop() {
+  local host cgroup hierarchy
+  hierarchy=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+  for host in "${HOSTS[@]}"; do
+    cgroup=$hierarchy/$(namespace "$host")
+    if [[ ! -d $cgroup ]]; then continue; fi
+    echo 1 >"$cgroup/cgroup.kill"
+    # The kernel takes a moment to be rid of the last of its processes.
+    for _ in {1..100}; do
+      if find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; then break; fi
+      sleep 0.05
+    done
+  done
+}
