@@ -2,9 +2,10 @@
 # Makes the root of a Debian, as a server has it after its installation, and prints where it is. It is kept among the
 # project's packages, and not to be written to.
 #
-#   scripts/lab/tree.sh bookworm|trixie [container|vm]
+#   scripts/lab/tree.sh bookworm|trixie [container|firewalls|vm]
 #
-#   vm   with a kernel, and with what Vagrant needs of a machine
+#   firewalls   with ufw, firewalld and iptables, none of them enabled
+#   vm          with a kernel, and with what Vagrant needs of a machine
 
 set -euo pipefail
 
@@ -13,14 +14,19 @@ CACHE=$PROJECT/node_modules/.cache/secgroupd-trees
 KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
 
 suite=${1-} kind=${2-container}
-if [[ ! $suite =~ ^(bookworm|trixie)$ || ! $kind =~ ^(container|vm)$ ]]; then
-  echo 'usage: tree.sh bookworm|trixie [container|vm]' >&2
+if [[ ! $suite =~ ^(bookworm|trixie)$ || ! $kind =~ ^(container|firewalls|vm)$ ]]; then
+  echo 'usage: tree.sh bookworm|trixie [container|firewalls|vm]' >&2
   exit 2
 fi
 
 packages=(systemd systemd-sysv dbus udev kmod procps iproute2 iputils-ping nftables openssh-server ca-certificates
   python3-minimal)
 hooks=()
+if [[ $kind == firewalls ]]; then
+  packages+=(ufw firewalld iptables)
+  # shellcheck disable=SC2016 # for the shell that mmdebstrap starts
+  hooks+=(--customize-hook='chroot "$1" systemctl disable ufw.service firewalld.service')
+fi
 if [[ $kind == vm ]]; then
   packages+=(linux-image-cloud-amd64 initramfs-tools zstd sudo rsync isc-dhcp-client ifupdown)
   # The least that finds the disk: an initial system with every driver takes an emulated machine ten seconds longer.

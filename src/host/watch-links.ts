@@ -46,7 +46,8 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
   let dueAt = Number.POSITIVE_INFINITY;
   let retryTimer: NodeJS.Timeout | undefined;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
-  let guarded = true;
+  // systemd ends what a service leaves behind, and Debian's setpriv does nothing without CAP_SETPCAP, which ours lacks.
+  let guarded = (process.env['NOTIFY_SOCKET'] ?? '') === '';
   const told = new Set<string>();
   let reads: Promise<unknown> = Promise.resolve();
 

@@ -76,6 +76,15 @@ describe('the service, as scripts/run.sh installs it', () => {
     expect(await machine.exec(['sgctl', 'verify'])).toMatchObject({ exitCode: 0 });
   });
 
+  test('starts without a warning, and listens to its interfaces', async () => {
+    const { stdout: warnings } = await machine.exec(['journalctl', '--unit', SERVICE, '--grep', '"level":[4-6]0'], {
+      reject: false,
+    });
+    expect(warnings).toBe('-- No entries --');
+    const { stdout: children } = await machine.exec(['pgrep', '--parent', String(await mainPid()), '--list-full']);
+    expect(children).toMatch(/ip .*monitor link address/);
+  });
+
   test('is exposed as little in the machine as it is on paper', async () => {
     for (const [unit, threshold] of [
       [SERVICE, 15],

@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { until } from '../../netns/harness-daemon/until.ts';
 import { createWorld, type ExecResult, type World } from '../../netns/harness/world.ts';
-import { debianTree } from './tree.ts';
+import { debianTree, type TreeKind } from './tree.ts';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -57,8 +57,11 @@ export interface Machine {
 }
 
 /** Makes a machine that is off. */
-export async function createMachine(suite: 'bookworm' | 'trixie' = 'bookworm'): Promise<Machine> {
-  const tree = debianTree(suite);
+export async function createMachine(
+  suite: 'bookworm' | 'trixie' = 'bookworm',
+  kind: TreeKind = 'container',
+): Promise<Machine> {
+  const tree = debianTree(suite, kind);
   const world = await createWorld({ interfaces: [{ name: 'eth0' }], neighbors: 'resolved' });
   const directory = mkdtempSync(join(tmpdir(), 'secgroupd-machine-'));
   for (const name of ['upper', 'work', 'root']) mkdirSync(join(directory, name));
