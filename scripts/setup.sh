@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings what running or testing needs onto a fresh Debian 12 or Ubuntu 22.04, or newer: what is there already is left
-# as it is. Sourced, it gives `setup run|test|vm|vagrant`, after which NODE is a Node that is new enough.
+# Brings what running or testing needs onto a fresh Debian 12 or Ubuntu 22.04, or newer, and what running needs onto
+# distributions with dnf, zypper or pacman too: what is there already is left as it is. Sourced, it gives the function
+# setup, after which NODE is a Node that is new enough.
 #
 #   sudo scripts/setup.sh run|test|vm|vagrant
 
@@ -74,11 +75,39 @@ is_there() {
   if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v -- "$1" >/dev/null; fi
 }
 
-# Installs packages without letting any of them start or enable a service that was not there before.
-install_packages() (
+# What a distribution calls a package that Debian calls so.
+name_of() {
+  case $1/$2 in
+    dnf/iproute2) echo iproute ;;
+    zypper/nodejs) echo nodejs-default ;;
+    zypper/npm) echo npm-default ;;
+    *) echo "$2" ;;
+  esac
+}
+
+# Installs packages, by Debian's names, with whatever this distribution installs its packages with.
+install_packages() {
+  local manager='' candidate name names=()
+  for candidate in apt-get dnf zypper pacman; do
+    if command -v "$candidate" >/dev/null; then
+      manager=$candidate
+      break
+    fi
+  done
   is_root || fail "missing: $*; install them (Debian's names), or run this as root"
-  command -v apt-get >/dev/null || fail "missing: $* (Debian's names); this is no Debian or Ubuntu, so install them yourself"
-  say "installing: $*"
+  for name in "$@"; do names+=("$(name_of "$manager" "$name")"); done
+  say "installing: ${names[*]}"
+  case $manager in
+    apt-get) install_by_apt "${names[@]}" ;;
+    dnf) dnf --quiet --assumeyes install "${names[@]}" </dev/null >&2 ;;
+    zypper) zypper --quiet --non-interactive install --no-recommends "${names[@]}" </dev/null >&2 ;;
+    pacman) pacman --sync --needed --noconfirm "${names[@]}" </dev/null >&2 ;;
+    *) fail "missing: $* (Debian's names); there is no apt, dnf, zypper or pacman here, so install them yourself" ;;
+  esac
+}
+
+# Without letting any of them start or enable a service that was not there before.
+install_by_apt() (
   local deny=/usr/sbin/policy-rc.d kept='' had_sshd=no
   if is_there sshd; then had_sshd=yes; fi
   # shellcheck disable=SC2317,SC2329 # reached by the trap
@@ -190,7 +219,7 @@ setup() {
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
   if [[ ${1-} == --help || ${1-} == -h ]]; then
-    sed -n '2,5s/^# \{0,1\}//p' -- "$0"
+    sed -n '2,7s/^# \{0,1\}//p' -- "$0"
     exit 0
   fi
   setup "$@"

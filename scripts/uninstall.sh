@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes away what run.sh has installed. The policy stays, and the rules stay in force until the machine restarts.
+# Takes away what install.sh has installed. The policy stays, and the rules stay in force until the machine restarts.
 #
 #   sudo scripts/uninstall.sh [--purge]
 #

@@ -6,7 +6,7 @@ import { ClosingLineReporter } from './reporter.ts';
 const QUICK = ['unit', 'golden', 'property', 'oracle', 'conformance'];
 
 /** Tests that make network namespaces and load rules into them: as root only. */
-const KERNEL = ['netns', 'faults', 'fuzz', 'soak', 'systemd'];
+const KERNEL = ['netns', 'faults', 'fuzz', 'soak', 'systemd', 'lab'];
 
 export default defineConfig({
   test: {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Boots a Debian by its own systemd, in namespaces and a control group of its own; ends when it does, or when whoever
-# started this ends. Its root is TREE, with changes kept in DIRECTORY/upper; NETWORK is the name of a network namespace,
+# Boots a Debian by its own systemd, in namespaces and a control group of its own; ends when it does, and it ends when
+# this does. Its root is TREE, with changes kept in DIRECTORY/upper; NETWORK is the name of a network namespace,
 # which is its network. Further words are for systemd-nspawn.
 #
 #   container.sh DIRECTORY TREE NETWORK [WORD]...       DIRECTORY has upper, work, root, and a file `network`
@@ -20,7 +20,7 @@ mkdir -p -- "$cgroup"
 echo $$ >"$cgroup/cgroup.procs"
 
 # shellcheck disable=SC2016 # for the shell that reads it
-exec setpriv --pdeathsig KILL unshare --mount --cgroup --pid --fork --kill-child --mount-proc --propagation private \
+exec unshare --mount --cgroup --pid --fork --kill-child --mount-proc --propagation private \
   bash -c '
 set -euo pipefail
 directory=$1 tree=$2 network=$3 hierarchy=$4

@@ -201,6 +201,40 @@ describe('the service, as scripts/run.sh installs it', () => {
   });
 });
 
+describe('install.sh, where packages are installed by', () => {
+  test.each([
+    ['dnf', '--quiet --assumeyes install nftables iproute'],
+    ['zypper', '--quiet --non-interactive install --no-recommends nftables iproute2'],
+    ['pacman', '--sync --needed --noconfirm nftables iproute2'],
+  ])('%s', async (manager, words) => {
+    // A Debian without apt, and without what it is to install; its manager brings that back.
+    await machine.exec(['mv', '/usr/bin/apt-get', '/usr/sbin/nft', '/usr/bin/ip', '/root/']);
+    await machine.exec([
+      'sh',
+      '-c',
+      `printf '#!/bin/sh\necho "$*" >/root/asked\nmv /root/nft /usr/sbin/\nmv /root/ip /usr/bin/\n' >/usr/bin/${manager} && chmod 755 /usr/bin/${manager}`,
+    ]);
+    const { stdout } = await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
+    await machine.exec(['mv', '/root/apt-get', '/usr/bin/']);
+    await machine.exec(['rm', `/usr/bin/${manager}`]);
+    expect((await machine.exec(['cat', '/root/asked'])).stdout).toBe(words);
+    expect(stdout).toContain('secgroupd is running');
+    expect(await open()).toEqual([SSH]);
+    await machine.exec([`${PROJECT_INSIDE}/scripts/uninstall.sh`, '--purge']);
+    expect(await open()).toEqual([SSH, WEB, DENIED]);
+  });
+
+  test('nothing that it knows, it says what is missing, and changes nothing', async () => {
+    await machine.exec(['mv', '/usr/bin/apt-get', '/usr/sbin/nft', '/root/']);
+    const { exitCode, stderr } = await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`], { reject: false });
+    await machine.exec(['mv', '/root/apt-get', '/usr/bin/']);
+    await machine.exec(['mv', '/root/nft', '/usr/sbin/']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("missing: nftables (Debian's names); there is no apt, dnf, zypper or pacman here");
+    expect(await left('/usr/local', '/etc')).toBe('');
+  });
+});
+
 /** What there is by the project's name. */
 async function left(...folders: readonly string[]): Promise<string> {
   const elsewhere = [PROJECT_INSIDE, '/proc', '/sys', '/tmp', '/var/tmp', '/var/log', '/run/log'].flatMap((path) => [

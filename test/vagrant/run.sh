@@ -2,7 +2,7 @@
 # Vagrant's lab as a user runs it: `vagrant up`, a try of all pairs in each scenario, `vagrant destroy`; with libvirt, of
 # which there is one for this alone, in namespaces and with files of its own. Tells how long each took.
 #
-#   sudo test/vagrant/run.sh [SCENARIO]...      all scenarios unless some are said
+#   sudo test/vagrant/run.sh [NAME]...      of scenarios, such as 1-pc-logs-in; all unless some are said
 
 set -euo pipefail
 
@@ -89,8 +89,12 @@ timed 'vagrant box add' vagrant box add --name secgroupd-lab "$work/dist/secgrou
 trap finish EXIT
 timed 'vagrant up' vagrant up
 timed 'what is in force' ./check --patience 4 || failures=$((failures + 1))
-if (($# > 0)); then scenarios=("$@"); else scenarios=(--all); fi
+scenarios=(--all)
+if (($# > 0)); then
+  scenarios=()
+  for name in "$@"; do scenarios+=("scenarios/$name.yaml"); done
+fi
 timed 'scenarios' ./check --patience 4 "${scenarios[@]}" || failures=$((failures + 1))
 # shellcheck disable=SC2016 # for the shell there
-timed 'a command on a machine' vagrant ssh web -c 'sudo sgctl status; grep -E "^(Rss|Pss):" /proc/$(pidof node)/smaps_rollup' ||
+timed 'a command on a machine' vagrant ssh web -c 'sudo sgctl status; sudo grep -E "^(Rss|Pss):" /proc/$(pidof node)/smaps_rollup' ||
   failures=$((failures + 1))

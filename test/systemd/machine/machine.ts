@@ -83,8 +83,9 @@ export async function createMachine(
     await world.exec(world.host, ['ip', 'link', 'set', 'eth0', 'down']);
     // Should the test process be killed outright, everything ends with it.
     const child = spawn(
-      CONTAINER,
+      'setpriv',
       [
+        ...['--pdeathsig', 'KILL', CONTAINER],
         ...[directory, tree, world.host.namespace, '--machine=debian'],
         ...[`--overlay=${PROJECT}::${PROJECT_INSIDE}`, `--bind-ro=${process.execPath}:/usr/local/bin/node`],
       ],

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-MOST_SECONDS = 120
+MOST_SECONDS = 300
 PATIENCE_SECONDS = 0.05
 
 address, ports = sys.argv[1], [int(port) for port in sys.argv[2:]]

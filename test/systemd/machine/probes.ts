@@ -11,7 +11,7 @@ export interface Probes {
   stop(): Promise<{ readonly answered: readonly number[]; readonly tries: number }>;
 }
 
-/** Tries these TCP ports of the host, from the peer of an interface, some hundred times a second, two minutes at the most. */
+/** Tries these TCP ports of the host, from the peer of an interface, some hundred times a second, five minutes at the most. */
 export async function startProbes(world: World, name: string, ports: readonly number[]): Promise<Probes> {
   const { host } = world.link(name);
   // What is there for a moment only is not missed for want of an address.
