@@ -128,7 +128,7 @@ ln -s sgctl.fish "$share/fish/vendor_completions.d/secgroupd.fish"
 doc=$share/doc/secgroupd
 mkdir -p -- "$doc/examples"
 cp -r -- config/examples/. "$doc/examples/"
-cp -- README.md "$doc/"
+cp -- README.md config/migration.md "$doc/"
 {
   cat -- LICENSE
   printf '\nThe Node.js in this package, and what it is made of:\n\n'
