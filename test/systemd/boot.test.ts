@@ -1,26 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { earlyService } from './machine/early-service.ts';
 import { startProbes } from './machine/probes.ts';
 import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
 
 const SSH = 22;
 const DENIED = 81;
 
-/** A service that somebody forgot, there as early as a program can be. */
-const EARLY = `[Unit]
-DefaultDependencies=no
-After=local-fs.target
-[Service]
-ExecStart=/usr/bin/python3 -c "import socket; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('', ${DENIED})); s.listen(64); exec('while True: s.accept()[0].close()')"
-[Install]
-WantedBy=sysinit.target
-`;
-
 let machine: Machine;
 
 beforeAll(async () => {
   machine = await createMachine();
-  machine.write('/etc/systemd/system/early.service', EARLY);
+  machine.write('/etc/systemd/system/early.service', earlyService(DENIED));
   await machine.powerOn();
   await machine.booted();
   await machine.exec([`${PROJECT_INSIDE}/scripts/run.sh`]);

@@ -107,6 +107,19 @@ async function expectOursUntouched(script: string): Promise<void> {
   expect(await status()).not.toMatch(/^(?:drift|trouble) /m);
 }
 
+/** Restarts the machine, its kernel too; returns which ports were ever reached until both firewalls were back. */
+async function restartUnderProbes(): Promise<readonly number[]> {
+  await machine.shutDown();
+  await machine.world.nft('flush ruleset');
+  const probes = await startProbes(machine.world, 'eth0', PORTS);
+  await machine.powerOn();
+  await machine.booted();
+  await until('ours is in force', async () =>
+    /: enforced$/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
+  );
+  return (await probes.stop()).answered;
+}
+
 describe('beside ufw', () => {
   beforeAll(async () => {
     await startMachine();
@@ -134,15 +147,7 @@ describe('beside ufw', () => {
   });
 
   test('both are back after a restart of the machine', async () => {
-    await machine.shutDown();
-    await machine.world.nft('flush ruleset');
-    const probes = await startProbes(machine.world, 'eth0', PORTS);
-    await machine.powerOn();
-    await machine.booted();
-    await until('ours is in force', async () =>
-      /enforced/.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
-    );
-    expect((await probes.stop()).answered).toEqual([SSH, OURS, BOTH]);
+    expect(await restartUnderProbes()).toEqual([SSH, OURS, BOTH]);
     expect(await bash('ufw status')).toContain('Status: active');
   });
 
@@ -180,15 +185,7 @@ describe('beside firewalld', () => {
   });
 
   test('both are back after a restart of the machine', async () => {
-    await machine.shutDown();
-    await machine.world.nft('flush ruleset');
-    const probes = await startProbes(machine.world, 'eth0', PORTS);
-    await machine.powerOn();
-    await machine.booted();
-    await until('ours is in force', async () =>
-      /enforced/.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
-    );
-    expect((await probes.stop()).answered).toEqual([SSH, OURS, BOTH]);
+    expect(await restartUnderProbes()).toEqual([SSH, OURS, BOTH]);
     expect(await bash('firewall-cmd --state')).toBe('running');
   });
 

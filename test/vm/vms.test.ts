@@ -5,23 +5,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Lab, raiseLab } from '../lab/lab.ts';
+import { earlyService } from '../systemd/machine/early-service.ts';
 import { until } from '../netns/harness-daemon/until.ts';
 
 const SSH = 22;
 const DENIED = 81;
 const SCENARIOS = fileURLToPath(new URL('../../vagrant/scenarios/', import.meta.url));
 const PROBES = readFileSync(new URL('../systemd/machine/probes.py', import.meta.url), 'utf8');
-const LISTENER = `import socket; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('', ${DENIED})); s.listen(64); exec('while True: s.accept()[0].close()')`;
-
-/** A service that somebody forgot, there as early as a program can be. */
-const EARLY = `[Unit]
-DefaultDependencies=no
-After=local-fs.target
-[Service]
-ExecStart=/usr/bin/python3 -c "${LISTENER}"
-[Install]
-WantedBy=sysinit.target
-`;
 
 /** pc may log in to web, and nothing else. */
 const POLICY = 'scenarios/1-pc-logs-in.yaml';
@@ -117,7 +107,11 @@ test('from power on to ready a denied port is never reached, and ssh comes up', 
   await until('it is in force', async () => /198\.51\.100\.10/.test(await sh('web', 'nft list table inet secgroupd')), {
     within: 60_000,
   });
-  await sh('web', 'cat >/etc/systemd/system/early.service; systemctl -q enable --now early.service; sync', EARLY);
+  await sh(
+    'web',
+    'cat >/etc/systemd/system/early.service; systemctl -q enable --now early.service; sync',
+    earlyService(DENIED),
+  );
   await sh('pc', 'cat >/root/probes.py', PROBES);
   // What is there for a moment only is not missed for want of an address.
   const mac = await sh('web', 'cat /sys/class/net/eth1/address');
