@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -169,6 +170,36 @@ test('the same sources give the same package', () => {
   execFileSync(BUILD, ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
   expect(hashOf(join(ROOT, `dist/secgroupd_${VERSION}-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
 });
+
+test('for the other kind of machine it has the same files, with that machine’s Node and addon', () => {
+  const other = ARCHITECTURE === 'arm64' ? 'amd64' : 'arm64';
+  execFileSync(BUILD, ['--quick', '--revision', '2', '--arch', other], { cwd: ROOT, stdio: 'pipe' });
+  const built = join(ROOT, `dist/secgroupd_${VERSION}-2_${other}.deb`);
+  const ask = (...words: readonly string[]): string =>
+    execFileSync('dpkg-deb', words, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  expect(ask('--field', built, 'Architecture').trim()).toBe(other);
+  const files = (path: string): readonly string[] =>
+    ask('--contents', path)
+      .split('\n')
+      .map((line) =>
+        line.replace(/^(\S+\s+\S+)\s+\d+\s+\S+\s+\S+\s+/, '$1 ').replaceAll(/linux-(?:x64|arm64)/g, 'linux-?'),
+      );
+  expect(files(built).toSorted()).toEqual(files(packages[1] ?? '').toSorted());
+  const folder = mkdtempSync(join(tmpdir(), 'secgroupd-deb-'));
+  try {
+    execFileSync('dpkg-deb', ['--extract', built, folder]);
+    const addon = `prebuilds/linux-${other === 'arm64' ? 'arm64' : 'x64'}/node.napi.node`;
+    for (const program of ['node', addon]) expect(elfMachine(join(folder, 'usr/lib/secgroupd', program))).toBe(other);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** Which machine an ELF file is for: bytes 18 and 19 of its header. */
+function elfMachine(path: string): string | undefined {
+  const machines: Readonly<Record<number, string>> = { 62: 'amd64', 183: 'arm64' };
+  return machines[readFileSync(path).readUInt16LE(18)];
+}
 
 function hashOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
