@@ -96,8 +96,9 @@ function pinnedRows({ trial, pinned, policyFile }: Status): readonly string[] {
 }
 
 /** Who wins: a packet has to pass every table, so the strictest one. */
-function formatOtherChain({ table, chain, type, hook, policy }: OtherChain): string {
-  const name = `table ${table}, chain ${chain} (${hook})`;
+function formatOtherChain({ table, chain, type, hook, policy, madeBy }: OtherChain): string {
+  const by = madeBy.length === 0 ? '' : `${madeBy.join(' and ')}: `;
+  const name = `${by}table ${table}, chain ${chain} (${hook})`;
   if (type === 'nat')
     return `${name} redirects: ports published to containers are forwarded there, and not judged here`;
   return policy === 'drop'

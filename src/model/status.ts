@@ -77,6 +77,8 @@ export interface OtherChain {
   readonly hook: string;
   /** What becomes of a packet that none of its rules decides on. */
   readonly policy: 'accept' | 'drop';
+  /** The programs that are known to make tables like this one: `ufw`, `firewalld`, `Docker`; none if nobody's is known. */
+  readonly madeBy: readonly string[];
 }
 
 /** A port of this host that another table sends somewhere else, past our rules. */

@@ -6,6 +6,20 @@ import { NftError } from './nft-error.ts';
 const HOOKS: ReadonlySet<string> = new Set(['ingress', 'prerouting', 'input', 'output', 'postrouting']);
 
 /**
+ * Programs by the names that they give to chains, or, after `table`, to tables: ufw 0.36, dockerd 28 and 29, libvirt 9
+ * and 10, kube-proxy, fail2ban 1.0, tailscaled and firewalld 1.3, in their sources.
+ */
+const MAKERS: readonly (readonly [name: string, mark: RegExp])[] = [
+  ['ufw', /^ufw6?-/],
+  ['firewalld', /^table inet firewalld$/],
+  ['Docker', /^DOCKER(?:-|$)|^table ip6? docker-bridges$/],
+  ['Kubernetes', /^KUBE-|^table ip6? kube-proxy$/],
+  ['libvirt', /^LIBVIRT_|^table ip6? libvirt_network$/],
+  ['fail2ban', /^f2b-|^table inet f2b-table$/],
+  ['Tailscale', /^ts-(?:input|forward|postrouting)$/],
+];
+
+/**
  * The chains of other tables, `ours` left out, that packets of the host's own meet as well: those of filters can drop
  * what ours accept, those of NAT can send it elsewhere. Undefined where nft cannot tell.
  */
@@ -48,18 +62,22 @@ function parsePublished(table: string, listing: string): readonly PublishedPort[
   });
 }
 
-/** Reads the base chains that `nft list chains` prints; rules are not among what it prints. */
+/** Reads the base chains that `nft list chains` prints, and who made their tables; rules are not among what it prints. */
 function parseChains(listing: string): readonly OtherChain[] {
-  const chains: OtherChain[] = [];
+  const chains: Omit<OtherChain, 'madeBy'>[] = [];
+  const makers = new Map<string, Set<string>>();
   let [table, chain] = ['', ''];
   for (const line of listing.split('\n')) {
     const opened = /^(?:table ([a-z0-9]+ [^ ]+)|\tchain ([^ ]+)) \{/.exec(line);
     if (opened?.[1] !== undefined) table = opened[1];
     else if (opened?.[2] !== undefined) chain = opened[2];
+    const mark = opened?.[2] ?? `table ${table}`;
+    for (const [name, pattern] of opened === null ? [] : MAKERS)
+      if (pattern.test(mark)) makers.set(table, (makers.get(table) ?? new Set()).add(name));
     const base = /^\t\ttype ([a-z]+) hook ([a-z]+) .*?priority [^;]*;(?: policy ([a-z]+);)?/.exec(line);
     const [, type, hook, policy] = base ?? [];
     if (type === undefined || hook === undefined) continue;
     chains.push({ table, chain, type, hook, policy: policy === 'drop' ? 'drop' : 'accept' });
   }
-  return chains;
+  return chains.map((one) => ({ ...one, madeBy: [...(makers.get(one.table) ?? [])] }));
 }

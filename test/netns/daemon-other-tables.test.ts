@@ -161,17 +161,17 @@ describe('tables of others', () => {
     try {
       const { otherChains } = await daemon.status();
       expect(otherChains?.filter(({ table }) => table !== 'inet harness')).toEqual([
-        { table: 'ip nat', chain: 'PREROUTING', type: 'nat', hook: 'prerouting', policy: 'accept' },
-        { table: 'inet mine', chain: 'input', type: 'filter', hook: 'input', policy: 'accept' },
-        { table: 'ip6 x', chain: 'input', type: 'filter', hook: 'input', policy: 'accept' },
-        { table: 'ip strict', chain: 'in', type: 'filter', hook: 'input', policy: 'drop' },
+        { table: 'ip nat', chain: 'PREROUTING', type: 'nat', hook: 'prerouting', policy: 'accept', madeBy: ['Docker'] },
+        { table: 'inet mine', chain: 'input', type: 'filter', hook: 'input', policy: 'accept', madeBy: [] },
+        { table: 'ip6 x', chain: 'input', type: 'filter', hook: 'input', policy: 'accept', madeBy: [] },
+        { table: 'ip strict', chain: 'in', type: 'filter', hook: 'input', policy: 'drop', madeBy: [] },
       ]);
       const { stdout } = await site.sgctl('status');
       expect(stdout).toContain('others       table inet mine, chain input (input) can drop what is allowed here\n');
       expect(stdout).toContain(
         'table ip strict, chain in (input) drops what it does not accept itself, whatever is allowed here',
       );
-      expect(stdout).toContain('table ip nat, chain PREROUTING (prerouting) redirects');
+      expect(stdout).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
       expect(stdout).not.toContain('FORWARD');
       const { publishedPorts, missingFeatures } = await daemon.status();
       expect(publishedPorts).toEqual([{ table: 'ip nat', protocol: 'tcp', port: '8080', to: '172.17.0.2:80' }]);

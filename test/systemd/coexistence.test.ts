@@ -136,7 +136,7 @@ describe('beside ufw', () => {
     await install();
     expect(await open()).toEqual([SSH, BOTH]);
     expect(await status()).toContain(
-      'others       table ip filter, chain INPUT (input) drops what it does not accept itself, whatever is allowed here\n',
+      'others       ufw: table ip filter, chain INPUT (input) drops what it does not accept itself, whatever is allowed here\n',
     );
   });
 
@@ -173,7 +173,9 @@ describe('beside firewalld', () => {
     expect(await open()).toEqual([SSH, THEIRS, BOTH]);
     await install();
     expect(await open()).toEqual([SSH, BOTH]);
-    expect(await status()).toContain('others       table inet firewalld, chain filter_INPUT (input) can drop');
+    expect(await status()).toContain(
+      'others       firewalld: table inet firewalld, chain filter_INPUT (input) can drop',
+    );
   });
 
   test('neither changes what is the other’s', async () => {
@@ -257,7 +259,7 @@ describe('beside Docker, and rules made by iptables', () => {
     expect(await open(ALL)).toEqual([SSH, OURS, PUBLISHED]);
     const text = await status();
     expect(text).toContain('published    tcp 8080 goes to 172.17.0.2:80 by table ip nat, past these rules');
-    expect(text).toContain('table ip nat, chain PREROUTING (prerouting) redirects');
+    expect(text).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
     expect(text).toMatch(/^unmanaged .*docker0.*everything passes$/m);
     expect(text).toMatch(/^forwarded +not filtered/m);
   });
