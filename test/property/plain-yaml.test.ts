@@ -43,7 +43,7 @@ function compare(text: string): boolean {
   return true;
 }
 
-const FILES = ['test/golden', 'config', 'scripts']
+const FILES = ['test/golden', 'config', 'vagrant']
   .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)))
   .filter((file) => file.endsWith('.yaml'))
   .toSorted();
