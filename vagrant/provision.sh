@@ -40,11 +40,11 @@ until ip link show eth1 >/dev/null 2>&1 || [ "\$tries" = 600 ]; do
 done
 ip link set eth1 up
 ip address replace $ipv4/32 dev eth1
-ip address replace $ipv6/128 dev eth1 nodad
+if [ -e /proc/net/if_inet6 ]; then ip address replace $ipv6/128 dev eth1 nodad; fi
 for network in $(tr '\n' ' ' <<<"$networks"); do
   case \$network in
     $ipv4/* | $ipv6/*) ;;
-    *:*) ip route replace "\$network" dev eth1 src $ipv6 ;;
+    *:*) if [ -e /proc/net/if_inet6 ]; then ip route replace "\$network" dev eth1 src $ipv6; fi ;;
     *) ip route replace "\$network" dev eth1 src $ipv4 ;;
   esac
 done

@@ -81,10 +81,11 @@ async function startMachine(): Promise<void> {
   await until('what listens is reached', async () => (await open()).length === PORTS.length);
 }
 
-/** Starts ours, where theirs is at work. */
-async function install(): Promise<void> {
-  await machine.exec([`${PROJECT_INSIDE}/scripts/run.sh`]);
+/** Starts ours, where theirs is at work; returns what the installation says. */
+async function install(): Promise<string> {
+  const { stdout } = await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
   expect(await status()).toMatch(/^policy .*: enforced$/m);
+  return stdout;
 }
 
 /** Asserts that a restart of ours, an edit and a verify leave what is theirs as it is. */
@@ -133,7 +134,7 @@ describe('beside ufw', () => {
 
   test('a packet has to pass both, and status says so', async () => {
     expect(await open()).toEqual([SSH, THEIRS, BOTH]);
-    await install();
+    expect(await install()).toContain('\nufw is at work here too: what it does not let in stays out');
     expect(await open()).toEqual([SSH, BOTH]);
     expect(await status()).toContain(
       'others       ufw: table ip filter, chain INPUT (input) drops what it does not accept itself, whatever is allowed here\n',
@@ -255,7 +256,7 @@ describe('beside Docker, and rules made by iptables', () => {
 
   test('ports of the host are judged, published ones pass by, and status says so', async () => {
     expect(await open(ALL)).toEqual([SSH, THEIRS, OURS, PUBLISHED]);
-    await install();
+    expect(await install()).not.toContain('at work here too');
     expect(await open(ALL)).toEqual([SSH, OURS, PUBLISHED]);
     const text = await status();
     expect(text).toContain('published    tcp 8080 goes to 172.17.0.2:80 by table ip nat, past these rules');
