@@ -2,7 +2,7 @@
 # Builds dist/secgroupd-lab.box, a box for Vagrant with libvirt, from Debian's packages: for machines without the Internet's
 # boxes, and without KVM, where it is emulated.
 #
-#   sudo scripts/box.sh
+#   sudo scripts/box.sh [--into DIRECTORY]     dist unless said
 #   vagrant box add --name secgroupd-lab dist/secgroupd-lab.box
 #   cd vagrant && LAB_BOX=secgroupd-lab vagrant up --provider=libvirt
 
@@ -11,6 +11,13 @@ set -euo pipefail
 if [[ ${1-} == --help || ${1-} == -h ]]; then
   sed -n '2,7s/^# \{0,1\}//p' -- "$0"
   exit 0
+fi
+into=''
+if [[ ${1-} == --into && -d ${2-} ]]; then
+  into=$(realpath -- "$2")
+elif (($# > 0)); then
+  echo "error: no such argument, or no such directory: $*; see --help" >&2
+  exit 2
 fi
 if [[ $(id -u) != 0 ]]; then
   echo 'error: making a file system of root'\''s files needs root: sudo scripts/box.sh' >&2
@@ -70,6 +77,7 @@ Vagrant.configure('2') do |config|
   end
 end
 END
-mkdir -p -- "$PROJECT/dist"
-tar -cf "$PROJECT/dist/secgroupd-lab.box" -C "$work/box" .
-say "dist/secgroupd-lab.box, $(du -h -- "$PROJECT/dist/secgroupd-lab.box" | cut -f1)"
+box=${into:=$PROJECT/dist}/secgroupd-lab.box
+mkdir -p -- "$into"
+tar -cf "$box" -C "$work/box" .
+say "${box#"$PROJECT/"}, $(du -h -- "$box" | cut -f1)"

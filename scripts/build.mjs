@@ -49,8 +49,10 @@ const { outputFiles } = await build({
   logOverride: { 'empty-import-meta': 'error', 'unsupported-dynamic-import': 'error' },
 });
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(dist);
+// Packages may lie beside the programs.
+for (const part of ['secgroupd.js', 'sgctl.js', 'package.json', 'prebuilds', 'man'])
+  rmSync(join(dist, part), { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
 for (const { path, contents } of outputFiles) {
   writeFileSync(path, contents);
   chmodSync(path, 0o755);

@@ -2,11 +2,12 @@
 # Builds dist/secgroupd_VERSION_ARCHITECTURE.deb, for Debian 12 and Ubuntu 22.04 or newer, with a Node of its own. The same
 # sources give the same package, byte for byte.
 #
-#   scripts/deb.sh [--arch amd64|arm64] [--revision N] [--quick]
+#   scripts/deb.sh [--arch amd64|arm64] [--revision N] [--quick] [--into DIRECTORY]
 #
 #   --arch      for which machines; this one's unless said
 #   --revision  the package's revision of this version; 1 unless said
 #   --quick     does not compress: for trying it out
+#   --into      where it is put; dist unless said
 
 set -euo pipefail
 
@@ -21,16 +22,17 @@ declare -A NODE_INTEGRITY=(
   [arm64]='sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g=='
 )
 
-architecture='' revision=1 compression=xz
+architecture='' revision=1 compression=xz into=$PROJECT/dist
 while (($# > 0)); do
   case $1 in
     --help | -h)
-      sed -n '2,9s/^# \{0,1\}//p' -- "$0"
+      sed -n '2,10s/^# \{0,1\}//p' -- "$0"
       exit 0
       ;;
     --arch) architecture=${2-} && shift ;;
     --revision) revision=${2-} && shift ;;
     --quick) compression=none ;;
+    --into) into=${2-} && shift ;;
     *) fail "no such argument: $1; see --help" ;;
   esac
   shift
@@ -43,6 +45,8 @@ if [[ -z $architecture ]]; then
   esac
 fi
 [[ -n ${NODE_PACKAGE[$architecture]-} ]] || fail "--arch is amd64 or arm64, not \`$architecture\`"
+[[ -d $into || $into == "$PROJECT/dist" ]] || fail "--into is a directory, and \`$into\` is none"
+into=$(realpath -m -- "$into")
 [[ $revision =~ ^[0-9]+$ ]] || fail "--revision is a number, not \`$revision\`"
 command -v dpkg-deb >/dev/null || fail 'a package for Debian can only be built where dpkg-deb is'
 
@@ -148,6 +152,6 @@ echo /etc/secgroupd/policy.yaml >"$control/conffiles"
 (cd -- "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
-package=dist/secgroupd_${version}_$architecture.deb
+package=$into/secgroupd_${version}_$architecture.deb
 dpkg-deb --root-owner-group "-Z$compression" --build "$root" "$package" >/dev/null
-say "$package, $(du -h -- "$package" | cut -f1)"
+say "${package#"$PROJECT/"}, $(du -h -- "$package" | cut -f1)"

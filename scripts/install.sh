@@ -51,7 +51,7 @@ install_file() {
 install_programs() {
   mkdir -p -- "$LIB" /usr/local/bin
   rm -rf -- "$LIB/dist.new" "$LIB/dist.old"
-  cp -r -- "$PROJECT/dist" "$LIB/dist.new"
+  copy_programs "$LIB/dist.new"
   if [[ -e $LIB/dist ]]; then mv -- "$LIB/dist" "$LIB/dist.old"; fi
   mv -- "$LIB/dist.new" "$LIB/dist"
   rm -rf -- "$LIB/dist.old"

@@ -198,6 +198,12 @@ install_modules() {
   touch -- "$modules/.package-lock.json"
 }
 
+# What runs, without the packages that may lie beside it.
+copy_programs() {
+  mkdir -p -- "$1"
+  cp -r -- "$PROJECT"/dist/{secgroupd.js,sgctl.js,package.json,prebuilds,man} "$1"
+}
+
 # setup run|test|vm|vagrant: installs what is missing; sets NODE and puts it first on PATH.
 setup() {
   local needed=() missing=() entry

@@ -4,9 +4,9 @@
 # Builds the package, and gathers what provisioning needs in LAB/etc.
 prepare_debian() {
   # The hosts' own disks are as good as compressed.
-  bash "$PROJECT/scripts/deb.sh" --quick 2>/dev/null
+  bash "$PROJECT/scripts/deb.sh" --quick --into "$LAB/etc" 2>/dev/null
   cp -- "$PROJECT/vagrant/hosts" "$PROJECT/vagrant/provision.sh" "$LAB/etc/"
-  mv -- "$PROJECT"/dist/secgroupd_*.deb "$LAB/etc/package.deb"
+  mv -- "$LAB"/etc/secgroupd_*.deb "$LAB/etc/package.deb"
 }
 
 # provision_debian HOST TREE: what the host has beside the tree is then in LAB/hosts/HOST/upper.

@@ -13,7 +13,7 @@ write_wrapper() {
 prepare() {
   local host
   # Copies, so that neither a new build nor an edit of the checkout disturbs a lab.
-  cp -r -- "$PROJECT/dist" "$LAB/dist"
+  copy_programs "$LAB/dist"
   cp -- "$PROJECT/scripts/lab/namespace.sh" "$LAB/bin"
 
   cat >"$LAB/etc/ssh_config" <<END

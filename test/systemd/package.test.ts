@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../netns/harness-daemon/until.ts';
@@ -21,22 +21,23 @@ const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
 const POLICY = '/etc/secgroupd/policy.yaml';
 
-/** Builds the package in two revisions; returns where they are. */
-function buildPackages(): readonly string[] {
-  return [1, 2].map((revision) => {
-    execFileSync(BUILD, ['--quick', '--revision', String(revision)], { cwd: ROOT, stdio: 'pipe' });
-    // The next build empties dist.
-    const kept = join(ROOT, 'node_modules/.cache', `secgroupd-${revision}.deb`);
-    mkdirSync(dirname(kept), { recursive: true });
-    copyFileSync(join(ROOT, `dist/secgroupd_${VERSION}-${revision}_${ARCHITECTURE}.deb`), kept);
-    return kept;
-  });
+const FOLDER = mkdtempSync(join(tmpdir(), 'secgroupd-deb-'));
+
+/** Builds the package; returns where it is. */
+function build(revision: number, architecture = ARCHITECTURE, into = FOLDER): string {
+  const words = ['--quick', '--revision', String(revision), '--arch', architecture, '--into', into];
+  execFileSync(BUILD, words, { cwd: ROOT, stdio: 'pipe' });
+  return join(into, `secgroupd_${VERSION}-${revision}_${architecture}.deb`);
 }
 
 let packages: readonly string[];
 
 beforeAll(() => {
-  packages = buildPackages();
+  packages = [build(1), build(2)];
+});
+
+afterAll(() => {
+  rmSync(FOLDER, { recursive: true });
 });
 
 describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
@@ -167,14 +168,14 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
 });
 
 test('the same sources give the same package', () => {
-  execFileSync(BUILD, ['--quick', '--revision', '2'], { cwd: ROOT, stdio: 'pipe' });
-  expect(hashOf(join(ROOT, `dist/secgroupd_${VERSION}-2_${ARCHITECTURE}.deb`))).toBe(hashOf(packages[1] ?? ''));
+  const again = join(FOLDER, 'again');
+  mkdirSync(again);
+  expect(hashOf(build(2, ARCHITECTURE, again))).toBe(hashOf(packages[1] ?? ''));
 });
 
 test('for the other kind of machine it has the same files, with that machine’s Node and addon', () => {
   const other = ARCHITECTURE === 'arm64' ? 'amd64' : 'arm64';
-  execFileSync(BUILD, ['--quick', '--revision', '2', '--arch', other], { cwd: ROOT, stdio: 'pipe' });
-  const built = join(ROOT, `dist/secgroupd_${VERSION}-2_${other}.deb`);
+  const built = build(2, other);
   const ask = (...words: readonly string[]): string =>
     execFileSync('dpkg-deb', words, { encoding: 'utf8', maxBuffer: 1 << 28 });
   expect(ask('--field', built, 'Architecture').trim()).toBe(other);
@@ -185,14 +186,10 @@ test('for the other kind of machine it has the same files, with that machine’s
         line.replace(/^(\S+\s+\S+)\s+\d+\s+\S+\s+\S+\s+/, '$1 ').replaceAll(/linux-(?:x64|arm64)/g, 'linux-?'),
       );
   expect(files(built).toSorted()).toEqual(files(packages[1] ?? '').toSorted());
-  const folder = mkdtempSync(join(tmpdir(), 'secgroupd-deb-'));
-  try {
-    execFileSync('dpkg-deb', ['--extract', built, folder]);
-    const addon = `prebuilds/linux-${other === 'arm64' ? 'arm64' : 'x64'}/node.napi.node`;
-    for (const program of ['node', addon]) expect(elfMachine(join(folder, 'usr/lib/secgroupd', program))).toBe(other);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const unpacked = join(FOLDER, 'unpacked');
+  execFileSync('dpkg-deb', ['--extract', built, unpacked]);
+  const addon = `prebuilds/linux-${other === 'arm64' ? 'arm64' : 'x64'}/node.napi.node`;
+  for (const program of ['node', addon]) expect(elfMachine(join(unpacked, 'usr/lib/secgroupd', program))).toBe(other);
 });
 
 /** Which machine an ELF file is for: bytes 18 and 19 of its header. */

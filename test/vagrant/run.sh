@@ -13,15 +13,14 @@ is_root || fail 'libvirt needs root: sudo test/vagrant/run.sh'
 
 if [[ ${1-} != --inside ]]; then
   setup vagrant
-  "$PROJECT/scripts/deb.sh"
-  "$PROJECT/scripts/box.sh"
   work=$(mktemp -d /tmp/secgroupd-vagrant-XXXXXX)
   trap 'rm -rf -- "$work"' EXIT
   # Of the checkout there may be machines already.
   mkdir "$work/dist"
+  "$PROJECT/scripts/deb.sh" --into "$work/dist"
+  "$PROJECT/scripts/box.sh" --into "$work/dist"
   cp -r -- "$PROJECT/vagrant" "$work/vagrant"
   rm -rf -- "$work/vagrant/.vagrant"
-  mv -- "$PROJECT"/dist/*.deb "$PROJECT"/dist/*.box "$work/dist/"
   for place in etc lib cache log; do mkdir -p "$work/libvirt/$place"; done
   # Whatever it starts ends with it: it is process 1 there.
   unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
