@@ -98,5 +98,5 @@ if [[ $kind == managed ]]; then
   # What it needs is on the machine, or is fetched.
   if ! dpkg-query --show nftables iproute2 libstdc++6 >/dev/null 2>&1; then apt-get -q update; fi
   # The policy was there before the package.
-  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold install "$directory/package.deb" >/dev/null
+  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold --reinstall install "$directory/package.deb" >/dev/null
 fi
