@@ -47,6 +47,24 @@ from pc         no/no       no/no       yes/yes     .
 48 tried, 0 not as explained`);
   });
 
+  test('down leaves nothing', async () => {
+    await lab.down();
+    expect(existsSync(`/tmp/${lab.name}`)).toBe(false);
+    expect((await execa('ip', ['netns', 'list'])).stdout).not.toContain(lab.name);
+    expect((await execa('pgrep', ['--full', lab.name], { reject: false })).stdout).toBe('');
+  });
+});
+
+describe('the runner', () => {
+  let lab: Lab;
+
+  beforeAll(async () => {
+    lab = await raiseLab('namespaces');
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
   test('what is not reached and should be, and what is and should not, is found', async () => {
     await lab.on('web', ['nft', '-f', '-'], {
       input: 'table ip stranger {\nchain input {\ntype filter hook input priority 10\nip protocol icmp drop\n}\n}\n',
@@ -80,12 +98,5 @@ from pc         no/no       no/no       yes/yes     .
     expect(stderr).toContain('there is no');
     expect(exitCode).toBe(3);
     expect(await lab.command('policy')).toEqual(before);
-  });
-
-  test('down leaves nothing', async () => {
-    await lab.down();
-    expect(existsSync(`/tmp/${lab.name}`)).toBe(false);
-    expect((await execa('ip', ['netns', 'list'])).stdout).not.toContain(lab.name);
-    expect((await execa('pgrep', ['--full', lab.name], { reject: false })).stdout).toBe('');
   });
 });
