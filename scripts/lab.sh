@@ -94,7 +94,7 @@ use() {
 }
 
 # What differs between namespaces, containers and virtual machines is in a file of lab/ each: prepare, plug_in HOST,
-# start_host HOST, is_up HOST, on_host HOST COMMAND..., take_policy and stop.
+# start_host HOST, is_up HOST, on_host HOST COMMAND..., log_in HOST, take_policy and stop; of those with power stop_host.
 know_hosts() {
   # shellcheck source=scripts/lab/namespaces.sh
   source "$PROJECT/scripts/lab/$KIND.sh"
@@ -172,6 +172,19 @@ plug_in_namespace() {
   ip netns add "$(namespace "$host")"
   ip -n "$switch" link add "$host" type veth peer name eth1 netns "$(namespace "$host")"
   ip -n "$switch" link set "$host" master switch up
+}
+
+# How the hosts of a lab are logged in to: their keys come and go with it.
+ssh_options() {
+  cat <<END
+User root
+IdentityFile $LAB/etc/key
+IdentitiesOnly yes
+BatchMode yes
+StrictHostKeyChecking no
+UserKnownHostsFile /dev/null
+LogLevel ERROR
+END
 }
 
 await_host() {
@@ -276,8 +289,11 @@ END
 
 demonstrate() {
   up
+  if [[ ! -t 0 || ! -t 1 ]]; then
+    matrix
+    return
+  fi
   matrix || true
-  if [[ ! -t 0 || ! -t 1 ]]; then return; fi
   advise
   local line
   while read -rp 'Enter tries all again, q ends the lab: ' line && [[ $line != q ]]; do matrix || true; done
@@ -297,7 +313,10 @@ case $COMMAND in
     ;;
   matrix) matrix "$@" ;;
   shell) open_shell "$@" ;;
-  edit) find_node && edit ;;
+  edit)
+    find_node || fail 'needs Node 20.19 or newer'
+    edit
+    ;;
   policy) policy "$@" ;;
   status) status ;;
   off | on) power "$COMMAND" "$@" ;;

@@ -37,7 +37,7 @@ init_of() {
   return 1
 }
 
-is_up() { on_host "$1" sh -c 'test -S /run/dbus/system_bus_socket && systemctl is-active ssh.service lab-network.service'; }
+is_up() { on_host "$1" test -S /run/dbus/system_bus_socket && is_up_debian "$1"; }
 
 on_host() {
   local host=$1 pid

@@ -4,7 +4,7 @@
 # Builds the package, and gathers what provisioning needs in LAB/etc.
 prepare_debian() {
   # The hosts' own disks are as good as compressed.
-  bash "$PROJECT/scripts/deb.sh" --quick --into "$LAB/etc" 2>/dev/null
+  bash "$PROJECT/scripts/deb.sh" --quick --into "$LAB/etc"
   cp -- "$PROJECT/vagrant/hosts" "$PROJECT/vagrant/provision.sh" "$LAB/etc/"
   mv -- "$LAB"/etc/secgroupd_*.deb "$LAB/etc/package.deb"
 }
@@ -30,6 +30,11 @@ mount --bind "$etc" "$root/run/lab"
 chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
   bash /run/lab/provision.sh "$host" /run/lab
 ' bash "$own" "$tree" "$LAB/etc" "$host" >"$own/provision.log" 2>&1
+}
+
+# Asked one by one: of several units systemctl is content with one.
+is_up_debian() {
+  on_host "$1" sh -c 'systemctl --quiet is-active ssh.service && systemctl --quiet is-active lab-network.service' </dev/null
 }
 
 # All at once.

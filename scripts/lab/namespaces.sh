@@ -16,15 +16,7 @@ prepare() {
   copy_programs "$LAB/dist"
   cp -- "$PROJECT/scripts/lab/namespace.sh" "$LAB/bin"
 
-  cat >"$LAB/etc/ssh_config" <<END
-User root
-IdentityFile $LAB/etc/key
-IdentitiesOnly yes
-BatchMode yes
-StrictHostKeyChecking no
-UserKnownHostsFile /dev/null
-LogLevel ERROR
-END
+  ssh_options >"$LAB/etc/ssh_config"
   # shellcheck disable=SC2016 # for the shell that reads it
   printf 'PATH=%q:$PATH\n%s\n' "$LAB/bin" 'PS1="\h:\w# "' >"$LAB/etc/profile.sh"
   write_wrapper ssh "$(command -v ssh) -F $LAB/etc/ssh_config"

@@ -32,20 +32,16 @@ prepare() {
       >"$LAB/hosts/$host/upper/etc/network/interfaces.d/eth0"
     printf 'Host %s\n  HostName %s\n' "$host" "$MANAGEMENT.$number"
   done >"$LAB/etc/ssh_config"
-  cat >>"$LAB/etc/ssh_config" <<END
-Host *
-  User root
-  IdentityFile $LAB/etc/key
-  IdentitiesOnly yes
-  BatchMode yes
-  StrictHostKeyChecking no
-  UserKnownHostsFile /dev/null
-  LogLevel ERROR
+  {
+    echo 'Host *'
+    ssh_options
+    cat <<END
   ConnectTimeout 10
   ControlMaster auto
   ControlPath $LAB/etc/%n.ssh
   ControlPersist 600
 END
+  } >>"$LAB/etc/ssh_config"
   for host in "${HOSTS[@]}"; do make_disk "$host"; done
 }
 
@@ -105,7 +101,7 @@ stop_host() {
   rm -f -- "$LAB/etc/$host.ssh"
 }
 
-is_up() { on_host "$1" systemctl is-active ssh.service lab-network.service </dev/null; }
+is_up() { is_up_debian "$1"; }
 
 on_host() {
   local host=$1
