@@ -2,7 +2,8 @@ import { apply } from './cli/apply.ts';
 import { readSshPorts } from './cli/boot-conf.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
 import { DEFAULT_POLICY_FILE, runtimeDirectory, stateDirectory } from './cli/options.ts';
-import { runCommand, standardStreams } from './cli/program.ts';
+import { explainBug, runCommand } from './cli/program.ts';
+import { standardStreams } from './cli/streams.ts';
 import { SECGROUPD } from './cli/secgroupd-command.ts';
 import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
@@ -54,6 +55,7 @@ function untilEnded(daemon: Daemon): Promise<ExitStatus> {
 }
 
 // Handles that a library holds open must not keep an ended daemon alive.
-void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams: standardStreams() }).then((status) =>
-  process.exit(status),
-);
+const streams = standardStreams();
+void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams })
+  .catch((error: unknown) => explainBug(error, streams))
+  .then((status) => process.exit(status));

@@ -1,53 +1,16 @@
-import { COMMANDS } from './cli/commands.ts';
-import { EXIT, type ExitStatus, type Streams } from './cli/command.ts';
-import { runCommand, standardStreams } from './cli/program.ts';
-import { didYouMean } from './diagnostics/did-you-mean.ts';
-import { VERSION } from './version.ts';
-
-const HELP = [
-  'Usage: sgctl COMMAND [...]',
-  '',
-  'Security groups for this host: checks, explains and applies the policy that secgroupd enforces.',
-  '',
-  'Commands:',
-  ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
-  '',
-  'Options:',
-  "  -h, --help   print this help; `sgctl COMMAND --help` prints a command's",
-  '  --version    print the version',
-  '',
-  'Example:',
-  '  sgctl check /etc/secgroupd/policy.yaml',
-  '',
-].join('\n');
-
-async function main([word, ...args]: readonly string[], streams: Streams): Promise<ExitStatus> {
-  if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
-    if (word !== undefined) streams.out(HELP);
-    else streams.err(HELP);
-    return word === undefined ? EXIT.usage : EXIT.fine;
-  }
-  if (word === '--version') {
-    streams.out(`sgctl ${VERSION}\n`);
-    return EXIT.fine;
-  }
-  const command = COMMANDS.find(({ name }) => name === word);
-  if (command !== undefined) return runCommand('sgctl', command, { args, streams });
-  const near = didYouMean(
-    word,
-    COMMANDS.map(({ name }) => name),
-  );
-  streams.err(
-    `sgctl: there is no command \`${word}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}\nhelp: sgctl --help\n`,
-  );
-  return EXIT.usage;
-}
+import { EXIT } from './cli/command.ts';
+import { explainBug } from './cli/program.ts';
+import { runSgctl } from './cli/run-sgctl.ts';
+import { standardStreams } from './cli/streams.ts';
 
 // A reader that goes away, as `head` does, is no fault of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.fine);
   throw error;
 });
-void main(process.argv.slice(2), standardStreams()).then((status) => {
-  process.exitCode = status;
-});
+const streams = standardStreams();
+void runSgctl(process.argv.slice(2), streams)
+  .catch((error: unknown) => explainBug(error, streams))
+  .then((status) => {
+    process.exitCode = status;
+  });

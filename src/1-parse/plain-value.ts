@@ -1,7 +1,7 @@
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap } from 'yaml';
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
-import { nameOf } from './check-text.ts';
+import { BAD_IN_TEXT, nameOf } from './check-text.ts';
 import { nodeExtent } from './node-extent.ts';
 import { type Mark, MAPPING, MarkWriter, type NodeMarks, SEQUENCE } from './node-marks.ts';
 import type { SpanAt } from './text-positions.ts';
@@ -20,8 +20,7 @@ export const REPORTED = Symbol('reported');
 /** All aliases of a file together may stand for this many values: more is a bomb, not a policy. */
 const MOST_ALIASED = 100_000;
 
-const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Cs}/u;
-const CONTROL_OR_BREAK = /[\0-\x1f\x7f-\x9f]|\p{Cs}/u;
+const BAD_IN_KEY = new RegExp(`[\\t\\n]|${BAD_IN_TEXT.source}`, 'u');
 
 /** The values of a document, with keys escaped by {@link escapeKey}, and where they stand. */
 export interface PlainDocument {
@@ -88,7 +87,7 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     const result = new Mapping();
     const first = new Map<string, Scalar<string>>();
     for (const { key, value: valueNode } of map.items) {
-      checkCharacters(key, CONTROL_OR_BREAK);
+      checkCharacters(key, BAD_IN_KEY);
       marks.key(key.value, ...nodeExtent(key));
       const value = read(valueNode);
       const earlier = first.get(key.value);
@@ -112,7 +111,7 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     const { value, source = '' } = scalar;
     switch (typeof value) {
       case 'string':
-        return checkCharacters(scalar, CONTROL) ? value : REPORTED;
+        return checkCharacters(scalar, BAD_IN_TEXT) ? value : REPORTED;
       case 'number':
         if (/^(?:0|[1-9][0-9]*)$/.test(source) && Number.isSafeInteger(value)) return value;
         report({

@@ -1,3 +1,4 @@
+import { isDeceptive } from './check-text.ts';
 import { MAPPING, MarkWriter, SEQUENCE } from './node-marks.ts';
 import {
   CLOSE_BRACE,
@@ -42,7 +43,7 @@ const CHARACTERS_A_NODE = 8;
  */
 export function readPlainYaml(text: string): PlainDocument | undefined {
   // INVARIANT: what is read here means the same to the library, which has nothing to say of it. When in doubt, leave it.
-  if (ODD_CHARACTER.test(text)) return undefined;
+  if (ODD_CHARACTER.test(text) || isDeceptive(text)) return undefined;
   try {
     return new PlainReader(text).read();
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { ParseArgsConfig } from 'node:util';
+import type { StyledText } from '../diagnostics/styled-text.ts';
 
 /** The exit status of both programs: a contract with scripts. */
 export const EXIT = {
@@ -34,11 +35,19 @@ export interface CommandLine {
   given(name: string): boolean;
 }
 
-/** Where a command's words go; data to `out`, diagnostics and questions to `err`. */
+/**
+ * Where a command's words go; data to `out` and `exact`, diagnostics and questions to `err`.
+ * INVARIANT: a command writes nothing past these, so that names, files, arguments and answers reach no terminal raw.
+ */
 export interface Streams {
-  out(text: string): void;
-  err(text: string): void;
-  readonly colour: { readonly out: boolean; readonly err: boolean };
+  /** Text for people, and JSON: what a terminal would act on or hide is escaped, which JSON takes for the same. */
+  out(text: StyledText): void;
+  /** As `out`. */
+  err(text: StyledText): void;
+  /** What a file or another program takes as it is, such as a script; on a terminal it is for people, as `out` is. */
+  exact(text: string): void;
+  /** Empties the terminal; nothing where the output is none. */
+  clear(): void;
 }
 
 /** A command of `sgctl`. */

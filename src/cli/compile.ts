@@ -27,7 +27,7 @@ export const compile: Command = {
       return EXIT.fine;
     }
     transactions.forEach((text, index) => {
-      streams.out(`# ${hostPolicy.instance}: transaction ${index + 1} of ${transactions.length}\n${text}`);
+      streams.exact(`# ${hostPolicy.instance}: transaction ${index + 1} of ${transactions.length}\n${text}`);
     });
     return EXIT.fine;
   },

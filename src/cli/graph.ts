@@ -1,3 +1,4 @@
+import { printable } from '../diagnostics/printable.ts';
 import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
 import { policyReachability } from '../policy-reachability.ts';
 import { type Command, EXIT, UnableError, UsageError } from './command.ts';
@@ -37,7 +38,7 @@ export const graph: Command = {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const policy = await readPolicyOrExplain(file, streams);
     if (policy === undefined) return EXIT.no;
-    const text = draw(graphOf(policyReachability(policy)), format, file);
+    const text = printable(draw(graphOf(policyReachability(policy)), format, file));
     if (output === undefined) {
       streams.out(text);
       return EXIT.fine;
@@ -53,6 +54,7 @@ export const graph: Command = {
   },
 };
 
+/** Titles come from file names, and files are looked at on terminals too. */
 function draw(picture: Graph, format: (typeof FORMATS)[number], file: string): string {
   const title = `who reaches whom: ${file}`;
   switch (format) {

@@ -63,7 +63,7 @@ async function printVersion(number: number, line: CommandLine, streams: Streams)
   }
   const { texts } = kept.texts;
   const [main = ''] = kept.documents;
-  streams.out(texts[main] ?? '');
+  streams.exact(texts[main] ?? '');
   const others = Object.keys(texts).filter((file) => file !== main);
   if (others.length > 0) streams.err(`beside it were ${others.join(', ')}: sgctl history ${number} --json has them\n`);
   return EXIT.fine;

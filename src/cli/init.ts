@@ -32,7 +32,7 @@ export const init: Command = {
       session: await session(),
     });
     if (file === '-') {
-      streams.out(text);
+      streams.exact(text);
       return EXIT.fine;
     }
     await write(file, text);

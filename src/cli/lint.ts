@@ -1,4 +1,4 @@
-import { formatDiagnostic, type Told } from '../diagnostics/format-diagnostic.ts';
+import { styleDiagnostic, type Told } from '../diagnostics/format-diagnostic.ts';
 import { LINT_CODES } from '../diagnostics/lint-codes.ts';
 import type { LintFinding } from '../evaluate/lint/finding.ts';
 import { formatPacket } from '../evaluate/packet-text.ts';
@@ -46,8 +46,10 @@ export const lint: Command = {
       streams.out(`${JSON.stringify(all, null, 2)}\n`);
     } else {
       const sourceOf = (name: string): string | undefined => loaded.sources.get(name);
-      for (const finding of findings)
-        streams.out(`${formatDiagnostic(toldOf(finding), sourceOf, { colour: streams.colour.out })}\n\n`);
+      for (const finding of findings) {
+        streams.out(styleDiagnostic(toldOf(finding), sourceOf));
+        streams.out('\n\n');
+      }
       streams.out(`${file}: ${countText(findings, accepted.length)}\n`);
     }
     return isFailure(findings, level) ? EXIT.no : EXIT.fine;

@@ -1,4 +1,4 @@
-import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
+import { styleDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { readIdentity } from '../host/identity.ts';
 import { readInterfaces } from '../host/rtnetlink.ts';
@@ -16,7 +16,8 @@ export function readPolicy(file: string): Promise<LoadedPolicy> {
 /** Prints the diagnostics of a policy to standard error, frames and all. */
 export function printDiagnostics({ diagnostics, sources }: LoadedPolicy, streams: Streams): void {
   for (const diagnostic of diagnostics) {
-    streams.err(`${formatDiagnostic(diagnostic, (file) => sources.get(file), { colour: streams.colour.err })}\n`);
+    streams.err(styleDiagnostic(diagnostic, (file) => sources.get(file)));
+    streams.err('\n');
   }
 }
 

@@ -42,10 +42,7 @@ export const plan: Command = {
     streams.out(
       line.given('json')
         ? `${JSON.stringify(plannedToJson(planned, host), null, 2)}\n`
-        : formatPlanned(planned, {
-            title: `${file} against ${base.name}, as ${after.instance}`,
-            colour: streams.colour.out,
-          }),
+        : formatPlanned(planned, `${file} against ${base.name}, as ${after.instance}`),
     );
     return EXIT.fine;
   },

@@ -1,4 +1,5 @@
 import { parseAddress } from '../2-analyze/address-text.ts';
+import type { StyledText } from '../diagnostics/styled-text.ts';
 import { compareMembers, type MemberChange } from '../evaluate/compare-members.ts';
 import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
 import { type CutFlow, cutFlows } from '../evaluate/cut-flows.ts';
@@ -164,32 +165,28 @@ function flowToJson({ protocol, source, destination, sourcePort, destinationPort
 }
 
 /** The plan for people. */
-export function formatPlanned(
-  planned: Planned,
-  { title, colour }: { readonly title: string; readonly colour: boolean },
-): string {
+export function formatPlanned(planned: Planned, title: string): StyledText {
   const { differences, platform, members, connections, session } = planned;
   const same = differences.length + platform.length === 0;
   const lines = [
-    title,
-    ...(session === undefined ? [] : ['', ...sessionLines(session, colour)]),
-    '',
     ...(same ? ['no change in meaning for packets of new connections'] : []),
     ...changeLines(differences),
     ...platform.map(({ name, after }) => `platform:${name} is switched ${after ? 'on' : 'off'}`),
     ...memberLines(members),
     ...connectionLines(connections, same),
   ];
-  return `${lines.join('\n').trimEnd()}\n`;
+  const own = session === undefined ? [] : ['\n', ...sessionText(session)];
+  return [`${title}\n`, ...own, `\n${lines.join('\n')}`.trimEnd(), '\n'];
 }
 
-function sessionLines({ flow, cut }: NonNullable<Planned['session']>, colour: boolean): readonly string[] {
-  if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on`];
-  const loud = `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT`;
+/** What becomes of one's own session, each line ended. */
+function sessionText({ flow, cut }: NonNullable<Planned['session']>): Exclude<StyledText, string> {
+  if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on\n`];
   return [
-    colour ? `\u001b[1;31m${loud}\u001b[0m` : loud,
-    `  now   ${formatDecider({ action: 'allow', rule: cut.before.rule })}`,
-    `  then  ${formatDecider({ action: 'deny', rule: cut.after.rule })}`,
+    { style: 'error', text: `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT` },
+    '\n',
+    `  now   ${formatDecider({ action: 'allow', rule: cut.before.rule })}\n`,
+    `  then  ${formatDecider({ action: 'deny', rule: cut.after.rule })}\n`,
   ];
 }
 

@@ -79,12 +79,8 @@ function explainFailure(error: unknown, { program, streams }: { program: string;
   throw error;
 }
 
-/** Standard output and error; colour only on a terminal, and never with NO_COLOR set. */
-export function standardStreams(): Streams {
-  const plain = (process.env['NO_COLOR'] ?? '') !== '';
-  return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    colour: { out: process.stdout.isTTY && !plain, err: process.stderr.isTTY && !plain },
-  };
+/** The exit status after a bug, which is printed: it may quote what came from elsewhere, so by the streams as all else. */
+export function explainBug(error: unknown, streams: Streams): ExitStatus {
+  streams.err(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.unable;
 }

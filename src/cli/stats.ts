@@ -28,8 +28,8 @@ export const stats: Command = {
     const socket = socketPath(line);
     for (;;) {
       const known = await ask(socket);
-      const clear = line.given('watch') && process.stdout.isTTY ? '\u001b[H\u001b[2J' : '';
-      streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : `${clear}${format(known)}`);
+      if (line.given('watch') && !line.given('json')) streams.clear();
+      streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : format(known));
       if (!line.given('watch')) return EXIT.fine;
       await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
     }

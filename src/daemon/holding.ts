@@ -111,7 +111,7 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
     const loaded = await loadPolicy(readerOfTexts(policy.texts));
     if (loaded.policy === undefined) {
       const errors = loaded.diagnostics.filter(({ severity }) => severity === 'error');
-      const shown = errors.map((one) => formatDiagnostic(one, (file) => loaded.sources.get(file), { colour: false }));
+      const shown = errors.map((one) => formatDiagnostic(one, (file) => loaded.sources.get(file)));
       throw new HoldingRefused(`the policy has mistakes, and nothing changes\n${shown.join('\n')}`);
     }
     return { policy, loaded, since: new Date() };

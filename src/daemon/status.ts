@@ -50,7 +50,7 @@ export function describeStatus(
             since: refusal.since.toISOString(),
             diagnostics: refusal.diagnostics.map(diagnosticToJson),
             text: refusal.diagnostics
-              .map((diagnostic) => formatDiagnostic(diagnostic, (file) => refusal.sources.get(file), { colour: false }))
+              .map((diagnostic) => formatDiagnostic(diagnostic, (file) => refusal.sources.get(file)))
               .join('\n'),
           },
     warnings: known.warnings.map(diagnosticToJson),

@@ -1,7 +1,9 @@
 import type { Span } from '../model/span.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { LintCode } from './lint-codes.ts';
-import { printable } from './quote.ts';
+import { printable, printableLine } from './printable.ts';
+import { masked } from './quote.ts';
+import { type Style, type StyledText, unstyled } from './styled-text.ts';
 
 /** The characters of a line that a frame shows at most. */
 const FRAME_WIDTH = 100;
@@ -12,56 +14,60 @@ const LEAD = 40;
 /** Gives the text of a file that a span names; undefined where there is none, and the frame is left out. */
 export type SourceOf = (file: string) => string | undefined;
 
-type Style = 'error' | 'warning' | 'info' | 'note' | 'help' | 'frame' | 'plain';
-
-const STYLES: Readonly<Record<Style, string>> = {
-  error: '1;31',
-  warning: '1;33',
-  info: '1;34',
-  note: '1;36',
-  help: '1;36',
-  frame: '2',
-  plain: '1',
-};
-
 /** A diagnostic, or what the advisor has to say. */
 export type Told = Omit<Diagnostic, 'code' | 'severity'> & {
   readonly code: Diagnostic['code'] | LintCode;
   readonly severity: Diagnostic['severity'] | 'info';
 };
 
+/** {@link styleDiagnostic} without colours. */
+export function formatDiagnostic(diagnostic: Told, sourceOf: SourceOf): string {
+  return unstyled(styleDiagnostic(diagnostic, sourceOf));
+}
+
 /**
  * A diagnostic as people read it: `file:line:col: error[code]: message`, the line with carets under the place, the help,
  * and each related place likewise as a note. Nothing in a file or a message can reach the terminal as a control sequence.
  * Ends without a line break.
  */
-export function formatDiagnostic(
-  diagnostic: Told,
-  sourceOf: SourceOf,
-  { colour }: { readonly colour: boolean },
-): string {
-  const paint = (style: Style, text: string): string => (colour ? `\u{1b}[${STYLES[style]}m${text}\u{1b}[0m` : text);
+export function styleDiagnostic(diagnostic: Told, sourceOf: SourceOf): StyledText {
   const { severity, code, message, span, help, related } = diagnostic;
-  const lines = [`${place(span)}: ${paint(severity, `${severity}[${code}]`)}: ${paint('plain', printable(message))}`];
-  const addFrame = (of: Span, style: Style): void => {
-    const frame = caretFrame(of, sourceOf(of.file));
-    if (frame === undefined) return;
-    lines.push(`${paint('frame', `${frame.number} |`)}${frame.line === '' ? '' : ` ${frame.line}`}`);
-    lines.push(
-      `${paint('frame', `${' '.repeat(frame.number.length)} |`)} ${frame.indent}${paint(style, frame.carets)}`,
-    );
-  };
-  addFrame(span, severity);
-  if (help !== undefined) lines.push(`${paint('help', 'help')}: ${printable(help)}`);
-  for (const { span: relatedSpan, message: relatedMessage } of related) {
-    lines.push(`${place(relatedSpan)}: ${paint('note', 'note')}: ${printable(relatedMessage)}`);
-    addFrame(relatedSpan, 'note');
-  }
-  return lines.join('\n');
+  return [
+    `${place(span)}: `,
+    { style: severity, text: `${severity}[${code}]` },
+    ': ',
+    { style: 'strong', text: sentence(message) },
+    ...frameOf(span, severity, sourceOf),
+    ...(help === undefined ? [] : ['\n', { style: 'help' as const, text: 'help' }, `: ${sentence(help)}`]),
+    ...related.flatMap((one) => [
+      `\n${place(one.span)}: `,
+      { style: 'note' as const, text: 'note' },
+      `: ${sentence(one.message)}`,
+      ...frameOf(one.span, 'note', sourceOf),
+    ]),
+  ];
+}
+
+/** The line of a place and carets under it, each behind a line break; nothing where the file is not at hand. */
+function frameOf(span: Span, style: Style, sourceOf: SourceOf): Exclude<StyledText, string> {
+  const frame = caretFrame(span, sourceOf(span.file));
+  if (frame === undefined) return [];
+  return [
+    '\n',
+    { style: 'frame', text: `${frame.number} |` },
+    frame.line === '' ? '\n' : ` ${frame.line}\n`,
+    { style: 'frame', text: `${' '.repeat(frame.number.length)} |` },
+    ` ${frame.indent}`,
+    { style, text: frame.carets },
+  ];
+}
+
+function sentence(text: string): string {
+  return printable(text.replace(/[\t\n]/g, ' '));
 }
 
 function place({ file, line, column }: Span): string {
-  return `${printable(file)}:${line}:${column}`;
+  return `${printableLine(file)}:${line}:${column}`;
 }
 
 interface Frame {
@@ -74,7 +80,7 @@ interface Frame {
 function caretFrame(span: Span, text: string | undefined): Frame | undefined {
   const line = text === undefined ? undefined : lineOf(text, span.line);
   if (line === undefined) return undefined;
-  const characters = [...printable(line)];
+  const characters = [...masked(line)];
   const start = Math.min(span.column - 1, characters.length);
   const end = span.endLine > span.line ? characters.length : Math.min(span.endColumn - 1, characters.length);
   const { from, to } = window(characters.length, start);

@@ -2,17 +2,20 @@
 const LONGEST_QUOTE = 60;
 
 /** What a terminal may act on or not show: controls, format characters such as bidi overrides, line separators, lone surrogates. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const UNPRINTABLE = /(?!\p{VS})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}]/gu;
 
-/** `text` on one line and without anything a terminal would act on; as many characters as before. */
-export function printable(text: string): string {
+/**
+ * `text` on one line and without anything a terminal would act on; as many characters as before, so that carets stand
+ * where they belong.
+ */
+export function masked(text: string): string {
   return text.replace(/[\t\n]/g, ' ').replace(UNPRINTABLE, '\u{fffd}');
 }
 
-/** What a user wrote, in backticks, printable and clipped. */
+/** What a user wrote, in backticks, masked and clipped. */
 export function quote(text: string): string {
   // A character has at most two UTF-16 units; the last pair taken may be a half, but then it is clipped.
-  const start = printable(text.slice(0, 2 * (LONGEST_QUOTE + 1)));
+  const start = masked(text.slice(0, 2 * (LONGEST_QUOTE + 1)));
   const characters = [...start];
   const clipped = characters.length > LONGEST_QUOTE ? `${characters.slice(0, LONGEST_QUOTE - 1).join('')}…` : start;
   return `\`${clipped}\``;

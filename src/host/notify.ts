@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { printable } from '../diagnostics/printable.ts';
 
 /** Tells systemd how the daemon is; does nothing where systemd did not ask to be told. */
 export interface Notifier {
@@ -114,7 +115,7 @@ function watchdogMilliseconds(environment: NodeJS.ProcessEnv): number | undefine
 
 /** Assignments are lines, so a line break in the text would be read as another assignment. */
 function statusAssignment(text: string): string {
-  return `STATUS=${text.replace(/\p{Cc}+/gu, ' ').trim()}`;
+  return `STATUS=${printable(text.replace(/\p{Cc}+/gu, ' ').trim())}`;
 }
 
 /** CLOCK_MONOTONIC, which is the clock of hrtime on Linux. */

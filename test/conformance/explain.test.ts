@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { EXIT } from '../../src/cli/command.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { runCommand } from '../../src/cli/program.ts';
+import { streamsOnto } from '../../src/cli/streams.ts';
 import { caseToPolicy, type ConformanceCase, type ConformanceFile } from './convert.ts';
 
 const { cases } = parse(await readFile(new URL('./cases.yaml', import.meta.url), 'utf8')) as ConformanceFile;
@@ -38,11 +39,10 @@ async function explainBatch(policyText: string, queries: readonly object[]): Pro
   const said = { out: '', err: '' };
   const status = await runCommand('sgctl', explain, {
     args: ['--batch', batch, '--policy', policy],
-    streams: {
-      out: (text) => void (said.out += text),
-      err: (text) => void (said.err += text),
-      colour: { out: false, err: false },
-    },
+    streams: streamsOnto(
+      { out: { write: (text) => (said.out += text) }, err: { write: (text) => (said.err += text) } },
+      true,
+    ),
   });
   if (status !== EXIT.fine) throw new Error(`exit status ${status}: ${said.err}${said.out}`);
   return said.out

@@ -38,7 +38,7 @@ export async function understand({ main, dropIn, dropInName, list }: FuzzInput):
   if (isRefused !== (policy === undefined))
     throw new Error('a policy is refused without a mistake, or has one and is not');
   for (const diagnostic of diagnostics.slice(0, 5)) {
-    const shown = formatDiagnostic(diagnostic, (file) => loaded.sources.get(file), { colour: false });
+    const shown = formatDiagnostic(diagnostic, (file) => loaded.sources.get(file));
     if (/[\p{Cc}\p{Cf}]/u.test(shown.replaceAll('\n', ''))) throw new Error('a diagnostic speaks to the terminal');
   }
   const names = [...(policy?.instances.keys() ?? [])].slice(-MOST_INSTANCES);

@@ -12,7 +12,7 @@ describe('diagnostics', () => {
   test.each(goldenCases('diagnostics'))('%s', async (name) => {
     const { diagnostics, policy, sources } = await loadCase(`diagnostics/${name}`);
     const text = diagnostics
-      .map((diagnostic) => formatDiagnostic(diagnostic, (file) => sources.get(file), { colour: false }))
+      .map((diagnostic) => formatDiagnostic(diagnostic, (file) => sources.get(file)))
       .join('\n\n');
     expectGolden(`diagnostics/${name}/expected.txt`, `${text}\n`);
     expect(policy === undefined).toBe(diagnostics.some(({ severity }) => severity === 'error'));

@@ -18,7 +18,7 @@ describe('the advice', () => {
       const told = toldOf(finding);
       const related = told.related.map((one) => ({ ...one, span: { ...one.span, file: local(one.span.file) } }));
       const shown = { ...told, span: { ...told.span, file: local(told.span.file) }, related };
-      return formatDiagnostic(shown, (file) => sources.get(file), { colour: false });
+      return formatDiagnostic(shown, (file) => sources.get(file));
     });
     const silent = accepted.map(({ finding, because }) => `accepted: ${finding.code}, because ${because}`);
     expectGolden(`lint/${name}/expected.txt`, `${[...text, ...silent].join('\n\n')}\n`);

@@ -50,7 +50,7 @@ const FILES = ['test/golden', 'config', 'vagrant']
 
 /** What only the library reads: mistakes, and features that policies hardly need. */
 const OTHERS =
-  /diagnostics\/(?:yaml-\w+|bad-character|duplicate-key|empty-file|several-documents|shapes|too-deep|unreadable-file\/policy.d)\//;
+  /diagnostics\/(?:yaml-\w+|bad-character|deceptive-\w+|duplicate-key|empty-file|several-documents|shapes|too-deep|unreadable-file\/policy.d)\//;
 
 describe('the plain reader', () => {
   test.each(FILES.filter((file) => !OTHERS.test(file)))('takes %s', (file) => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
 import { diagnosticToJson } from '../../src/diagnostics/diagnostic-json.ts';
-import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
-import { printable, quote } from '../../src/diagnostics/quote.ts';
+import { formatDiagnostic, styleDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
+import { masked, quote } from '../../src/diagnostics/quote.ts';
 import { diagnosticOf } from '../../src/diagnostics/report.ts';
 import type { Span } from '../../src/model/span.ts';
 
@@ -18,8 +18,7 @@ const unknown = (at: Span, more: Partial<Diagnostic> = {}): Diagnostic => ({
   ...diagnosticOf({ code: 'unknown-key', span: at, message: 'unknown key `prots`' }),
   ...more,
 });
-const format = (diagnostic: Diagnostic, text: string | undefined): string =>
-  formatDiagnostic(diagnostic, () => text, { colour: false });
+const format = (diagnostic: Diagnostic, text: string | undefined): string => formatDiagnostic(diagnostic, () => text);
 
 describe('formatDiagnostic', () => {
   const text = 'version: 1\n  prots: 22\nlast';
@@ -108,21 +107,28 @@ describe('formatDiagnostic', () => {
       related: [{ span: { ...span(1, 1, 2), file: 'b\nc' }, message: `n\r${ESC}c` }],
     });
     expect(format(hostile, undefined).split('\n')).toEqual([
-      'a\u{fffd}[2J.yaml:1:1: error[unknown-key]: x\u{fffd}]0;y\u{fffd}',
-      'help: h \u{fffd}c',
-      'b c:1:1: note: n\u{fffd}\u{fffd}c',
+      'a\\u001b[2J.yaml:1:1: error[unknown-key]: x\\u001b]0;y\\u0007',
+      'help: h \\u001bc',
+      'b\\u000ac:1:1: note: n\\u000d\\u001bc',
     ]);
   });
 
-  test('colour only on demand', () => {
-    expect(formatDiagnostic(unknown(span(2, 3, 8), { help: 'h' }), () => text, { colour: true })).toBe(
-      [
-        `p.yaml:2:3: ${ESC}[1;31merror[unknown-key]${ESC}[0m: ${ESC}[1munknown key \`prots\`${ESC}[0m`,
-        `${ESC}[2m2 |${ESC}[0m   prots: 22`,
-        `${ESC}[2m  |${ESC}[0m   ${ESC}[1;31m^^^^^${ESC}[0m`,
-        `${ESC}[1;36mhelp${ESC}[0m: h`,
-      ].join('\n'),
-    );
+  test('says which parts stand out', () => {
+    expect(styleDiagnostic(unknown(span(2, 3, 8), { help: 'h' }), () => text)).toEqual([
+      'p.yaml:2:3: ',
+      { style: 'error', text: 'error[unknown-key]' },
+      ': ',
+      { style: 'strong', text: 'unknown key `prots`' },
+      '\n',
+      { style: 'frame', text: '2 |' },
+      '   prots: 22\n',
+      { style: 'frame', text: '  |' },
+      '   ',
+      { style: 'error', text: '^^^^^' },
+      '\n',
+      { style: 'help', text: 'help' },
+      ': h',
+    ]);
   });
 });
 
@@ -152,7 +158,7 @@ test.each([
   ['😀'.repeat(70), `\`${'😀'.repeat(59)}…\``],
 ])('quote %j', (text, quoted) => expect(quote(text)).toBe(quoted));
 
-test('printable keeps the count of characters', () => {
+test('masked keeps the count of characters', () => {
   const text = `a\t${ESC}\u{200d}\u{2028}é漢😀`;
-  expect(Array.from(printable(text))).toHaveLength(Array.from(text).length);
+  expect(Array.from(masked(text))).toHaveLength(Array.from(text).length);
 });

@@ -37,7 +37,7 @@ function check(text: string): void {
       expect(span.column).toBeGreaterThanOrEqual(1);
       expect(span.endLine).toBeLessThanOrEqual(lines);
       expect(span.endLine > span.line || span.endColumn >= span.column).toBe(true);
-      const frame = formatDiagnostic(diagnostic, () => text, { colour: false });
+      const frame = formatDiagnostic(diagnostic, () => text);
       expect(frame.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     }
     document?.spanOf(['securityGroups', 'web', 'inbound', 0, 'source']);

@@ -1,0 +1,45 @@
+import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import { VERSION } from '../version.ts';
+import { EXIT, type ExitStatus, type Streams } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { runCommand } from './program.ts';
+
+const HELP = [
+  'Usage: sgctl COMMAND [...]',
+  '',
+  'Security groups for this host: checks, explains and applies the policy that secgroupd enforces.',
+  '',
+  'Commands:',
+  ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
+  '',
+  'Options:',
+  "  -h, --help   print this help; `sgctl COMMAND --help` prints a command's",
+  '  --version    print the version',
+  '',
+  'Example:',
+  '  sgctl check /etc/secgroupd/policy.yaml',
+  '',
+].join('\n');
+
+/** Runs what a command line of `sgctl` says, its words being `args`. Throws what is a bug. */
+export async function runSgctl([word, ...args]: readonly string[], streams: Streams): Promise<ExitStatus> {
+  if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
+    if (word !== undefined) streams.out(HELP);
+    else streams.err(HELP);
+    return word === undefined ? EXIT.usage : EXIT.fine;
+  }
+  if (word === '--version') {
+    streams.out(`sgctl ${VERSION}\n`);
+    return EXIT.fine;
+  }
+  const command = COMMANDS.find(({ name }) => name === word);
+  if (command !== undefined) return runCommand('sgctl', command, { args, streams });
+  const near = didYouMean(
+    word,
+    COMMANDS.map(({ name }) => name),
+  );
+  streams.err(
+    `sgctl: there is no command \`${word}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}\nhelp: sgctl --help\n`,
+  );
+  return EXIT.usage;
+}
