@@ -1,4 +1,4 @@
-import { isTracking } from '../host/conntrack.ts';
+import { TABLE } from '../4-render/names.ts';
 import { scriptText } from '../model/script.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { planChange } from '../pipeline.ts';
@@ -6,10 +6,14 @@ import { type Command, EXIT } from './command.ts';
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
-/** `sgctl compile [FILE]`: the nft script, and nothing done with it. */
+/**
+ * `sgctl compile [FILE]`: the nft script, and nothing done with it. It is the one that boots a host, for it may be loaded
+ * where there is a table of ours already, of any version and policy: it takes that away in the same transaction.
+ */
 export const compile: Command = {
   name: 'compile',
-  summary: 'Prints exactly the nft script that would be applied; comments name groups, rules and lines.',
+  summary:
+    'Prints the nft script of all that would be in force; loaded by nft -f, it replaces the table that is there. Comments name groups, rules and lines.',
   usage: '[FILE] [--instance NAME]',
   options: { instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
@@ -18,17 +22,14 @@ export const compile: Command = {
     const policy = await readPolicyOrExplain(line.positionals[0] ?? DEFAULT_POLICY_FILE, streams);
     if (policy === undefined) return EXIT.no;
     const hostPolicy = locate(policy, await readHost(), line.text('instance'));
-    const { change } = planChange(hostPolicy, (await isTracking()) ? undefined : 'untracked', stampOf);
-    const transactions = change.transactions.map(({ script }) => scriptText(script));
+    const { change, whole } = planChange(hostPolicy, undefined, stampOf);
+    const text = scriptText(whole());
     if (line.given('json')) {
-      streams.out(
-        `${JSON.stringify({ instance: hostPolicy.instance, stamp: change.next.stamp, transactions }, null, 2)}\n`,
-      );
+      const { stamp } = change.next;
+      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp, transactions: [text] }, null, 2)}\n`);
       return EXIT.fine;
     }
-    transactions.forEach((text, index) => {
-      streams.exact(`# ${hostPolicy.instance}: transaction ${index + 1} of ${transactions.length}\n${text}`);
-    });
+    streams.exact(`# ${hostPolicy.instance}: replaces the table ${TABLE}, whatever it holds\n${text}`);
     return EXIT.fine;
   },
 };
