@@ -191,7 +191,7 @@ export const addressGroupSchema = z
         // Unlike other keys this one is not left out by being empty: it is the list with nothing in it.
         .transform((value) => (value === null ? [] : value))
         .optional()
-        .describe('Addresses, CIDRs and ranges `a-b`, of either family.'),
+        .describe('Addresses, CIDRs and ranges `a-b`, of either family; `0.0.0.0/0` and `::/0` are all of one.'),
       file: z
         .string({ error: 'the name of a file' })
         .optional()

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { quote } from '../diagnostics/quote.ts';
 import { type Address, addressBits, addressFromBytes, formatAddress } from '../model/address.ts';
-import { formatInterval, type Interval, isWholeFamily } from '../model/interval.ts';
+import { formatInterval, type Interval } from '../model/interval.ts';
 
 /** Why a text is no address, CIDR or range, and what to write instead. */
 export interface AddressProblem {
@@ -24,18 +24,6 @@ export function parseInterval(text: string): AddressText | AddressProblem {
   const address = parseAddress(text);
   if (address.kind === 'problem') return address;
   return { kind: 'interval', interval: single(address.address), normalised: undefined };
-}
-
-/** Reads an entry of an address group: like a remote, but never a whole family, which is spelled `any` where it is meant. */
-export function parseGroupEntry(text: string): AddressText | AddressProblem {
-  const parsed = parseInterval(text);
-  if (parsed.kind === 'interval' && isWholeFamily(parsed.interval)) {
-    return problem(
-      `${quote(text)} is every address there is`,
-      'leave it out, and write `any` in the rule if that is meant',
-    );
-  }
-  return parsed;
 }
 
 /** Reads one address: no prefix length (but the full one), no zone, not IPv4 written as IPv6. */

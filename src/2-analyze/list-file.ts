@@ -4,7 +4,7 @@ import { type Report, reportTo } from '../diagnostics/report.ts';
 import { type EntriesByFamily, entriesOfBags } from '../model/address-entries.ts';
 import type { Interval } from '../model/interval.ts';
 import { changeBags, type IntervalBags, intervalBags } from '../model/interval-bag.ts';
-import { parseGroupEntry } from './address-text.ts';
+import { parseInterval } from './address-text.ts';
 import { changedLines } from './changed-lines.ts';
 import { reportHostBits } from './read-rule.ts';
 
@@ -63,7 +63,7 @@ function parseLines({ file, text }: SourceFile, report: Report): Interval[] {
     const hash = line.indexOf('#');
     const entry = (hash < 0 ? line : line.slice(0, hash)).trim();
     if (entry === '') continue;
-    const parsed = parseGroupEntry(entry);
+    const parsed = parseInterval(entry);
     if (parsed.kind === 'interval' && parsed.normalised === undefined) {
       intervals.push(parsed.interval);
       continue;

@@ -6,7 +6,7 @@ import { changeBags } from '../model/interval-bag.ts';
 import type { AddressGroupName } from '../model/names.ts';
 import type { AddressGroup } from '../model/policy.ts';
 import type { UnreadableFile } from '../model/policy-reader.ts';
-import { parseGroupEntry } from './address-text.ts';
+import { parseInterval } from './address-text.ts';
 import type { ListContent } from './list-file.ts';
 import { type Entry, keySpanAt, spanAt } from './merge-documents.ts';
 import { reportHostBits } from './read-rule.ts';
@@ -47,7 +47,7 @@ export function readAddressGroup(
 ): AddressGroup {
   const intervals: Interval[] = [];
   (entry.input.addresses ?? []).forEach((text, index) => {
-    const parsed = parseGroupEntry(text);
+    const parsed = parseInterval(text);
     const span = () => spanAt(entry, 'addresses', index);
     if (parsed.kind === 'problem') {
       report({ code: 'bad-address', span: span(), message: parsed.message, help: parsed.help });

@@ -199,8 +199,7 @@ type Matcher = (remote: Remote) => boolean;
 
 /** Which remotes an end is among: one for each of its parts that rules can tell apart; none where it has no part of the family. */
 function matchersOf(end: Outsider | JudgedRole, family: Family, policy: HostPolicy): readonly Matcher[] {
-  const isAll = (remote: Remote): boolean =>
-    remote.kind === 'any' || (remote.kind === 'interval' && isWholeFamily(remote.interval));
+  const isAll = (remote: Remote): boolean => holdsAll(remote, family, policy);
   switch (end.kind) {
     case 'anyone':
       return [isAll];
@@ -220,6 +219,19 @@ function matchersOf(end: Outsider | JudgedRole, family: Family, policy: HostPoli
         .filter((address) => address.family === family)
         .map((address) => (remote) => isOfGroup(remote) || holds(remote, address, policy));
     }
+  }
+}
+
+function holdsAll(remote: Remote, family: Family, { addressGroups }: HostPolicy): boolean {
+  switch (remote.kind) {
+    case 'any':
+      return true;
+    case 'interval':
+      return isWholeFamily(remote.interval);
+    case 'addressGroup':
+      return addressGroups.get(remote.name)?.[family].ranges.some(isWholeFamily) ?? false;
+    case 'securityGroup':
+      return false;
   }
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { highestAddress } from '../../src/model/address.ts';
 import type { Element, ElementChange, ElementTransaction } from '../../src/model/element-change.ts';
 import { type Content, planStep, STEPS, TABLE_TEXT, transactionText } from './harness-netlink/element-steps.ts';
 import { CallError, type Namespace, useNamespaces } from './harness-netlink/namespace.ts';
@@ -35,6 +36,44 @@ describe('by netlink and by the program nft', () => {
       }),
       { numRuns: RUNS, seed: SEED, endOnFailure: process.env['NETLINK_SHRINK'] === undefined },
     );
+  });
+});
+
+describe.each(['ipv4', 'ipv6'] as const)('every %s address, in and out of sets and maps of ranges', (key) => {
+  const to = highestAddress(key);
+  const element = (first: bigint, last: bigint, verdict?: Element['verdict']): Element => ({
+    interval: { family: key, from: first, to: last },
+    verdict,
+  });
+  const [below, within, above] = [[0n, 7n] as const, [10n, 19n] as const, [to - 4n, to] as const];
+  const stages: readonly (readonly (readonly [bigint, bigint])[])[] = [
+    [within],
+    [[0n, to]],
+    [below, within, above],
+    [[0n, to]],
+    [below],
+    [[0n, to]],
+    [above],
+    [[0n, to]],
+    [],
+    [[0n, to]],
+  ];
+
+  test.each(['set', 'map'] as const)('%s', async (kind) => {
+    const set = `ranges.${key}.${kind}.g1`;
+    const verdict = kind === 'map' ? ({ kind: 'accept' } as const) : undefined;
+    const elements = (stage: (typeof stages)[number] = []): readonly Element[] =>
+      stage.map(([first, last]) => element(first, last, verdict));
+    for (const [i, stage] of stages.entries()) {
+      const change = transaction([
+        { set, key, interval: true, removed: elements(stages[i - 1]), added: elements(stage) },
+      ]);
+      await one.call('applyElements', change);
+      expect(other.nftAccepts(transactionText(change))).toBe(true);
+      expect(tableOf(one)).toEqual(tableOf(other));
+      expect(elementsOf(one, set, kind)).toHaveLength(stage.length);
+    }
+    expect(JSON.stringify(elementsOf(one, set, kind))).toContain('"len":0');
   });
 });
 
@@ -129,11 +168,11 @@ function tableOf(namespace: Namespace): unknown {
   return { text, json: JSON.parse(json) as unknown };
 }
 
-function elementsOf(namespace: Namespace, set: string): readonly unknown[] {
-  const { nftables } = JSON.parse(namespace.list('-j', 'list', 'set', 'inet', 'secgroupd', set)) as {
-    nftables: readonly { set?: { elem?: readonly unknown[] } }[];
+function elementsOf(namespace: Namespace, set: string, kind: 'set' | 'map' = 'set'): readonly unknown[] {
+  const { nftables } = JSON.parse(namespace.list('-j', 'list', kind, 'inet', 'secgroupd', set)) as {
+    nftables: readonly Partial<Record<'set' | 'map', { elem?: readonly unknown[] }>>[];
   };
-  return nftables[1]?.set?.elem ?? [];
+  return nftables[1]?.[kind]?.elem ?? [];
 }
 
 function transaction(changes: readonly Partial<ElementChange>[]): ElementTransaction {

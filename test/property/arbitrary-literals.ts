@@ -59,7 +59,7 @@ export function addressOf(family: Family): fc.Arbitrary<string> {
   );
 }
 
-/** An address, a CIDR with or without host bits, or a range; never a whole family. */
+/** An address, a CIDR with or without host bits, or a range; seldom the whole family. */
 export function entryOf(family: Family): fc.Arbitrary<string> {
   const bits = family === 'ipv4' ? 32 : 128;
   const cidr = fc.tuple(OFFSET, HOST_BITS).map(([offset, open]) => {
@@ -76,7 +76,7 @@ export function entryOf(family: Family): fc.Arbitrary<string> {
     { weight: 4, arbitrary: cidr },
     { weight: 3, arbitrary: range },
     { weight: 1, arbitrary: loose },
-    { weight: 1, arbitrary: fc.constantFrom(...WIDE[family]) },
+    { weight: 1, arbitrary: fc.constantFrom(...WIDE[family], WHOLE[family]) },
   );
 }
 

@@ -44,11 +44,14 @@ function findingOf({ rule, witness }: Missing): Pick<LintFinding, 'message' | 'h
 }
 
 function missingTwin({ judges, decides }: RuleEffect, places: readonly Place[]): Missing | undefined {
-  if (decides === undefined || judges.some(({ place }) => place.family === 'ipv6')) return undefined;
+  // A list of one family's addresses says nothing of the other.
+  const isOfIpv6 = ({ place, candidate }: RuleEffect['judges'][number]): boolean =>
+    place.family === 'ipv6' && (candidate.certain === 'any' || candidate.certain.length > 0);
+  if (decides === undefined || judges.some(isOfIpv6)) return undefined;
   for (const { place, candidate } of judges) {
-    const { rule } = candidate;
-    const { remote, traffic } = rule;
-    const isAboutAll = remote.kind === 'any' || (remote.kind === 'interval' && isWholeFamily(remote.interval));
+    const { rule, certain } = candidate;
+    const { traffic } = rule;
+    const isAboutAll = certain === 'any' || certain.some(isWholeFamily);
     const twin = twinOf(traffic);
     const other = otherFamily(place, places);
     if (!isAboutAll || twin === undefined || other === undefined) continue;

@@ -117,6 +117,24 @@ export const REMOTE_ROWS: readonly ParameterRow[] = [
     not: ['all with 192.0.2.39', 'all with 192.0.2.51', 'all with 2001:db8:3::9', 'all with 2001:db8:3::d'],
   },
   {
+    parameter: 'address group: every IPv4 address',
+    policy: rules('{ REMOTE: { addressGroup: every-ipv4 } }'),
+    through: ['all with 1.0.0.1', 'all with 203.0.113.9', 'tcp 1 with 223.255.255.254'],
+    not: ['all with 2001:db8:9::9'],
+  },
+  {
+    parameter: 'address group: every IPv6 address, and IPv4 ones beside it',
+    policy: rules('{ protocol: tcp, REMOTE: { addressGroup: every-ipv6 } }'),
+    through: ['tcp 1 with 2001:db8:9::9', 'tcp 1 with fd00::1', 'tcp 1 with 192.0.2.8'],
+    not: ['udp 1 with 2001:db8:9::9', 'tcp 1 with 192.0.2.9', 'tcp 1 with 203.0.113.9'],
+  },
+  {
+    parameter: 'address group: every address, denied before others',
+    policy: rules('{ action: deny, protocol: udp, REMOTE: { addressGroup: everyone } }', '{ REMOTE: any }'),
+    through: ['tcp 1', 'tcp 1 with 198.51.100.77'],
+    not: ['udp 1', 'udp 1 with 198.51.100.77', 'udp 1 with 2001:db8:8::8'],
+  },
+  {
     parameter: 'address group: entries of all kinds',
     policy: rules('{ REMOTE: { addressGroup: mixed } }'),
     through: [

@@ -11,6 +11,7 @@ export interface ParameterRow {
 /** List files that the policies of rows name, by name. */
 export const LISTS: Readonly<Record<string, string>> = {
   'lists/blocked.txt': '# from the abuse desk\n192.0.2.200\n\n192.0.2.208/30 # a block\n2001:db8:7::-2001:db8:7::1\n',
+  'lists/everyone.txt': '10.0.0.0/8\n0.0.0.0/0 # and with it the one above\n192.0.2.8\n::/0\n2001:db8::/32\n',
 };
 
 // What rules of rows refer to.
@@ -22,6 +23,9 @@ addressGroups:
   mixed: { addresses: [192.0.2.60, 192.0.2.62-192.0.2.63, 192.0.2.66/31, "2001:db8:3::20", "2001:db8:3::22/127"] }
   overlapping: { addresses: [192.0.2.96/27, 192.0.2.112-192.0.2.130, 192.0.2.100, 192.0.2.131, 192.0.2.100] }
   listed: { file: lists/blocked.txt }
+  every-ipv4: { addresses: [0.0.0.0/0] }
+  every-ipv6: { addresses: ["::/0", 192.0.2.8, "2001:db8::/32"] }
+  everyone: { file: lists/everyone.txt }
   empty: { addresses: [] }
   ipv6-only: { addresses: ["2001:db8:4::/64"] }
 instances:
