@@ -4,6 +4,7 @@ import type { InterfacePattern } from '../model/names.ts';
 import { PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
 import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
+import { objectName } from '../model/object-name.ts';
 import type { Direction, Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
@@ -143,7 +144,7 @@ interface Dispatch {
 }
 
 function dispatchRules({ direction, policy, names, unmanaged, alone }: Dispatch): NftRule[] {
-  const chain = (key: string): string => `${direction === 'inbound' ? 'in' : 'out'}.${key}`;
+  const chain = (key: string): string => objectName(direction === 'inbound' ? 'in' : 'out', key);
   const byInterface = (pattern: InterfacePattern, verdict: NftVerdict, comment: string): NftRule =>
     // nft has no wildcard that is nothing but one; what matches every interface needs no match.
     builtIn(pattern === '*' ? [] : [{ kind: 'interface', direction, pattern }], verdict, comment);
@@ -193,6 +194,13 @@ interface Means {
 
 function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segments, 'rules'> {
   const { key } = judge;
+  const names = {
+    in: objectName('in', key),
+    out: objectName('out', key),
+    reply: objectName('reply', key),
+    stateIn: objectName('state', 'in', key),
+    stateOut: objectName('state', 'out', key),
+  };
   const invalid = judge.invalid === 'drop' ? [INVALID] : [];
   const incoming = rulesToJudge([...policy.management.inbound, ...judge.inbound], policy, means.shape);
   const outgoing = rulesToJudge([...policy.management.outbound, ...judge.outbound], policy, means.shape);
@@ -203,9 +211,9 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
   const accept: SimpleVerdict = { kind: 'accept' };
   const ins = ruleAccounts({ accounts, judge: key, direction: 'inbound', rules: incoming.rules, allow: admit });
   const outs = ruleAccounts({ accounts, judge: key, direction: 'outbound', rules: outgoing.rules, allow: accept });
-  const inbound = judgement(incoming, `in.${key}`, 'inbound', { ...means, accounts: ins, allow: admit });
-  const reply = judgement(incoming, `reply.${key}`, 'replyToInbound', { ...means, accounts: ins, allow: admit });
-  const outbound = judgement(outgoing, `out.${key}`, 'outbound', { ...means, accounts: outs, allow: accept });
+  const inbound = judgement(incoming, names.in, 'inbound', { ...means, accounts: ins, allow: admit });
+  const reply = judgement(incoming, names.reply, 'replyToInbound', { ...means, accounts: ins, allow: admit });
+  const outbound = judgement(outgoing, names.out, 'outbound', { ...means, accounts: outs, allow: accept });
   const live = !means.labels || means.liveAhead ? [] : [toLive(judge)];
   const chains: readonly NftChain[] = [
     ...inbound.chains,
@@ -213,22 +221,22 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     ...outbound.chains,
     ...ins.chains(),
     ...outs.chains(),
-    { name: `state.in.${key}`, hook: undefined, rules: [...replyOfOutbound(opened), RELATED, EXPECTED] },
+    { name: names.stateIn, hook: undefined, rules: [...replyOfOutbound(opened), RELATED, EXPECTED] },
     {
-      name: `in.${key}`,
+      name: names.in,
       hook: undefined,
       rules: [
         ...live,
-        toState(`state.in.${key}`),
+        toState(names.stateIn),
         ...platformRules(policy, 'inbound'),
         ...invalid,
         ...inbound.rules,
         builtIn([], ins.otherwise, 'default'),
       ],
     },
-    { name: `reply.${key}`, hook: undefined, rules: reply.rules },
+    { name: names.reply, hook: undefined, rules: reply.rules },
     {
-      name: `state.out.${key}`,
+      name: names.stateOut,
       hook: undefined,
       rules: [
         liveOutbound(opened),
@@ -236,17 +244,17 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
         EXPECTED,
         builtIn(
           [{ kind: 'flowDirection', direction: 'reply' }],
-          { kind: 'jump', chain: `reply.${key}` },
+          { kind: 'jump', chain: names.reply },
           'state:reply passes if the inbound rules allow its flow now',
         ),
       ],
     },
     {
-      name: `out.${key}`,
+      name: names.out,
       hook: undefined,
       rules: [
         ...live,
-        toState(`state.out.${key}`),
+        toState(names.stateOut),
         ...platformRules(policy, 'outbound'),
         ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
         ...outbound.rules,
@@ -326,7 +334,7 @@ function platformRulesOf(flow: PlatformFlow): readonly NftRule[] {
 }
 
 function platformChainName(direction: Direction): string {
-  return direction === 'inbound' ? 'platform.in' : 'platform.out';
+  return objectName('platform', direction === 'inbound' ? 'in' : 'out');
 }
 
 /** One test spares packets of new flows those for live ones; what is not settled there comes back. */

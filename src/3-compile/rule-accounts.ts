@@ -1,6 +1,7 @@
 import type { Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { Accounts } from '../model/policy.ts';
+import { nameWithin, objectName } from '../model/object-name.ts';
 import type { Action, Direction, Rule, RuleOrigin } from '../model/rule.ts';
 import type { LogLimit, NftChain, NftRule, SimpleVerdict } from '../model/ruleset.ts';
 
@@ -108,7 +109,7 @@ export function isCounted({ counters }: Accounts, rules: readonly Rule[]): boole
 
 /** The chain that denies what no rule of a judge is about. */
 export function otherwiseChain(judge: string, direction: Direction): string {
-  return `none.${direction === 'inbound' ? 'in' : 'out'}.${judge}`;
+  return objectName('none', sideOf(direction), judge);
 }
 
 /** The rules of a judge, and what the chain of each is called where it has one. */
@@ -118,13 +119,25 @@ export function accountChains(
   rules: readonly Rule[],
 ): readonly { readonly name: string; readonly rule: Rule }[] {
   const taken = new Map<string, number>();
-  const beginning = `hit.${direction === 'inbound' ? 'in' : 'out'}.${judge}`;
   return rules.map((rule) => {
-    const base = `${beginning}.${rule.origin.group ?? 'management'}.${digestOf(rule)}`;
+    const base = hitChain(rule, judge, direction);
     const count = (taken.get(base) ?? 0) + 1;
     taken.set(base, count);
-    return { name: count === 1 ? base : `${base}.${count}`, rule };
+    return { name: count === 1 ? base : nameWithin(base, String(count)), rule };
   });
+}
+
+/** A group can be called `management`, so the kind of chain tells the management rules from a group's. */
+function hitChain(rule: Rule, judge: string, direction: Direction): string {
+  const { group } = rule.origin;
+  const place = [sideOf(direction), judge];
+  return group === undefined
+    ? objectName('management', ...place, digestOf(rule))
+    : objectName('hit', ...place, group, digestOf(rule));
+}
+
+function sideOf(direction: Direction): 'in' | 'out' {
+  return direction === 'inbound' ? 'in' : 'out';
 }
 
 function isLogged({ action, log }: Rule, { logDenied }: Accounts): boolean {

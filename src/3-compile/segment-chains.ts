@@ -1,4 +1,5 @@
 import type { Family } from '../model/address.ts';
+import { nameWithin } from '../model/object-name.ts';
 import type { PortRange, Rule } from '../model/rule.ts';
 import type { AddressMap, Match, NftChain, NftRule, NftSet, NftVerdict, SimpleVerdict } from '../model/ruleset.ts';
 import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
@@ -62,7 +63,7 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
   const rules = trees.map(({ tree, classes }) => {
     const { family } = tree;
     const shared = { ...means, family, chains, maps, made: new Map(), targets: new Map() };
-    const top = `${name}.${family}`;
+    const top = nameWithin(name, family);
     const toTop = builtIn([{ kind: 'family', family }], { kind: 'jump', chain: top }, family);
     if (classes === undefined) {
       const context: Context = { ...shared, view: { kind: 'sets', sets: means.sets } };
@@ -74,12 +75,12 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
     const verdicts = new Map(
       classes.classes.map((one) => {
         const context: Context = { ...shared, view: { kind: 'class', groups: new Set(one.groups) } };
-        const chain = `${top}.in.${one.name}`;
+        const chain = nameWithin(top, 'in', one.name);
         return [one, goto(addChain(context, chain, familyRules(tree, chain, context)))];
       }),
     );
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
-      const map = classMap({ name: `${top}.${kind}`, interval: kind === 'ranges', family, classified, verdicts });
+      const map = classMap({ name: nameWithin(top, kind), interval: kind === 'ranges', family, classified, verdicts });
       maps.push(map);
       return lookup(map, REMOTE_END[means.aspect], `groups: ${kind}`);
     };
@@ -111,7 +112,7 @@ function classMap({ classified, verdicts, ...map }: ClassMap): AddressMap {
 function familyRules({ protocols, others }: RuleTree, name: string, context: Context): readonly NftRule[] {
   const entries = protocols.map((rules) => ({
     protocol: rules.protocol,
-    verdict: protocolTarget(rules, `${name}.${rules.protocol}`, context),
+    verdict: protocolTarget(rules, nameWithin(name, String(rules.protocol)), context),
   }));
   // The most common first: TCP, UDP, then ascending.
   const byUse = entries.toSorted((a, b) => rank(a.protocol) - rank(b.protocol));
@@ -119,7 +120,7 @@ function familyRules({ protocols, others }: RuleTree, name: string, context: Con
     entries.length <= FEW_PROTOCOLS
       ? byUse.map(({ protocol, verdict }) => builtIn([{ kind: 'protocol', protocol }], verdict, 'protocol'))
       : [builtIn([], { kind: 'protocolMap', entries }, 'protocol')];
-  const rest = target(addressRules(others, `${name}.all`, context), `${name}.all`, context);
+  const rest = target(addressRules(others, nameWithin(name, 'all'), context), nameWithin(name, 'all'), context);
   return [...dispatch, builtIn([], rest, 'any other protocol')];
 }
 
@@ -136,7 +137,7 @@ function protocolTarget(rules: ProtocolRules, name: string, context: Context): S
     case 'addresses':
       return target(addressRules(rules.rules, name, context), name, context);
     case 'ports': {
-      const first = addressRules(rules.ahead, `${name}.first`, context);
+      const first = addressRules(rules.ahead, nameWithin(name, 'first'), context);
       return target(isFinal(first) ? first : [...first, ...portDispatch(rules, name, context)], name, context);
     }
   }
@@ -147,7 +148,7 @@ function portDispatch(
   name: string,
   context: Context,
 ): readonly NftRule[] {
-  const rest = target(addressRules(withoutPorts, `${name}.rest`, context), `${name}.rest`, context);
+  const rest = target(addressRules(withoutPorts, nameWithin(name, 'rest'), context), nameWithin(name, 'rest'), context);
   const targets = segments.flatMap((segment) => {
     const verdict = segmentTarget(segment, { name, rest, context });
     return segment.ranges.map((range) => ({ range, verdict, rule: segment.rules[0] }));
@@ -162,7 +163,7 @@ function portDispatch(
   const lookups: NftRule[] = [];
   const addMap = (kind: 'narrow' | 'wide', elements: readonly ReturnType<typeof element>[]): void => {
     if (elements.length === 0) return;
-    const map = `${name}.${kind}`;
+    const map = nameWithin(name, kind);
     context.maps.push({ kind: 'portMap', name: map, interval: kind === 'wide', elements });
     lookups.push(builtIn([], { kind: 'portMap', end: PORT_END[context.aspect], protocol, map }, `${kind} ports`));
   };
@@ -191,7 +192,7 @@ interface SegmentPlace {
 
 function segmentTarget({ ranges, rules, apart }: TreeSegment, { name, rest, context }: SegmentPlace): SimpleVerdict {
   const [first] = ranges;
-  const chain = `${name}.${first?.from ?? 0}-${first?.to ?? 0}`;
+  const chain = nameWithin(name, `${first?.from ?? 0}-${first?.to ?? 0}`);
   const own = addressRules(rules, chain, context);
   return target(apart && !isFinal(own) ? [...own, builtIn([], rest, 'any port')] : own, chain, context);
 }
@@ -233,7 +234,7 @@ function intervalRules(resolution: Resolution, name: string, context: Context): 
   }
   const map = {
     kind: 'addressMap',
-    name: `${name}.addresses`,
+    name: nameWithin(name, 'addresses'),
     family,
     interval: true,
     dynamic: false,
@@ -264,7 +265,7 @@ function verdictOfInterval(
   const known = after.get(key);
   if (known !== undefined) return known;
   const asked = earlier.flatMap((_, index) => setRules(resolution, index, context));
-  const verdict = target([...asked, decided(rule, [], context)], `${name}.after${stratum}`, context);
+  const verdict = target([...asked, decided(rule, [], context)], nameWithin(name, `after${stratum}`), context);
   after.set(key, verdict);
   return verdict;
 }

@@ -2,6 +2,7 @@ import type { Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { AddressEntries } from '../model/address-entries.ts';
 import type { Interval } from '../model/interval.ts';
+import { objectName } from '../model/object-name.ts';
 import type { PortRange, Remote } from '../model/rule.ts';
 import type { AddressSet, NftSet, PortSet } from '../model/ruleset.ts';
 
@@ -40,7 +41,7 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
       const { hosts, ranges } = entriesOf(policy, remote, family);
       if (remote.kind === 'securityGroup') {
         const comment = `members of security group ${remote.name}`;
-        const name = `group.${remote.name}.${family}`;
+        const name = objectName('group', remote.name, family);
         return [keep({ kind: 'addresses', name, family, interval: false, elements: hosts, comment })];
       }
       // INVARIANT: both sets exist whatever the group holds now, so that its entries change without a change of rules.
@@ -48,7 +49,7 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
       const half = (kind: 'hosts' | 'ranges', elements: readonly Interval[]): string =>
         keep({
           kind: 'addresses',
-          name: `list.${remote.name}.${family}.${kind}`,
+          name: objectName('list', remote.name, family, kind),
           family,
           interval: kind === 'ranges',
           elements,
@@ -60,7 +61,7 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
       const [only] = ports;
       if (only !== undefined && ports.length === 1) return only;
       const key = ports.map(({ from, to }) => `${from}-${to}`).join(',');
-      const set = portSets.get(key) ?? { kind: 'ports', name: `ports.${portSets.size + 1}`, ports };
+      const set = portSets.get(key) ?? { kind: 'ports', name: objectName('ports', String(portSets.size + 1)), ports };
       portSets.set(key, set);
       return { set: set.name };
     },

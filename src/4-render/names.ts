@@ -1,4 +1,5 @@
-import { OPENED_CHAIN } from '../model/label-chains.ts';
+import { isLabelChain } from '../model/label-chains.ts';
+import { nameWithin } from '../model/object-name.ts';
 
 /** Our table: nothing outside it is ever touched. */
 export const TABLE = 'inet secgroupd';
@@ -9,25 +10,24 @@ export const APPLIED_SET = 'applied';
 /** The base chains, which stay from one generation to the next so that no packet goes unjudged. */
 export const BASE_CHAINS: readonly string[] = ['input', 'output'];
 
-/** Whether it is a chain of labels: they stay as the base chains do, and only what they hold changes. */
-export function isLabelChain(name: string): boolean {
-  return name === OPENED_CHAIN || /^(?:live|admit)\./.test(name);
-}
-
 /** The kernel's name for what the ruleset calls `name`, made in `generation`. */
 export function kernelName(name: string, generation: number): string {
-  return `${name}.g${generation}`;
+  return nameWithin(name, `g${generation}`);
 }
+
+/** Versions before this one joined the parts of names by dots, and a change can begin from a table of theirs. */
+const GENERATION = /[/.]g([1-9][0-9]*)$/;
 
 /** The generation in which what the kernel calls `name` was made; undefined for names without one. */
 function parseGeneration(name: string): number | undefined {
-  const match = /\.g([1-9][0-9]*)$/.exec(name);
+  // An interface can be called `g7`.
+  const match = isLabelChain(name) ? null : GENERATION.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 
 /** What the ruleset calls what the kernel calls `name`. */
 function parseName(name: string): string {
-  return name.replace(/\.g[1-9][0-9]*$/, '');
+  return isLabelChain(name) ? name : name.replace(GENERATION, '');
 }
 
 /** The comment of the element of {@link APPLIED_SET}. */

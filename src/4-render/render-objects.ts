@@ -1,6 +1,7 @@
 import type { RuleOrigin } from '../model/rule.ts';
 import type { AddressMap, AddressSet, LogLimit, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
-import { BASE_CHAINS, isLabelChain } from './names.ts';
+import { isLabelChain } from '../model/label-chains.ts';
+import { BASE_CHAINS } from './names.ts';
 import { type KernelNames, renderRule } from './render-rule.ts';
 import { isDynamic, isMap, renderDeclaration, renderElements } from './render-set.ts';
 
@@ -52,10 +53,12 @@ export function linesWithNames({ lines }: StaticObject, body: string): readonly 
   return lines.map(({ origin }, i) => ({ text: texts[i] ?? '', origin }));
 }
 
-/** Renders a ruleset, once; equal chains and maps become one. */
+/** Renders a ruleset, once; equal chains and maps become one. Throws where two objects have one name. */
 export function renderRuleset({ sets, chains, judges, limits }: Ruleset): RenderedRuleset {
-  const setOf = new Map(sets.map((set) => [set.name, set]));
-  const chainOf = new Map(chains.map((chain) => [chain.name, chain]));
+  const setOf = byName(sets);
+  const chainOf = byName(chains);
+  // One map of names leads to all of them.
+  byName([...sets, ...chains]);
   const canonicalNames = new Map<string, string>();
   const byBody = new Map<string, string>();
   const objects: StaticObject[] = [];
@@ -120,6 +123,16 @@ export function renderRuleset({ sets, chains, judges, limits }: Ruleset): Render
     limits,
     canonical,
   };
+}
+
+/** INVARIANT: no two objects have one name: of two, one would judge what is the other's. */
+function byName<Named extends { readonly name: string }>(objects: readonly Named[]): ReadonlyMap<string, Named> {
+  const named = new Map<string, Named>();
+  for (const object of objects) {
+    if (named.has(object.name)) throw new Error(`two objects of a ruleset are called ${object.name}`);
+    named.set(object.name, object);
+  }
+  return named;
 }
 
 function isPersistent({ name, hook }: NftChain): boolean {

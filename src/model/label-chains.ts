@@ -1,3 +1,5 @@
+import { firstPart, objectName } from './object-name.ts';
+
 /*
  * Conntrack labels remember which flows were judged, so that a live packet costs one test instead of the rules again.
  * Each judge (the chains of one set of groups) has a label of its own in each generation of labels: with the next one
@@ -5,18 +7,26 @@
  * others (Docker, VPNs), are saved into packets and change routes.
  */
 
+const LIVE = 'live';
+const ADMIT = 'admit';
+
 /** The chain that lets packets through whose flow `judge` has let in under the rules in force now. */
 export function liveChain(judge: string): string {
-  return `live.${judge}`;
+  return objectName(LIVE, judge);
 }
 
 /** The chain that lets a packet through and notes that `judge` has judged its flow. */
 export function admitChain(judge: string): string {
-  return `admit.${judge}`;
+  return objectName(ADMIT, judge);
 }
 
 /** The chain that lets packets of flows through that the host has opened, and notes it. */
 export const OPENED_CHAIN = 'opened';
+
+/** Whether a chain is one of labels: those stay as base chains do, and only what they hold changes. */
+export function isLabelChain(name: string): boolean {
+  return name === OPENED_CHAIN || [LIVE, ADMIT].includes(firstPart(name));
+}
 
 /** The label of live flows that the host opened: no change of rules judges them again, so it is never taken back. */
 export const OPENED_LABEL = 127;

@@ -59,7 +59,7 @@ function digest(text: string): string {
   return createHash('sha1').update(text).digest('base64');
 }
 
-const NAME = String.raw`[A-Za-z0-9_.*-]+`;
+const NAME = String.raw`[A-Za-z0-9_/.*-]+`;
 
 /** What a line of a script may be once its comment is taken away; nothing a policy says is anywhere else. */
 const LINES = [

@@ -369,7 +369,7 @@ export const MUTANTS = [
   mutant(
     'compile: answers to inbound flows pass unjudged',
     COMPILE,
-    "{ kind: 'jump', chain: `reply.${key}` }",
+    "{ kind: 'jump', chain: names.reply }",
     "{ kind: 'accept' }",
     'packets',
   ),

@@ -169,7 +169,7 @@ describe('many rules', () => {
       { verdict: 'deny', reason: 'rule', dport: 1_000, rule: { group: 'web', index: 0, line: 7 } },
       { verdict: 'deny', reason: 'default', dport: 99, rule: null },
     ]);
-    expect(await site.table()).not.toContain('hit.in.');
+    expect(await site.table()).not.toContain('hit/in/');
     expect((await stats()).counters).toBe(false);
     replaceFile(site.policyFile, policyOf(many, 'counters: true\n'));
     await daemon.until('the change is in force', ({ inForce }) => inForce?.generation === 2);

@@ -60,10 +60,10 @@ describe('what others do to our table', () => {
   test.each([
     ['deleting it', 'delete table inet secgroupd'],
     ['a rule in front', 'insert rule inet secgroupd input accept'],
-    ['a rule in a chain of its own', 'insert rule inet secgroupd in.eth0.g1 tcp dport 81 accept'],
+    ['a rule in a chain of its own', 'insert rule inet secgroupd in/eth0/g1 tcp dport 81 accept'],
     ['emptying all of it', 'flush table inet secgroupd'],
     ['emptying a chain', 'flush chain inet secgroupd input'],
-    ['emptying a chain within', 'flush chain inet secgroupd in.eth0.g1'],
+    ['emptying a chain within', 'flush chain inet secgroupd in/eth0/g1'],
     ['a chain that is none of ours', 'add chain inet secgroupd foreign'],
     [
       'a base chain that accepts first',

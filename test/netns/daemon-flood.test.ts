@@ -153,4 +153,26 @@ describe('reloads under a flood of packets', () => {
     // One more where the edit was in force already when the signal came: what it asks for is done all the same.
     expect((await daemon.status()).inForce?.generation).toBeGreaterThanOrEqual(16);
   });
+
+  test('the daemon takes over the table of an earlier version, whose names are joined by dots, and the flood does not notice', async () => {
+    await site.world.nft(dotted(scriptText(planChange(policies[0] as HostPolicy, undefined, stampOf).whole())));
+    expect(await site.table()).toContain('chain in.eth0.g1 {');
+    replaceFile(site.policyFile, VARIANTS[0] as string);
+    const count = await underFlood(60, async () => {
+      const daemon = await site.start();
+      await daemon.until('generation 2', reached(2));
+    });
+    expect(count).toMatchObject({ lost: 0, leaked: 0 });
+    expect(count.entered.forbidden).toBeGreaterThan(1_000);
+    expect(await site.table()).not.toMatch(/(?:in|live|group)\.[a-z]/);
+  });
 });
+
+/** The script with names as versions had them that joined their parts by dots; and another stamp, as those had. */
+function dotted(script: string): string {
+  return script
+    .replace(/\b(?:in|out|reply|state|platform|hit|none|group|list|ports|live|admit)\/[\w/.-]+/g, (name) =>
+      name.replaceAll('/', '.'),
+    )
+    .replace(/sha256:[0-9a-f]+/, 'sha256:0');
+}

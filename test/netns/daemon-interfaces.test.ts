@@ -194,7 +194,7 @@ instances:
     await daemon.until('the address is a member', reached(2));
     expect(await letsIn('198.51.100.7', 80)).toBe(true);
     expect(await letsIn('198.51.100.7', 81)).toBe(false);
-    expect(await site.nft('list', 'set', 'inet', 'secgroupd', 'group.lan.ipv4.g1')).toContain('198.51.100.7');
+    expect(await site.nft('list', 'set', 'inet', 'secgroupd', 'group/lan/ipv4/g1')).toContain('198.51.100.7');
 
     await ip('address', 'delete', '198.51.100.7/32', 'dev', 'eth1');
     await daemon.until('the address is no member', reached(3));

@@ -83,7 +83,7 @@ describe('a change that the kernel refuses', () => {
     replaceFile(site.policyFile, policy(80));
     const daemon = await site.start();
     await site.world.nft(
-      'add map inet secgroupd theirs { type ipv4_addr : verdict; }\nadd element inet secgroupd theirs { 192.0.2.1 : goto in.eth0.g1 }',
+      'add map inet secgroupd theirs { type ipv4_addr : verdict; }\nadd element inet secgroupd theirs { 192.0.2.1 : goto in/eth0/g1 }',
     );
     // Chains are named after the pattern of their interface.
     replaceFile(site.policyFile, policy(81).replace('eth0:', '"eth*":'));
@@ -111,7 +111,7 @@ describe('a change that the kernel refuses', () => {
   test('a set that somebody made under the name of the next generation is got out of the way', async () => {
     replaceFile(site.policyFile, policy(80));
     const daemon = await site.start();
-    await site.world.nft('add set inet secgroupd ports.1.g2 { type ipv6_addr; }');
+    await site.world.nft('add set inet secgroupd ports/1/g2 { type ipv6_addr; }');
     replaceFile(site.policyFile, policy(81));
     const status = await daemon.until('it is in force', ({ state, inForce }) => {
       return state === 'enforced' && (inForce?.generation ?? 0) > 1;

@@ -32,7 +32,7 @@ async function comesIn(source: string, sourcePort: number, destinationPort: numb
 }
 
 async function liveRule(): Promise<string> {
-  return /ct label [\d,]+/.exec(await site.nft('list', 'chain', 'inet', 'secgroupd', 'live.eth0'))?.[0] ?? '';
+  return /ct label [\d,]+/.exec(await site.nft('list', 'chain', 'inet', 'secgroupd', 'live/eth0'))?.[0] ?? '';
 }
 
 test('flows that were labelled before us lose what they have, and are judged', async () => {

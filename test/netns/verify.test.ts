@@ -107,12 +107,12 @@ describe('sgctl verify', () => {
   test.each<[string, (names: Names) => string, RegExp]>([
     [
       'an element that came into a set',
-      () => 'add element inet secgroupd list.office.ipv4.ranges.g1 { 192.0.2.0/24 }',
+      () => 'add element inet secgroupd list/office/ipv4/ranges/g1 { 192.0.2.0/24 }',
       /inbound on eth0, new: udp 53 from 192\.0\.2\.0\/24\n {2}policy {2}deny {3}no rule is about it\n {2}kernel {2}allow/,
     ],
     [
       'an element that went',
-      () => 'delete element inet secgroupd list.office.ipv4.hosts.g1 { 198.51.100.7 }',
+      () => 'delete element inet secgroupd list/office/ipv4/hosts/g1 { 198.51.100.7 }',
       /udp 53 from 198\.51\.100\.7\n {2}policy {2}allow {2}web inbound\[1\] {2}.*policy\.yaml:8\n {2}kernel {2}deny/,
     ],
     [
@@ -122,7 +122,7 @@ describe('sgctl verify', () => {
     ],
     [
       'a chain that was emptied',
-      () => 'flush chain inet secgroupd in.eth0.g1',
+      () => 'flush chain inet secgroupd in/eth0/g1',
       /inbound on eth0, new: .*\n {2}policy {2}allow/,
     ],
     [
@@ -174,7 +174,7 @@ describe('sgctl verify', () => {
     const apply = ['apply', site.policyFile, '--instance', 'host', '--state-dir', site.stateDirectory];
     await site.sgctl(...apply);
     await site.nft('insert rule inet secgroupd input counter');
-    await site.nft('insert rule inet secgroupd in.eth0.g1 tcp dport 80 counter log prefix "mine"');
+    await site.nft('insert rule inet secgroupd in/eth0/g1 tcp dport 80 counter log prefix "mine"');
     expect((await site.sgctl('verify', site.policyFile, '--instance', 'host')).exitCode).toBe(0);
     await site.nft('delete table inet secgroupd');
     const gone = await site.sgctl('verify', site.policyFile, '--instance', 'host');

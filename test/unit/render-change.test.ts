@@ -54,18 +54,18 @@ describe('a change', () => {
     const { change } = await plan(policyText({ members: ['192.0.2.2', '192.0.2.3'] }), before);
     expect(change.kind).toBe('elements');
     expect(change.transactions.map(textOf)).toEqual([
-      `delete element inet secgroupd group.web.ipv4.g1 {
+      `delete element inet secgroupd group/web/ipv4/g1 {
   192.0.2.1,
 }
-add element inet secgroupd group.web.ipv4.g1 {
+add element inet secgroupd group/web/ipv4/g1 {
   192.0.2.3,
 }
 `,
       // Behind it, so that no packet judged by the old elements gives its flow a label that counts.
-      `flush chain inet secgroupd live.eth0
-add rule inet secgroupd live.eth0 ct label 127 accept
-flush chain inet secgroupd admit.eth0
-add rule inet secgroupd admit.eth0 accept
+      `flush chain inet secgroupd live/eth0
+add rule inet secgroupd live/eth0 ct label 127 accept
+flush chain inet secgroupd admit/eth0
+add rule inet secgroupd admit/eth0 accept
 flush set inet secgroupd applied
 table inet secgroupd {
   set applied { type mark; comment "what is in force";
@@ -83,8 +83,8 @@ table inet secgroupd {
     const { change } = await plan(policyText({ entries: ['10.0.0.1-10.0.0.2'] }), before);
     expect(change.kind).toBe('elements');
     const text = change.transactions.map(textOf).join('');
-    expect(text).toContain('delete element inet secgroupd list.office.ipv4.hosts.g1 {\n  10.0.0.1,\n}');
-    expect(text).toContain('add element inet secgroupd list.office.ipv4.ranges.g1 {\n  10.0.0.1-10.0.0.2,\n}');
+    expect(text).toContain('delete element inet secgroupd list/office/ipv4/hosts/g1 {\n  10.0.0.1,\n}');
+    expect(text).toContain('add element inet secgroupd list/office/ipv4/ranges/g1 {\n  10.0.0.1-10.0.0.2,\n}');
   });
 
   test('of a rule changes the rules of its chain, and makes anew the sets that do not hold the same', async () => {
@@ -92,22 +92,22 @@ table inet secgroupd {
     const { change } = await plan(policyText({ port: 2222, members: ['192.0.2.9'] }), before);
     expect(change.kind).toBe('swap');
     const [sets = '', chains = ''] = change.transactions.map(textOf);
-    expect(sets).toContain('set group.web.ipv4.g2 {');
-    expect(sets).not.toContain('set list.office');
+    expect(sets).toContain('set group/web/ipv4/g2 {');
+    expect(sets).not.toContain('set list/office');
     expect(sets).not.toContain('chain');
-    expect(chains).toContain('flush chain inet secgroupd in.eth0.g1\n');
+    expect(chains).toContain('flush chain inet secgroupd in/eth0/g1\n');
     expect(chains).toContain(
-      'add rule inet secgroupd in.eth0.g1 tcp dport 2222 ip saddr @list.office.ipv4.ranges.g1 goto admit.eth0',
+      'add rule inet secgroupd in/eth0/g1 tcp dport 2222 ip saddr @list/office/ipv4/ranges/g1 goto admit/eth0',
     );
-    expect(chains).toContain('add rule inet secgroupd in.eth0.g1 tcp dport @ports.1.g1 ip saddr @group.web.ipv4.g2 ');
+    expect(chains).toContain('add rule inet secgroupd in/eth0/g1 tcp dport @ports/1/g1 ip saddr @group/web/ipv4/g2 ');
     // The outbound rules stay, and nobody touches them.
-    expect(chains).not.toContain('chain inet secgroupd out.eth0');
+    expect(chains).not.toContain('chain inet secgroupd out/eth0');
     expect(chains).not.toContain('delete chain');
-    expect(chains).toContain('delete set inet secgroupd group.web.ipv4.g1');
-    expect(chains).not.toContain('delete set inet secgroupd list.office.ipv4.ranges.g1');
+    expect(chains).toContain('delete set inet secgroupd group/web/ipv4/g1');
+    expect(chains).not.toContain('delete set inet secgroupd list/office/ipv4/ranges/g1');
     const [undo = [], nothing] = change.undo;
     expect(nothing).toEqual([]);
-    expect(scriptText(undo)).toBe('delete set inet secgroupd group.web.ipv4.g2\n');
+    expect(scriptText(undo)).toBe('delete set inet secgroupd group/web/ipv4/g2\n');
     expect(change.next.chains).toEqual(before.chains);
   });
 
@@ -115,11 +115,11 @@ table inet secgroupd {
     const before = await inForceAfter(policyText());
     const { change } = await plan(policyText().replaceAll('eth0', 'eth1'), before);
     const [made = '', switched = ''] = change.transactions.map(textOf);
-    expect(made).toContain('add chain inet secgroupd in.eth1.g2\n');
-    expect(switched).toContain('delete chain inet secgroupd in.eth0.g1\n');
-    expect(switched).not.toContain('flush chain inet secgroupd platform.in.g1');
-    expect(change.next.chains).toContain('platform.in.g1');
-    expect(scriptText(change.undo[0] ?? [])).toContain('delete chain inet secgroupd in.eth1.g2\n');
+    expect(made).toContain('add chain inet secgroupd in/eth1/g2\n');
+    expect(switched).toContain('delete chain inet secgroupd in/eth0/g1\n');
+    expect(switched).not.toContain('flush chain inet secgroupd platform/in/g1');
+    expect(change.next.chains).toContain('platform/in/g1');
+    expect(scriptText(change.undo[0] ?? [])).toContain('delete chain inet secgroupd in/eth1/g2\n');
     expect(scriptText(change.undo[0] ?? [])).not.toContain('.g1');
   });
 
