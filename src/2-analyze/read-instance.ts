@@ -6,9 +6,7 @@ import { parseAddress } from './address-text.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import type { KnownNames } from './read-rule.ts';
 import type { Report } from '../diagnostics/report.ts';
-
-/** An interface's name as Linux allows it (IFNAMSIZ leaves 15 bytes; no `/`, `:` or space), with one `*` at the end for a glob. */
-const INTERFACE = /^(?=.{1,16}$)(?!\.{1,2}$)(?:[A-Za-z0-9_.@+=~-]{1,15}|[A-Za-z0-9_.@+=~-]{0,15}\*)$/;
+import { whyNoInterface } from './interface-text.ts';
 
 /** What reading an instance needs beside it. */
 export interface InstanceContext {
@@ -64,16 +62,8 @@ function readInterface(
   { known, report }: { known: KnownNames; report: Report },
 ): InterfaceBinding {
   const { input } = entry;
-  if (!INTERFACE.test(pattern)) {
-    report({
-      code: 'bad-interface',
-      span: keySpanAt(entry),
-      message: `\`${pattern}\` is not an interface`,
-      help: /[*?[]/.test(pattern)
-        ? "a glob is a name's beginning followed by one `*`, such as `ens*`"
-        : "a name has at most 15 characters, as `ip link` shows it; a glob is a name's beginning followed by one `*`",
-    });
-  }
+  const notAName = whyNoInterface(pattern);
+  if (notAName !== undefined) report({ code: 'bad-interface', span: keySpanAt(entry), ...notAName });
   if (pattern === 'lo') {
     report({
       code: 'loopback-bound',

@@ -1,3 +1,4 @@
+import { whyNoInterface } from '../2-analyze/interface-text.ts';
 import type { ListeningSocket } from '../host/listening-sockets.ts';
 import { type Address, formatAddress } from '../model/address.ts';
 import { addressEntries, entriesContain } from '../model/address-entries.ts';
@@ -14,9 +15,6 @@ export interface Surroundings {
 /** Interfaces that container engines and virtual machine managers make and filter themselves. */
 const OF_OTHERS = /^(?:docker|br-|veth|virbr|cni|flannel|cali|cilium|podman|lxc|lxd|vnet|tap)/;
 
-/** Interfaces that a policy can name. */
-const NAMEABLE = /^[A-Za-z0-9_.@+=~-]+$/;
-
 /** From here on programs get ports without asking for one (net.ipv4.ip_local_port_range): no service is meant. */
 const FIRST_EPHEMERAL = 32_768;
 
@@ -30,7 +28,7 @@ const DATABASES: ReadonlySet<number> = new Set([1433, 1521, 2379, 3306, 5432, 63
 export function starterPolicy({ host, sockets, session }: Surroundings): string {
   const services = servicesOf(sockets);
   const names = host.interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
-  const own = names.filter((name) => NAMEABLE.test(name) && !OF_OTHERS.test(name));
+  const own = names.filter((name) => whyNoInterface(name) === undefined && !OF_OTHERS.test(name));
   const others = names.filter((name) => !own.includes(name));
   return `# yaml-language-server: $schema=policy.schema.json
 #
