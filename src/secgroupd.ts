@@ -1,7 +1,7 @@
 import { apply } from './cli/apply.ts';
 import { readSshPorts } from './cli/boot-conf.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
-import { DEFAULT_POLICY_FILE, runtimeDirectory, stateDirectory } from './cli/options.ts';
+import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from './cli/options.ts';
 import { explainBug, runCommand } from './cli/program.ts';
 import { standardStreams } from './cli/streams.ts';
 import { SECGROUPD } from './cli/secgroupd-command.ts';
@@ -19,11 +19,10 @@ const PROGRAM: Command = {
       return EXIT.fine;
     }
     const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const ownership = readTrust(line);
     if (line.given('once')) return apply.run({ ...line, positionals: [policyFile] }, streams);
     const level = LOG_LEVELS.find((one) => one === (line.text('log-level') ?? 'info'));
     if (level === undefined) throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
-    const ownership = line.text('trust') ?? 'root';
-    if (ownership !== 'root' && ownership !== 'any') throw new UsageError('--trust is root or any');
     const log = createLog(level);
     try {
       const daemon = await startDaemon({
@@ -32,7 +31,7 @@ const PROGRAM: Command = {
         stateDirectory: stateDirectory(line),
         runtimeDirectory: runtimeDirectory(line),
         ownership,
-        sshPorts: await readSshPorts(),
+        sshPorts: await readSshPorts((message) => log.warn(message)),
         log,
       });
       return await untilEnded(daemon);

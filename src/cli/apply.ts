@@ -15,16 +15,17 @@ import { readSshPorts } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { locate, printDiagnostics, readHost, readPolicy } from './load.ts';
-import { DEFAULT_POLICY_FILE, OPTION, socketPath, stateDirectory } from './options.ts';
+import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from './options.ts';
 
 /** `sgctl apply [FILE]`: what the daemon does, once. */
 export const apply: Command = {
   name: 'apply',
   summary:
     'Applies a policy once, without the daemon. Nothing changes if the policy has a mistake or the kernel refuses.',
-  usage: '[FILE] [--instance NAME]',
+  usage: '[FILE] [--instance NAME] [--trust root|any]',
   options: {
     instance: OPTION.instance,
+    trust: OPTION.trust,
     'state-dir': OPTION.stateDir,
     'runtime-dir': OPTION.runtimeDir,
     json: OPTION.json,
@@ -34,7 +35,7 @@ export const apply: Command = {
   examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const loaded = await readPolicy(file);
+    const loaded = await readPolicy(file, readTrust(line));
     printDiagnostics(loaded, streams);
     const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
@@ -51,7 +52,7 @@ export const apply: Command = {
     const planned = planChange(hostPolicy, before, stampOf);
     const keep = (step: () => Promise<void>): Promise<boolean> => saving(step, streams);
     const lastGood = createLastGood(stateDirectory(line));
-    const sshPorts = await readSshPorts();
+    const sshPorts = await readSshPorts((message) => streams.err(`sgctl apply: ${message}\n`));
     await bringAbout(planned, { nft, lastGood, keep, fallback: () => planFallback(hostPolicy, sshPorts, stampOf) });
     const history = createHistory(stateDirectory(line));
     await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));

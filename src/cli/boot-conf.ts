@@ -1,5 +1,5 @@
 import { parsePorts } from '../2-analyze/port-text.ts';
-import { readTrustedFile } from '../host/policy-files.ts';
+import { FileError, readTrustedFile } from '../host/policy-files.ts';
 import type { PortRange } from '../model/rule.ts';
 
 /** What the host does at boot where the rules last in force do not load; assignments, as systemd reads them. */
@@ -9,11 +9,18 @@ const LONGEST = 64 * 1024;
 
 const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
 
-/** The ports of SSH_PORTS there; 22 where there is no such file, or it names no ports. */
-export async function readSshPorts(): Promise<readonly PortRange[]> {
+/**
+ * The ports of SSH_PORTS there; 22 where there is no such file, or it names no ports. A file that cannot be read, or
+ * that others than root can change, counts as none, and `onTrouble` is called with why.
+ */
+export async function readSshPorts(onTrouble: (message: string) => void): Promise<readonly PortRange[]> {
   const text = await readTrustedFile(BOOT_CONF, { maxBytes: LONGEST, ownership: 'root' }).then(
     (file) => file.text,
-    () => '',
+    (error: unknown) => {
+      if (!(error instanceof FileError)) throw error;
+      if (error.kind !== 'missing') onTrouble(`${error.message}: its SSH_PORTS count as 22; help: ${error.hint}`);
+      return '';
+    },
   );
   const written = /^SSH_PORTS=["']?([^"'\n]*)["']?$/m.exec(text)?.[1] ?? '';
   const { ports, problems } = parsePorts(written);

@@ -8,9 +8,12 @@ import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
 import { locateHost } from '../pipeline.ts';
 import { type Streams, UnableError } from './command.ts';
 
-/** Reads a policy for a person: whose file it is does not matter, since nobody is protected by it yet. */
-export function readPolicy(file: string): Promise<LoadedPolicy> {
-  return loadPolicy(createPolicyReader(file, 'any'));
+/**
+ * Reads a policy for a person: whose file it is does not matter, unless it is to be enforced as it stands there, without
+ * a look by the person.
+ */
+export function readPolicy(file: string, ownership: 'root' | 'any' = 'any'): Promise<LoadedPolicy> {
+  return loadPolicy(createPolicyReader(file, ownership));
 }
 
 /** Prints the diagnostics of a policy to standard error, frames and all. */

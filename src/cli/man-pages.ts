@@ -31,6 +31,12 @@ const FILES = [
   ['/etc/secgroupd/boot.conf', 'What is done at boot where the rules last in force do not load.'],
 ] as const;
 
+const TRUST = [
+  'The policy file, its drop-ins and lists are read only if nobody but root and the user that the daemon runs as can change them: the file itself, every directory from / to it, every directory that a symlink on the way leads through, and the directory that each symlink is in belong to root or to that user, and neither their group nor others can write to them. Of a directory with the sticky bit that all can write to, such as /tmp, a directory of root in it is trusted, and a file or a symlink in it is not.',
+  'boot.conf, and the script that its FALLBACK names, are judged in the same way; if others can change them, boot goes on with the limited rules.',
+  'The message names the first place that others can change, and what to do about it. --trust any reads the files whoever can change them.',
+] as const;
+
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   fine: 'Fine.',
   no: 'The answer is no: policy invalid, or not as --expect says.',
@@ -50,6 +56,10 @@ function secgroupdPage(): string {
       ),
     ]),
     ...section('OPTIONS', optionLines(SECGROUPD)),
+    ...section(
+      'TRUST',
+      TRUST.flatMap((paragraph) => ['.PP', text(paragraph)]),
+    ),
     ...section('EXAMPLES', exampleLines(SECGROUPD)),
     ...section(
       'FILES',

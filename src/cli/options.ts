@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '../model/socket-names.ts';
-import type { CommandLine, CommandOption } from './command.ts';
+import { type CommandLine, type CommandOption, UsageError } from './command.ts';
 
 /** Where the policy is unless said otherwise. */
 export const DEFAULT_POLICY_FILE = '/etc/secgroupd/policy.yaml';
@@ -31,6 +31,12 @@ export const OPTION = {
     value: 'DIR',
     help: `where the daemon's socket is (default ${DEFAULT_RUNTIME_DIRECTORY})`,
   },
+  trust: {
+    type: 'string',
+    value: 'OWNER',
+    choices: ['root', 'any'],
+    help: 'root (default): policy files that others than root can change, or lead elsewhere by a directory or a symlink on the way, are refused; any: they are read',
+  },
   yes: { type: 'boolean', short: 'y', help: 'do not ask' },
 } as const satisfies Record<string, CommandOption>;
 
@@ -42,6 +48,13 @@ export function socketPath(line: CommandLine): string {
 /** The directory of the daemon's sockets. */
 export function runtimeDirectory(line: CommandLine): string {
   return line.text('runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? DEFAULT_RUNTIME_DIRECTORY;
+}
+
+/** Whose policy files are read. Throws a UsageError for anything but `root` and `any`. */
+export function readTrust(line: CommandLine): 'root' | 'any' {
+  const trust = line.text('trust') ?? 'root';
+  if (trust !== 'root' && trust !== 'any') throw new UsageError(`--trust is root or any, and not \`${trust}\``);
+  return trust;
 }
 
 /** The directory of the last good script. */

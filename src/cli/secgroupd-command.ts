@@ -14,12 +14,7 @@ export const SECGROUPD: Omit<Command, 'run'> = {
     once: { type: 'boolean', help: 'apply the policy once and end' },
     'state-dir': OPTION.stateDir,
     'runtime-dir': OPTION.runtimeDir,
-    trust: {
-      type: 'string',
-      value: 'OWNER',
-      choices: ['root', 'any'],
-      help: 'root (default): policy files that others than root can change are refused; any: they are read',
-    },
+    trust: OPTION.trust,
     'log-level': {
       type: 'string',
       value: 'LEVEL',

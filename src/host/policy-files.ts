@@ -1,8 +1,9 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileSignature } from './file-signature.ts';
+import { fileIdentity, fileSignature } from './file-signature.ts';
+import { absolutePath, type PathTrace, tracePath } from './trace-path.ts';
+import { type Distrust, distrustFile, distrustWay, trustedOwners } from './trust.ts';
 import { invalidUtf8Offset } from './utf8.ts';
 
 /** The content of a file, and a signature that is another whenever the file is. */
@@ -50,7 +51,7 @@ interface FileErrorDetails {
 /** How a file is judged before it is read. */
 export interface ReadOptions {
   readonly maxBytes: number;
-  /** `root`: the file and its directory are owned by root or by this process's user, and writable by nobody else. */
+  /** `root`: nobody but root and this process's user can change the file, or which file the path leads to. */
   readonly ownership: 'root' | 'any';
   /** What was read under this path before: it is handed out again where the file is sure to be the same. */
   readonly known?: FileText | undefined;
@@ -85,15 +86,15 @@ async function readUnchanged(path: string, { maxBytes, ownership, known }: ReadO
   let handle: FileHandle | undefined;
   try {
     // Opening a device can act on it (opening /dev/watchdog arms it), so the name is looked at first.
+    const way = ownership === 'root' ? await traceTrusted(path) : undefined;
     refuseIrregular(path, await stat(path, { bigint: true }));
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const before = await handle.stat({ bigint: true });
     refuseIrregular(path, before);
-    if (ownership === 'root') {
-      refuseUntrusted(path, before);
-      // Who can write there can put another trusted file in its place, or take it away.
-      const directory = dirname(path);
-      refuseUntrusted(directory, await stat(directory, { bigint: true }));
+    if (way !== undefined) {
+      // The way that was judged led to another file: by now it may be another way.
+      if (way.target.kind !== 'file' || way.target.identity !== fileIdentity(before)) return undefined;
+      refuse(distrustFile(path, before, trustedOwners()));
     }
     if (before.size > BigInt(maxBytes)) throw tooBig(path, maxBytes);
     const signature = fileSignature(before);
@@ -120,7 +121,7 @@ function isSurelySame({ readAt }: FileText, { ctimeNs }: BigIntStats): boolean {
  */
 export async function listDropIns(directory: string, ownership: ReadOptions['ownership']): Promise<readonly string[]> {
   try {
-    if (ownership === 'root') refuseUntrusted(directory, await stat(directory, { bigint: true }));
+    if (ownership === 'root') await traceTrusted(directory);
     const names = (await readdir(directory)).filter(isDropInName);
     return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   } catch (error) {
@@ -177,25 +178,15 @@ function refuseIrregular(path: string, stats: BigIntStats): void {
   });
 }
 
-function refuseUntrusted(path: string, { uid, mode }: BigIntStats): void {
-  const trusted = [0, process.geteuid?.() ?? 0];
-  const owner = Number(uid);
-  if (!trusted.includes(owner)) {
-    throw new FileError({
-      kind: 'untrusted',
-      path,
-      message: `\`${path}\` belongs to user ${owner}, who could change the firewall by it`,
-      hint: `chown root ${path}`,
-    });
-  }
-  if ((mode & 0o022n) !== 0n) {
-    throw new FileError({
-      kind: 'untrusted',
-      path,
-      message: `\`${path}\` can be written by others than its owner (mode ${(mode & 0o7777n).toString(8)})`,
-      hint: `chmod go-w ${path}`,
-    });
-  }
+/** Follows a path that nobody but root and this process's user can lead elsewhere. Throws a FileError for any other. */
+async function traceTrusted(path: string): Promise<PathTrace> {
+  const trace = await tracePath(absolutePath(path));
+  refuse(distrustWay(path, trace, trustedOwners()));
+  return trace;
+}
+
+function refuse(distrust: Distrust | undefined): void {
+  if (distrust !== undefined) throw new FileError({ kind: 'untrusted', ...distrust });
 }
 
 function decode(path: string, bytes: Buffer): string {

@@ -3,16 +3,27 @@ import { lstat, readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileIdentity, fileSignature } from './file-signature.ts';
 
-/** A directory by its real path, and which directory that was. */
+/** A directory by its real path, which directory that was, and who may change what is in it. */
 export interface DirectoryPlace {
   readonly path: string;
   readonly identity: string;
+  readonly owner: number;
+  /** The permission bits, the sticky one included. */
+  readonly mode: number;
 }
 
 /** One name looked up on the way of a path: what the path means changes when this entry of the directory does. */
 export interface PathStep {
   readonly directory: DirectoryPlace;
   readonly name: string;
+  /** What stood there; undefined for nothing. */
+  readonly entry: PathEntry | undefined;
+}
+
+/** An entry of a directory, and its owner: of a symlink its own, and not that of what it leads to. */
+export interface PathEntry {
+  readonly kind: 'directory' | 'symlink' | 'file';
+  readonly owner: number;
 }
 
 /** What a path leads to; `file` is anything but a directory. */
@@ -55,9 +66,13 @@ async function traceOnce(path: string, start: DirectoryPlace | undefined): Promi
         directory = await placeOf(dirname(directory.path));
         continue;
       }
-      steps.push({ directory, name });
       const entry = join(directory.path, name);
-      const stats = await lstat(entry, { bigint: true });
+      const step = { directory, name };
+      const stats = await lstat(entry, { bigint: true }).catch((error: unknown) => {
+        steps.push({ ...step, entry: undefined });
+        throw error;
+      });
+      steps.push({ ...step, entry: entryOf(stats) });
       if (stats.isSymbolicLink()) {
         symlinks += 1;
         if (symlinks > MAX_SYMLINKS) return { steps, target: { kind: 'absent', code: 'ELOOP' } };
@@ -65,7 +80,7 @@ async function traceOnce(path: string, start: DirectoryPlace | undefined): Promi
         if (link.startsWith('/')) directory = await placeOf('/');
         pending.unshift(...componentsOf(link));
       } else if (stats.isDirectory()) {
-        directory = { path: entry, identity: fileIdentity(stats) };
+        directory = placeWith(entry, stats);
       } else if (pending.length > 0) {
         return { steps, target: { kind: 'absent', code: 'ENOTDIR' } };
       } else {
@@ -80,7 +95,16 @@ async function traceOnce(path: string, start: DirectoryPlace | undefined): Promi
 }
 
 async function placeOf(path: string): Promise<DirectoryPlace> {
-  return { path, identity: fileIdentity(await lstat(path, { bigint: true })) };
+  return placeWith(path, await lstat(path, { bigint: true }));
+}
+
+function placeWith(path: string, stats: BigIntStats): DirectoryPlace {
+  return { path, identity: fileIdentity(stats), owner: Number(stats.uid), mode: Number(stats.mode & 0o7777n) };
+}
+
+function entryOf(stats: BigIntStats): PathEntry {
+  const kind = stats.isSymbolicLink() ? 'symlink' : stats.isDirectory() ? 'directory' : 'file';
+  return { kind, owner: Number(stats.uid) };
 }
 
 function fileTarget(stats: BigIntStats): PathTarget {
@@ -89,4 +113,9 @@ function fileTarget(stats: BigIntStats): PathTarget {
 
 function componentsOf(path: string): string[] {
   return path.split('/').filter((component) => component !== '' && component !== '.');
+}
+
+/** A path from `/` on. Unlike path.resolve, leaves `..` where it is: symlinks before it are followed first. */
+export function absolutePath(path: string): string {
+  return path.startsWith('/') ? path : `${join(process.cwd(), '/')}${path}`;
 }

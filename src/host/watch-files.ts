@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import {
   compareScans,
   type DirectoryInterest,
@@ -9,6 +9,7 @@ import {
   type PathScan,
   scanPaths,
 } from './scan-paths.ts';
+import { absolutePath } from './trace-path.ts';
 
 /** What to watch, and what to call. */
 export interface WatchFilesOptions {
@@ -174,9 +175,8 @@ export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 
   };
 }
 
-// Not path.resolve: it would take `..` off before symlinks are followed.
 function absolute(paths: readonly string[]): readonly string[] {
-  return [...new Set(paths.map((path) => (path.startsWith('/') ? path : join(process.cwd(), '/') + path)))];
+  return [...new Set(paths.map(absolutePath))];
 }
 
 function codeOf(error: unknown): string {

@@ -1,7 +1,19 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startFlood } from './harness-daemon/flood.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
@@ -167,6 +179,119 @@ describe('boot.sh, without Node', () => {
       expect(await open()).toEqual([SSH]);
       await powerOff();
     }
+  });
+
+  describe('FALLBACK names a script', () => {
+    const OWN = `table inet secgroupd { chain input { type filter hook input priority 0; policy drop; tcp dport ${DENIED} accept; }; }`;
+    const OTHER = 12_345;
+    const place = (name: string): string => join(site.directory, name);
+
+    beforeEach(() => {
+      for (const name of ['own', 'theirs']) mkdirSync(place(name), { mode: 0o755 });
+      writeFileSync(place('own/boot.nft'), OWN);
+      chmodSync(place('own/boot.nft'), 0o644);
+    });
+    afterEach(() => {
+      for (const name of ['own', 'theirs']) rmSync(place(name), { recursive: true });
+    });
+
+    test.each<[string, () => string]>([
+      ['itself', () => place('own/boot.nft')],
+      [
+        'by a symlink of another user, in a directory of root',
+        () => {
+          symlinkSync('boot.nft', place('own/link'));
+          lchownSync(place('own/link'), OTHER, OTHER);
+          return place('own/link');
+        },
+      ],
+      [
+        'in a directory of root in one that all write to, as /tmp is',
+        () => {
+          chmodSync(place('theirs'), 0o1777);
+          mkdirSync(place('theirs/own'));
+          renameSync(place('own/boot.nft'), place('theirs/own/boot.nft'));
+          return `${place('theirs')}/./own/../own//boot.nft`;
+        },
+      ],
+    ])('that root alone can change: %s', async (_, prepare) => {
+      expect(await boot(`FALLBACK=${prepare()}`)).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(await open()).toEqual([DENIED]);
+    });
+
+    test.each<[string, () => string]>([
+      [
+        'it is theirs',
+        () => {
+          chownSync(place('own/boot.nft'), OTHER, 0);
+          return place('own/boot.nft');
+        },
+      ],
+      [
+        'all may write to it',
+        () => {
+          chmodSync(place('own/boot.nft'), 0o666);
+          return place('own/boot.nft');
+        },
+      ],
+      [
+        'its group may',
+        () => {
+          chmodSync(place('own/boot.nft'), 0o664);
+          return place('own/boot.nft');
+        },
+      ],
+      [
+        'all may write to its directory',
+        () => {
+          chmodSync(place('own'), 0o777);
+          return place('own/boot.nft');
+        },
+      ],
+      [
+        'its directory is in one of theirs',
+        () => {
+          chownSync(place('own'), OTHER, 0);
+          mkdirSync(place('own/sub'));
+          renameSync(place('own/boot.nft'), place('own/sub/boot.nft'));
+          return place('own/sub/boot.nft');
+        },
+      ],
+      [
+        'a symlink leads through a directory of theirs',
+        () => {
+          chownSync(place('theirs'), OTHER, 0);
+          symlinkSync('../own/boot.nft', place('theirs/link'));
+          symlinkSync(place('theirs/link'), place('own/link'));
+          return place('own/link');
+        },
+      ],
+      [
+        'all may write to its directory, sticky as it is',
+        () => {
+          chmodSync(place('own'), 0o1777);
+          return place('own/boot.nft');
+        },
+      ],
+    ])('that others can change, and is not loaded: %s', async (_, prepare) => {
+      const { exitCode, stdout, stderr } = await boot(`FALLBACK=${prepare()}`);
+      expect({ exitCode, stdout }).toEqual({
+        exitCode: 0,
+        stdout: expect.stringContaining('limited rules are in force') as string,
+      });
+      expect(stderr).toContain('others than root can change');
+      expect(await open()).toEqual([SSH]);
+    });
+  });
+
+  test.each([
+    [0o644, [SSH, WEB, MANAGED, DENIED]],
+    [0o666, [SSH]],
+  ])('does what boot.conf says where it has mode %o, or does not', async (mode, expected) => {
+    const conf = `mount -t tmpfs -o mode=755 tmpfs /etc && mkdir /etc/secgroupd && echo FALLBACK=open >/etc/secgroupd/boot.conf && chmod ${mode.toString(8)} /etc/secgroupd/boot.conf`;
+    const command = `${conf} && STATE_DIRECTORY=${site.stateDirectory} FALLBACK=open ${BOOT}`;
+    await site.world.exec(site.world.host, ['unshare', '--mount', 'sh', '-c', command]);
+    expect(await open()).toEqual(expected);
   });
 
   test('holds the boot up no longer than it says, be it that nft hangs, and says when nothing could be loaded', async () => {

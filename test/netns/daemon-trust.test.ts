@@ -1,0 +1,140 @@
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { PROGRAMS } from './harness-daemon/programs.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import type { ExecResult } from './harness/world.ts';
+
+const USER = 12_345;
+
+const CLOSED = `version: 1
+securityGroups: { web: { inbound: [{ protocol: tcp, ports: 80, source: any }] } }
+instances: { host: { interfaces: { eth0: { securityGroups: [web] } } } }
+`;
+
+const WITH_LIST = `version: 1
+addressGroups: { bad: { file: lists/bad.txt } }
+securityGroups:
+  web: { inbound: [{ action: deny, source: { addressGroup: bad } }, { protocol: tcp, ports: 80, source: any }] }
+instances: { host: { interfaces: { eth0: { securityGroups: [web] } } } }
+`;
+
+const OPEN = CLOSED.replace('web: { inbound', 'web: { template: Sys-FullAccess, inbound');
+
+let site: Site;
+
+useSite((made) => {
+  site = made;
+});
+
+function at(name: string): string {
+  return join(site.directory, name);
+}
+
+beforeEach(() => {
+  chmodSync(site.directory, 0o755);
+  for (const name of ['home', 'doc']) {
+    rmSync(at(name), { recursive: true, force: true });
+    mkdirSync(at(name), { mode: 0o755 });
+  }
+});
+
+describe('the daemon', () => {
+  test('refuses a policy that a symlink leads to in a user’s directory, though root owns the file, and says what to do', async () => {
+    replaceFile(site.policyFile, CLOSED);
+    const daemon = await site.start();
+    const table = await site.table();
+    writeFileSync(at('home/policy.yaml'), CLOSED.replace('80', '81'));
+    writeFileSync(at('doc/example.yaml'), OPEN);
+    chownSync(at('home'), USER, USER);
+    symlinkSync('../home/policy.yaml', at('etc/new'));
+    renameSync(at('etc/new'), site.policyFile);
+    const { refusal } = await daemon.until('it is refused', ({ state }) => state === 'refused');
+    expect(refusal?.diagnostics[0]).toMatchObject({
+      code: 'unreadable-file',
+      message: expect.stringContaining(`\`${at('home')}\` belongs to user ${USER}`) as string,
+      help: expect.stringMatching(/^copy `.*home\/policy.yaml` to a directory that root alone can write to/) as string,
+    });
+    // What the user lays there instead is no better, whoever owns it.
+    const { pid } = daemon;
+    rmSync(at('home/policy.yaml'));
+    symlinkSync(at('doc/example.yaml'), at('home/policy.yaml'));
+    expect((await daemon.reload()).state).toBe('refused');
+    expect(await site.table()).toBe(table);
+    // A copy in place of the symlink is what the hint says, and helps.
+    rmSync(site.policyFile);
+    replaceFile(site.policyFile, OPEN);
+    await daemon.until('it is in force', ({ state, changesApplied }) => state === 'enforced' && changesApplied > 1);
+    expect(daemon.pid).toBe(pid);
+  });
+
+  test('keeps the members of a list in force when a user gets the means to exchange it', async () => {
+    mkdirSync(at('home/lists'));
+    writeFileSync(at('home/lists/bad.txt'), '192.0.2.66\n');
+    symlinkSync('../home/lists', at('etc/lists'));
+    replaceFile(site.policyFile, WITH_LIST);
+    const daemon = await site.start();
+    expect(await site.table()).toContain('192.0.2.66');
+    // Root owns the list and its directory still; the directory above is the user's.
+    chownSync(at('home'), USER, USER);
+    renameSync(at('home/lists'), at('home/before'));
+    mkdirSync(at('home/lists'));
+    writeFileSync(at('home/lists/bad.txt'), '');
+    await daemon.until('it is refused', ({ state }) => state === 'refused');
+    expect(await site.table()).toContain('192.0.2.66');
+    rmSync(at('etc/lists'));
+  });
+});
+
+describe('once', () => {
+  const once = (...args: readonly string[]): Promise<ExecResult> => {
+    const paths = ['--policy', site.policyFile, '--state-dir', site.stateDirectory];
+    const places = [...paths, '--runtime-dir', site.runtimeDirectory, '--instance', 'host', '--once'];
+    return site.world.exec(site.world.host, [process.execPath, PROGRAMS.secgroupd, ...places, ...args], {
+      reject: false,
+    });
+  };
+  const apply = (...args: readonly string[]): Promise<ExecResult> =>
+    site.sgctl('apply', site.policyFile, '--instance', 'host', '--state-dir', site.stateDirectory, ...args);
+
+  const UNTRUSTED: readonly (readonly [string, () => void])[] = [
+    ['that a user owns', () => chownSync(site.policyFile, USER, 0)],
+    ['that all may write to', () => chmodSync(site.policyFile, 0o666)],
+    [
+      'that a user could exchange',
+      () => {
+        renameSync(site.policyFile, at('home/policy.yaml'));
+        symlinkSync('../home/policy.yaml', site.policyFile);
+        chownSync(at('home'), USER, USER);
+      },
+    ],
+  ];
+
+  describe.each([
+    ['secgroupd --once', once],
+    ['sgctl apply', apply],
+  ] as const)('%s', (_, run) => {
+    test.each(UNTRUSTED)('refuses a policy %s, unless --trust any', async (__, prepare) => {
+      rmSync(site.policyFile, { force: true });
+      replaceFile(site.policyFile, CLOSED);
+      prepare();
+      for (const trust of [[], ['--trust', 'root']]) {
+        const refused = await run(...trust);
+        expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+        expect(refused.stderr).toMatch(/error\[unreadable-file\].*(?:belongs to user|can be written by others)/s);
+        expect(await site.table()).toBe('');
+      }
+      expect(await run('--trust', 'any')).toMatchObject({ exitCode: 0 });
+      expect(await site.table()).not.toBe('');
+      expect(readFileSync(join(site.stateDirectory, 'last-good.nft'), 'utf8')).toContain('80');
+      rmSync(site.policyFile);
+    });
+
+    test('takes no other word for --trust', async () => {
+      expect(await run('--trust', 'everybody')).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining('--trust is root or any') as string,
+      });
+    });
+  });
+});
