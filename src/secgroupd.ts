@@ -8,6 +8,7 @@ import { SECGROUPD } from './cli/secgroupd-command.ts';
 import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
 import { createLog } from './daemon/log.ts';
+import { StateDirectoryError } from './host/state-directory.ts';
 import { LOG_LEVELS } from './model/log-levels.ts';
 import { VERSION } from './version.ts';
 
@@ -36,7 +37,7 @@ const PROGRAM: Command = {
       });
       return await untilEnded(daemon);
     } catch (error) {
-      if (!(error instanceof AlreadyRunning)) throw error;
+      if (!(error instanceof AlreadyRunning) && !(error instanceof StateDirectoryError)) throw error;
       log.fatal(error.message);
       return EXIT.unable;
     }

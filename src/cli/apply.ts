@@ -3,6 +3,7 @@ import { isTracking } from '../host/conntrack.ts';
 import { createHistory } from '../host/history.ts';
 import { createLastGood, type LastGood } from '../host/last-good.ts';
 import { policyTexts } from '../host/policy-texts.ts';
+import { openStateDirectory, type StateDirectory } from '../host/state-directory.ts';
 import type { Script } from '../model/script.ts';
 import { applyChange } from '../nft/apply-change.ts';
 import { createNft, type Nft } from '../nft/nft.ts';
@@ -50,11 +51,12 @@ export const apply: Command = {
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
     const planned = planChange(hostPolicy, before, stampOf);
-    const keep = (step: () => Promise<void>): Promise<boolean> => saving(step, streams);
-    const lastGood = createLastGood(stateDirectory(line));
+    const directory = stateDirectory(line);
+    const keep = await keeping(directory, streams);
+    const lastGood = createLastGood(directory);
     const sshPorts = await readSshPorts((message) => streams.err(`sgctl apply: ${message}\n`));
     await bringAbout(planned, { nft, lastGood, keep, fallback: () => planFallback(hostPolicy, sshPorts, stampOf) });
-    const history = createHistory(stateDirectory(line));
+    const history = createHistory(directory);
     await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';
@@ -69,22 +71,33 @@ export const apply: Command = {
   },
 };
 
-/** A disk that is full is no reason to leave the host open; it is one to say so. */
-async function saving(step: () => Promise<void>, streams: Streams): Promise<boolean> {
-  try {
-    await step();
-    return true;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    streams.err(`sgctl apply: what is in force is not kept: ${reason}\n`);
-    return false;
-  }
+/** Runs a step of keeping what is in force, and returns whether it was done. */
+type Keep = (step: () => Promise<void>) => Promise<boolean>;
+
+/** Keeps in a state directory as its owner. A disk that is full is no reason to leave the host open; it is one to say so. */
+async function keeping(directory: string, streams: Streams): Promise<Keep> {
+  const attempt: Keep = async (step) => {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      streams.err(`sgctl apply: what is in force is not kept: ${reason}\n`);
+      return false;
+    }
+  };
+  let opened: StateDirectory | undefined;
+  await attempt(async () => {
+    opened = await openStateDirectory(directory);
+  });
+  const state = opened;
+  return state === undefined ? () => Promise.resolve(false) : (step) => attempt(() => state.run(step));
 }
 
 interface Surroundings {
   readonly nft: Nft;
   readonly lastGood: LastGood;
-  readonly keep: (step: () => Promise<void>) => Promise<boolean>;
+  readonly keep: Keep;
   readonly fallback: () => Script;
 }
 

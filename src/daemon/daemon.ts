@@ -8,6 +8,7 @@ import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
 import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
+import { refuseStateOfOthers } from '../host/state-directory.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import type { PortRange } from '../model/rule.ts';
@@ -62,7 +63,10 @@ const REST_MILLISECONDS = 5_000;
 /** How often kernel and host are asked whether they are as we left them, for events that were missed. */
 const CHECK_MILLISECONDS = 30_000;
 
-/** Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning. */
+/**
+ * Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning, and a
+ * StateDirectoryError for a root that would work in another user's state directory.
+ */
 export async function startDaemon({
   policyFile,
   instance,
@@ -73,6 +77,7 @@ export async function startDaemon({
   log,
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
+  await refuseStateOfOthers(stateDirectory);
   const dropIns = dropInDirectory(policyFile);
   const nft = createNft();
   const elements = createElementWriter();

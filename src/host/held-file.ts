@@ -2,6 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { HeldPolicy } from '../model/held-policy.ts';
+import { explainDenied } from './state-directory.ts';
 import { writeFileAtomically } from './write-file.ts';
 
 /** Where a policy that is in force in place of the files' is kept, so that a restart finds it. */
@@ -38,7 +39,7 @@ const HELD = z.discriminatedUnion('kind', [
 /** The file below `directory`, the state directory, which is made if it is missing. */
 export function createHeldFile(directory: string): HeldFile {
   const path = join(directory, 'held-policy.json');
-  return {
+  const heldFile: HeldFile = {
     async read() {
       try {
         return HELD.parse(JSON.parse(await readFile(path, 'utf8')));
@@ -55,5 +56,9 @@ export function createHeldFile(directory: string): HeldFile {
       await mkdir(directory, { recursive: true, mode: 0o750 });
       await writeFileAtomically(path, `${JSON.stringify(held)}\n`, 0o640);
     },
+  };
+  return {
+    read: () => explainDenied(directory, () => heldFile.read()),
+    write: (held) => explainDenied(directory, () => heldFile.write(held)),
   };
 }

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { KeptPolicy, PolicyVersion, VersionOrigin } from '../model/policy-version.ts';
+import { isOwnDirectory, makeOwnDirectory, readOwnFile } from './own-file.ts';
 import { identityOfTexts } from './policy-texts.ts';
+import { explainDenied } from './state-directory.ts';
 import { writeFileAtomically } from './write-file.ts';
 
 /** The policies that were in force, in the state directory. */
@@ -23,8 +25,20 @@ const MOST_VERSIONS = 50;
 /** In bytes: fewer are kept where lists are so long that all the texts together are longer. */
 const LONGEST_TEXTS = 64 * 1024 * 1024;
 
+/** In bytes, one text: the daemon takes no longer policy to try. */
+const LONGEST_TEXT = 256 * 1024 * 1024;
+
 /** These are kept whatever their length. */
 const FEWEST_VERSIONS = 2;
+
+/** What the copy of a text is called: its SHA-256. */
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/** A copy that was being written when the power failed, or the process was killed; see write-file.ts. */
+const UNFINISHED = /^\.secgroupd-[0-9a-f]{16}\.tmp$/;
+
+/** In bytes, what is said of one version: a policy of thousands of files is shorter. */
+const LONGEST_VERSION = 16 * 1024 * 1024;
 
 const VERSION = z.object({
   number: z.int().positive(),
@@ -35,7 +49,7 @@ const VERSION = z.object({
   documents: z.array(z.string()),
   identity: z.string(),
   /** The digest of each file's text, by which its copy is called. */
-  texts: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+  texts: z.record(z.string(), z.string().regex(DIGEST)),
 });
 
 type VersionFile = z.infer<typeof VERSION>;
@@ -46,11 +60,15 @@ export function createHistory(directory: string): History {
   const texts = join(versions, 'texts');
 
   const readVersion = async (name: string): Promise<VersionFile | undefined> => {
+    const text = (await isOwnDirectory(versions))
+      ? await readOwnFile(join(versions, name), LONGEST_VERSION)
+      : undefined;
+    if (text === undefined) return undefined;
     try {
-      return VERSION.parse(JSON.parse(await readFile(join(versions, name), 'utf8')));
+      return VERSION.parse(JSON.parse(text));
     } catch (error) {
       // One that is damaged costs that one.
-      if (error instanceof SyntaxError || error instanceof z.ZodError || isMissing(error)) return undefined;
+      if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
       throw error;
     }
   };
@@ -79,18 +97,21 @@ export function createHistory(directory: string): History {
     }
     for (const { number } of all.slice(kept.length)) await rm(join(versions, fileName(number)), { force: true });
     const used = new Set(kept.flatMap((version) => Object.values(version.texts)));
-    for (const digest of await namesIn(texts)) {
-      if (!used.has(digest)) await rm(join(texts, digest), { force: true });
+    // INVARIANT: what is removed is what this program calls its files, wherever the directory may lead.
+    for (const name of await namesIn(texts)) {
+      const isOurs = DIGEST.test(name) || UNFINISHED.test(name);
+      if (isOurs && !used.has(name)) await rm(join(texts, name), { force: true });
     }
   };
 
-  return {
+  const history: History = {
     async record(policy, { origin, of = null }) {
       const all = await readAll();
       const [newest] = all;
       const identity = identityOfTexts(policy);
       if (newest?.identity === identity) return;
-      await mkdir(texts, { recursive: true, mode: 0o750 });
+      await mkdir(directory, { recursive: true, mode: 0o750 });
+      for (const own of [versions, texts]) await makeOwnDirectory(own, 0o750);
       const digests: [string, string][] = [];
       for (const [file, text] of Object.entries(policy.texts)) digests.push([file, await keepText(text)]);
       const { instance, documents } = policy;
@@ -126,14 +147,20 @@ export function createHistory(directory: string): History {
       if (version === undefined) return undefined;
       const { time, origin, of, instance, documents, identity } = version;
       const known: [string, string][] = [];
+      if (!(await isOwnDirectory(texts))) return undefined;
       for (const [file, digest] of Object.entries(version.texts)) {
-        const text = await readText(join(texts, digest));
+        const text = await readOwnFile(join(texts, digest), LONGEST_TEXT);
         if (text === undefined) return undefined;
         known.push([file, text]);
       }
       const policy: PolicyTexts = { instance, documents, texts: Object.fromEntries(known) };
       return { number, time, origin, of, instance, documents, identity, texts: policy };
     },
+  };
+  return {
+    record: (policy, how) => explainDenied(directory, () => history.record(policy, how)),
+    list: () => explainDenied(directory, () => history.list()),
+    read: (number) => explainDenied(directory, () => history.read(number)),
   };
 }
 
@@ -149,21 +176,7 @@ function fileName(number: number): string {
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  return (await isOwnDirectory(directory)) ? readdir(directory) : [];
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -172,13 +185,10 @@ async function isThere(path: string): Promise<boolean> {
 
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).size;
+    const stats = await lstat(path);
+    return stats.isFile() ? stats.size : undefined;
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

@@ -1,6 +1,8 @@
+import { constants } from 'node:fs';
 import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Script, scriptText } from '../model/script.ts';
+import { explainDenied } from './state-directory.ts';
 import { writeFileAtomically } from './write-file.ts';
 
 /** The script that boots into what is in force, in the state directory. */
@@ -44,7 +46,7 @@ export function createLastGood(directory: string): LastGood {
   const changes = join(directory, CHANGES_FILE);
   let prepared = false;
   let fallbackKept: string | undefined;
-  return {
+  const lastGood: LastGood = {
     async prepare(whole) {
       prepared = false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
@@ -69,13 +71,21 @@ export function createLastGood(directory: string): LastGood {
       const text = scriptText(change);
       if ((await sizeOf(changes)) + text.length > LONGEST_CHANGES) return false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
-      await appendFile(changes, text, { mode: 0o640 });
+      const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
+      await appendFile(changes, text, { mode: 0o640, flag: O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW });
       return true;
     },
     async read() {
       const whole = await readScript(join(directory, LAST_GOOD_FILE));
       return whole === undefined ? undefined : { whole, changes: (await readScript(changes)) ?? [] };
     },
+  };
+  return {
+    prepare: (whole) => explainDenied(directory, () => lastGood.prepare(whole)),
+    commit: () => explainDenied(directory, () => lastGood.commit()),
+    keepFallback: (fallback) => explainDenied(directory, () => lastGood.keepFallback(fallback)),
+    append: (change) => explainDenied(directory, () => lastGood.append(change)),
+    read: () => explainDenied(directory, () => lastGood.read()),
   };
 }
 

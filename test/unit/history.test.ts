@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -81,4 +82,47 @@ test('a damaged version costs that one', async () => {
   rmSync(join(directory, 'history/texts', digest));
   const kept = await Promise.all([1, 3].map((number) => history.read(number)));
   expect(kept.filter((one) => one !== undefined).length).toBeLessThanOrEqual(2);
+});
+
+test('what others put among the texts stays, unless it is called like one', async () => {
+  const history = createHistory(directory);
+  await history.record(texts('one'), { origin: 'file' });
+  const ours = ['0'.repeat(64), `.secgroupd-${'0'.repeat(16)}.tmp`];
+  const others = ['shadow', '0'.repeat(63), '0'.repeat(65), 'A'.repeat(64), '.secgroupd-0.tmp', 'b.tmp'];
+  for (const name of [...ours, ...others]) writeFileSync(join(directory, 'history/texts', name), 'precious');
+  await history.record(texts('two'), { origin: 'file' });
+  const left = readdirSync(join(directory, 'history/texts'));
+  expect(left).toEqual(expect.arrayContaining(others));
+  expect(left).not.toEqual(expect.arrayContaining([ours[0]]));
+  expect(left).toHaveLength(others.length + 2);
+});
+
+test.each(['history', 'history/texts'])('a symlink in place of %s is not followed', async (name) => {
+  const history = createHistory(directory);
+  await history.record(texts('one'), { origin: 'file' });
+  const elsewhere = mkdtempSync(join(tmpdir(), 'secgroupd-elsewhere-'));
+  renameSync(join(directory, name), join(elsewhere, 'moved'));
+  symlinkSync(join(elsewhere, 'moved'), join(directory, name));
+  const before = readdirSync(elsewhere, { recursive: true });
+  const refused = expect.objectContaining({ message: expect.stringContaining('is a symlink') as string }) as Error;
+  await expect(history.record(texts('two'), { origin: 'file' })).rejects.toEqual(refused);
+  await expect(history.read(1)).rejects.toEqual(refused);
+  expect(readdirSync(elsewhere, { recursive: true })).toEqual(before);
+  rmSync(elsewhere, { recursive: true });
+});
+
+test('neither a symlink nor a FIFO is read as a version or a text', { timeout: 20_000 }, async () => {
+  const history = createHistory(directory);
+  for (const text of ['one', 'two', 'three']) await history.record(texts(text), { origin: 'file' });
+  const version = (number: number): string => join(directory, `history/0000000${number}.json`);
+  renameSync(version(2), join(directory, 'two.json'));
+  symlinkSync(join(directory, 'two.json'), version(2));
+  rmSync(version(3));
+  execFileSync('mkfifo', [version(3)]);
+  expect(await numbers()).toEqual([1]);
+  const { texts: digests } = JSON.parse(readFileSync(version(1), 'utf8')) as { texts: Record<string, string> };
+  const text = join(directory, 'history/texts', Object.values(digests)[0] ?? '');
+  rmSync(text);
+  symlinkSync(join(directory, 'two.json'), text);
+  expect(await history.read(1)).toBeUndefined();
 });

@@ -1,0 +1,44 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+
+/**
+ * Reads a text that this program wrote; undefined where there is none: nothing of the name, a symlink, which is never
+ * followed, anything else but a regular file, or more than `maxBytes`. Throws what reading throws. Never blocks.
+ */
+export async function readOwnFile(path: string, maxBytes: number): Promise<string | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const stats = await handle.stat();
+    return stats.isFile() && stats.size <= maxBytes ? await handle.readFile('utf8') : undefined;
+  } catch (error) {
+    // ELOOP: a symlink (open(2)); ENXIO: a socket.
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Makes a directory if it is missing. Throws an Error where a symlink is in its place, and what making it throws. */
+export async function makeOwnDirectory(path: string, mode: number): Promise<void> {
+  await mkdir(path, { mode }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  });
+  await isOwnDirectory(path);
+}
+
+/** Whether there is a directory. Throws an Error where a symlink, or anything else, is in its place. */
+export async function isOwnDirectory(path: string): Promise<boolean> {
+  try {
+    await (await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY)).close();
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    // A symlink with both flags is ENOTDIR (open(2)).
+    if (code === 'ENOTDIR' || code === 'ELOOP')
+      throw new Error(`\`${path}\` is a symlink or a file where a directory has to be: remove it`, { cause: error });
+    throw error;
+  }
+}
