@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -70,6 +72,9 @@ export async function createMachine(
     mkdirSync(join(directory, 'upper', place), { recursive: true });
   writeFileSync(join(directory, 'upper/etc/systemd/system/eth0.service'), NETWORK);
   symlinkSync('../eth0.service', join(directory, 'upper/etc/systemd/system/multi-user.target.wants/eth0.service'));
+  // As installed by a distribution: one of a version manager in someone's home is not for root to run.
+  const node = statSync(process.execPath).uid === 0 ? process.execPath : join(directory, 'node');
+  if (node !== process.execPath) copyFileSync(process.execPath, node);
   const cgroup = join(cgroupRoot(), world.host.namespace);
   let power: { readonly child: ChildProcess; readonly ended: Promise<void>; readonly init: number } | undefined;
 
@@ -87,7 +92,7 @@ export async function createMachine(
       [
         ...['--pdeathsig', 'KILL', CONTAINER],
         ...[directory, tree, world.host.namespace, '--machine=debian'],
-        ...[`--overlay=${PROJECT}::${PROJECT_INSIDE}`, `--bind-ro=${process.execPath}:/usr/local/bin/node`],
+        ...[`--overlay=${PROJECT}::${PROJECT_INSIDE}`, `--bind-ro=${node}:/usr/local/bin/node`],
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
