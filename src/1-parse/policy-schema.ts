@@ -172,6 +172,7 @@ export const platformSchema = z.strictObject(
       .describe('IPv6 neighbour discovery and multicast listener discovery. Default: true.'),
     routerAdvertisement: flag.optional().describe('IPv6 router advertisements in. Default: true.'),
     dhcpClient: flag.optional().describe('DHCP for IPv4 and IPv6, as a client. Default: true.'),
+    igmp: flag.optional().describe('IGMP, by which IPv4 hosts join multicast groups. Default: true.'),
     management: mayBeEmpty(z.array(managementRuleSchema, { error: 'a list of rules' })).describe(
       'Rules judged before all groups, so that no group can lock you out.',
     ),

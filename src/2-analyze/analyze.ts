@@ -1,6 +1,7 @@
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
+import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Rule } from '../model/rule.ts';
 import { CHECKS } from './checks/registry.ts';
@@ -38,11 +39,7 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
   const evaluation = merged.evaluation ?? 'sequence';
   return {
     unmanagedInterfaces: merged.unmanagedInterfaces ?? 'allow',
-    platform: {
-      neighborDiscovery: merged.neighborDiscovery ?? true,
-      routerAdvertisement: merged.routerAdvertisement ?? true,
-      dhcpClient: merged.dhcpClient ?? true,
-    },
+    platform: { ...PLATFORM_DEFAULTS, ...merged.platform },
     accounts: {
       counters: merged.counters ?? 'few',
       logDenied: merged.logDenied ?? true,

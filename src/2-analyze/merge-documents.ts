@@ -9,6 +9,8 @@ import type {
   PolicyInput,
   SecurityGroupInput,
 } from '../1-parse/policy-schema.ts';
+import { PLATFORM_SWITCHES } from '../model/platform.ts';
+import type { PlatformTraffic } from '../model/policy.ts';
 import type { Span } from '../model/span.ts';
 import type { Report } from '../diagnostics/report.ts';
 
@@ -26,9 +28,8 @@ export interface Entry<Input> {
 export interface MergedInput {
   readonly evaluation: 'sequence' | 'merged' | undefined;
   readonly unmanagedInterfaces: 'allow' | 'deny' | undefined;
-  readonly neighborDiscovery: boolean | undefined;
-  readonly routerAdvertisement: boolean | undefined;
-  readonly dhcpClient: boolean | undefined;
+  /** The switches of built-in traffic that are written. */
+  readonly platform: Partial<PlatformTraffic>;
   readonly counters: boolean | undefined;
   readonly logDenied: boolean | undefined;
   readonly logRate: Entry<number> | undefined;
@@ -73,9 +74,12 @@ export function mergeDocuments(documents: readonly PolicyDocument[], report: Rep
   return {
     evaluation: setting(['evaluation'], (input) => input.evaluation),
     unmanagedInterfaces: setting(['unmanagedInterfaces'], (input) => input.unmanagedInterfaces),
-    neighborDiscovery: setting(['platform', 'neighborDiscovery'], (input) => input.platform?.neighborDiscovery),
-    routerAdvertisement: setting(['platform', 'routerAdvertisement'], (input) => input.platform?.routerAdvertisement),
-    dhcpClient: setting(['platform', 'dhcpClient'], (input) => input.platform?.dhcpClient),
+    platform: Object.fromEntries(
+      PLATFORM_SWITCHES.flatMap((name) => {
+        const value = setting(['platform', name], (input) => input.platform?.[name]);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
     counters: setting(['counters'], (input) => input.counters),
     logDenied: setting(['logging', 'denied'], (input) => input.logging?.denied),
     logRate: setting(['logging', 'rate'], (input) => input.logging?.rate) === undefined ? undefined : rateOf(documents),

@@ -312,12 +312,12 @@ function judgement(
 }
 
 /**
- * Built-in traffic, told from other packets by what costs least: ICMPv6 by its protocol, in a chain of its own, DHCP by
- * the port.
+ * Built-in traffic, told from other packets by what costs least: ICMPv6 by its protocol, in a chain of its own, IGMP by
+ * its protocol too, DHCP by the port.
  */
 function platformRules({ platform }: HostPolicy, direction: Direction): readonly NftRule[] {
   const flows = PLATFORM_FLOWS.filter((flow) => flow.direction === direction && platform[flow.name]);
-  const rules = flows.filter(({ match }) => match.kind === 'udp').flatMap(platformRulesOf);
+  const rules = flows.filter(({ match }) => match.kind !== 'icmpv6').flatMap(platformRulesOf);
   if (!flows.some(({ match }) => match.kind === 'icmpv6')) return rules;
   const chain = platformChainName(direction);
   return [builtIn([{ kind: 'protocol', protocol: 58 }], { kind: 'jump', chain }, 'platform'), ...rules];

@@ -66,21 +66,7 @@ export function remoteMatches(
 
 /** The tests for built-in traffic: one list for each combination of its source and destination ranges. */
 export function platformMatches({ family, match, source, destination }: PlatformFlow): readonly (readonly Match[])[] {
-  const what: readonly Match[] =
-    match.kind === 'udp'
-      ? [
-          {
-            kind: 'port',
-            end: 'destination',
-            protocol: 17,
-            port: { from: match.destinationPort, to: match.destinationPort },
-          },
-          { kind: 'port', end: 'source', protocol: 17, port: { from: match.sourcePort, to: match.sourcePort } },
-        ]
-      : [
-          { kind: 'icmp', protocol: 58, types: match.types, code: match.code },
-          ...(match.hopLimit === undefined ? [] : [{ kind: 'hopLimit', value: match.hopLimit } as const]),
-        ];
+  const what = platformTraffic(match, family);
   const sources: readonly (readonly Match[])[] = source?.map((address) => [
     { kind: 'address', end: 'source', family, address },
   ]) ?? [[]];
@@ -90,4 +76,29 @@ export function platformMatches({ family, match, source, destination }: Platform
   return sources.flatMap((from) =>
     destinations.map((to) => [...what, { kind: 'family', family } as const, ...from, ...to]),
   );
+}
+
+function platformTraffic(match: PlatformFlow['match'], family: Family): readonly Match[] {
+  switch (match.kind) {
+    case 'udp': {
+      const port = (end: PacketEnd, number: number): Match => ({
+        kind: 'port',
+        end,
+        protocol: 17,
+        port: { from: number, to: number },
+      });
+      const sources = match.sourcePort === 'any' ? [] : [port('source', match.sourcePort)];
+      return [port('destination', match.destinationPort), ...sources];
+    }
+    case 'icmpv6':
+      return [
+        { kind: 'icmp', protocol: 58, types: match.types, code: match.code },
+        { kind: 'hopLimit', family, value: match.hopLimit },
+      ];
+    case 'igmp':
+      return [
+        { kind: 'protocol', protocol: 2 },
+        { kind: 'hopLimit', family, value: match.hopLimit },
+      ];
+  }
 }

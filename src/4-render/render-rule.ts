@@ -72,7 +72,7 @@ function renderMatch(match: Match, names: KernelNames): string {
         'set' in match.address ? `@${names.set(match.address.set)}` : formatInterval(match.address)
       }`;
     case 'hopLimit':
-      return `ip6 hoplimit ${match.value}`;
+      return `${match.family === 'ipv4' ? 'ip ttl' : 'ip6 hoplimit'} ${match.value}`;
     case 'state':
       return `ct state ${match.state === 'establishedOrRelated' ? 'established,related' : match.state}`;
     case 'midstream':

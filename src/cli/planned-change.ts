@@ -12,6 +12,7 @@ import type { Flow } from '../model/flow.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import { formatInterval } from '../model/interval.ts';
 import type { InstanceName } from '../model/names.ts';
+import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
 import { protocolName } from '../model/protocol-name.ts';
 import { formatRuleName } from '../model/rule.ts';
@@ -25,7 +26,7 @@ import { packetToJson } from './packet-json.ts';
 export const NOTHING: HostPolicy = {
   instance: '' as InstanceName,
   unmanagedInterfaces: 'allow',
-  platform: { neighborDiscovery: true, routerAdvertisement: true, dhcpClient: true },
+  platform: PLATFORM_DEFAULTS,
   accounts: { counters: false, logDenied: false, logRate: 1 },
   management: { inbound: [], outbound: [] },
   bindings: [],

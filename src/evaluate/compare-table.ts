@@ -180,15 +180,22 @@ function sidesAt({ policy, named, direction, family }: Place): Sides {
   const { reason } = own.rest;
   const builtIn = PLATFORM_FLOWS.filter(
     (flow) => flow.direction === direction && flow.family === family && policy.platform[flow.name],
-  ).flatMap(({ match, source }): readonly Side['candidates'][number][] =>
-    match.kind !== 'icmpv6' || match.hopLimit !== undefined || direction === 'outbound'
+  ).flatMap(({ match, source, destination }): readonly Side['candidates'][number][] =>
+    // Other built-in traffic is told by ports, hop limits or addresses that the packets of no class have.
+    match.kind !== 'udp' || match.sourcePort !== 'any' || destination !== undefined
       ? []
-      : match.types.map((type) => ({
-          traffic: { kind: 'icmp', protocol: 58, type, code: 'any' },
-          addresses: source ?? 'any',
-          meaning: '',
-          decider: { action: 'allow', reason: 'rule', rule: undefined },
-        })),
+      : [
+          {
+            traffic: {
+              kind: 'ports',
+              protocol: 17,
+              ports: [{ from: match.destinationPort, to: match.destinationPort }],
+            },
+            addresses: source ?? 'any',
+            meaning: '',
+            decider: { action: 'allow', reason: 'rule', rule: undefined },
+          },
+        ],
   );
   const binding = policy.bindings.find(({ pattern }) => pattern === named);
   return {

@@ -17,7 +17,7 @@ function flowMatches({ direction, family, match, source, destination }: Platform
     case 'udp':
       return (
         packet.protocol === 17 &&
-        packet.sourcePort === match.sourcePort &&
+        (match.sourcePort === 'any' || packet.sourcePort === match.sourcePort) &&
         packet.destinationPort === match.destinationPort
       );
     case 'icmpv6':
@@ -26,7 +26,13 @@ function flowMatches({ direction, family, match, source, destination }: Platform
         packet.icmpType !== undefined &&
         match.types.includes(packet.icmpType) &&
         (match.code === 'any' || packet.icmpCode === match.code) &&
-        (match.hopLimit === undefined || packet.hopLimit === undefined || packet.hopLimit === match.hopLimit)
+        hopLimitMatches(match.hopLimit, packet)
       );
+    case 'igmp':
+      return packet.protocol === 2 && hopLimitMatches(match.hopLimit, packet);
   }
+}
+
+function hopLimitMatches(prescribed: number, { hopLimit }: Packet): boolean {
+  return hopLimit === undefined || hopLimit === prescribed;
 }

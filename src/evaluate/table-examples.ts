@@ -2,7 +2,7 @@ import { FAMILIES } from '../model/address.ts';
 import type { FoundTable } from '../model/found-table.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ICMP_REQUEST_OF_REPLY, PLATFORM_FLOWS } from '../model/platform.ts';
+import { ICMP_REQUEST_OF_REPLY, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { evaluate } from './evaluate.ts';
 import { judgeByTable } from './table-meaning.ts';
@@ -10,6 +10,8 @@ import { placeOn } from './witness.ts';
 
 /** As of packets that a router has forwarded. */
 const HOP_LIMIT = 64;
+
+const ANY_SOURCE_PORTS = [547, 50_000];
 
 /** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
 export function* platformDifferences(
@@ -68,20 +70,8 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       remotes.flatMap((remote): readonly Packet[] => {
         const ends =
           direction === 'inbound' ? { source: remote, destination: local } : { source: local, destination: remote };
-        const common = { ...none, ...ends, interface: name, direction, state: 'new' } as const;
-        if (match.kind === 'udp')
-          return [
-            {
-              ...common,
-              protocol: 17,
-              sourcePort: match.sourcePort,
-              destinationPort: match.destinationPort,
-              hopLimit: HOP_LIMIT,
-            },
-          ];
-        return match.types.flatMap((icmpType) =>
-          [255, HOP_LIMIT].map((hopLimit) => ({ ...common, protocol: 58, icmpType, icmpCode: 0, hopLimit })),
-        );
+        const common = { ...ends, interface: name, direction, state: 'new' } as const;
+        return contentsOf(match).map((content) => ({ ...none, ...common, ...content }));
       }),
     );
   });
@@ -102,4 +92,28 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
     }));
   });
   return [...flows, ...answers];
+}
+
+type Content = Pick<Packet, 'protocol' | 'hopLimit'> &
+  Partial<Pick<Packet, 'sourcePort' | 'destinationPort' | 'icmpType' | 'icmpCode'>>;
+
+/** Packets of built-in traffic, and such that only a router can have let by. */
+function contentsOf(match: PlatformFlow['match']): readonly Content[] {
+  switch (match.kind) {
+    case 'udp': {
+      const { sourcePort, destinationPort } = match;
+      return (sourcePort === 'any' ? ANY_SOURCE_PORTS : [sourcePort]).map((port) => ({
+        protocol: 17,
+        sourcePort: port,
+        destinationPort,
+        hopLimit: HOP_LIMIT,
+      }));
+    }
+    case 'icmpv6':
+      return match.types.flatMap((icmpType) =>
+        [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: 58, icmpType, icmpCode: 0, hopLimit })),
+      );
+    case 'igmp':
+      return [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: 2, hopLimit }));
+  }
 }

@@ -260,6 +260,8 @@ class Walk {
         return ofFamily('ipv6', 58, shape.icmpCode);
       case 'ip6.hoplimit':
         return shape.family === 'ipv6' ? BigInt(shape.hopLimit) : 'none';
+      case 'ip.ttl':
+        return shape.family === 'ipv4' ? BigInt(shape.hopLimit) : 'none';
       case 'ct.state':
         return BigInt({ invalid: 1, established: 2, related: 4, new: 8 }[shape.state]);
       case 'ct.direction':

@@ -24,6 +24,6 @@ export interface Packet {
   /** ICMP and ICMPv6 only. */
   readonly icmpType: number | undefined;
   readonly icmpCode: number | undefined;
-  /** IPv6 hop limit; unknown is taken as what the packet's protocol prescribes. */
+  /** IPv6 hop limit or IPv4 time to live; unknown is taken as what the packet's protocol prescribes. */
   readonly hopLimit: number | undefined;
 }

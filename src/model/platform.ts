@@ -3,6 +3,17 @@ import type { Interval } from './interval.ts';
 import type { PlatformTraffic } from './policy.ts';
 import type { Direction } from './rule.ts';
 
+/** What the policy switches of built-in traffic where it says nothing. */
+export const PLATFORM_DEFAULTS: PlatformTraffic = {
+  neighborDiscovery: true,
+  routerAdvertisement: true,
+  dhcpClient: true,
+  igmp: true,
+};
+
+/** The switches, in the order in which people read them. */
+export const PLATFORM_SWITCHES = Object.keys(PLATFORM_DEFAULTS) as readonly (keyof PlatformTraffic)[];
+
 /** One kind of built-in traffic, in one direction. */
 export interface PlatformFlow {
   /** The switch of the policy that turns it off; `platform:<name>` in what people read. */
@@ -13,17 +24,19 @@ export interface PlatformFlow {
     | {
         readonly kind: 'icmpv6';
         readonly types: readonly number[];
-        /** What the packet's hop limit must be, so that no router can have forwarded it. */
-        readonly hopLimit: 255 | undefined;
+        /** What the packet's hop limit must be, so that no router can have forwarded it, or none would. */
+        readonly hopLimit: 255 | 1;
         readonly code: 0 | 'any';
       }
-    | { readonly kind: 'udp'; readonly sourcePort: number; readonly destinationPort: number };
+    | { readonly kind: 'igmp'; readonly hopLimit: 1 }
+    | { readonly kind: 'udp'; readonly sourcePort: number | 'any'; readonly destinationPort: number };
   /** Undefined is any address. */
   readonly source: readonly Interval[] | undefined;
   readonly destination: readonly Interval[] | undefined;
 }
 
 const LINK_LOCAL: Interval = { family: 'ipv6', from: 0xfe80n << 112n, to: (0xfec0n << 112n) - 1n };
+const IPV4_MULTICAST: Interval = { family: 'ipv4', from: 0xe000_0000n, to: 0xefff_ffffn };
 const UNSPECIFIED: Interval = { family: 'ipv6', from: 0n, to: 0n };
 
 const ROUTER_SOLICITATION = 133;
@@ -41,8 +54,8 @@ function neighborDiscovery(direction: Direction, types: readonly number[]): Plat
 }
 
 function multicastListener(direction: Direction): PlatformFlow {
-  // RFC 3810 section 5.1.14 and 5.2.13: from a link-local address, or :: before there is one; the hop limit is 1.
-  const match = { kind: 'icmpv6', types: MULTICAST_LISTENER, hopLimit: undefined, code: 'any' } as const;
+  // RFC 3810 sections 5, 5.1.14 and 5.2.13: from a link-local address, or :: before there is one; the hop limit is 1.
+  const match = { kind: 'icmpv6', types: MULTICAST_LISTENER, hopLimit: 1, code: 'any' } as const;
   return {
     name: 'neighborDiscovery',
     direction,
@@ -53,20 +66,20 @@ function multicastListener(direction: Direction): PlatformFlow {
   };
 }
 
+/** RFC 3376 section 4: the TTL is 1, and both queries and reports go to multicast addresses. */
+function igmp(direction: Direction): PlatformFlow {
+  const match = { kind: 'igmp', hopLimit: 1 } as const;
+  return { name: 'igmp', direction, family: 'ipv4', match, source: undefined, destination: [IPV4_MULTICAST] };
+}
+
+type Ports = Pick<Extract<PlatformFlow['match'], { readonly kind: 'udp' }>, 'sourcePort' | 'destinationPort'>;
+
 function dhcp(
   direction: Direction,
-  ports: { readonly source: number; readonly destination: number },
-  family: Family,
+  ports: Ports,
+  { family = 'ipv4', source, destination }: Partial<Pick<PlatformFlow, 'family' | 'source' | 'destination'>> = {},
 ): PlatformFlow {
-  return {
-    name: 'dhcpClient',
-    direction,
-    family,
-    match: { kind: 'udp', sourcePort: ports.source, destinationPort: ports.destination },
-    // A DHCPv6 client speaks from its link-local address and is answered there (RFC 8415 section 18.2).
-    source: family === 'ipv6' && direction === 'outbound' ? [LINK_LOCAL] : undefined,
-    destination: family === 'ipv6' && direction === 'inbound' ? [LINK_LOCAL] : undefined,
-  };
+  return { name: 'dhcpClient', direction, family, match: { kind: 'udp', ...ports }, source, destination };
 }
 
 /** Everything a host needs to have a network at all; semantics section 5. Loopback is not here: it is never filtered. */
@@ -83,10 +96,15 @@ export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
     source: [LINK_LOCAL],
     destination: undefined,
   },
-  dhcp('outbound', { source: 68, destination: 67 }, 'ipv4'),
-  dhcp('inbound', { source: 67, destination: 68 }, 'ipv4'),
-  dhcp('outbound', { source: 546, destination: 547 }, 'ipv6'),
-  dhcp('inbound', { source: 547, destination: 546 }, 'ipv6'),
+  igmp('inbound'),
+  igmp('outbound'),
+  dhcp('outbound', { sourcePort: 68, destinationPort: 67 }),
+  dhcp('inbound', { sourcePort: 67, destinationPort: 68 }),
+  // A DHCPv6 client speaks from its link-local address and is answered there (RFC 8415 section 18.2). Servers listen on
+  // 547 (section 7.2); where they send from is nowhere said, and some answer from other ports.
+  dhcp('outbound', { sourcePort: 546, destinationPort: 547 }, { family: 'ipv6', source: [LINK_LOCAL] }),
+  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', destination: [LINK_LOCAL] }),
+  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', source: [LINK_LOCAL] }),
 ];
 
 /** The ICMP types whose packets conntrack takes for replies, with the type of the request each answers. Linux nf_conntrack_proto_icmp.c, invmap. */

@@ -18,6 +18,7 @@ export interface PlatformTraffic {
   readonly neighborDiscovery: boolean;
   readonly routerAdvertisement: boolean;
   readonly dhcpClient: boolean;
+  readonly igmp: boolean;
 }
 
 /** What is told of packets, beside their verdict. */

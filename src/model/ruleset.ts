@@ -117,7 +117,8 @@ export type Match =
       readonly family: Family;
       readonly address: Interval | { readonly set: string };
     }
-  | { readonly kind: 'hopLimit'; readonly value: number }
+  /** IPv6's hop limit, IPv4's time to live. */
+  | { readonly kind: 'hopLimit'; readonly family: Family; readonly value: number }
   | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' | 'establishedOrRelated' }
   /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
   | { readonly kind: 'midstream' }

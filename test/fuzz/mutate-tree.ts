@@ -50,6 +50,7 @@ const VALUES: Readonly<Record<string, readonly Tree[]>> = {
   neighborDiscovery: [true, false],
   routerAdvertisement: [true, false],
   dhcpClient: [true, false],
+  igmp: [true, false],
   addresses: ['dynamic', ['192.0.2.1'], ['10.0.0.0/8', '2001:db8::1'], []],
   description: [
     '"; flush ruleset; "',

@@ -85,7 +85,7 @@ describe('loopback', () => {
   // Nothing may pass, and every interface is bound.
   const DENY_ALL = `version: 1
 unmanagedInterfaces: deny
-platform: { neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false }
+platform: { neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false, igmp: false }
 securityGroups: { g: { inbound: [{ source: any, action: deny }], outbound: [{ destination: any, action: deny }] } }
 instances: { host: { interfaces: { "*": { securityGroups: [g] } } } }`;
 

@@ -147,8 +147,8 @@ describe('sgctl verify', () => {
     ],
     [
       'a rule that it cannot tell the meaning of',
-      () => 'insert rule inet secgroupd input ip ttl 1 drop',
-      /a rule that is none of ours, and it cannot be told what it does: chain input: .*ttl/,
+      () => 'insert rule inet secgroupd input ip id 1 drop',
+      /a rule that is none of ours, and it cannot be told what it does: chain input: .*"id"/,
     ],
     [
       'a base chain of another hook priority that drops',

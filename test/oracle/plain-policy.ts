@@ -55,6 +55,7 @@ export interface PlainPolicy {
     readonly neighborDiscovery?: boolean;
     readonly routerAdvertisement?: boolean;
     readonly dhcpClient?: boolean;
+    readonly igmp?: boolean;
     readonly management?: readonly PlainRule[];
   };
   readonly addressGroups?: Readonly<Record<string, { readonly addresses: readonly string[] }>>;

@@ -20,7 +20,12 @@ function out(source: string, destination: string, content: Content): Packet {
   return { ...between(source, destination, content), direction: 'outbound' };
 }
 
-type Switch = 'neighborDiscovery' | 'routerAdvertisement' | 'dhcpClient';
+type Switch = 'neighborDiscovery' | 'routerAdvertisement' | 'dhcpClient' | 'igmp';
+
+function igmp(hopLimit?: number): Content {
+  return { protocol: 2, hopLimit };
+}
+
 const EITHER_WAY = [into, out];
 
 /** What each switch lets pass, each with what it does not. */
@@ -72,6 +77,7 @@ const TABLE: readonly (readonly [string, Switch, readonly Packet[], readonly Pac
     ),
     EITHER_WAY.flatMap((way) => [
       ...[130, 131, 132, 143].map((type) => way(GLOBAL, 'ff02::16', icmpv6(type, 0, 1))),
+      ...[130, 131, 132, 143].flatMap((type) => [0, 2, 255].map((hop) => way(LINK, 'ff02::16', icmpv6(type, 0, hop)))),
       way('fec0::', 'ff02::16', icmpv6(143, 0, 1)),
       way('fe7f:ffff::', 'ff02::16', icmpv6(143, 0, 1)),
       way('::1', 'ff02::16', icmpv6(143, 0, 1)),
@@ -91,6 +97,24 @@ const TABLE: readonly (readonly [string, Switch, readonly Packet[], readonly Pac
       into(LINK, ALL_NODES, icmpv6(134, 0, 254)),
       into(LINK, ALL_NODES, icmpv6(134, 1, 255)),
     ],
+  ],
+  [
+    'IGMP, both ways',
+    'igmp',
+    EITHER_WAY.flatMap((way) => [
+      way('192.0.2.1', '224.0.0.1', igmp(1)),
+      way('0.0.0.0', '224.0.0.22', igmp(1)),
+      way('192.0.2.1', '239.255.255.255', igmp()),
+    ]),
+    EITHER_WAY.flatMap((way) => [
+      way('192.0.2.1', '224.0.0.1', igmp(2)),
+      way('192.0.2.1', '224.0.0.1', igmp(64)),
+      way('192.0.2.1', '192.0.2.10', igmp(1)),
+      way('192.0.2.1', '223.255.255.255', igmp(1)),
+      way('192.0.2.1', '240.0.0.0', igmp(1)),
+      way('192.0.2.1', '224.0.0.1', { protocol: 3, hopLimit: 1 }),
+      way(LINK, ALL_NODES, igmp(1)),
+    ]),
   ],
   [
     'DHCP as a client',
@@ -114,13 +138,25 @@ const TABLE: readonly (readonly [string, Switch, readonly Packet[], readonly Pac
   [
     'DHCPv6 as a client',
     'dhcpClient',
-    [out(LINK, 'ff02::1:2', udp(547, 546)), into(GLOBAL, LINK, udp(546, 547)), into(LINK, 'fe80::10', udp(546, 547))],
+    [
+      out(LINK, 'ff02::1:2', udp(547, 546)),
+      into(GLOBAL, LINK, udp(546, 547)),
+      into(LINK, 'fe80::10', udp(546, 547)),
+      into(LINK, GLOBAL, udp(546, 547)),
+      into(LINK, 'fe80::10', udp(546, 49_417)),
+      into(GLOBAL, 'fe80::10', udp(546, 1)),
+      into(LINK, GLOBAL, udp(546, 65_535)),
+    ],
     [
       out(GLOBAL, 'ff02::1:2', udp(547, 546)),
       out('::', 'ff02::1:2', udp(547, 546)),
-      into(LINK, GLOBAL, udp(546, 547)),
+      into(GLOBAL, GLOBAL, udp(546, 547)),
+      into(GLOBAL, GLOBAL, udp(546, 49_417)),
+      into('fec0::1', 'fe7f::1', udp(546, 547)),
       into(LINK, 'fe80::10', udp(547, 546)),
-      into(LINK, 'fe80::10', udp(546, 40000)),
+      into(LINK, 'fe80::10', udp(545, 547)),
+      into(LINK, 'fe80::10', tcp(546, 547)),
+      out(LINK, 'ff02::1:2', udp(547, 49_417)),
       out(LINK, 'ff02::1:2', udp(546, 547)),
       out('192.0.2.10', '192.0.2.1', udp(547, 546)),
       into('192.0.2.1', '192.0.2.10', udp(546, 547)),
@@ -167,7 +203,13 @@ describe.each(TABLE)('%s (section 5)', (_, name, allowed, denied) => {
   it('can be switched off, alone', () => {
     const off = { ...EVERYTHING_DENIED, platform: { [name]: false } };
     expect(judged(allowed, off)).toEqual(allowed.map(() => 'deny rule'));
-    const others = { neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false, [name]: true };
+    const others = {
+      neighborDiscovery: false,
+      routerAdvertisement: false,
+      dhcpClient: false,
+      igmp: false,
+      [name]: true,
+    };
     expect(judged(allowed, { ...EVERYTHING_DENIED, platform: others })).toEqual(allowed.map(() => 'allow platform'));
   });
 });

@@ -7,7 +7,8 @@ export function isPlatformTraffic(platform: PlatformTraffic, packet: Packet): bo
   return (
     (platform.neighborDiscovery && (isNeighborDiscovery(packet) || isMulticastListener(packet))) ||
     (platform.routerAdvertisement && isRouterAdvertisement(packet)) ||
-    (platform.dhcpClient && isDhcpClient(packet))
+    (platform.dhcpClient && isDhcpClient(packet)) ||
+    (platform.igmp && isGroupMembership(packet))
   );
 }
 
@@ -38,7 +39,13 @@ function isNeighborDiscovery(packet: Packet): boolean {
 function isMulticastListener(packet: Packet): boolean {
   const types = [130, 131, 132, 143];
   const isListenerType = packet.icmpType !== undefined && types.includes(packet.icmpType);
-  return isIcmpv6(packet) && isListenerType && (isLinkLocal(packet.source) || packet.source.value === 0n);
+  // RFC 3810 section 5: the hop limit is 1.
+  return (
+    isIcmpv6(packet) &&
+    isListenerType &&
+    (packet.hopLimit === undefined || packet.hopLimit === 1) &&
+    (isLinkLocal(packet.source) || packet.source.value === 0n)
+  );
 }
 
 function isRouterAdvertisement(packet: Packet): boolean {
@@ -53,7 +60,13 @@ function isDhcpClient(packet: Packet): boolean {
   if (packet.source.family === 'ipv4') return outbound ? hasPorts(packet, 68, 67) : hasPorts(packet, 67, 68);
   return outbound
     ? hasPorts(packet, 546, 547) && isLinkLocal(packet.source)
-    : hasPorts(packet, 547, 546) && isLinkLocal(packet.destination);
+    : packet.destinationPort === 546 && (isLinkLocal(packet.source) || isLinkLocal(packet.destination));
+}
+
+/** IGMP, protocol 2: to multicast addresses, with a time to live of 1 (RFC 3376 section 4). */
+function isGroupMembership({ protocol, destination, hopLimit }: Packet): boolean {
+  const isToMulticast = destination.family === 'ipv4' && destination.value >> 28n === 0xen;
+  return protocol === 2 && isToMulticast && (hopLimit === undefined || hopLimit === 1);
 }
 
 function hasPorts(packet: Packet, source: number, destination: number): boolean {

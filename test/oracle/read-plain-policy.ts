@@ -20,6 +20,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       neighborDiscovery: platform.neighborDiscovery ?? true,
       routerAdvertisement: platform.routerAdvertisement ?? true,
       dhcpClient: platform.dhcpClient ?? true,
+      igmp: platform.igmp ?? true,
     },
     accounts: { counters: 'few', logDenied: true, logRate: 10 },
     assertions: [],

@@ -76,6 +76,7 @@ const PLATFORM = fc.record(
     neighborDiscovery: FLAG,
     routerAdvertisement: FLAG,
     dhcpClient: FLAG,
+    igmp: FLAG,
     management: fc.array(
       fc.record({ rule: RULE, direction: fc.constantFrom('inbound' as const, 'outbound' as const) }),
       {

@@ -27,6 +27,21 @@ const icmpv6 = fc
   })
   .map((content) => ({ ...content, protocol: 58, sourcePort: undefined, destinationPort: undefined }));
 
+const igmp = fc
+  .record({
+    source: fc.constantFrom('0.0.0.0', ...IPV4),
+    destination: fc.constantFrom('224.0.0.1', '224.0.0.22', '239.255.255.255', '223.255.255.255', ...IPV4),
+    protocol: fc.constantFrom(2, 2, 2, 3),
+    hopLimit: fc.constantFrom(undefined, 1, 1, 2, 64),
+  })
+  .map((content) => ({
+    ...content,
+    sourcePort: undefined,
+    destinationPort: undefined,
+    icmpType: undefined,
+    icmpCode: undefined,
+  }));
+
 function dhcpOf(sources: readonly string[], destinations: readonly string[], ports: readonly number[]) {
   return fc
     .record({
@@ -48,9 +63,10 @@ export const PLATFORM_PACKET: fc.Arbitrary<Packet> = fc
     content: fc.oneof(
       { weight: 4, arbitrary: icmpv6 },
       { weight: 1, arbitrary: dhcpOf(IPV4, [...IPV4, '255.255.255.255'], [67, 68]) },
+      { weight: 1, arbitrary: igmp },
       // The ports of one family's DHCP mean nothing in the other.
       { weight: 1, arbitrary: dhcpOf(IPV4, IPV4, [546, 547]) },
-      { weight: 1, arbitrary: dhcpOf(IPV6_SOURCES.slice(1), IPV6_DESTINATIONS, [546, 547]) },
+      { weight: 1, arbitrary: dhcpOf(IPV6_SOURCES.slice(1), IPV6_DESTINATIONS, [546, 547, 49_417]) },
       { weight: 1, arbitrary: dhcpOf(IPV6_SOURCES.slice(1), IPV6_DESTINATIONS, [67, 68]) },
     ),
   })

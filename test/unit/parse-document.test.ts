@@ -439,6 +439,7 @@ platform:
   neighborDiscovery: true
   routerAdvertisement: true
   dhcpClient: true
+  igmp: true
   management:
     - { protocol: tcp, ports: 22, source: 192.0.2.10/32 }
 addressGroups:

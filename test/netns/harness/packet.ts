@@ -157,7 +157,7 @@ function ipv4Packet(description: PacketDescription, { source, destination }: End
   header.writeUInt16BE(header.length + body.length, 2);
   // With an identification of 0 the kernel fills in one of its own on output.
   header.writeUInt16BE(description.identity & 0xffff || 0xffff, 4);
-  header[8] = description.hopLimit ?? 64;
+  header[8] = description.hopLimit ?? (isGroupMembership(description, destination) ? 1 : 64);
   header[9] = description.protocol;
   source.copy(header, 12);
   destination.copy(header, 16);
@@ -170,10 +170,21 @@ function ipv6Packet(description: PacketDescription, { source, destination }: End
   header.writeUInt32BE(((6 << 28) | (description.identity & 0xfffff)) >>> 0, 0);
   header.writeUInt16BE(body.length, 4);
   header[6] = description.protocol;
-  header[7] = description.hopLimit ?? (isNeighborDiscovery(description) ? 255 : 64);
+  header[7] =
+    description.hopLimit ?? (isNeighborDiscovery(description) ? 255 : isListenerDiscovery(description) ? 1 : 64);
   source.copy(header, 8);
   destination.copy(header, 24);
   return Buffer.concat([header, body]);
+}
+
+/** RFC 3376 section 4: IGMP. */
+function isGroupMembership({ protocol }: PacketDescription, destination: Buffer): boolean {
+  return protocol === 2 && destination.readUInt8(0) >= 224;
+}
+
+/** RFC 3810 section 5. */
+function isListenerDiscovery({ protocol, icmpType = 0 }: PacketDescription): boolean {
+  return protocol === ICMPV6 && [130, 131, 132, 143].includes(icmpType);
 }
 
 function isNeighborDiscovery({ protocol, icmpType = 0 }: PacketDescription): boolean {

@@ -46,6 +46,8 @@ const LISTENERS = [
 ];
 
 const NOT_LISTENERS = [
+  `inbound icmpv6 131 with fe80::2 at ${NODES} hop 2`,
+  `outbound icmpv6 132 with ${ROUTERS} at fe80::1 hop 64`,
   `inbound icmpv6 130 with 2001:db8:9::9 at ${NODES} hop 1`,
   `outbound icmpv6 143 with ${MLD_ROUTERS} at fd77:0::1 hop 1`,
   `inbound icmpv6 129 with fe80::2 at ${NODES} hop 1`,
@@ -71,6 +73,27 @@ const DHCP = [
   `outbound udp 546>547 with ${DHCP_SERVERS} at fe80::1`,
   'inbound udp 547>546 with fe80::2 at fe80::1',
   'inbound udp 547>546 with 2001:db8:9::9 at fe80::1',
+  'inbound udp 49417>546 with fe80::2 at fe80::1',
+  'inbound udp 49417>546 with 2001:db8:9::9 at fe80::1',
+  'inbound udp 547>546 with fe80::2 at fd77:0::1',
+  'inbound udp 1>546 with fe80::2 at fd77:0::1',
+];
+
+/** IGMP, a message at a time in each direction: queries, reports and leaves. */
+const MEMBERSHIP = [
+  'inbound protocol 2 with 192.0.2.1 at 224.0.0.1 hop 1',
+  'inbound protocol 2 with 0.0.0.0 at 224.0.0.1 hop 1',
+  'outbound protocol 2 with 224.0.0.22 hop 1',
+  'outbound protocol 2 with 224.0.0.2 hop 1',
+];
+
+const NOT_MEMBERSHIP = [
+  'inbound protocol 2 with 192.0.2.1 at 224.0.0.1 hop 2',
+  'inbound protocol 2 with 192.0.2.1 hop 1',
+  'inbound protocol 3 with 192.0.2.1 at 224.0.0.1 hop 1',
+  'outbound protocol 2 with 224.0.0.22 hop 64',
+  'outbound protocol 2 with 192.0.2.1 hop 1',
+  'outbound protocol 3 with 224.0.0.22 hop 1',
 ];
 
 const NOT_DHCP = [
@@ -85,7 +108,9 @@ const NOT_DHCP = [
   `outbound udp 547>546 with ${DHCP_SERVERS} at fe80::1`,
   `outbound udp 546>547 with ${DHCP_SERVERS} at fd77:0::1`,
   `outbound udp 546>548 with ${DHCP_SERVERS} at fe80::1`,
-  'inbound udp 547>546 with fe80::2 at fd77:0::1',
+  'inbound udp 547>546 with 2001:db8:9::9 at fd77:0::1',
+  'inbound udp 49417>546 with 2001:db8:9::9 at fd77:0::1',
+  'inbound tcp 547>546 with fe80::2 at fe80::1',
   'inbound udp 546>547 with fe80::2 at fe80::1',
   'inbound udp 547>545 with fe80::2 at fe80::1',
 ];
@@ -131,11 +156,18 @@ export const PLATFORM_ROWS: readonly ParameterRow[] = [
     not: NOT_ADVERTISEMENT,
   },
   { parameter: 'platform: DHCP clients', policy: onEth0('', SILENT), through: DHCP, not: NOT_DHCP },
+  { parameter: 'platform: IGMP', policy: onEth0('', SILENT), through: MEMBERSHIP, not: NOT_MEMBERSHIP },
+  {
+    parameter: 'platform: igmp: false',
+    policy: onEth0('igmp: false', SILENT),
+    through: [...DISCOVERY, ...LISTENERS, ...ADVERTISEMENT, ...DHCP],
+    not: MEMBERSHIP,
+  },
   {
     parameter: 'platform: before denying rules',
     policy: onEth0('', DENY_ALL),
-    through: [...DISCOVERY, ...ADVERTISEMENT, ...LISTENERS, ...DHCP],
-    not: ['all', ...NOT_DISCOVERY, ...NOT_ADVERTISEMENT, ...NOT_LISTENERS, ...NOT_DHCP],
+    through: [...DISCOVERY, ...ADVERTISEMENT, ...LISTENERS, ...DHCP, ...MEMBERSHIP],
+    not: ['all', ...NOT_DISCOVERY, ...NOT_ADVERTISEMENT, ...NOT_LISTENERS, ...NOT_DHCP, ...NOT_MEMBERSHIP],
   },
   {
     parameter: 'platform: neighborDiscovery: false',
@@ -157,7 +189,7 @@ export const PLATFORM_ROWS: readonly ParameterRow[] = [
   },
   {
     parameter: 'platform: what is switched off is left to the rules',
-    policy: onEth0('neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false', ICMPV6_ONLY),
+    policy: onEth0('neighborDiscovery: false, routerAdvertisement: false, dhcpClient: false, igmp: false', ICMPV6_ONLY),
     through: [
       ...ADVERTISEMENT,
       ...LISTENERS,
