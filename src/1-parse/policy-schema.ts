@@ -173,6 +173,11 @@ export const platformSchema = z.strictObject(
     routerAdvertisement: flag.optional().describe('IPv6 router advertisements in. Default: true.'),
     dhcpClient: flag.optional().describe('DHCP for IPv4 and IPv6, as a client. Default: true.'),
     igmp: flag.optional().describe('IGMP, by which IPv4 hosts join multicast groups. Default: true.'),
+    helpers: flag
+      .optional()
+      .describe(
+        'Whether connections pass that a conntrack helper announces, as those of FTP, whatever the rules say. Default: false.',
+      ),
     management: mayBeEmpty(z.array(managementRuleSchema, { error: 'a list of rules' })).describe(
       'Rules judged before all groups, so that no group can lock you out.',
     ),

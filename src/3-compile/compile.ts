@@ -1,7 +1,7 @@
 import { FAMILIES } from '../model/address.ts';
 import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
-import { PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
+import { ICMP_ERRORS, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
 import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import { objectName } from '../model/object-name.ts';
@@ -221,7 +221,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
     ...outbound.chains,
     ...ins.chains(),
     ...outs.chains(),
-    { name: names.stateIn, hook: undefined, rules: [...replyOfOutbound(opened), RELATED, EXPECTED] },
+    { name: names.stateIn, hook: undefined, rules: [...replyOfOutbound(opened), ...relatedRules(policy)] },
     {
       name: names.in,
       hook: undefined,
@@ -240,10 +240,12 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
       hook: undefined,
       rules: [
         liveOutbound(opened),
-        RELATED,
-        EXPECTED,
+        ...relatedRules(policy),
         builtIn(
-          [{ kind: 'flowDirection', direction: 'reply' }],
+          [
+            { kind: 'state', state: 'established' },
+            { kind: 'flowDirection', direction: 'reply' },
+          ],
           { kind: 'jump', chain: names.reply },
           'state:reply passes if the inbound rules allow its flow now',
         ),
@@ -343,7 +345,7 @@ function toState(chain: string): NftRule {
 }
 
 function toLive({ key }: Judge): NftRule {
-  return builtIn([], { kind: 'jump', chain: liveChain(key) }, 'state:judged');
+  return builtIn([{ kind: 'notRelated' }], { kind: 'jump', chain: liveChain(key) }, 'state:judged');
 }
 
 function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string): NftRule {
@@ -378,11 +380,25 @@ function liveOutbound(verdict: SimpleVerdict): NftRule {
   );
 }
 
-/** ICMP errors about tracked flows, before any deny rule, for path-MTU discovery. */
-const RELATED = builtIn([{ kind: 'state', state: 'related' }], { kind: 'accept' }, 'state:related');
-
-/** A flow that a conntrack helper announced begins as related and goes on as established: all of it passes. */
-const EXPECTED = builtIn([{ kind: 'expected' }], { kind: 'accept' }, 'state:related');
+/**
+ * ICMP errors about tracked flows, before any deny rule, for path-MTU discovery; and where the policy trusts helpers, the
+ * flows that they announce, which begin as related and go on as established. What else is related is judged as new.
+ */
+function relatedRules({ platform }: HostPolicy): readonly NftRule[] {
+  const errors = ([1, 58] as const).map((protocol) =>
+    builtIn(
+      [
+        { kind: 'state', state: 'related' },
+        { kind: 'icmp', protocol, types: ICMP_ERRORS[protocol], code: 'any' },
+      ],
+      { kind: 'accept' },
+      'state:related',
+    ),
+  );
+  return platform.helpers
+    ? [...errors, builtIn([{ kind: 'expected' }], { kind: 'accept' }, 'platform:helpers')]
+    : errors;
+}
 
 const INVALID: NftRule = {
   ...builtIn([{ kind: 'state', state: 'invalid' }], { kind: 'drop' }, 'state:invalid'),

@@ -75,6 +75,8 @@ function renderMatch(match: Match, names: KernelNames): string {
       return `${match.family === 'ipv4' ? 'ip ttl' : 'ip6 hoplimit'} ${match.value}`;
     case 'state':
       return `ct state ${match.state === 'establishedOrRelated' ? 'established,related' : match.state}`;
+    case 'notRelated':
+      return 'ct state != related';
     case 'midstream':
       return 'ct state new tcp flags & (fin | syn | rst | ack) != syn';
     case 'flowDirection':
@@ -82,7 +84,7 @@ function renderMatch(match: Match, names: KernelNames): string {
     case 'fromAnother':
       return 'meta pkttype host';
     case 'expected':
-      return 'ct status expected';
+      return 'ct status expected meta l4proto != 1 meta l4proto != 58';
   }
 }
 

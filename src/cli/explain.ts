@@ -235,12 +235,14 @@ function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, plat
   ].join('\n');
 }
 
-function stateReason({ state, direction }: Packet): string {
+function stateReason({ state, direction, icmpType }: Packet): string {
   switch (state) {
     case 'invalid':
       return 'conntrack calls it invalid';
     case 'related':
-      return 'it belongs to another flow, as ICMP errors do';
+      return icmpType === undefined
+        ? 'a conntrack helper announced its flow, and `platform.helpers` is on'
+        : 'it is an ICMP error about a live flow';
     case 'reply':
       return direction === 'inbound'
         ? 'it answers a flow that the host opened'

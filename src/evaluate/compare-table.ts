@@ -4,12 +4,12 @@ import type { HostPolicy } from '../model/host.ts';
 import { isWholeFamily } from '../model/interval.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import type { Packet } from '../model/packet.ts';
-import { PLATFORM_FLOWS } from '../model/platform.ts';
-import type { Action, Direction } from '../model/rule.ts';
+import { ICMP_ERRORS, PLATFORM_FLOWS } from '../model/platform.ts';
+import type { Action, Direction, Traffic } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
-import { hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
+import { classMatches, hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { platformDifferences } from './table-examples.ts';
 import { namesIn, trafficsOf } from './table-vocabulary.ts';
@@ -27,6 +27,10 @@ export interface TableComparison {
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 const SOURCE_PORT = 50_000;
 const HOP_LIMIT = 64;
+
+const errorsOf = (protocol: 1 | 58): readonly Traffic[] =>
+  ICMP_ERRORS[protocol].map((type) => ({ kind: 'icmp', protocol, type, code: 'any' }));
+const ICMP_ERROR_TRAFFIC: Readonly<Record<Family, readonly Traffic[]>> = { ipv4: errorsOf(1), ipv6: errorsOf(58) };
 
 /**
  * Follows every packet of new flows, and of each other state that conntrack knows, through a table, and compares with what
@@ -49,6 +53,7 @@ export function compareTable(policy: HostPolicy, table: FoundTable): TableCompar
         const lists = [
           tested,
           ...[sides.new, sides.inbound].map(({ candidates }) => candidates.map(({ traffic }) => traffic)),
+          ICMP_ERROR_TRAFFIC[family],
         ];
         const lines = new Map<string, readonly Stretch[]>();
         for (const { one, members } of classMembers(lists.flat(), family)) {
@@ -251,7 +256,7 @@ const SCENES: readonly Scene[] = [
     state: 'related',
     flowDirection: 'original',
     packetState: 'related',
-    expected: (judges, _, place) => always('allow')(judges, place),
+    expected: (judges, one, place) => (passesAsRelated(one, place) ? always('allow')(judges, place) : byRules(judges)),
   },
   {
     state: 'invalid',
@@ -260,6 +265,13 @@ const SCENES: readonly Scene[] = [
     expected: (judges, _, place) => (judges.invalid === 'match' ? byRules(judges) : builtInAlone(judges, place)),
   },
 ];
+
+/** ICMP errors about live flows pass, and flows that helpers announce where the policy trusts these. */
+function passesAsRelated(one: TrafficClass, { policy, family }: Place): boolean {
+  const protocol = one.protocols[0]?.from ?? 0;
+  if (protocol !== 1 && protocol !== 58) return policy.platform.helpers;
+  return ICMP_ERROR_TRAFFIC[family].some((error) => classMatches(error, one));
+}
 
 /** Invalid packets are dropped behind built-in traffic. */
 function builtInAlone({ new: { side } }: Judges, { family }: Place): Expected {

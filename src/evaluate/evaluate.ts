@@ -1,6 +1,6 @@
 import { type Binding, type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ICMP_REQUEST_OF_REPLY } from '../model/platform.ts';
+import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY } from '../model/platform.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
 import type { Action, Direction, Rule } from '../model/rule.ts';
 import { platformTrafficOf } from './match-platform.ts';
@@ -50,7 +50,10 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
       if (judges.invalid === 'drop') return decide('deny', 'state');
       break;
     case 'related':
-      return decide('allow', 'state');
+      if (isIcmpError(packet)) return decide('allow', 'state');
+      // Conntrack calls nothing else related but what a helper has announced.
+      if (policy.platform.helpers && !isIcmp(packet)) return decide('allow', 'state');
+      break;
     case 'established':
       // Outbound changes spare live flows; inbound flows are judged by the rules in force now.
       if (packet.direction === 'outbound') return decide('allow', 'state');
@@ -69,6 +72,15 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
   const [rule, ...runnersUp] = matching(packet.direction, packet);
   if (rule === undefined) return decide('deny', 'default');
   return decide(rule.action, rule.origin.group === undefined ? 'management' : 'rule', { rule, runnersUp });
+}
+
+function isIcmp({ protocol }: Packet): boolean {
+  return protocol === 1 || protocol === 58;
+}
+
+function isIcmpError({ source, protocol, icmpType }: Packet): boolean {
+  const icmp = source.family === 'ipv4' ? 1 : 58;
+  return protocol === icmp && icmpType !== undefined && ICMP_ERRORS[icmp].includes(icmpType);
 }
 
 /** The packet of the flow's opener that `reply` answers; undefined for ICMP types that answer nothing. */

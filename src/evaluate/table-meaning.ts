@@ -268,6 +268,8 @@ class Walk {
         // A packet that fits no flow has none.
         return shape.state === 'invalid' ? 'none' : shape.flowDirection === 'original' ? 0n : 1n;
       case 'ct.status':
+        // An ICMP message about a flow that a helper has announced has the status of that flow.
+        return shape.state === 'related' ? 1n : 0n;
       case 'ct.label':
         return 0n;
       case 'pkttype':

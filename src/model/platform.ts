@@ -9,6 +9,7 @@ export const PLATFORM_DEFAULTS: PlatformTraffic = {
   routerAdvertisement: true,
   dhcpClient: true,
   igmp: true,
+  helpers: false,
 };
 
 /** The switches, in the order in which people read them. */
@@ -106,6 +107,12 @@ export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
   dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', destination: [LINK_LOCAL] }),
   dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', source: [LINK_LOCAL] }),
 ];
+
+/**
+ * The ICMP types that report an error about a packet of a flow: unreachable, too big, time exceeded, parameter problem.
+ * Conntrack calls redirects and source quench related too, by which a stranger would change the host's routes or rate.
+ */
+export const ICMP_ERRORS: Readonly<Record<1 | 58, readonly number[]>> = { 1: [3, 11, 12], 58: [1, 2, 3, 4] };
 
 /** The ICMP types whose packets conntrack takes for replies, with the type of the request each answers. Linux nf_conntrack_proto_icmp.c, invmap. */
 export const ICMP_REQUEST_OF_REPLY: Readonly<Record<1 | 58, ReadonlyMap<number, number>>> = {

@@ -19,6 +19,8 @@ export interface PlatformTraffic {
   readonly routerAdvertisement: boolean;
   readonly dhcpClient: boolean;
   readonly igmp: boolean;
+  /** Whether flows pass that conntrack helpers announce. */
+  readonly helpers: boolean;
 }
 
 /** What is told of packets, beside their verdict. */

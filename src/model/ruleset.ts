@@ -119,13 +119,15 @@ export type Match =
     }
   /** IPv6's hop limit, IPv4's time to live. */
   | { readonly kind: 'hopLimit'; readonly family: Family; readonly value: number }
+  /** No ICMP message about another flow: such a message has that flow's labels. */
+  | { readonly kind: 'notRelated' }
   | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' | 'establishedOrRelated' }
   /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
   | { readonly kind: 'midstream' }
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
   /** It was sent to this host by another: no copy of what the host itself sends to many. */
   | { readonly kind: 'fromAnother' }
-  /** The flow was announced by another that a conntrack helper reads, as FTP data connections are. */
+  /** A packet of a flow that was announced by another that a conntrack helper reads, as FTP data connections are; no error about it. */
   | { readonly kind: 'expected' };
 
 /** What a rule or an element of a map does. */

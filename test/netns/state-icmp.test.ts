@@ -10,6 +10,7 @@ import { tcpConnect, tcpServer } from './harness/sockets.ts';
 import type { Node, World } from './harness/world.ts';
 import { createWorld } from './harness/world.ts';
 import {
+  carries,
   CARRIERS,
   closeFlows,
   endOf,
@@ -126,6 +127,52 @@ describe.each(FAMILIES)('%s, nothing allowed inbound', (family) => {
     ];
     expect(await sendInbound(world, 'eth0', errors)).toEqual(new Set([1_400]));
   });
+
+  // Redirects and source quench, which conntrack calls related as it does errors, of a flow that rules have let by.
+  const RELATED = {
+    ipv4: { errors: [3, 11, 12], others: [4, 5] },
+    // A redirect of IPv6 is neighbour discovery, which is built in.
+    ipv6: { errors: [1, 2, 3, 4], others: [] },
+  } as const;
+
+  test.each(['host', 'peer'] as const)(
+    'of ICMP messages about a live flow, which %s opened, only errors pass',
+    async (opener) => {
+      const inbound = [{ protocol: 'udp', ports: 8_000, source: 'any' }];
+      await firewall.apply({ inbound, outbound: [{ destination: 'any' }] });
+      const link = world.link('eth0');
+      const { near, far } = await openFlow({
+        world,
+        transport: 'udp',
+        family,
+        opener,
+        port: 8_000,
+        server: quiet('udp'),
+      });
+      // Which the rules in force have labelled: each way a packet.
+      await carries(near, far, 'to the far end');
+      await carries(far, near, 'to the near end');
+      const [hostPort, peerPort] = opener === 'host' ? [near.port, 8_000] : [8_000, near.port];
+      const about = (icmpType: number): PacketDescription => ({
+        ...probe(family, { protocol: ICMP[family], icmpType, icmpCode: 1, identity: 0x100 + icmpType }),
+        payload: buildPacket({
+          source: endOf(link, 'host', family),
+          destination: endOf(link, 'peer', family),
+          protocol: PROTOCOL.udp,
+          identity: 1,
+          sourcePort: hostPort,
+          destinationPort: peerPort,
+        }),
+      });
+      const { errors, others } = RELATED[family];
+      const passed = async (): Promise<ReadonlySet<number>> =>
+        await sendInbound(world, 'eth0', [...errors, ...others].map(about));
+      expect(await passed()).toEqual(new Set(errors.map((type) => 0x100 + type)));
+      // They are judged by the rules, as anything else is.
+      await firewall.apply({ inbound: [...inbound, { protocol: 'icmp', source: 'any' }] });
+      expect(await passed()).toEqual(new Set([...errors, ...others].map((type) => 0x100 + type)));
+    },
+  );
 
   test('the answer to a ping of the host passes, and no other', async () => {
     const ping = async (): Promise<number> => {

@@ -136,6 +136,16 @@ describe('sgctl verify', () => {
       /inbound on eth0, reply: .*\n {2}policy {2}allow/,
     ],
     [
+      'redirects about live flows that pass',
+      () => 'insert rule inet secgroupd in/eth0/g1 ct state related icmp type redirect accept',
+      /inbound on eth0, related: icmp (type )?(5|redirect).*\n {2}policy {2}deny {3}no rule is about it\n {2}kernel {2}allow/,
+    ],
+    [
+      'flows that helpers announce, though these are not trusted',
+      () => 'insert rule inet secgroupd in/eth0/g1 ct status expected accept',
+      /inbound on eth0, related: .*\n {2}policy {2}deny {3}.*\n {2}kernel {2}allow/,
+    ],
+    [
       'neighbour discovery that is dropped',
       () => 'insert rule inet secgroupd input icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 drop',
       /icmpv6 neighbou?r-solicitation|icmpv6 .*\n {2}policy {2}allow/,

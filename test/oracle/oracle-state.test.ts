@@ -47,6 +47,36 @@ describe('state (section 4)', () => {
     expect(answer(denyAll, { ...packet, state })).toBe(expectedDenyAll);
   });
 
+  const ERRORS = [...[3, 11, 12].map((type) => icmp(type, 1)), ...[1, 2, 3, 4].map((type) => icmpv6(type, 1))];
+  // Source quench and redirect, and what is no error at all; the errors of one family in the other.
+  const OTHERS = [...[1, 2, 4, 5, 8, 13].map((type) => icmp(type)), ...[0, 5, 128, 138].map((type) => icmpv6(type))];
+  const remoteOf = ({ protocol }: Content): string => (protocol === 58 ? PEER6 : PEER);
+
+  it.each([incoming, outgoing])('of what is related only ICMP errors pass whatever the rules say', (way) => {
+    const judged = (contents: readonly Content[], one: PlainPolicy): string[] =>
+      contents.map((content) =>
+        answer(one, way(remoteOf(content), content, { state: 'related' })).replace(/ g .*/, ''),
+      );
+    expect(judged(ERRORS, denyAll)).toEqual(ERRORS.map(() => STATE));
+    expect(judged(OTHERS, denyAll)).toEqual(OTHERS.map(() => 'deny rule'));
+    expect(judged(OTHERS, policyOf({}))).toEqual(OTHERS.map(() => DEFAULT));
+    const allowed = policyOf({
+      inbound: [{ source: 'any', protocol: 'icmp' }],
+      outbound: [{ destination: 'any', protocol: 'icmp' }],
+    });
+    expect(judged(OTHERS, allowed)).toEqual(OTHERS.map(() => 'allow rule'));
+    // No helper announces ICMP.
+    expect(judged(OTHERS, { ...denyAll, platform: { helpers: true } })).toEqual(OTHERS.map(() => 'deny rule'));
+  });
+
+  it.each([incoming, outgoing])('a flow that a helper announced passes where helpers are trusted', (way) => {
+    const packets = [tcp(20), udp(5060), { protocol: 47 }].map((content) => way(PEER, content, { state: 'related' }));
+    const judged = (one: PlainPolicy): string[] => packets.map((packet) => answer(one, packet).replace(/ g .*/, ''));
+    expect(judged(denyAll)).toEqual(packets.map(() => 'deny rule'));
+    expect(judged({ ...denyAll, platform: { helpers: false } })).toEqual(packets.map(() => 'deny rule'));
+    expect(judged({ ...denyAll, platform: { helpers: true } })).toEqual(packets.map(() => STATE));
+  });
+
   it.each([
     ['drop', 'deny state', 'deny state'],
     ['match', 'allow rule g inbound[0]', DEFAULT],
@@ -63,7 +93,7 @@ describe('state (section 4)', () => {
     ['established', 'outbound', STATE],
     ['established', 'inbound', DEFAULT],
     ['reply', 'outbound', DEFAULT],
-    ['related', 'inbound', STATE],
+    ['related', 'inbound', DEFAULT],
     ['invalid', 'inbound', 'deny state'],
   ] as const)('%s %s where nothing is attached', (state, direction, expected) => {
     const unattached: PlainPolicy = {

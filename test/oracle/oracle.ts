@@ -40,7 +40,13 @@ export function judge(policy: Policy, host: HostState, instanceName: InstanceNam
       ? judgeByRules(scene, packet)
       : { verdict: 'deny', reason: 'state', rule: undefined };
   }
-  if (packet.state === 'related') return allow('state');
+  // RFC 792: unreachable, time exceeded, parameter problem; RFC 4443: these, and packet too big.
+  const errors =
+    packet.source.family === 'ipv4' ? { protocol: 1, types: [3, 11, 12] } : { protocol: 58, types: [1, 2, 3, 4] };
+  if (packet.state === 'related') {
+    if (packet.protocol === errors.protocol && errors.types.includes(packet.icmpType ?? -1)) return allow('state');
+    if (policy.platform.helpers && ![1, 58].includes(packet.protocol)) return allow('state');
+  }
   if (packet.state === 'reply' && packet.direction === 'inbound') return allow('state');
   if (packet.state === 'established' && packet.direction === 'outbound') return allow('state');
   if (packet.state === 'reply') {

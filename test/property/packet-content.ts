@@ -114,7 +114,7 @@ function messageOf(
     case 'reply':
       return fc.constantFrom(...replies).map((type) => ({ type, code: 0 }));
     case 'related':
-      return fc.record({ type: byte, code: byte });
+      return fc.record({ type: fc.oneof(byte, fc.integer({ min: 0, max: 13 })), code: byte });
     case 'new':
     case 'invalid':
       return fc.oneof(
