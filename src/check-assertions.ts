@@ -2,23 +2,41 @@ import { resolveHost } from './2-analyze/host-policy.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import { diagnosticOf } from './diagnostics/report.ts';
 import { formatPacket } from './evaluate/packet-text.ts';
-import { findViolation, type Violation } from './evaluate/prove-assertion.ts';
+import { createProver, type Violation } from './evaluate/prove-assertion.ts';
 import { NO_HOST } from './model/host.ts';
 import type { InstanceName } from './model/names.ts';
+import type { Patience } from './model/patience.ts';
 import type { Assertion, Policy } from './model/policy.ts';
 import { formatRuleName } from './model/rule.ts';
 
-/** Proves the assertions of a policy, for each instance they are about; tells of the first packet by which one is broken. */
-export function checkAssertions(policy: Policy): readonly Diagnostic[] {
+/**
+ * Proves the assertions of a policy, for each instance they are about; reports the first packet that breaks each, and
+ * those that could not be proved while `patience` lasted.
+ */
+export function checkAssertions(policy: Policy, patience: Patience): readonly Diagnostic[] {
   if (policy.assertions.length === 0) return [];
-  return [...policy.instances.keys()].toSorted().flatMap((instance) => {
+  const prover = createProver(patience);
+  const unproved = new Set<Assertion>();
+  const broken = [...policy.instances.keys()].toSorted().flatMap((instance) => {
     const asserted = policy.assertions.filter((one) => one.instance === undefined || one.instance === instance);
     if (asserted.length === 0) return [];
-    const hostPolicy = resolveHost(policy, NO_HOST, instance);
-    return asserted.flatMap((assertion) => {
-      const violation = findViolation(hostPolicy, assertion);
-      return violation === undefined ? [] : [diagnosticFor(assertion, instance, violation)];
+    const proofs = prover.prove(resolveHost(policy, NO_HOST, instance), asserted);
+    return asserted.flatMap((assertion, place) => {
+      const proof = proofs[place];
+      if (proof?.kind === 'unknown') unproved.add(assertion);
+      return proof?.kind === 'broken' ? [diagnosticFor(assertion, instance, proof.violation)] : [];
     });
+  });
+  return [...broken, ...[...unproved].map((assertion) => unprovedDiagnostic(assertion, `within ${patience.seconds} s`))];
+}
+
+/** What is said of an assertion that was not proved: it reads after "whether the rules keep to this could not be proved". */
+export function unprovedDiagnostic({ span }: Assertion, why: string): Diagnostic {
+  return diagnosticOf({
+    code: 'assertion-unproved',
+    span,
+    message: `whether the rules keep to this could not be proved ${why}, and what is not proved counts as broken`,
+    help: 'assert it of one `instance`, assert less in one file, or have fewer rules whose ports and addresses overlap',
   });
 }
 

@@ -6,6 +6,7 @@ import { checkAssertions } from './check-assertions.ts';
 import type { Diagnostic } from './diagnostics/diagnostic.ts';
 import { firstOf } from './diagnostics/first-of.ts';
 import { reportTo } from './diagnostics/report.ts';
+import { ENDLESS, type Patience } from './model/patience.ts';
 import type { Policy } from './model/policy.ts';
 import type { FileText, PolicyReader } from './model/policy-reader.ts';
 
@@ -22,14 +23,34 @@ export interface LoadedPolicy {
   readonly files: readonly string[];
 }
 
-/** Reads, parses and analyzes a policy: all that can be known of it without knowing the host. */
-export function loadPolicy(reader: PolicyReader): Promise<LoadedPolicy> {
-  return createPolicyLoader(reader)();
+/**
+ * Reads, parses and analyzes a policy, and proves its assertions while `patience` lasts: all that can be known of it
+ * without knowing the host.
+ */
+export async function loadPolicy(reader: PolicyReader, patience: Patience = ENDLESS): Promise<LoadedPolicy> {
+  const loaded = await createPolicyLoader(reader)();
+  return withProof(loaded, proofOf(loaded, patience));
+}
+
+/** What the assertions of a policy that was loaded without a proof of them bring to light. */
+export function proofOf({ policy }: LoadedPolicy, patience: Patience): readonly Diagnostic[] {
+  return policy === undefined ? [] : checkAssertions(policy, patience);
+}
+
+/** A policy that was loaded without a proof of its assertions, and what the proof says. */
+export function withProof(loaded: LoadedPolicy, proof: readonly Diagnostic[]): LoadedPolicy {
+  if (proof.length === 0) return loaded;
+  const { files, diagnostics } = loaded;
+  return {
+    ...loaded,
+    policy: isSound(proof) ? loaded.policy : undefined,
+    diagnostics: firstOf(inReadingOrder([...diagnostics, ...proof], files)),
+  };
 }
 
 /**
- * Loads a policy again and again, each time as {@link loadPolicy} does: only what has changed is parsed, and while
- * nothing has, the same object comes back.
+ * Loads a policy again and again, without a proof of its assertions: only what has changed is parsed, and while nothing
+ * has, the same object comes back.
  */
 export function createPolicyLoader(reader: PolicyReader): () => Promise<LoadedPolicy> {
   let last: { readonly files: PolicyFiles; readonly loaded: LoadedPolicy } | undefined;
@@ -120,10 +141,8 @@ function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
   const analysis = analyze(documents, lists);
   const ofAnalysis = [...ofDocuments, ...analysis.diagnostics];
   // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
-  const isAsked = analysis.policy !== undefined && isSound(ofAnalysis);
-  const diagnostics = isAsked ? [...ofAnalysis, ...checkAssertions(analysis.policy)] : ofAnalysis;
-  const policy = isSound(diagnostics) ? analysis.policy : undefined;
-  return { policy, diagnostics: firstOf(inReadingOrder(diagnostics, files)), ...texts };
+  const policy = isSound(ofAnalysis) ? analysis.policy : undefined;
+  return { policy, diagnostics: firstOf(inReadingOrder(ofAnalysis, files)), ...texts };
 }
 
 function isSound(diagnostics: readonly Diagnostic[]): boolean {

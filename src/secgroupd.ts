@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { apply } from './cli/apply.ts';
 import { readSshPorts } from './cli/boot-conf.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
@@ -8,6 +9,7 @@ import { SECGROUPD } from './cli/secgroupd-command.ts';
 import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
 import { createLog } from './daemon/log.ts';
+import { proveAsWorker } from './daemon/proof-worker.ts';
 import { StateDirectoryError } from './host/state-directory.ts';
 import { LOG_LEVELS } from './model/log-levels.ts';
 import { VERSION } from './version.ts';
@@ -33,6 +35,8 @@ const PROGRAM: Command = {
         runtimeDirectory: runtimeDirectory(line),
         ownership,
         sshPorts: await readSshPorts((message) => log.warn(message)),
+        // As CommonJS has it, which the bundle is.
+        program: __filename,
         log,
       });
       return await untilEnded(daemon);
@@ -54,8 +58,15 @@ function untilEnded(daemon: Daemon): Promise<ExitStatus> {
   });
 }
 
-// Handles that a library holds open must not keep an ended daemon alive.
-const streams = standardStreams();
-void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams })
-  .catch((error: unknown) => explainBug(error, streams))
-  .then((status) => process.exit(status));
+/** Runs the program to its end. */
+function main(): void {
+  const streams = standardStreams();
+  // Handles that a library holds open must not keep an ended daemon alive.
+  void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams })
+    .catch((error: unknown) => explainBug(error, streams))
+    .then((status) => process.exit(status));
+}
+
+// The daemon's threads run this file too, and do nothing but prove.
+if (isMainThread) main();
+else void proveAsWorker();

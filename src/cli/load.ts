@@ -1,8 +1,10 @@
 import { styleDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { readIdentity } from '../host/identity.ts';
+import { patienceOf } from '../host/patience.ts';
 import { readInterfaces } from '../host/rtnetlink.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
+import { MAX_PROOF_SECONDS } from '../model/patience.ts';
 import type { Policy } from '../model/policy.ts';
 import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
 import { locateHost } from '../pipeline.ts';
@@ -13,7 +15,7 @@ import { type Streams, UnableError } from './command.ts';
  * a look by the person.
  */
 export function readPolicy(file: string, ownership: 'root' | 'any' = 'any'): Promise<LoadedPolicy> {
-  return loadPolicy(createPolicyReader(file, ownership));
+  return loadPolicy(createPolicyReader(file, ownership), patienceOf(MAX_PROOF_SECONDS));
 }
 
 /** Prints the diagnostics of a policy to standard error, frames and all. */

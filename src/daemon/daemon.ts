@@ -24,6 +24,7 @@ import { serveApi } from './api.ts';
 import { type Enforcement, textsInForce } from './enforcement.ts';
 import { createHolding } from './holding.ts';
 import { createPacketRecords } from './packet-records.ts';
+import { createPolicyProver } from './policy-prover.ts';
 import { createReconciler } from './reconciler.ts';
 import { describeStatus } from './status.ts';
 
@@ -37,6 +38,8 @@ export interface DaemonOptions {
   readonly ownership: 'root' | 'any';
   /** Open to all where the rules last in force do not load at boot. */
   readonly sshPorts: readonly PortRange[];
+  /** The file of this program, which threads that prove policies run too. */
+  readonly program: string;
   readonly log: Logger;
 }
 
@@ -74,6 +77,7 @@ export async function startDaemon({
   runtimeDirectory,
   ownership,
   sshPorts,
+  program,
   log,
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
@@ -111,6 +115,7 @@ export async function startDaemon({
   const history = createHistory(stateDirectory);
   const heldFile = createHeldFile(stateDirectory);
   const records = createPacketRecords(log);
+  const prover = createPolicyProver(program);
   const releaseMemory = createMemoryRelease();
   let resting: NodeJS.Timeout | undefined;
   let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
@@ -128,6 +133,7 @@ export async function startDaemon({
   };
   const reconciler = createReconciler({
     reader: createPolicyReader(policyFile, ownership),
+    prover,
     // The host's name too is read each time: at boot it may be set after the daemon has started.
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
     nft,
@@ -142,7 +148,7 @@ export async function startDaemon({
     log,
     onRound,
   });
-  const holding = createHolding({ exclusively: (work) => reconciler.exclusively(work), heldFile, history, log });
+  const holding = createHolding({ exclusively: (work) => reconciler.exclusively(work), heldFile, history, prover, log });
   const reload = async (): Promise<void> => {
     notifier.reloading();
     await reconciler.renew();
@@ -197,6 +203,7 @@ export async function startDaemon({
       files.close();
       await holding.close();
       interfaces.close();
+      await prover.close();
       await reconciler.close();
       await api.close();
       records.close();

@@ -4,10 +4,11 @@ import type { HeldFile } from '../host/held-file.ts';
 import type { History } from '../host/history.ts';
 import { identityOfTexts, readerOfTexts } from '../host/policy-texts.ts';
 import { deadlineIn, secondsLeft } from '../host/uptime.ts';
-import { loadPolicy } from '../load-policy.ts';
+import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
 import type { HeldPolicy, PinnedPolicy, TriedPolicy } from '../model/held-policy.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import { type Enforcement, type Held, identityOf, textsInForce } from './enforcement.ts';
+import type { PolicyProver } from './policy-prover.ts';
 
 /** What was asked for cannot be done, and nothing was changed; the message is for who asked. */
 export class HoldingRefused extends Error {
@@ -20,6 +21,7 @@ export interface HoldingOptions {
   readonly exclusively: <T>(work: (loop: HoldingLoop) => Promise<T>) => Promise<T>;
   readonly heldFile: HeldFile;
   readonly history: History;
+  readonly prover: Pick<PolicyProver, 'prove'>;
   readonly log: Logger;
 }
 
@@ -58,7 +60,7 @@ export interface Confirmed {
 const LONGEST_SLEEP_SECONDS = 5;
 
 /** Holds nothing yet. */
-export function createHolding({ exclusively, heldFile, history, log }: HoldingOptions): Holding {
+export function createHolding({ exclusively, heldFile, history, prover, log }: HoldingOptions): Holding {
   let timer: NodeJS.Timeout | undefined;
 
   const endLater = async (tried: TriedPolicy): Promise<void> => {
@@ -107,8 +109,10 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
     loop.hold(held);
   };
 
-  const load = async (policy: HeldPolicy): Promise<Held> => {
-    const loaded = await loadPolicy(readerOfTexts(policy.texts));
+  /** What was in force once was proved then: going back waits for no proof. */
+  const load = async (policy: HeldPolicy): Promise<Held> => heldOf(policy, await readTexts(policy.texts));
+
+  const heldOf = (policy: HeldPolicy, loaded: LoadedPolicy): Held => {
     if (loaded.policy === undefined) {
       const errors = loaded.diagnostics.filter(({ severity }) => severity === 'error');
       const shown = errors.map((one) => formatDiagnostic(one, (file) => loaded.sources.get(file)));
@@ -155,8 +159,10 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
         log.error({ err: error }, 'the policy that was in force cannot be read: the policy file is in force');
       });
     },
-    tryOut: (texts, seconds) =>
-      exclusively(async (loop) => {
+    async tryOut(texts, seconds) {
+      // INVARIANT: proofs are waited for before the loop is held up, so that it goes on putting things right.
+      const proved = await prover.prove(await readTexts(texts));
+      await exclusively(async (loop) => {
         const known = loop.known();
         if (known.held?.policy.kind === 'tried')
           throw new HoldingRefused('another policy is being tried: sgctl confirm keeps it, sgctl rollback ends it');
@@ -171,10 +177,11 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
         if (deadline === undefined)
           throw new HoldingRefused('/proc/sys/kernel/random/boot_id cannot be read, so a reboot could not go back');
         const tried = { kind: 'tried', texts, before, files: identityOf(known.files), deadline } as const;
-        await replace(loop, await load(tried));
+        await replace(loop, heldOf(tried, proved));
         log.warn({ seconds }, 'a policy is tried: what was in force before comes back unless it is confirmed');
         await endLater(tried);
-      }),
+      });
+    },
     confirm: () =>
       exclusively(async (loop) => {
         const { held, files } = loop.known();
@@ -231,6 +238,10 @@ export function createHolding({ exclusively, heldFile, history, log }: HoldingOp
       await endAnyTrial('the daemon ends amid a trial: what was in force before comes back now');
     },
   };
+}
+
+function readTexts(texts: PolicyTexts): Promise<LoadedPolicy> {
+  return createPolicyLoader(readerOfTexts(texts))();
 }
 
 /** What was in force before a trial, pinned. */

@@ -1,6 +1,6 @@
 import type { Enforcement } from './enforcement.ts';
 import type { HoldingLoop } from './holding.ts';
-import { createRounds, type Dirt, type RoundOptions } from './round.ts';
+import { createRounds, type Dirt, type RoundOptions, type RoundOutcome } from './round.ts';
 
 /** What the reconciler works with. */
 export interface ReconcilerOptions extends RoundOptions {
@@ -50,7 +50,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let told = rounds.known();
   let closed = false;
   let forced = false;
-  let lookAfter: number | undefined;
+  let lookAfter: RoundOutcome['lookAgain'];
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
   let settling: NodeJS.Timeout | undefined;
@@ -95,7 +95,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       calmUntil = performance.now() + LEAST_BETWEEN_LOOKS_MILLISECONDS;
     if (changed) settleLater();
     lookAfter = lookAgain;
-    if (lookAgain !== undefined) mark('policy', lookAgain);
+    if (typeof lookAgain === 'number') mark('policy', lookAgain);
+    else void lookAgain?.then(() => mark('policy', 0));
     if (failed) {
       // What was to be looked at still is.
       for (const dirt of work) dirty.add(dirt);
@@ -176,8 +177,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     for (const dirt of EVERYTHING) dirty.add(dirt);
     await enqueue();
     for (let look = 1; look < MOST_LOOKS && lookAfter !== undefined; look += 1) {
-      const milliseconds = lookAfter;
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      const after = lookAfter;
+      await (typeof after === 'number' ? new Promise((resolve) => setTimeout(resolve, after)) : after);
       dirty.add('policy');
       await enqueue();
     }

@@ -33,6 +33,7 @@ import {
 } from './enforcement.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
+import type { PolicyProver } from './policy-prover.ts';
 import { createTableGuard, notOurs } from './table-guard.ts';
 
 /** What can have changed; each asks for a look at the thing itself. */
@@ -41,6 +42,7 @@ export type Dirt = 'policy' | 'host' | 'kernel';
 /** What rounds work with. */
 export interface RoundOptions {
   readonly reader: PolicyReader;
+  readonly prover: PolicyProver;
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
   readonly elements: ElementWriter;
@@ -61,8 +63,11 @@ export interface RoundOptions {
 export interface RoundOutcome {
   /** The kernel, or something else that should work, did not; nothing in force was changed by it. */
   readonly failed: boolean;
-  /** The policy may be half written, for it has mistakes or an end amid a line: so many milliseconds from now it is to be looked at again. */
-  readonly lookAgain: number | undefined;
+  /**
+   * When the policy is to be looked at again: so many milliseconds from now, for it may be half written, with mistakes or
+   * an end amid a line; or when what it asserts is proved.
+   */
+  readonly lookAgain: number | Promise<void> | undefined;
   /** Something was brought into force. */
   readonly changed: boolean;
 }
@@ -101,12 +106,12 @@ const WHAT_HAPPENED = {
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood, history, heldFile, log } =
-    options;
-  const looks = createPolicyLooks(createPolicyLoader(reader));
+  const { reader, prover, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood } = options;
+  const { history, heldFile, log } = options;
+  const looks = createPolicyLooks(createPolicyLoader(reader), prover);
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
-  let lookAgain: number | undefined;
+  let lookAgain: RoundOutcome['lookAgain'];
   let kernelRead = false;
   let isLastGoodMissing = false;
   let recorded: PolicyFiles | undefined;
@@ -125,6 +130,11 @@ export function createRounds(options: RoundOptions): Rounds {
     files = loaded.files;
     if (found.kind === 'wait') {
       lookAgain = found.milliseconds;
+      return;
+    }
+    if (found.kind === 'proving') {
+      log.debug('what the policy asserts is being proved');
+      lookAgain = found.done;
       return;
     }
     if (found.kind === 'invalid') {

@@ -100,6 +100,8 @@ export const DIAGNOSTIC_CODES = {
 
   /** What a policy asserts of its rules is true of them. */
   'assertion-broken': 'error',
+  /** What a policy asserts is proved in bounded time: what is not proved is not taken for true. */
+  'assertion-unproved': 'error',
 
   // Applying.
 

@@ -1,20 +1,13 @@
 import { FAMILIES, type Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
 import { type Interval, isWholeFamily } from '../model/interval.ts';
-import type { Direction } from '../model/rule.ts';
-import { overlay } from './address-line.ts';
-import {
-  type Candidate,
-  type Decider,
-  deciderAt,
-  interfaceClasses,
-  lineOf,
-  type Side,
-  sideOf,
-  textOf,
-  upToAny,
-} from './sides.ts';
-import { classMembers, isAllTraffic, joinClasses, type TrafficClass } from './traffic-classes.ts';
+import type { Action, Direction } from '../model/rule.ts';
+import { type Box, type Members, visitBoxes } from './boxes.ts';
+import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from './grid.ts';
+import { partsOf, type Part } from './parts.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '../model/patience.ts';
+import { type Decider, deciderAt, interfaceClasses, type Side, sideOf } from './sides.ts';
+import { isAllTraffic, type TrafficClass } from './traffic-classes.ts';
 
 /** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
 export interface Difference {
@@ -32,21 +25,37 @@ export interface Difference {
 
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
+/** What is said of a comparison that is not waited for to its end. */
+export interface Comparing {
+  readonly patience: Patience;
+  /** Is called for packets that were not compared, or not all of them. */
+  readonly onLeftOut: (place: Pick<Difference, 'interface' | 'direction' | 'family'>) => void;
+}
+
+const TO_THE_END: Comparing = { patience: ENDLESS, onLeftOut: () => undefined };
+
 /**
  * The packets of new flows that the rules of `before` and `after` judge otherwise: exactly these. Built-in traffic
  * passes whatever rules say, and is left out of it. Costs what the policies differ in, beside a look at all of both.
  */
-export function comparePolicies(before: HostPolicy, after: HostPolicy): readonly Difference[] {
+export function comparePolicies(
+  before: HostPolicy,
+  after: HostPolicy,
+  { patience, onLeftOut }: Comparing = TO_THE_END,
+): readonly Difference[] {
   return interfaceClasses(before, after).flatMap((named) =>
     DIRECTIONS.flatMap((direction) =>
       FAMILIES.flatMap((family) => {
+        const place = { interface: named, direction, family };
         const side = (policy: HostPolicy): Side => sideOf(policy, named, { direction, family });
-        return compareSides(side(before), side(after), family).map((one) => ({
-          interface: named,
-          direction,
-          family,
-          ...one,
-        }));
+        try {
+          const told = compareSides(side(before), side(after), { family, patience });
+          return told.map((one) => ({ ...place, ...one }));
+        } catch (error) {
+          if (!(error instanceof OutOfPatience)) throw error;
+          onLeftOut(place);
+          return [];
+        }
       }),
     ),
   );
@@ -54,114 +63,121 @@ export function comparePolicies(before: HostPolicy, after: HostPolicy): readonly
 
 type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
 
-function compareSides(before: Side, after: Side, family: Family): readonly Told[] {
-  const traffics = [...before.candidates, ...after.candidates].map(({ traffic }) => traffic);
+function compareSides(
+  before: Side,
+  after: Side,
+  { family, patience }: { readonly family: Family; readonly patience: Patience },
+): readonly Told[] {
+  const grid = gridOf([...before.candidates, ...after.candidates], family, patience);
   const count = before.candidates.length;
-  const found = new DifferencesByDeciders();
-  // Most classes are judged like others: what was found for one holds for all of them.
-  const known = new Map<string, readonly Piece[]>();
-  const [idsBefore, idsAfter] = [new Map<Candidate, number>(), new Map<Candidate, number>()];
-  before.candidates.forEach((one, id) => idsBefore.set(one, id));
-  after.candidates.forEach((one, id) => idsAfter.set(one, id));
-  for (const { one, members } of classMembers(traffics, family)) {
-    const was = sideOfMembers(before, members, 0);
-    const is = sideOfMembers(after, members, count);
-    if (meansSame(was, is)) continue;
-    const key = `${was.candidates.map((candidate) => idsBefore.get(candidate)).join()} ${is.candidates
-      .map((candidate) => idsAfter.get(candidate))
-      .join()}`;
-    const pieces = known.get(key) ?? differingPieces(was, is, family);
-    known.set(key, pieces);
-    for (const piece of pieces) found.add(piece, one);
-  }
-  return found.all();
-}
-
-/** What of a side is about a class, the side's candidates being those from place `begin` on. */
-function sideOfMembers({ candidates, rest }: Side, members: readonly number[], begin: number): Side {
-  const about = members.flatMap((member) => candidates[member - begin] ?? []);
-  return upToAny({ candidates: about, rest });
-}
-
-function meansSame(one: Side, other: Side): boolean {
-  return (
-    one.rest.action === other.rest.action &&
-    one.candidates.length === other.candidates.length &&
-    one.candidates.every(({ meaning }, i) => meaning === other.candidates[i]?.meaning)
+  const [was, is] = [grid.areas.slice(0, count), grid.areas.slice(count)];
+  const differences = new DifferencesByDeciders(grid);
+  const meanings = new Map<string, number>();
+  const meaningsOf = ({ candidates }: Side, areas: readonly Area[]): readonly number[] =>
+    candidates.map(({ decider }, id) => {
+      const { columns, rows } = areas[id] ?? NOWHERE;
+      const text = `${decider.action} ${textOf(columns)} ${textOf(rows)}`;
+      const known = meanings.get(text) ?? meanings.size;
+      meanings.set(text, known);
+      return known;
+    });
+  const [ofBefore, ofAfter] = [meaningsOf(before, was), meaningsOf(after, is)];
+  const meansSame = (one: Members, other: Members): boolean => {
+    if (one.length !== other.length) return false;
+    for (let member = 0; member < one.length; member += 1)
+      if (ofBefore[one.id(member)] !== ofAfter[other.id(member)]) return false;
+    return before.rest.action === after.rest.action || (one.length > 0 && one.isWhole(one.length - 1));
+  };
+  const layers = [
+    { areas: was, upTo: 1 },
+    { areas: is, upTo: 1 },
+  ] as const;
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    {
+      enter: (_, [one, other]) =>
+        one !== undefined &&
+        other !== undefined &&
+        !meansSame(one, other) &&
+        !(actionIn(before, one) !== undefined && actionIn(before, one) === actionIn(after, other)),
+      leaf(box, [one, other]) {
+        const [by, then] = [deciderAt(before, one?.first()), deciderAt(after, other?.first())];
+        if (by.action !== then.action) differences.add(box, by, then);
+      },
+    },
   );
+  return differences.all();
 }
 
-interface Piece {
-  readonly interval: Interval;
-  readonly before: Decider;
-  readonly after: Decider;
+const NOWHERE: Area = { columns: new Int32Array(0), rows: new Int32Array(0) };
+
+/** What all do that may decide in a box; undefined where some allow and some deny. */
+function actionIn({ candidates, rest }: Side, members: Members): Action | undefined {
+  const last = members.length - 1;
+  const isDecided = last >= 0 && members.isWhole(last);
+  const action = isDecided ? candidates[members.id(last)]?.decider.action : rest.action;
+  for (let member = 0; member <= last; member += 1)
+    if (candidates[members.id(member)]?.decider.action !== action) return undefined;
+  return action;
 }
 
-function differingPieces(before: Side, after: Side, family: Family): readonly Piece[] {
-  const pieces: Piece[] = [];
-  for (const { from, to, one, other } of overlay(lineOf(before, family), lineOf(after, family))) {
-    const [was, is] = [deciderAt(before, one), deciderAt(after, other)];
-    if (was.action !== is.action) pieces.push({ interval: { family, from, to }, before: was, after: is });
-  }
-  return pieces;
+const texts = new WeakMap<Int32Array, string>();
+
+/** A text that is equal for equal ranges. */
+function textOf(ranges: Int32Array): string {
+  const known = texts.get(ranges) ?? ranges.join();
+  texts.set(ranges, known);
+  return known;
 }
 
 interface Deciders {
   readonly before: Decider;
   readonly after: Decider;
-  readonly byClass: Map<TrafficClass, Interval[]>;
+  readonly boxes: Box[];
 }
 
-/** Differences by the two that decide: a box for the classes that the same addresses are told of. */
+/** Differences by the two that decide. */
 class DifferencesByDeciders {
-  readonly #byDeciders = new Map<string, Deciders>();
-  readonly #ids = new Map<Decider, number>();
+  readonly #grid: Grid;
+  readonly #byDeciders = new Map<Decider, Map<Decider, Deciders>>();
 
-  add({ interval, before, after }: Piece, one: TrafficClass): void {
-    const key = `${this.#idOf(before)} ${this.#idOf(after)}`;
-    const entry = this.#byDeciders.get(key) ?? { before, after, byClass: new Map<TrafficClass, Interval[]>() };
-    this.#byDeciders.set(key, entry);
-    const intervals = entry.byClass.get(one) ?? [];
-    entry.byClass.set(one, intervals);
-    intervals.push(interval);
+  constructor(grid: Grid) {
+    this.#grid = grid;
   }
 
+  add(box: Box, before: Decider, after: Decider): void {
+    const ofBefore = this.#byDeciders.get(before) ?? new Map<Decider, Deciders>();
+    this.#byDeciders.set(before, ofBefore);
+    const entry = ofBefore.get(after) ?? { before, after, boxes: [] };
+    ofBefore.set(after, entry);
+    entry.boxes.push(box);
+  }
+
+  /** Those that decide on the first classes of traffic come first, and of these on the first addresses. */
   all(): readonly Told[] {
-    return [...this.#byDeciders.values()].flatMap(({ before, after, byClass }) => {
-      const boxes = new Map<string, { readonly classes: TrafficClass[]; readonly intervals: readonly Interval[] }>();
-      for (const [one, pieces] of byClass) {
-        const intervals = joinIntervals(pieces);
-        const key = textOf(intervals);
-        const box = boxes.get(key) ?? { classes: [], intervals };
-        boxes.set(key, box);
-        box.classes.push(one);
-      }
-      return [...boxes.values()].map(({ classes, intervals }): Told => {
-        const joined = joinClasses(classes);
-        return {
-          before,
-          after,
-          traffic: isAllTraffic(joined) ? 'all' : joined,
-          remotes: intervals.every(isWholeFamily) ? 'any' : intervals,
-        };
-      });
-    });
-  }
-
-  #idOf(decider: Decider): number {
-    const id = this.#ids.get(decider) ?? this.#ids.size;
-    this.#ids.set(decider, id);
-    return id;
+    const all = [...this.#byDeciders.values()].flatMap((ofBefore) => [...ofBefore.values()]);
+    return all
+      .map(({ before, after, boxes }) => ({ before, after, parts: partsOf(boxes) }))
+      .toSorted((a, b) => beginningOf(a.parts) - beginningOf(b.parts) || topOf(a.parts) - topOf(b.parts))
+      .flatMap(({ before, after, parts }) =>
+        parts.map(({ columns, rows }): Told => {
+          const traffic = trafficOf(this.#grid, columns);
+          const remotes = rows.map(([first, last]) => intervalOfRows(this.#grid, first, last));
+          return {
+            before,
+            after,
+            traffic: isAllTraffic(traffic) ? 'all' : traffic,
+            remotes: remotes.every(isWholeFamily) ? 'any' : remotes,
+          };
+        }),
+      );
   }
 }
 
-/** Ascending intervals, neighbouring ones as one. */
-function joinIntervals(intervals: readonly Interval[]): readonly Interval[] {
-  const joined: Interval[] = [];
-  for (const next of intervals) {
-    const last = joined.at(-1);
-    if (last !== undefined && last.to + 1n === next.from) joined[joined.length - 1] = { ...last, to: next.to };
-    else joined.push(next);
-  }
-  return joined;
+function beginningOf([first]: readonly Part[]): number {
+  return first?.columns[0]?.[0] ?? 0;
+}
+
+function topOf([first]: readonly Part[]): number {
+  return first?.rows[0]?.[0] ?? 0;
 }

@@ -197,7 +197,6 @@ function sidesAt({ policy, named, direction, family }: Place): Sides {
               ports: [{ from: match.destinationPort, to: match.destinationPort }],
             },
             addresses: source ?? 'any',
-            meaning: '',
             decider: { action: 'allow', reason: 'rule', rule: undefined },
           },
         ],

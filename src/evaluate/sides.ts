@@ -36,8 +36,6 @@ function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding
 export interface Candidate {
   readonly traffic: Traffic;
   readonly addresses: Addresses;
-  /** Equal for candidates that do the same to the same addresses. */
-  readonly meaning: string;
   readonly decider: Decider;
 }
 
@@ -74,7 +72,6 @@ function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {
     {
       traffic: rule.traffic,
       addresses,
-      meaning: `${rule.action} ${textOf(addresses)}`,
       decider: { action: rule.action, reason, rule },
     },
   ];

@@ -43,6 +43,39 @@ export function trafficClasses(traffics: readonly Traffic[], family: Family): re
   return others.length === 0 ? classes : [...classes, { protocols: others, parts: undefined }];
 }
 
+/**
+ * Which of `classes`, by the places of the first and the last of neighbours, a traffic by which they were made holds for.
+ * Costs what the traffic names, not a look at each class.
+ */
+export function classRanges(
+  classes: readonly TrafficClass[],
+): (traffic: Traffic) => readonly (readonly [first: number, last: number])[] {
+  const byProtocol = new Map<number, { readonly first: number; last: number }>();
+  classes.forEach(({ protocols: [one, other] }, place) => {
+    if (one === undefined || other !== undefined || one.from !== one.to) return;
+    const of = byProtocol.get(one.from) ?? { first: place, last: place };
+    byProtocol.set(one.from, of);
+    of.last = place;
+  });
+  /** The place of the last class of a protocol whose parts begin at `part` or before it. */
+  const placeOf = (part: number, { first, last }: { readonly first: number; readonly last: number }): number => {
+    let [begin, end] = [first, last + 1];
+    while (end - begin > 1) {
+      const middle = (begin + end) >> 1;
+      if ((classes[middle]?.parts?.from ?? 0) <= part) begin = middle;
+      else end = middle;
+    }
+    return begin;
+  };
+  return (traffic) => {
+    if (traffic.kind === 'all') return [[0, classes.length - 1]];
+    const own = byProtocol.get(traffic.protocol);
+    if (own === undefined) return [];
+    if (traffic.kind === 'protocol') return [[own.first, own.last]];
+    return partsOf(traffic).map(({ from, to }) => [placeOf(from, own), placeOf(to, own)] as const);
+  };
+}
+
 /** A class, and the places, ascending, of those of some traffics that hold for it. */
 export interface ClassMembers {
   readonly one: TrafficClass;
@@ -52,44 +85,13 @@ export interface ClassMembers {
 /** As {@link trafficClasses}, with what holds for each. Costs what holds, not each traffic for each class. */
 export function classMembers(traffics: readonly Traffic[], family: Family): readonly ClassMembers[] {
   const classes = trafficClasses(traffics, family).map((one) => ({ one, members: [] as number[] }));
-  const byProtocol = new Map<number, typeof classes>();
-  for (const entry of classes) {
-    const [first, second] = entry.one.protocols;
-    if (first === undefined || second !== undefined || first.from !== first.to) continue;
-    const of = byProtocol.get(first.from) ?? [];
-    byProtocol.set(first.from, of);
-    of.push(entry);
-  }
+  const rangesOf = classRanges(classes.map(({ one }) => one));
   traffics.forEach((traffic, index) => {
-    if (traffic.kind === 'all') {
-      for (const { members } of classes) members.push(index);
-      return;
-    }
-    const ofProtocol = byProtocol.get(traffic.protocol) ?? [];
-    if (traffic.kind === 'protocol') {
-      for (const { members } of ofProtocol) members.push(index);
-      return;
-    }
-    for (const { from, to } of partsOf(traffic)) {
-      for (let at = firstFrom(ofProtocol, from); at < ofProtocol.length; at += 1) {
-        const entry = ofProtocol[at];
-        if (entry?.one.parts === undefined || entry.one.parts.to > to) break;
-        entry.members.push(index);
-      }
+    for (const [first, last] of rangesOf(traffic)) {
+      for (let place = first; place <= last; place += 1) classes[place]?.members.push(index);
     }
   });
   return classes;
-}
-
-/** The place of the first of a protocol's ascending classes whose parts begin at `from` or behind it. */
-function firstFrom(ofProtocol: readonly ClassMembers[], from: number): number {
-  let [begin, end] = [0, ofProtocol.length];
-  while (begin < end) {
-    const middle = (begin + end) >> 1;
-    if ((ofProtocol[middle]?.one.parts?.from ?? 0) < from) begin = middle + 1;
-    else end = middle;
-  }
-  return begin;
 }
 
 /** Whether `traffic`, by which the class was made, holds for all of it; it holds for none of it else. */

@@ -5,8 +5,8 @@ import { DIAGNOSTIC_CODES } from '../../src/diagnostics/codes.ts';
 import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
 import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
 
-/** Codes of what happens after a policy was found good, and of a file too big to keep; they have tests of their own. */
-const ELSEWHERE = ['host-not-in-policy', 'kernel-refused', 'file-too-large'];
+/** Codes of what happens after a policy was found good, of a file too big to keep and of a proof too long; they have tests of their own. */
+const ELSEWHERE = ['host-not-in-policy', 'kernel-refused', 'file-too-large', 'assertion-unproved'];
 
 describe('diagnostics', () => {
   test.each(goldenCases('diagnostics'))('%s', async (name) => {

@@ -22,6 +22,8 @@ const PORT_SEGMENTS = '3-compile/port-segments.ts';
 const SWAP = '4-render/swap.ts';
 const NAMES = '4-render/plan-names.ts';
 const COMPARE = 'evaluate/compare-policies.ts';
+const BOXES = 'evaluate/boxes.ts';
+const GRID = 'evaluate/grid.ts';
 const LINE = 'evaluate/address-line.ts';
 const SIDES = 'evaluate/sides.ts';
 const PROVE = 'evaluate/prove-assertion.ts';
@@ -664,12 +666,33 @@ export const MUTANTS = [
     'at: to, rule',
     'meaning',
   ),
+  mutant(
+    'boxes: the last address of an interval is left out',
+    GRID,
+    'starts.add(to + 1n);',
+    'starts.add(to);',
+    'meaning',
+  ),
+  mutant(
+    'boxes: what lies across a cut is in one half',
+    BOXES,
+    '+ 1] ?? 0) < first)',
+    '+ 1] ?? 0) <= first)',
+    'meaning',
+  ),
+  mutant(
+    'boxes: a rule that holds a part hides what is behind it',
+    BOXES,
+    'hasAllColumns(entries, at, area, box) && hasAllRows(entries, at, area, box)',
+    'hasAllColumns(entries, at, area, box)',
+    'meaning',
+  ),
   mutant('difference: the last rule decides', LINE, '(heap[child + 1] ?? 0) < (heap[child] ?? 0)', 'true', 'meaning'),
   mutant(
     'difference: equal rules in another order are the same',
     COMPARE,
-    'one.candidates.every(({ meaning }, i) => meaning === other.candidates[i]?.meaning)',
-    'one.candidates.every(({ meaning }) => other.candidates.some((some) => some.meaning === meaning))',
+    'ofBefore[one.id(member)] !== ofAfter[other.id(member)]',
+    '!ofAfter.includes(ofBefore[one.id(member)] ?? -1)',
     'meaning',
   ),
   mutant('difference: management is left out', SIDES, '[...policy.management[direction], ...', '[...', 'meaning'),
@@ -720,15 +743,15 @@ export const MUTANTS = [
   mutant(
     'assertion: the first interface alone is looked at',
     PROVE,
-    'if (found === undefined) continue;',
-    'if (found === undefined) return undefined;',
+    "if (pattern === 'lo') continue;",
+    "if (pattern === 'lo' || pattern !== policy.bindings[0]?.pattern) continue;",
     'meaning',
   ),
   mutant(
     'assertion: what is excepted counts',
     PROVE,
-    'stretch.one !== about.length - 1',
-    'stretch.one === undefined',
+    'decider === about.length - 1',
+    'decider !== undefined',
     'meaning',
   ),
   // What is counted and logged.
@@ -800,11 +823,24 @@ export const MUTANTS = [
     'meaning',
   ),
   mutant('lint: no rule allows', EFFECTS, "(other?.action ?? 'deny')", "(other?.action ?? 'allow')", 'meaning'),
-  mutant('assertion: all traffic is looked at', PROVE, 'if (!classMatches(traffic, one)) continue;', '', 'meaning'),
+  mutant(
+    'assertion: all traffic is looked at',
+    PROVE,
+    'traffic: rule.traffic, addresses }',
+    "traffic: { kind: 'all' } as const, addresses }",
+    'meaning',
+  ),
+  mutant(
+    'assertion: the first packet speaks for all',
+    PROVE,
+    '!== action) return true;',
+    '!== action) break;',
+    'meaning',
+  ),
   mutant(
     'assertion: nothing is ever broken',
     PROVE,
-    'if (decider.action === expected) continue;',
+    'if (decider.action === this.#asked[id]?.expected) continue;',
     'continue;',
     'meaning',
   ),

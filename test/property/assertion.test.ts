@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
 import { ruleMatches } from '../../src/evaluate/match-rule.ts';
-import { findViolation } from '../../src/evaluate/prove-assertion.ts';
+import { createProver } from '../../src/evaluate/prove-assertion.ts';
 import { type HostPolicy, patternMatches } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
+import { ENDLESS } from '../../src/model/patience.ts';
 import type { Assertion } from '../../src/model/policy.ts';
 import type { Rule } from '../../src/model/rule.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
@@ -19,7 +20,7 @@ const CASE = POLICY.chain((policy) =>
     policy: fc.constant(policy),
     packets: fc.array(rulePacketsFor(policy).map(asOfNewFlow), { minLength: 1, maxLength: 80 }),
     expected: fc.constantFrom('allow' as const, 'deny' as const),
-    picks: fc.array(fc.nat({ max: 100 }), { minLength: 1, maxLength: 3 }),
+    picks: fc.array(fc.array(fc.nat({ max: 100 }), { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 4 }),
   }),
 );
 
@@ -68,30 +69,34 @@ describe('an assertion', () => {
     await fc.assert(
       fc.asyncProperty(CASE, async ({ policy, packets, expected, picks }) => {
         const hostPolicy = await hostPolicyOf(policyText(policy), { host: HOST, instance: INSTANCE });
-        const assertion = assertionOf(hostPolicy, picks, expected);
-        if (assertion === undefined) return;
-        const violation = findViolation(hostPolicy, assertion);
+        const assertions = picks.flatMap((some) => assertionOf(hostPolicy, some, expected) ?? []);
         const isJudged = (name: string): boolean =>
           hostPolicy.bindings.some(({ pattern }) => patternMatches(pattern, name));
-        if (violation === undefined) {
-          proved += 1;
-          for (const packet of packets) {
-            if (!isJudged(packet.interface) || !isAbout(assertion, packet, hostPolicy)) continue;
-            const { verdict, reason } = judge(readPlainPolicy(policy), HOST, INSTANCE, packet);
-            expect([packet, reason === 'platform' ? expected : verdict]).toEqual([packet, expected]);
+        // Together, as they are proved of a policy: what one finds must not hide what another asks.
+        const proofs = createProver(ENDLESS).prove(hostPolicy, assertions);
+        for (const [place, assertion] of assertions.entries()) {
+          const proof = proofs[place];
+          if (proof?.kind === 'holds') {
+            proved += 1;
+            for (const packet of packets) {
+              if (!isJudged(packet.interface) || !isAbout(assertion, packet, hostPolicy)) continue;
+              const { verdict, reason } = judge(readPlainPolicy(policy), HOST, INSTANCE, packet);
+              expect([packet, reason === 'platform' ? expected : verdict]).toEqual([packet, expected]);
+            }
+            continue;
           }
-          return;
+          if (proof?.kind !== 'broken') throw new Error('endless patience ended');
+          broken += 1;
+          const { witness, decider, interface: pattern } = proof.violation;
+          expect([witness, isAbout(assertion, witness, hostPolicy)]).toEqual([witness, true]);
+          expect(hostPolicy.bindings.find((one) => patternMatches(one.pattern, witness.interface))?.pattern).toBe(
+            pattern,
+          );
+          const decision = evaluate(hostPolicy, witness);
+          if (decision.reason === 'platform') continue;
+          expect([witness, decision.verdict, decision.rule]).toEqual([witness, decider.action, decider.rule]);
+          expect(decision.verdict).not.toBe(expected);
         }
-        broken += 1;
-        const { witness, decider, interface: pattern } = violation;
-        expect([witness, isAbout(assertion, witness, hostPolicy)]).toEqual([witness, true]);
-        expect(hostPolicy.bindings.find((one) => patternMatches(one.pattern, witness.interface))?.pattern).toBe(
-          pattern,
-        );
-        const decision = evaluate(hostPolicy, witness);
-        if (decision.reason === 'platform') return;
-        expect([witness, decision.verdict, decision.rule]).toEqual([witness, decider.action, decider.rule]);
-        expect(decision.verdict).not.toBe(expected);
       }),
     );
     expect(Math.min(proved, broken)).toBeGreaterThan(0);

@@ -77,7 +77,6 @@ export function sideAt({ candidates }: Place): Side {
       .map(({ rule, certain }) => ({
         traffic: rule.traffic,
         addresses: certain,
-        meaning: '',
         decider: { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule },
       })),
     rest: { action: 'deny', reason: 'default', rule: undefined },

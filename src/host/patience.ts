@@ -1,0 +1,31 @@
+import { OutOfPatience, type Patience } from '../model/patience.ts';
+
+/** The clock is asked after so many steps: some milliseconds. */
+const STEPS_BETWEEN_LOOKS = 20_000;
+
+/** Patience that lasts so many seconds from now on. */
+export function patienceOf(seconds: number): Patience {
+  const end = performance.now() + 1000 * seconds;
+  let steps = 0;
+  return {
+    seconds,
+    spend(more) {
+      steps += more;
+      if (steps < STEPS_BETWEEN_LOOKS) return;
+      steps = 0;
+      if (performance.now() > end) throw new OutOfPatience();
+    },
+  };
+}
+
+/** Patience for so many steps: for what is done at once if it is little. */
+export function patienceOfSteps(limit: number): Patience {
+  let steps = 0;
+  return {
+    seconds: 0,
+    spend(more) {
+      steps += more;
+      if (steps > limit) throw new OutOfPatience();
+    },
+  };
+}
