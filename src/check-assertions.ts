@@ -27,7 +27,10 @@ export function checkAssertions(policy: Policy, patience: Patience): readonly Di
       return proof?.kind === 'broken' ? [diagnosticFor(assertion, instance, proof.violation)] : [];
     });
   });
-  return [...broken, ...[...unproved].map((assertion) => unprovedDiagnostic(assertion, `within ${patience.seconds} s`))];
+  return [
+    ...broken,
+    ...[...unproved].map((assertion) => unprovedDiagnostic(assertion, `within ${patience.seconds} s`)),
+  ];
 }
 
 /** What is said of an assertion that was not proved: it reads after "whether the rules keep to this could not be proved". */

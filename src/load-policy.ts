@@ -50,13 +50,20 @@ export function withProof(loaded: LoadedPolicy, proof: readonly Diagnostic[]): L
 
 /**
  * Loads a policy again and again, without a proof of its assertions: only what has changed is parsed, and while nothing
- * has, the same object comes back.
+ * has, the same object comes back. `pause` is called between steps that can take long, for others to have their turn.
  */
-export function createPolicyLoader(reader: PolicyReader): () => Promise<LoadedPolicy> {
+export function createPolicyLoader(
+  reader: PolicyReader,
+  pause: () => Promise<void> = () => Promise.resolve(),
+): () => Promise<LoadedPolicy> {
   let last: { readonly files: PolicyFiles; readonly loaded: LoadedPolicy } | undefined;
   return async () => {
     const files = await readFiles(reader, last?.files);
-    if (last === undefined || !areSame(files, last.files)) last = { files, loaded: understand(files) };
+    if (last === undefined || !areSame(files, last.files)) {
+      await pause();
+      last = { files, loaded: understand(files) };
+      await pause();
+    }
     return last.loaded;
   };
 }

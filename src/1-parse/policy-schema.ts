@@ -350,7 +350,7 @@ const sections = {
   ),
   lint,
   assert: mayBeEmpty(z.array(assertionSchema, { error: 'a list of assertions' })).describe(
-    'What must be true of the rules, proved whenever the policy is read: one that makes it false is invalid.',
+    'What must be true of the rules, proved whenever the policy is read: one that makes it false, or that cannot be proved within 20 s, is invalid.',
   ),
 };
 

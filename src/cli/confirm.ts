@@ -2,7 +2,7 @@ import { chown, realpath, stat } from 'node:fs/promises';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { filesBeside, identityOfTexts, policyTexts } from '../host/policy-texts.ts';
 import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
-import { loadPolicy } from '../load-policy.ts';
+import { createPolicyLoader } from '../load-policy.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import { type Command, EXIT, type Streams } from './command.ts';
 import { askRunningDaemon } from './daemon-client.ts';
@@ -52,7 +52,7 @@ interface Confirmed {
 
 /** Writes the policy file, with the mode and the owner it has; returns why not, where it was not. */
 async function install({ policy, files, policyFile }: Confirmed): Promise<string | undefined> {
-  const present = policyTexts(await loadPolicy(createPolicyReader(policyFile, 'any')), '');
+  const present = policyTexts(await createPolicyLoader(createPolicyReader(policyFile, 'any'))(), '');
   if (identityOfTexts(present) === identityOfTexts(policy)) return undefined;
   if (identityOfTexts(present) !== files) return 'it was changed meanwhile';
   const [theirs, ours] = [filesBeside(present), filesBeside(policy)];

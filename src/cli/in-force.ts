@@ -1,5 +1,5 @@
 import { readerOfTexts } from '../host/policy-texts.ts';
-import { loadPolicy } from '../load-policy.ts';
+import { createPolicyLoader } from '../load-policy.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { Status } from '../model/status.ts';
@@ -34,7 +34,7 @@ export async function policyInForce(
 
 /** A policy that was in force, as this host sees it; undefined where this program cannot read it. */
 export async function locateTexts(texts: PolicyTexts, host: HostState): Promise<HostPolicy | undefined> {
-  const { policy } = await loadPolicy(readerOfTexts(texts));
+  const { policy } = await createPolicyLoader(readerOfTexts(texts))();
   if (policy === undefined) return undefined;
   const located = locateHost(policy, host, texts.instance);
   return located.kind === 'found' ? located.hostPolicy : undefined;

@@ -148,7 +148,13 @@ export async function startDaemon({
     log,
     onRound,
   });
-  const holding = createHolding({ exclusively: (work) => reconciler.exclusively(work), heldFile, history, prover, log });
+  const holding = createHolding({
+    exclusively: (work) => reconciler.exclusively(work),
+    heldFile,
+    history,
+    prover,
+    log,
+  });
   const reload = async (): Promise<void> => {
     notifier.reloading();
     await reconciler.renew();

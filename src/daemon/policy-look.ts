@@ -31,10 +31,7 @@ interface Current {
 }
 
 /** Looks at what `load` reads, and has `prover` prove it. */
-export function createPolicyLooks(
-  load: () => Promise<LoadedPolicy>,
-  prover: Pick<PolicyProver, 'prove'>,
-): PolicyLooks {
+export function createPolicyLooks(load: () => Promise<LoadedPolicy>, prover: Pick<PolicyProver, 'prove'>): PolicyLooks {
   let current: Current | undefined;
   let taken: LoadedPolicy | undefined;
   const settlesIn = (): number => Math.max(0, (current?.since ?? 0) + SETTLED_AFTER_MILLISECONDS - performance.now());
@@ -69,9 +66,7 @@ export function createPolicyLooks(
       if (proved instanceof Promise) return { kind: 'proving', done: proved, loaded };
       if (proved.policy !== undefined) return { kind: 'valid', loaded: proved };
       // A policy with mistakes may be half written: it is refused when it has been so for a while.
-      return milliseconds > 0
-        ? { kind: 'wait', milliseconds, loaded: proved }
-        : { kind: 'invalid', loaded: proved };
+      return milliseconds > 0 ? { kind: 'wait', milliseconds, loaded: proved } : { kind: 'invalid', loaded: proved };
     },
     settlesIn,
   };

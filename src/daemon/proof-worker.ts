@@ -15,5 +15,5 @@ export type ProofTask = Pick<PolicyTexts, 'documents' | 'texts'>;
 export async function proveAsWorker(): Promise<void> {
   const loaded = await createPolicyLoader(readerOfTexts(workerData as ProofTask))();
   if (loaded.policy === undefined) throw new Error('the texts of a valid policy are none here');
-  parentPort?.postMessage(proofOf(loaded, patienceOf(MAX_PROOF_SECONDS)));
+  parentPort?.postMessage(proofOf(loaded, patienceOf(MAX_PROOF_SECONDS)), []);
 }

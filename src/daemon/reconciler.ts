@@ -95,6 +95,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       calmUntil = performance.now() + LEAST_BETWEEN_LOOKS_MILLISECONDS;
     if (changed) settleLater();
     lookAfter = lookAgain;
+    // What was asked for of the policy is done when it is known what that says.
+    if (lookAgain !== undefined) forced ||= wasForced;
     if (typeof lookAgain === 'number') mark('policy', lookAgain);
     else void lookAgain?.then(() => mark('policy', 0));
     if (failed) {

@@ -108,7 +108,7 @@ const WHAT_HAPPENED = {
 export function createRounds(options: RoundOptions): Rounds {
   const { reader, prover, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood } = options;
   const { history, heldFile, log } = options;
-  const looks = createPolicyLooks(createPolicyLoader(reader), prover);
+  const looks = createPolicyLooks(createPolicyLoader(reader, giveWay), prover);
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let lookAgain: RoundOutcome['lookAgain'];
@@ -133,7 +133,7 @@ export function createRounds(options: RoundOptions): Rounds {
       return;
     }
     if (found.kind === 'proving') {
-      log.debug('what the policy asserts is being proved');
+      log.info('what the policy asserts is being proved; what is in force stays meanwhile');
       lookAgain = found.done;
       return;
     }
@@ -402,6 +402,11 @@ export function createRounds(options: RoundOptions): Rounds {
     known: () => known,
     files: () => files,
   };
+}
+
+/** Lets questions be answered, and systemd be told that the daemon lives. */
+function giveWay(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function messageOf(error: unknown): string {

@@ -39,7 +39,8 @@ export function gridOf(extents: readonly Extent[], family: Family, patience: Pat
   // Rules that name one group share its addresses, and what it costs to lay them on the grid.
   const lists = new Set(extents.map(({ addresses }) => addresses));
   for (const list of lists) patience.spend(STEPS_OF_AN_END * list.length);
-  for (const { traffic } of extents) patience.spend(traffic.kind === 'ports' ? STEPS_OF_AN_END * traffic.ports.length : 1);
+  for (const { traffic } of extents)
+    patience.spend(traffic.kind === 'ports' ? STEPS_OF_AN_END * traffic.ports.length : 1);
   const classes = trafficClasses(
     extents.map(({ traffic }) => traffic),
     family,

@@ -104,18 +104,6 @@ function intervalsOf(entries: AddressEntries): readonly Interval[] {
   return made;
 }
 
-const texts = new WeakMap<readonly Interval[], string>();
-
-/** A text that is equal for equal addresses. */
-export function textOf(addresses: Addresses): string {
-  if (addresses === 'any') return 'any';
-  const known = texts.get(addresses);
-  if (known !== undefined) return known;
-  const made = addresses.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(',');
-  texts.set(addresses, made);
-  return made;
-}
-
 /** What of a side is about a class of traffic, up to the first that is about all addresses. */
 export function judging({ candidates, rest }: Side, one: TrafficClass): Side {
   return upToAny({ candidates: candidates.filter(({ traffic }) => classMatches(traffic, one)), rest });

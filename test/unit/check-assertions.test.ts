@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { loadPolicy } from '../../src/load-policy.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '../../src/model/patience.ts';
 import type { PolicyReader } from '../../src/model/policy-reader.ts';
+import { overlapping } from '../bench/overlapping-policy.ts';
 
 function readerOf(text: string): PolicyReader {
   const file = 'policy.yaml';
@@ -23,41 +24,6 @@ function stepsUpTo(limit: number): { readonly patience: Patience; readonly taken
     },
   };
   return { patience, taken: () => taken };
-}
-
-/** Numbers that are the same each time, and look like no order. */
-function numbersBelow(limit: number): () => number {
-  let state = 7;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state % limit;
-  };
-}
-
-/** Denials of ranges of ports from ranges of addresses, that overlap like nothing sensible, and what is asserted. */
-function overlapping(rules: number, assertions: readonly string[]): string {
-  const below = numbersBelow(65_535);
-  const pair = (): readonly [number, number] => {
-    const [a, b] = [below() + 1, below() + 1];
-    return [Math.min(a, b), Math.max(a, b)];
-  };
-  const lines = Array.from({ length: rules }, () => {
-    const [[from, to], [first, last]] = [pair(), pair()];
-    const address = (number: number): string => `10.${number >> 8}.${number & 255}.7`;
-    return `      - { action: deny, protocol: tcp, ports: "${from}-${to}", source: "${address(first)}-${address(last)}" }`;
-  });
-  return [
-    'version: 1',
-    'securityGroups:',
-    '  g:',
-    '    inbound:',
-    ...lines,
-    '      - { priority: 2, protocol: tcp, ports: "1-1024", source: any }',
-    'instances: { host: { interfaces: { eth0: { securityGroups: [g] } } } }',
-    'assert:',
-    ...assertions.map((one) => `  - ${one}`),
-    '',
-  ].join('\n');
 }
 
 describe('the assertions of a policy', () => {
