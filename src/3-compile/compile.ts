@@ -5,6 +5,7 @@ import { ICMP_ERRORS, PLATFORM_FLOWS, type PlatformFlow } from '../model/platfor
 import type { InvalidPackets } from '../model/policy.ts';
 import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import { objectName } from '../model/object-name.ts';
+import { REVOKED_CHAIN } from '../model/revoked-flows.ts';
 import type { Direction, Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
@@ -60,6 +61,7 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   const chains: readonly NftChain[] = [
     platformChain(policy, 'inbound'),
     platformChain(policy, 'outbound'),
+    ...(judged.length === 0 ? [] : [REVOKED]),
     ...judged.flatMap((one) => one.chains),
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
     { name: 'output', hook: 'output', rules: dispatch('outbound') },
@@ -258,7 +260,8 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
         ...live,
         toState(names.stateOut),
         ...platformRules(policy, 'outbound'),
-        ...(judge.invalid === 'drop' ? [INVALID, MIDSTREAM] : []),
+        ...invalid,
+        ...TO_REVOKED,
         ...outbound.rules,
         builtIn([], outs.otherwise, 'default'),
       ],
@@ -405,17 +408,25 @@ const INVALID: NftRule = {
   counted: true,
 };
 
-/**
- * A server's segment of a flow that conntrack does not know, or no longer. Let through, it would make the host the
- * opener of a flow that was opened from outside, so that no change of the inbound rules could end it: a client whose flow
- * was revoked could bring that about with one reset. What the client sends next tells who opened it. Local ports from
- * 32768 on are those that hosts open flows from (net.ipv4.ip_local_port_range), so flows of the host's own go on.
- */
-const MIDSTREAM: NftRule = {
-  ...builtIn(
-    [{ kind: 'port', end: 'source', protocol: 6, port: { from: 0, to: 32_767 } }, { kind: 'midstream' }],
-    { kind: 'drop' },
-    'state:midstream',
+/** A packet that opens what conntrack knows no flow of may belong to one that was revoked; the rules judge all others. */
+const TO_REVOKED: readonly NftRule[] = [
+  // A new connection's first segment is looked up nowhere: it belongs to nothing that was before.
+  builtIn([{ kind: 'midstream' }], { kind: 'jump', chain: REVOKED_CHAIN }, 'state:revoked'),
+  builtIn(
+    [
+      { kind: 'protocol', protocol: 17 },
+      { kind: 'state', state: 'new' },
+    ],
+    { kind: 'jump', chain: REVOKED_CHAIN },
+    'state:revoked',
   ),
-  counted: true,
+];
+
+const REVOKED: NftChain = {
+  name: REVOKED_CHAIN,
+  hook: undefined,
+  rules: FAMILIES.map((family) => ({
+    ...builtIn([{ kind: 'revoked', family }], { kind: 'drop' }, 'state:revoked'),
+    counted: true,
+  })),
 };

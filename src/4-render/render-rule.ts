@@ -1,5 +1,6 @@
 import { formatInterval } from '../model/interval.ts';
 import { formatRuleName, type PortRange, type RuleOrigin } from '../model/rule.ts';
+import { revokedSet } from '../model/revoked-flows.ts';
 import type { Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
 import { LOG_GROUP } from '../model/log-group.ts';
 import type { Span } from '../model/span.ts';
@@ -79,6 +80,10 @@ function renderMatch(match: Match, names: KernelNames): string {
       return 'ct state != related';
     case 'midstream':
       return 'ct state new tcp flags & (fin | syn | rst | ack) != syn';
+    case 'revoked': {
+      const ip = match.family === 'ipv4' ? 'ip' : 'ip6';
+      return `meta l4proto . ${ip} saddr . th sport . ${ip} daddr . th dport @${revokedSet(match.family)}`;
+    }
     case 'flowDirection':
       return `ct direction ${match.direction}`;
     case 'fromAnother':

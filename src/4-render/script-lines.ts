@@ -1,5 +1,7 @@
+import { FAMILIES } from '../model/address.ts';
 import type { ChainContent, Element, ElementChange } from '../model/element-change.ts';
 import { formatInterval } from '../model/interval.ts';
+import { MAX_REVOKED_ELEMENTS, REVOKED_SECONDS, revokedSet } from '../model/revoked-flows.ts';
 import type { ScriptLine } from '../model/script.ts';
 import { renderLabelRule } from './label-chains.ts';
 import { APPLIED_SET, TABLE } from './names.ts';
@@ -97,6 +99,16 @@ export function baseChainLine(name: string, hook: string): ScriptLine {
 /** Makes the marker of what is in force, unless it is there. */
 export function markerLine(): ScriptLine {
   return line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`);
+}
+
+/** Makes the sets of revoked flows, unless they are there: what they hold outlives changes, and a boot begins with none. */
+export function revokedSetLines(): ScriptLine[] {
+  return FAMILIES.map((family) => {
+    const address = family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr';
+    const type = `type inet_proto . ${address} . inet_service . ${address} . inet_service;`;
+    const bounds = `flags timeout; timeout ${REVOKED_SECONDS}s; size ${MAX_REVOKED_ELEMENTS};`;
+    return line(`  set ${revokedSet(family)} { ${type} ${bounds} ${renderComment('flows that were revoked')}; }`);
+  });
 }
 
 /** Has the marker say what is in force. */

@@ -23,6 +23,7 @@ import {
   line,
   markerLine,
   removal,
+  revokedSetLines,
   ruleLines,
   setBlock,
 } from './script-lines.ts';
@@ -75,6 +76,7 @@ export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Scr
     ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.judges) }),
     line(`table ${TABLE} {`),
     markerLine(),
+    ...revokedSetLines(),
     ...wanted.dynamic.flatMap((set) => dynamicBlock(set, wanted, rendered)),
     ...staticSets(objects, rendered),
     line('}'),
@@ -110,6 +112,7 @@ function preparation(
   const content: Script = [
     line(`table ${TABLE} {`),
     markerLine(),
+    ...revokedSetLines(),
     ...small.flatMap((set) => dynamicBlock(set, wanted, rendered)),
     ...staticSets(objects, rendered),
     line('}'),

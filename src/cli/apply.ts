@@ -15,6 +15,7 @@ import { planChange, planFallback } from '../pipeline.ts';
 import { readSshPorts } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
+import { liveFlows } from './live-flows.ts';
 import { locate, printDiagnostics, readHost, readPolicy } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from './options.ts';
 
@@ -46,7 +47,8 @@ export const apply: Command = {
         `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
       );
     }
-    const hostPolicy = locate(policy, await readHost(), line.text('instance'));
+    const host = await readHost();
+    const hostPolicy = locate(policy, host, line.text('instance'));
     const nft = createNft();
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
@@ -55,7 +57,22 @@ export const apply: Command = {
     const keep = await keeping(directory, streams);
     const lastGood = createLastGood(directory);
     const sshPorts = await readSshPorts((message) => streams.err(`sgctl apply: ${message}\n`));
-    await bringAbout(planned, { nft, lastGood, keep, fallback: () => planFallback(hostPolicy, sshPorts, stampOf) });
+    const live = liveFlows(host.interfaces, streams);
+    try {
+      const isFirst = inForce === undefined;
+      await bringAbout(planned, {
+        nft,
+        lastGood,
+        keep,
+        fallback: () => planFallback(hostPolicy, sshPorts, stampOf),
+        seed: isFirst ? () => live.seed() : undefined,
+      });
+      // Sockets that came while the rules did.
+      if (isFirst) await live.seed();
+      await live.cut(hostPolicy, planned.change.kind === 'none' ? hostPolicy : undefined);
+    } finally {
+      live.close();
+    }
     const history = createHistory(directory);
     await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));
     const { generation, stamp } = planned.change.next;
@@ -99,15 +116,16 @@ interface Surroundings {
   readonly lastGood: LastGood;
   readonly keep: Keep;
   readonly fallback: () => Script;
+  readonly seed: (() => Promise<void>) | undefined;
 }
 
 async function bringAbout(
   { change, whole }: RenderedChange,
-  { nft, lastGood, keep, fallback }: Surroundings,
+  { nft, lastGood, keep, fallback, seed }: Surroundings,
 ): Promise<void> {
   const prepared = await keep(() => lastGood.prepare(whole()));
   try {
-    await applyChange({ nft, elements: undefined }, change);
+    await applyChange({ nft, elements: undefined }, change, { aheadOfLast: seed });
   } catch (error) {
     if (!(error instanceof NftError)) throw error;
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;

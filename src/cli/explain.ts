@@ -24,7 +24,8 @@ import { type PacketQuery, readPacketQuery } from './packet-query.ts';
 /** `sgctl explain`: what a policy says of a packet. */
 export const explain: Command = {
   name: 'explain',
-  summary: 'Says which rule of a policy decides on a packet, with file and line, and which rules come after it.',
+  summary:
+    'Says which rule of a policy decides on a packet, with file and line, and which rules come after it. It knows nothing of live flows: what the host sends on one that was revoked is dropped whatever the rules say (state:revoked, sgctl status).',
   usage: '--direction inbound --protocol tcp --src A --dst B --dport N [...]',
   options: {
     direction: { type: 'string', value: 'DIR', choices: ['inbound', 'outbound'], help: 'inbound or outbound' },

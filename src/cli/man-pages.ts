@@ -38,6 +38,12 @@ const TRUST = [
   'The state directory belongs to the user that the daemon runs as. sgctl apply and secgroupd --once, run by root, act in it as that user and follow no symlink there; where it is missing they make it with owner secgroupd, if there is that user, and mode 0750. Run by root, a daemon that stays refuses the state directory of another user.',
 ] as const;
 
+const LIVE_CONNECTIONS: readonly string[] = [
+  'A change of the inbound rules reaches live connections at once: one that the new rules deny stops. After that its client is not heard again on that TCP or UDP flow, on no port, not after a forged reset and not when conntrack has forgotten the flow while the server goes on sending. The sets revoked/ipv4 and revoked/ipv6 hold such flows; each stays for as long as its socket is open, and for a day more at the most. sgctl status says how many there are.',
+  'Connections that the host opened live on until they end, from whatever port and when conntrack has forgotten them.',
+  'At the first start the daemon tells conntrack of the live connections, by the sockets: a local port that listens was called by the other end. Connections that the rules allow go on, with nf_conntrack_tcp_loose=0 too.',
+];
+
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   fine: 'Fine.',
   no: 'The answer is no: policy invalid, or not as --expect says.',
@@ -62,6 +68,12 @@ function secgroupdPage(): string {
       TRUST.flatMap((paragraph) => ['.PP', text(paragraph)]),
     ),
     ...section('EXAMPLES', exampleLines(SECGROUPD)),
+    ...section(
+      'LIVE CONNECTIONS',
+      LIVE_CONNECTIONS.map(text)
+        .flatMap((paragraph) => ['.PP', paragraph])
+        .slice(1),
+    ),
     ...section(
       'FILES',
       FILES.flatMap(([file, what]) => ['.TP', `.I ${text(file)}`, text(what)]),

@@ -68,6 +68,7 @@ function formatStatus(known: Status): string {
     ...(known.publishedPorts ?? []).map(({ table, protocol, port, to }) =>
       row('published', `${protocol} ${port} goes to ${to ?? 'a container'} by table ${table}, past these rules`),
     ),
+    ...revokedRows(known).map((text) => row('revoked', text)),
     ...known.missingFeatures.map((feature) => row('kernel', `does not have ${feature}`)),
     ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
     ...known.warnings.map(({ file, line, column, code, message }) =>
@@ -79,6 +80,19 @@ function formatStatus(known: Status): string {
     ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Nothing where a daemon from before does not tell. */
+function revokedRows({ revokedFlows }: Partial<Status>): readonly string[] {
+  if (revokedFlows === undefined) return [];
+  const { remembered, leftOut, trouble } = revokedFlows;
+  return [
+    ...(remembered === 0
+      ? []
+      : [`${remembered} live flows that the rules let in once; their clients are not heard again`]),
+    ...(leftOut === 0 ? [] : [`${leftOut} flows MORE THAN CAN BE REMEMBERED: restart the servers of what was closed`]),
+    ...(trouble === null ? [] : [`live flows could not be looked at, and it is tried again: ${trouble}`]),
+  ];
 }
 
 /** Why what is in force is not what the policy file says. */

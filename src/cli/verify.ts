@@ -44,7 +44,12 @@ export const verify: Command = {
       return EXIT.no;
     }
     const comparison = compareTable(policy, table);
-    streams.out(line.given('json') ? `${JSON.stringify(toJson(comparison), null, 2)}\n` : format(comparison));
+    const { revoked } = table;
+    streams.out(
+      line.given('json')
+        ? `${JSON.stringify({ ...toJson(comparison), revokedFlows: revoked }, null, 2)}\n`
+        : `${format(comparison)}${revokedText(revoked)}`,
+    );
     return isSame(comparison) ? EXIT.fine : EXIT.no;
   },
 };
@@ -101,6 +106,11 @@ function differenceLines(one: TableDifference): readonly string[] {
     `  policy  ${expected.action.padEnd(5)}  ${rule}`,
     `  kernel  ${found.padEnd(5)}  for example ${formatPacket(witness)}`,
   ];
+}
+
+/** They are state, as flows that conntrack tracks are, and no difference from the policy. */
+function revokedText(flows: number): string {
+  return flows === 0 ? '' : `besides, what the host sends on ${flows} revoked flows is dropped\n`;
 }
 
 /** The comparison as scripts read it: a contract. */

@@ -1,6 +1,8 @@
 import { uptime } from 'node:os';
 import type { Logger } from 'pino';
 import { createHeldFile } from '../host/held-file.ts';
+import { readFlowLimits } from '../host/conntrack.ts';
+import { readFlowSockets } from '../host/flow-sockets.ts';
 import { createHistory } from '../host/history.ts';
 import { createLastGood } from '../host/last-good.ts';
 import { readIdentity } from '../host/identity.ts';
@@ -17,10 +19,12 @@ import { createCommitters } from '../nft/committers.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
 import { createTableChanges } from '../nft/table-changes.ts';
 import { createNft } from '../nft/nft.ts';
+import { createRevocation } from '../nft/revocation.ts';
 import { readOtherChains, readPublishedPorts } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
+import { createCutting } from './cutting.ts';
 import { type Enforcement, textsInForce } from './enforcement.ts';
 import { createHolding } from './holding.ts';
 import { createPacketRecords } from './packet-records.ts';
@@ -96,6 +100,7 @@ export async function startDaemon({
       now: new Date(),
       uptimeSeconds: uptime(),
       missingFeatures: missingFeatures(),
+      revokedFlows: cutting.status(),
     });
   const missingFeatures = (): readonly string[] => [
     ...(flowLabels ? [] : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
@@ -116,6 +121,13 @@ export async function startDaemon({
   const heldFile = createHeldFile(stateDirectory);
   const records = createPacketRecords(log);
   const prover = createPolicyProver(program);
+  const revocation = createRevocation({
+    table: TABLE,
+    readSockets: readFlowSockets,
+    readLimits: readFlowLimits,
+    amend: (write) => reconciler.amend(write),
+  });
+  const cutting = createCutting(revocation, log);
   const releaseMemory = createMemoryRelease();
   let resting: NodeJS.Timeout | undefined;
   let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
@@ -145,6 +157,7 @@ export async function startDaemon({
     lastGood: createLastGood(stateDirectory),
     history,
     heldFile,
+    cutting,
     log,
     onRound,
   });
@@ -210,6 +223,7 @@ export async function startDaemon({
       await holding.close();
       interfaces.close();
       await prover.close();
+      await cutting.close();
       await reconciler.close();
       await api.close();
       records.close();

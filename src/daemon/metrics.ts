@@ -24,6 +24,12 @@ export function formatMetrics(status: Status): string {
       'interfaces that the policy does not name',
       status.unmanagedInterfaces.names.length,
     ],
+    [
+      'secgroupd_revoked_flows',
+      'gauge',
+      'live flows that changes have cut and the kernel remembers',
+      status.revokedFlows.remembered,
+    ],
     ['secgroupd_changes_total', 'counter', 'changes brought into force', status.changesApplied],
     ['secgroupd_drift_mended_total', 'counter', "others' changes of our table that were undone", status.driftsMended],
   ];

@@ -20,6 +20,8 @@ export interface Reconciler {
   clear(): Promise<void>;
   /** Runs `work` between two rounds. Throws what it throws. */
   exclusively<T>(work: (loop: HoldingLoop) => Promise<T>): Promise<T>;
+  /** Makes one transaction of elements that identify nothing, between two rounds. Throws what it throws. */
+  amend(write: () => Promise<void>): Promise<void>;
   /** Asks for a round as soon as somebody else has changed our table. */
   watchKernel(): void;
   /** What was true at the end of the last round. */
@@ -195,6 +197,18 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     },
     clear: () => exclusively(() => rounds.clear()),
     exclusively,
+    amend(write) {
+      const done = queue
+        .then(() => {
+          isBusy = true;
+          return rounds.amend(write);
+        })
+        .finally(() => {
+          isBusy = false;
+        });
+      queue = done.catch(() => undefined);
+      return done;
+    },
     watchKernel() {
       stopWatching ??= options.changes.watch(WATCH_MILLISECONDS, onGeneration);
     },

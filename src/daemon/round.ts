@@ -13,6 +13,7 @@ import type { PolicyReader } from '../model/policy-reader.ts';
 import type { PortRange } from '../model/rule.ts';
 import type { Committers } from '../nft/committers.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
+import type { Meanwhile } from '../nft/apply-change.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
@@ -23,6 +24,7 @@ import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/r
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
 import { locateHost, planChange, planFallback } from '../pipeline.ts';
 import { createBootScript } from './boot-script.ts';
+import type { Cutting } from './cutting.ts';
 import {
   type Enforcement,
   type Held,
@@ -56,6 +58,7 @@ export interface RoundOptions {
   readonly lastGood: LastGood;
   readonly history: History;
   readonly heldFile: HeldFile;
+  readonly cutting: Cutting;
   readonly log: Logger;
 }
 
@@ -82,6 +85,8 @@ export interface Rounds {
    * Returns whether it has to be called again, a while later.
    */
   settle(): Promise<boolean>;
+  /** Makes one transaction of elements that identify nothing. Throws what it throws. */
+  amend(write: () => Promise<void>): Promise<void>;
   /** Removes our table, and keeps it away until the policy changes. Throws an NftError. */
   clear(): Promise<void>;
   /** Takes a policy in place of what the files say, or what they say; the next run brings it about. */
@@ -107,13 +112,14 @@ const WHAT_HAPPENED = {
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
   const { reader, prover, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood } = options;
-  const { history, heldFile, log } = options;
+  const { history, heldFile, cutting, log } = options;
   const looks = createPolicyLooks(createPolicyLoader(reader, giveWay), prover);
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let lookAgain: RoundOutcome['lookAgain'];
   let kernelRead = false;
   let isLastGoodMissing = false;
+  let isTableNew = false;
   let recorded: PolicyFiles | undefined;
   const guard = createTableGuard({ nft, elements }, changes);
   const opponent = createOpponent(committers, log);
@@ -187,6 +193,8 @@ export function createRounds(options: RoundOptions): Rounds {
     const { found, is, generations } = await guard.look(expected);
     kernelRead = true;
     if (is === 'same') return;
+    // What was not left there by us may have been made again since.
+    isTableNew = true;
     if (expected === undefined) {
       know({ inForce: found });
       return;
@@ -246,12 +254,21 @@ export function createRounds(options: RoundOptions): Rounds {
       else refuse([diagnostic], new Map());
       return;
     }
+    const isBeginning = known.inForce === undefined;
     const began = performance.now();
     const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
     const unsaved = bootScript.isStale() && !isTrying();
     if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved)
       await bringAbout(planned, located.hostPolicy);
+    const before = known.hostPolicy ?? (planned.change.kind === 'none' ? located.hostPolicy : undefined);
+    const isChanged = planned.change.kind !== 'none' || known.appliedAt === undefined;
     inForceNow(located.hostPolicy, planned, performance.now() - began);
+    // Sockets that came while the rules did.
+    if (isBeginning) await seed();
+    if (isChanged) {
+      cutting.after({ before, after: located.hostPolicy, interfaces: host.interfaces, isTableNew });
+      isTableNew = false;
+    }
     await record(located.hostPolicy.instance);
   };
 
@@ -265,16 +282,25 @@ export function createRounds(options: RoundOptions): Rounds {
     const { change } = rendered;
     // What is tried is no last good one: a machine that restarts begins with what was in force before.
     if (isTrying()) {
-      await guard.apply(change);
+      await guard.apply(change, amid(undefined));
       bootScript.leaveBehind();
       return;
     }
     const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, sshPorts, stampOf));
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await keeping.before();
-    await guard.apply(change, isFirst ? undefined : () => keeping.before());
+    await guard.apply(change, amid(isFirst ? undefined : () => keeping.before()));
     await keeping.after();
   };
+
+  /** What is done amid a change that brings conntrack in. */
+  const amid = (beforeLast: (() => Promise<void>) | undefined): Meanwhile => ({
+    beforeLast,
+    // INVARIANT: conntrack knows who opened what is live before rules judge it, or it takes who speaks first for the opener.
+    aheadOfLast: known.inForce === undefined ? seed : undefined,
+  });
+
+  const seed = (): Promise<void> => cutting.seed(known.host?.interfaces ?? []);
 
   const isTrying = (): boolean => known.held?.policy.kind === 'tried';
 
@@ -390,8 +416,10 @@ export function createRounds(options: RoundOptions): Rounds {
       }
       return false;
     },
+    amend: (write) => guard.amend(write),
     async clear() {
       await nft.run(clearScript(TABLE));
+      cutting.forget();
       await saving(() => heldFile.write(undefined));
       know({ inForce: undefined, hostPolicy: undefined, filesInForce: undefined, held: undefined, cleared: true });
       log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');

@@ -1,7 +1,7 @@
 import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
 import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { patternMatches } from '../model/host.ts';
-import type { Status } from '../model/status.ts';
+import type { RevokedFlows, Status } from '../model/status.ts';
 import type { Enforcement, Trouble } from './enforcement.ts';
 
 /** What is not known of what is enforced. */
@@ -12,12 +12,13 @@ export interface Circumstances {
   /** Since the machine started. */
   readonly uptimeSeconds: number;
   readonly missingFeatures: readonly string[];
+  readonly revokedFlows: RevokedFlows;
 }
 
 /** What is known, as of `now`, for people and scripts. */
 export function describeStatus(
   known: Enforcement,
-  { policyFile, version, now, uptimeSeconds, missingFeatures }: Circumstances,
+  { policyFile, version, now, uptimeSeconds, missingFeatures, revokedFlows }: Circumstances,
 ): Status {
   const { hostPolicy, host, refusal, inForce, appliedAt } = known;
   const bindings = hostPolicy?.bindings ?? [];
@@ -72,6 +73,7 @@ export function describeStatus(
     otherChains: null,
     publishedPorts: null,
     missingFeatures,
+    revokedFlows,
     changesApplied: known.applied,
     driftsMended: known.mended,
   };

@@ -1,7 +1,7 @@
 import { TABLE_NAMES } from '../4-render/names.ts';
 import type { Change } from '../4-render/change.ts';
 import type { InForce } from '../model/in-force.ts';
-import { applyChange, type KernelWays } from '../nft/apply-change.ts';
+import { applyChange, type KernelWays, type Meanwhile } from '../nft/apply-change.ts';
 import type { Nft } from '../nft/nft.ts';
 import { readInForce } from '../nft/table.ts';
 import type { TableChanges } from '../nft/table-changes.ts';
@@ -11,7 +11,9 @@ export interface TableGuard {
   /** Compares what the kernel holds of ours, rules included, with what is `expected`. Throws an NftError. */
   look(expected: InForce | undefined): Promise<Look>;
   /** Makes a change, as {@link applyChange} does. */
-  apply(change: Change, beforeLast?: () => Promise<void>): Promise<void>;
+  apply(change: Change, meanwhile?: Meanwhile): Promise<void>;
+  /** Makes one transaction that changes neither rules nor what identifies the table. Throws what it throws. */
+  amend(write: () => Promise<void>): Promise<void>;
   /** Whether the kernel's `generation` says that somebody has changed a table, ours or another, since we did or looked. */
   isOvertaken(generation: number): boolean;
 }
@@ -60,10 +62,10 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       rulesSeen = is === 'same' || expected === undefined ? rules : undefined;
       return { found, is, generations };
     },
-    async apply(change, beforeLast) {
+    async apply(change, meanwhile) {
       const before = await changes.generation();
       const wasOurs = before === generationSeen || rulesSeen === undefined || (await changes.rules()) === rulesSeen;
-      await applyChange(ways, change, beforeLast);
+      await applyChange(ways, change, meanwhile);
       // INVARIANT: the rules first, so that whatever comes between the two makes the numbers differ.
       const rules = await changes.rules();
       const after = await changes.generation();
@@ -73,6 +75,13 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       rulesSeen = wasOurs ? rules : CHANGED_BY_OTHERS;
       interrupted = isAlone ? 0 : interrupted + 1;
       generationSeen = isAlone ? after : undefined;
+    },
+    async amend(write) {
+      const before = await changes.generation();
+      await write();
+      const after = await changes.generation();
+      // Where others changed a table meanwhile, the next look tells whether it was ours.
+      if (before === generationSeen && after === before + 1) generationSeen = after;
     },
     isOvertaken: (generation) => generation !== generationSeen,
   };

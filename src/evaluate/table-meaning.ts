@@ -1,4 +1,4 @@
-import { type Family, highestAddress } from '../model/address.ts';
+import { FAMILIES, type Family, highestAddress } from '../model/address.ts';
 import type {
   FoundChain,
   FoundMapElement,
@@ -8,6 +8,7 @@ import type {
   FoundTable,
   FoundValues,
 } from '../model/found-table.ts';
+import { revokedFields, revokedSet } from '../model/revoked-flows.ts';
 import type { Action, Direction } from '../model/rule.ts';
 import { type Region, union, within, without } from './region.ts';
 
@@ -134,6 +135,8 @@ class Walk {
       return [];
     }
     let matched = region;
+    // Packets of flows that were revoked are none of those that are followed.
+    if (dropsRevoked(rule)) return [];
     for (const step of rule.steps) {
       if (matched.length === 0) return [];
       switch (step.kind) {
@@ -289,6 +292,23 @@ class Walk {
     }
   }
 }
+
+/** Whether a rule does nothing but drop packets of revoked flows. */
+function dropsRevoked({ steps }: FoundRule): boolean {
+  const [first, ...rest] = steps.filter(({ kind }) => kind !== 'aside');
+  const [only, more] = rest;
+  return (
+    first?.kind === 'test' &&
+    first.operator === 'among' &&
+    'set' in first.values &&
+    REVOKED_LOOKUPS.get(first.values.set) === first.field &&
+    only?.kind === 'verdict' &&
+    only.verdict.kind === 'drop' &&
+    more === undefined
+  );
+}
+
+const REVOKED_LOOKUPS = new Map(FAMILIES.map((family) => [revokedSet(family), revokedFields(family)]));
 
 const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   nfproto: { ipv4: 2, ipv6: 10 },

@@ -6,6 +6,8 @@ export interface FoundTable {
   /** The elements of sets, by name. */
   readonly sets: ReadonlyMap<string, FoundValues>;
   readonly maps: ReadonlyMap<string, readonly FoundMapElement[]>;
+  /** How many flows it holds as revoked. */
+  readonly revoked: number;
 }
 
 /** A chain; base chains have a hook. */

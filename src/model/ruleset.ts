@@ -121,9 +121,11 @@ export type Match =
   | { readonly kind: 'hopLimit'; readonly family: Family; readonly value: number }
   /** No ICMP message about another flow: such a message has that flow's labels. */
   | { readonly kind: 'notRelated' }
-  | { readonly kind: 'state'; readonly state: 'established' | 'related' | 'invalid' | 'establishedOrRelated' }
+  | { readonly kind: 'state'; readonly state: 'new' | 'established' | 'related' | 'invalid' | 'establishedOrRelated' }
   /** A TCP segment that conntrack knows no flow of and that opens none: it is in the middle of one. */
   | { readonly kind: 'midstream' }
+  /** Its flow is one that was revoked; of TCP and UDP, as the host sends it. */
+  | { readonly kind: 'revoked'; readonly family: Family }
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
   /** It was sent to this host by another: no copy of what the host itself sends to many. */
   | { readonly kind: 'fromAnother' }

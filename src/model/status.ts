@@ -63,8 +63,20 @@ export interface Status {
   readonly publishedPorts: readonly PublishedPort[] | null;
   /** What this kernel cannot do for us, and what follows from it. */
   readonly missingFeatures: readonly string[];
+  /** Live flows that changes of the inbound rules have cut. */
+  readonly revokedFlows: RevokedFlows;
   readonly changesApplied: number;
   readonly driftsMended: number;
+}
+
+/** Flows whose other end is not heard again, though conntrack may have forgotten them. */
+export interface RevokedFlows {
+  /** How many the kernel remembers. */
+  readonly remembered: number;
+  /** How many of the last change's there was no room for. */
+  readonly leftOut: number;
+  /** Why flows could not be looked at; it is tried again. */
+  readonly trouble: string | null;
 }
 
 /** A chain of somebody else's table. */

@@ -25,21 +25,33 @@ export interface KernelWays {
   readonly elements?: ElementWriter | undefined;
 }
 
+/** What is done amid a change; it does not throw. */
+export interface Meanwhile {
+  /** Done before the last transaction, beside the one ahead of it if there is one. */
+  readonly beforeLast?: (() => Promise<void>) | undefined;
+  /** Done between the last transaction and the one ahead of it. */
+  readonly aheadOfLast?: (() => Promise<void>) | undefined;
+}
+
+async function nothing(): Promise<void> {
+  // What is not asked for takes no time.
+}
+
 /**
  * Brings a change into force. Throws the NftError of the transaction that failed; if it was refused, what was in
  * force before still is, whole; otherwise the table has to be read again before anything else is decided.
- * `beforeLast` is done before the last transaction, beside the one ahead of it if there is one; it does not throw.
  */
 export async function applyChange(
   ways: KernelWays,
   { transactions, undo }: Transactions,
-  beforeLast: () => Promise<void> = async () => undefined,
+  { beforeLast = nothing, aheadOfLast = nothing }: Meanwhile = {},
 ): Promise<void> {
   let done = 0;
   try {
     for (const transaction of transactions) {
       const isLast = done === transactions.length - 1;
       if (isLast && done === 0) await beforeLast();
+      if (isLast) await aheadOfLast();
       // What comes before the last one is seen by no packet, and takes its time in another process.
       await Promise.all([run(ways, transaction), ...(done === transactions.length - 2 ? [beforeLast()] : [])]);
       done += 1;

@@ -9,6 +9,7 @@ import type {
   FoundTable,
   FoundValues,
 } from '../model/found-table.ts';
+import { REVOKED_SETS } from '../model/revoked-flows.ts';
 import type { SimpleVerdict } from '../model/ruleset.ts';
 import type { Nft } from './nft.ts';
 
@@ -26,6 +27,7 @@ export function decodeTable(listing: Json): FoundTable {
   const chains = new Map<string, FoundChain & { readonly rules: FoundRule[] }>();
   const sets = new Map<string, FoundValues>();
   const maps = new Map<string, readonly FoundMapElement[]>();
+  let revoked = 0;
   for (const object of listOf(get(listing, 'nftables'))) {
     const [chain, rule, set, map] = ['chain', 'rule', 'set', 'map'].map((kind) => get(object, kind));
     if (chain !== undefined) {
@@ -37,10 +39,11 @@ export function decodeTable(listing: Json): FoundTable {
       });
     }
     if (rule !== undefined) chains.get(textOf(get(rule, 'chain')))?.rules.push(decodeRule(rule));
+    if (REVOKED_SETS.includes(textOf(get(set, 'name')))) revoked += listOf(get(set, 'elem')).length;
     if (set !== undefined) sets.set(textOf(get(set, 'name')), decodeValues(get(set, 'elem') ?? []));
     if (map !== undefined) maps.set(textOf(get(map, 'name')), decodeElements(get(map, 'elem') ?? []));
   }
-  return { chains, sets, maps };
+  return { chains, sets, maps, revoked };
 }
 
 function decodeRule(rule: Json): FoundRule {
@@ -83,8 +86,13 @@ function decodeMatch(body: Json | undefined): FoundStep {
   return { kind: 'test', field, operator, values: decodeValues(get(right, 'set') ?? right) };
 }
 
-/** `tcp.dport`, `iifname`, `ct.state`; `tcp.flags & 23` for masked ones. */
+/** `tcp.dport`, `iifname`, `ct.state`; `tcp.flags & 23` for masked ones, `ip.saddr . tcp.dport` for several at once. */
 function fieldOf(expression: Json | undefined): string | undefined {
+  const concatenated = get(expression, 'concat');
+  if (concatenated !== undefined) {
+    const fields = listOf(concatenated).map(fieldOf);
+    return fields.includes(undefined) ? undefined : fields.join(' . ');
+  }
   const [payload, meta, ct, masked] = ['payload', 'meta', 'ct', '&'].map((kind) => get(expression, kind));
   if (payload !== undefined) return `${textOf(get(payload, 'protocol'))}.${textOf(get(payload, 'field'))}`;
   if (meta !== undefined) return textOf(get(meta, 'key'));

@@ -6,6 +6,8 @@ import type { Nft } from './nft.ts';
 export interface TableNames {
   readonly table: string;
   readonly appliedSet: string;
+  /** Sets that stay from one generation to the next. */
+  readonly keptSets: readonly string[];
   readonly baseChains: readonly string[];
   parseGeneration(name: string): number | undefined;
   parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined;
@@ -20,7 +22,7 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   const maps = objectsOf(await nft.list(['maps', family]), { table, kind: 'map' });
   if (chains === undefined || sets === undefined || maps === undefined) return undefined;
   const applied = sets.includes(names.appliedSet) ? await readApplied(nft, names) : undefined;
-  const ourSets = sets.filter((name) => name !== names.appliedSet);
+  const ourSets = sets.filter((name) => !names.keptSets.includes(name));
   const ourChains = chains.filter((name) => !names.baseChains.includes(name));
   const generations = [...ourSets, ...maps, ...ourChains].map((name) => names.parseGeneration(name) ?? 0);
   return {

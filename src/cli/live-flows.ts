@@ -1,0 +1,47 @@
+import { TABLE } from '../4-render/names.ts';
+import { createFlowJudge, ownAddresses } from '../evaluate/flow-judge.ts';
+import { readFlowLimits } from '../host/conntrack.ts';
+import { readFlowSockets } from '../host/flow-sockets.ts';
+import type { HostInterface, HostPolicy } from '../model/host.ts';
+import { createRevocation } from '../nft/revocation.ts';
+import type { Streams } from './command.ts';
+
+/** What a command that applies a policy does about live flows, as the daemon does; trouble is printed, and ends nothing. */
+export interface LiveFlows {
+  /** Has conntrack know the live flows of sockets. */
+  seed(): Promise<void>;
+  /** Revokes what `now` denies; `before` is what was in force, undefined where nobody knows. */
+  cut(now: HostPolicy, before: HostPolicy | undefined): Promise<void>;
+  close(): void;
+}
+
+/** The live flows of a host with these interfaces. */
+export function liveFlows(interfaces: readonly HostInterface[], streams: Streams): LiveFlows {
+  const revocation = createRevocation({
+    table: TABLE,
+    readSockets: readFlowSockets,
+    readLimits: readFlowLimits,
+    amend: (write) => write(),
+  });
+  const isOwn = ownAddresses(interfaces);
+  const trying = async (step: () => Promise<unknown>): Promise<void> => {
+    try {
+      await step();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      streams.err(`sgctl apply: live flows could not be looked at: ${reason}\n`);
+    }
+  };
+  return {
+    seed: () => trying(() => revocation.seed(isOwn)),
+    cut: (now, before) =>
+      trying(() =>
+        revocation.enforce({
+          isOwn,
+          now: createFlowJudge(now, interfaces),
+          before: before === undefined ? undefined : [createFlowJudge(before, interfaces)],
+        }),
+      ),
+    close: () => revocation.close(),
+  };
+}

@@ -1,0 +1,116 @@
+import { open } from 'node:fs/promises';
+import {
+  type FlowEnd,
+  type FlowKey,
+  flowKey,
+  type FlowProtocol,
+  localEndOf,
+  portCharacters,
+  protocolOfFlow,
+} from '../model/flow-key.ts';
+import type { FlowSockets } from '../model/flow-sockets.ts';
+
+// Kernel facts: proc(5), /proc/net/tcp; include/net/tcp_states.h.
+const TABLES = [
+  { file: 'tcp', protocol: 6, words: 1 },
+  { file: 'tcp6', protocol: 6, words: 4 },
+  { file: 'udp', protocol: 17, words: 1 },
+  { file: 'udp6', protocol: 17, words: 4 },
+] as const;
+/** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: at least one end has more to say. */
+const TALKING = new Set(['01', '04', '05', '08']);
+/** LAST_ACK, CLOSING: what is left is to be acknowledged. */
+const ENDING = new Set(['09', '0B']);
+const LISTENING = '0A';
+/** Of UDP: bound, and connected to nobody. */
+const UNCONNECTED = '07';
+const WORD_DIGITS = 8;
+const MAPPED = '\0\0\0\0\0\0\0\0\0\0\xff\xff';
+const READ_BYTES = 65_536;
+
+/**
+ * The TCP and UDP sockets of the process's network namespace. The kernel hands out some 4 kB at a time, and other work
+ * of the process goes on in between. A socket that comes or goes meanwhile may be missed.
+ */
+export async function readFlowSockets(): Promise<FlowSockets> {
+  const connected = new Map<FlowKey, { readonly isTalking: boolean }>();
+  const served = new Set<string>();
+  for (const { file, protocol, words } of TABLES) {
+    await eachLine(`/proc/self/net/${file}`, (line) => {
+      const read = readLine(line, words);
+      if (read === undefined) return;
+      const { local, remote, state } = read;
+      if (state === (protocol === 6 ? LISTENING : UNCONNECTED)) served.add(servedText(protocol, local));
+      else if (TALKING.has(state) || ENDING.has(state))
+        connected.set(flowKey(protocol, local, remote), { isTalking: TALKING.has(state) });
+    });
+  }
+  return {
+    connected,
+    isServed(key) {
+      const [protocol, local] = [protocolOfFlow(key), localEndOf(key)];
+      return (
+        served.has(servedText(protocol, local)) || served.has(servedText(protocol, { address: '', port: local.port }))
+      );
+    },
+  };
+}
+
+/** A socket that is bound to every address is called at each, those of IPv4 too where it is one of IPv6. */
+function servedText(protocol: FlowProtocol, { address, port }: FlowEnd): string {
+  return `${protocol} ${/^\0+$/.test(address) ? '' : address} ${port}`;
+}
+
+interface SocketLine {
+  readonly local: FlowEnd;
+  readonly remote: FlowEnd;
+  readonly state: string;
+}
+
+// `  12: 0100007F:1F90 0200007F:A123 01 ...`; 100,000 such lines pass here, so they are read by their places.
+function readLine(line: string, words: number): SocketLine | undefined {
+  const begin = line.indexOf(': ') + 2;
+  if (begin < 2) return undefined;
+  const digits = words * WORD_DIGITS;
+  const remote = begin + digits + 6;
+  const state = remote + digits + 6;
+  if (line.charAt(remote - 1) !== ' ' || line.charAt(state - 1) !== ' ') return undefined;
+  return {
+    local: endAt(line, begin, digits),
+    remote: endAt(line, remote, digits),
+    state: line.slice(state, state + 2),
+  };
+}
+
+/** An address as words of 32 bits in the host's order, which is little-endian, then a colon and a port as a number. */
+function endAt(line: string, begin: number, digits: number): FlowEnd {
+  let address = '';
+  for (let at = begin; at < begin + digits; at += WORD_DIGITS) {
+    const word = Number.parseInt(line.slice(at, at + WORD_DIGITS), 16);
+    address += String.fromCharCode(word & 255, (word >>> 8) & 255, (word >>> 16) & 255, word >>> 24);
+  }
+  const port = Number.parseInt(line.slice(begin + digits + 1, begin + digits + 5), 16);
+  return {
+    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
+    port: portCharacters(port),
+  };
+}
+
+async function eachLine(path: string, read: (line: string) => void): Promise<void> {
+  // Without IPv6 there are no such tables.
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return;
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    let rest = '';
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
+      if (bytesRead === 0) break;
+      const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) read(line);
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,94 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createCutting } from '../../src/daemon/cutting.ts';
+import type { HostPolicy } from '../../src/model/host.ts';
+import type { Revocation } from '../../src/nft/revocation.ts';
+import { hostPolicyOf } from '../netns/enforce.ts';
+
+/** A revocation whose looks end when told to. */
+function slowRevocation() {
+  const looks: { readonly before: number | undefined; readonly end: (error?: Error) => void }[] = [];
+  let refills = 0;
+  const revocation: Revocation = {
+    seed: async () => 0,
+    enforce: ({ before }) =>
+      new Promise((resolve, reject) => {
+        const end = (error?: Error): void =>
+          error === undefined ? resolve({ revoked: 0, restored: 0, leftOut: 0 }) : reject(error);
+        looks.push({ before: before?.length, end });
+      }),
+    refill: () => {
+      refills += 1;
+    },
+    renew: async () => undefined,
+    forget: () => undefined,
+    count: () => 0,
+    close: () => undefined,
+  };
+  return { revocation, looks, refills: () => refills };
+}
+
+let policy: HostPolicy;
+
+beforeEach(async () => {
+  policy = await hostPolicyOf('{ version: 1, securityGroups: {}, instances: { host: { interfaces: {} } } }');
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const log = pino({ level: 'silent' });
+const changed = (before: HostPolicy | undefined, isTableNew = false) => ({
+  before,
+  after: policy,
+  interfaces: [],
+  isTableNew,
+});
+
+test('changes amid a look get one look together, which knows what each of them took away', async () => {
+  const { revocation, looks } = slowRevocation();
+  const cutting = createCutting(revocation, log);
+  cutting.after(changed(policy));
+  for (let i = 0; i < 3; i += 1) cutting.after(changed(policy));
+  expect(looks.map(({ before }) => before)).toEqual([1]);
+  looks[0]?.end();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(looks.map(({ before }) => before)).toEqual([1, 3]);
+  // Where for one of them nobody knows what was before, nobody knows it for all.
+  cutting.after(changed(policy));
+  cutting.after(changed(undefined));
+  looks[1]?.end();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(looks.map(({ before }) => before)).toEqual([1, 3, undefined]);
+  looks[2]?.end();
+  await cutting.close();
+});
+
+test('a flood of changes is bounded', async () => {
+  const { revocation, looks } = slowRevocation();
+  const cutting = createCutting(revocation, log);
+  for (let i = 0; i < 1_000; i += 1) cutting.after(changed(policy));
+  looks[0]?.end();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(looks.map(({ before }) => before)).toEqual([1, 16]);
+  looks[1]?.end();
+  await cutting.close();
+});
+
+test('a look that fails is tried again with what it was about, and told', async () => {
+  const { revocation, looks, refills } = slowRevocation();
+  const cutting = createCutting(revocation, log);
+  cutting.after(changed(policy, true));
+  expect(refills()).toBe(1);
+  looks[0]?.end(new Error('no answer'));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(cutting.status()).toEqual({ remembered: 0, leftOut: 0, trouble: 'no answer' });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(looks.map(({ before }) => before)).toEqual([1, 1]);
+  looks[1]?.end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(cutting.status().trouble).toBeNull();
+  await cutting.close();
+});
