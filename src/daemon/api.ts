@@ -1,20 +1,25 @@
-import { chmod, chown, mkdir, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { mkdir } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { groupId } from '../host/group-id.ts';
 import type { History } from '../host/history.ts';
 import type { LogEntry } from '../model/packet-account.ts';
-import { type Holding, HoldingRefused } from './holding.ts';
-import type { PacketRecords } from './packet-records.ts';
-import { formatMetrics } from './metrics.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import { CONTROL_GROUP, CONTROL_SOCKET, READING_GROUP, READING_SOCKET } from '../model/socket-names.ts';
 import type { Status } from '../model/status.ts';
+import { type Call, type Door, openDoor } from './door.ts';
+import { type Holding, HoldingRefused } from './holding.ts';
+import { jsonWithTexts, lengthOf, longTexts, sendPieces } from './long-answer.ts';
+import { formatMetrics } from './metrics.ts';
+import type { PacketRecords } from './packet-records.ts';
+import { createSharedAnswers, type SharedAnswers } from './shared-answers.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 /** What the socket offers. */
 export interface ApiHandlers {
   readonly status: () => Status;
+  /** Another number after each change of what is enforced, and of others' tables. */
+  readonly revision: () => number;
   /** The status, with what has to be looked for in the kernel first. */
   readonly fullStatus: () => Promise<Status>;
   /** The policy in force; undefined where nothing is, or nobody knows what it says. */
@@ -23,7 +28,7 @@ export interface ApiHandlers {
   readonly reload: () => Promise<void>;
   /** Removes the rules. */
   readonly clear: () => Promise<void>;
-  readonly history: Pick<History, 'list' | 'read'>;
+  readonly history: Pick<History, 'list' | 'open'>;
   readonly records: Pick<PacketRecords, 'stats' | 'log' | 'follow'>;
   readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback' | 'endTrial'>;
 }
@@ -42,70 +47,57 @@ export class AlreadyRunning extends Error {
 export async function serveApi(directory: string, handlers: ApiHandlers): Promise<{ close(): Promise<void> }> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const control = join(directory, CONTROL_SOCKET);
-  if (await answers(control)) throw new AlreadyRunning(`another secgroupd serves ${control}`);
-  const servers = [
-    await serve({ path: control, group: CONTROL_GROUP, mayChange: true }, handlers),
-    await serve({ path: join(directory, READING_SOCKET), group: READING_GROUP, mayChange: false }, handlers),
+  if (await isServed(control)) throw new AlreadyRunning(`another secgroupd serves ${control}`);
+  const answers = createSharedAnswers<Answer>({ revision: handlers.revision, now: () => performance.now() });
+  const turns = createTurns();
+  const open = (path: string, group: string, mayChange: boolean): Promise<Door> => {
+    const desk: Desk = { handlers, answers, turns, mayChange, followers: 0, isReceiving: false };
+    return openDoor({
+      path,
+      group,
+      onCall: (call) => {
+        answer(call, desk).catch((error: unknown) => {
+          if (call.response.headersSent) call.response.destroy();
+          else send(call, statusOf(error), { error: error instanceof Error ? error.message : String(error) });
+        });
+      },
+    });
+  };
+  const doors = [
+    await open(control, CONTROL_GROUP, true),
+    await open(join(directory, READING_SOCKET), READING_GROUP, false),
   ];
   return {
     async close() {
-      await Promise.all(servers.map(closeServer));
+      await Promise.all(doors.map((door) => door.close()));
     },
   };
 }
 
-interface Door {
-  readonly path: string;
-  readonly group: string;
+/** What calls by one socket are answered with. */
+interface Desk {
+  readonly handlers: ApiHandlers;
+  readonly answers: SharedAnswers<Answer>;
+  readonly turns: Turns;
   /** Whether calls that change something are answered. */
   readonly mayChange: boolean;
+  /** How many connections follow the log. */
+  followers: number;
+  /** Whether a long body is being received. */
+  isReceiving: boolean;
 }
 
-async function serve({ path, group, mayChange }: Door, handlers: ApiHandlers): Promise<Server> {
-  await rm(path, { force: true });
-  const server = createServer((incoming, response) => {
-    answer({ incoming, response, handlers, mayChange }).catch((error: unknown) => {
-      send(response, statusOf(error), { error: error instanceof Error ? error.message : String(error) });
-    });
-  });
-  // A client that never finishes its request holds a connection, not the daemon.
-  server.requestTimeout = 10_000;
-  server.maxConnections = 64;
-  await listen(server, path);
-  // INVARIANT: the group before the mode, so that no other group is let in for a moment.
-  const id = await groupId(group);
-  if (id !== undefined) await chown(path, process.geteuid?.() ?? 0, id).catch(() => undefined);
-  await chmod(path, 0o660);
-  return server;
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}
+/** What a question is answered with: ready to be sent, or in pieces that each who asks has made anew. */
+type Answer =
+  | { readonly kind: 'ready'; readonly status: number; readonly type: string; readonly body: Buffer }
+  | { readonly kind: 'pieces'; readonly pieces: () => AsyncIterable<string> };
 
 function statusOf(error: unknown): number {
-  if (error instanceof Forbidden) return 403;
-  if (error instanceof BadRequest) return 400;
+  if (error instanceof Refused) return error.status;
   return error instanceof HoldingRefused ? 409 : 500;
 }
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    // The socket is made within this call; until it has its group, it is the owner's alone.
-    const mask = process.umask(0o177);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
-    process.umask(mask);
-  });
-}
-
-function answers(path: string): Promise<boolean> {
+function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = request({ socketPath: path, path: '/v1/status', timeout: 1_000 }, (response) => {
       response.resume();
@@ -119,13 +111,6 @@ function answers(path: string): Promise<boolean> {
     probe.once('error', () => resolve(false));
     probe.end();
   });
-}
-
-interface Call {
-  readonly incoming: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly handlers: ApiHandlers;
-  readonly mayChange: boolean;
 }
 
 const CALLS = [
@@ -144,66 +129,107 @@ const CALLS = [
   'GET /metrics',
 ];
 
-async function answer({ incoming, response, handlers, mayChange }: Call): Promise<void> {
-  if (!mayChange && incoming.method !== 'GET')
-    throw new Forbidden(`${READING_SOCKET} only answers questions: for more be root or of the group ${CONTROL_GROUP}`);
-  const call = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
-  const body = await readBody(incoming, mayChange ? LONGEST_BODY : LONGEST_QUESTION);
-  switch (call) {
+async function answer(call: Call, desk: Desk): Promise<void> {
+  const { incoming, response } = call;
+  if (!desk.mayChange && incoming.method !== 'GET')
+    throw new Refused(
+      403,
+      `${READING_SOCKET} only answers questions: for more be root or of the group ${CONTROL_GROUP}`,
+    );
+  const body = await receive(call, desk);
+  call.awaitNothing();
+  const asked = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
+  if (asked === 'GET /v1/log/follow') {
+    follow(call, desk);
+    return;
+  }
+  const make = questionAbout(asked, desk.handlers);
+  if (make === undefined) {
+    send(call, ...(await change(asked, body, desk.handlers)));
+    return;
+  }
+  await desk.turns.next();
+  // Whoever has gone meanwhile asks for nothing.
+  if (response.destroyed) return;
+  const made = await desk.answers.ask(asked, make);
+  if (made.kind === 'ready') deliver(call, made);
+  else await sendPieces(call, made.pieces(), desk.turns);
+}
+
+/** How a question is answered; undefined for what is none. */
+function questionAbout(asked: string, handlers: ApiHandlers): (() => Promise<Answer>) | undefined {
+  switch (asked) {
     case 'GET /v1/status':
-      send(response, 200, await handlers.fullStatus());
-      return;
+      return async () => json(200, await handlers.fullStatus());
     case 'GET /v1/policy':
-      send(response, 200, { policy: handlers.policy() ?? null, inForce: handlers.status().inForce });
-      return;
+      return async () => policyAnswer(handlers);
     case 'GET /v1/history':
-      send(response, 200, { versions: await handlers.history.list() });
-      return;
+      return async () => json(200, { versions: await handlers.history.list() });
     case 'GET /v1/stats':
-      send(response, 200, { stats: (await handlers.records.stats()) ?? null });
-      return;
+      return async () => json(200, { stats: (await handlers.records.stats()) ?? null });
     case 'GET /v1/log':
-      send(response, 200, { entries: handlers.records.log() });
-      return;
-    case 'GET /v1/log/follow':
-      follow(response, handlers.records);
-      return;
+      return async () => json(200, { entries: handlers.records.log() });
     case 'GET /metrics':
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(formatMetrics(handlers.status()));
-      return;
+      return async () => ready(200, 'text/plain; version=0.0.4', formatMetrics(handlers.status()));
+  }
+  const version = /^GET \/v1\/history\/([0-9]{1,8})$/.exec(asked)?.[1];
+  return version === undefined ? undefined : () => versionAnswer(Number(version), asked, handlers);
+}
+
+function policyAnswer(handlers: ApiHandlers): Promise<Answer> | Answer {
+  const policy = handlers.policy();
+  const { inForce } = handlers.status();
+  if (policy === undefined) return json(200, { policy: null, inForce });
+  const texts = longTexts(policy);
+  const pieces = (): AsyncIterable<string> => jsonWithTexts({}, { key: 'policy', texts }, { inForce });
+  return lengthOf(texts) > MAX_READY_BYTES ? { kind: 'pieces', pieces } : gathered(pieces());
+}
+
+async function versionAnswer(number: number, asked: string, { history }: ApiHandlers): Promise<Answer> {
+  const opened = await history.open(number);
+  if (opened === undefined) return json(404, noSuchCall(asked));
+  const { texts: all, ...version } = opened;
+  const { instance, documents } = version;
+  const texts = { instance, documents, texts: all };
+  const pieces = (): AsyncIterable<string> => jsonWithTexts(version, { key: 'texts', texts });
+  return lengthOf(texts) > MAX_READY_BYTES ? { kind: 'pieces', pieces } : gathered(pieces());
+}
+
+/** Does what a call other than a question asks for, and says how that went. */
+async function change(asked: string, body: string, handlers: ApiHandlers): Promise<[status: number, body: object]> {
+  switch (asked) {
     case 'POST /v1/reload':
       await handlers.reload();
-      send(response, 200, handlers.status());
-      return;
+      return [200, handlers.status()];
     case 'POST /v1/clear':
       await handlers.clear();
-      send(response, 200, handlers.status());
-      return;
+      return [200, handlers.status()];
     case 'POST /v1/try': {
       const { policy, timeoutSeconds } = parseBody(TRY, body);
       await handlers.holding.tryOut(policy, timeoutSeconds);
-      send(response, 200, handlers.status());
-      return;
+      return [200, handlers.status()];
     }
     case 'POST /v1/confirm':
-      send(response, 200, { ...(await handlers.holding.confirm()), policyFile: handlers.status().policyFile });
-      return;
+      return [200, { ...(await handlers.holding.confirm()), policyFile: handlers.status().policyFile }];
     case 'POST /v1/rollback': {
       const { version: wanted, trialOnly } = parseBody(ROLLBACK, body === '' ? '{}' : body);
       if (trialOnly === true) await handlers.holding.endTrial();
       else await handlers.holding.rollback(wanted);
-      send(response, 200, handlers.status());
-      return;
+      return [200, handlers.status()];
     }
   }
-  const version = /^GET \/v1\/history\/([0-9]{1,8})$/.exec(call)?.[1];
-  const kept = version === undefined ? undefined : await handlers.history.read(Number(version));
-  if (kept !== undefined) send(response, 200, kept);
-  else send(response, 404, { error: `there is no ${call}`, calls: CALLS });
+  return [404, noSuchCall(asked)];
+}
+
+function noSuchCall(asked: string): object {
+  return { error: `there is no ${asked}`, calls: CALLS };
 }
 
 /** One line of JSON a packet, the last ones first, for as long as somebody listens. */
-function follow(response: ServerResponse, records: ApiHandlers['records']): void {
+function follow({ response }: Call, desk: Desk): void {
+  if (desk.followers >= MAX_FOLLOWERS)
+    throw new Refused(503, `${MAX_FOLLOWERS} others follow the log: ask again when one of them has ended`);
+  const { records } = desk.handlers;
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   const write = (entry: LogEntry): void => {
     // Whoever does not read what is sent is not sent more than a buffer of it.
@@ -212,10 +238,17 @@ function follow(response: ServerResponse, records: ApiHandlers['records']): void
   response.flushHeaders();
   for (const entry of records.log().slice(-MOST_BEFORE)) write(entry);
   const end = records.follow(write);
-  response.once('close', end);
+  desk.followers += 1;
+  response.once('close', () => {
+    desk.followers -= 1;
+    end();
+  });
 }
 
 const MOST_BEFORE = 10;
+
+/** A part of a socket's connections, so that followers leave room for questions. */
+const MAX_FOLLOWERS = 16;
 
 /** The longest timeout of a trial: longer, and nobody remembers it. */
 const LONGEST_TRIAL_SECONDS = 24 * 3600;
@@ -235,12 +268,15 @@ const ROLLBACK = z.strictObject({
   trialOnly: z.boolean().optional(),
 });
 
-class BadRequest extends Error {
-  override readonly name = 'BadRequest';
-}
+/** A call that is not answered as it wishes, and the status of HTTP that says so. */
+class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly status: number;
 
-class Forbidden extends Error {
-  override readonly name = 'Forbidden';
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
 }
 
 function parseBody<T>(schema: z.ZodType<T>, body: string): T {
@@ -248,29 +284,73 @@ function parseBody<T>(schema: z.ZodType<T>, body: string): T {
     return schema.parse(JSON.parse(body));
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof z.ZodError)
-      throw new BadRequest(`the body is not as it should be: ${error.message}`);
+      throw new Refused(400, `the body is not as it should be: ${error.message}`);
     throw error;
   }
 }
 
 /** A policy and its lists are no longer than the files that the daemon reads itself. */
-const LONGEST_BODY = 256 * 1024 * 1024;
+const MAX_BODY_BYTES = 256 * 1024 * 1024;
 
 /** Questions have none. */
-const LONGEST_QUESTION = 1_024;
+const MAX_QUESTION_BYTES = 1_024;
 
-async function readBody(incoming: IncomingMessage, longest: number): Promise<string> {
+/** Of longer bodies, a socket takes one at a time. */
+const MAX_SHORT_BODY_BYTES = 1024 * 1024;
+
+/** Longer answers are made and sent piece by piece, for each who asks. */
+const MAX_READY_BYTES = 256 * 1024;
+
+async function receive({ incoming, expectBody }: Call, desk: Desk): Promise<string> {
+  const isChunked = incoming.headers['transfer-encoding'] !== undefined;
+  const length = isChunked ? Number.POSITIVE_INFINITY : Number(incoming.headers['content-length'] ?? 0);
+  const longest = desk.mayChange ? MAX_BODY_BYTES : MAX_QUESTION_BYTES;
+  if (!isChunked && length > longest) throw new Refused(400, 'the body is too long');
+  if (length <= MAX_SHORT_BODY_BYTES) return readBody(incoming, longest, () => expectBody(length));
+  if (desk.isReceiving) throw new Refused(503, 'another policy is being sent: send it again in a moment');
+  desk.isReceiving = true;
+  try {
+    return await readBody(incoming, longest, () => expectBody(length));
+  } finally {
+    desk.isReceiving = false;
+  }
+}
+
+async function readBody(incoming: IncomingMessage, longest: number, begin: () => void): Promise<string> {
+  begin();
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > longest) throw new BadRequest('the body is too long');
+    if (length > longest) throw new Refused(400, 'the body is too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function send(response: ServerResponse, status: number, body: object): void {
-  if (response.headersSent) return;
-  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, null, 2)}\n`);
+async function gathered(pieces: AsyncIterable<string>): Promise<Answer> {
+  let text = '';
+  for await (const piece of pieces) text += piece;
+  return ready(200, JSON_TYPE, text);
+}
+
+const JSON_TYPE = 'application/json';
+
+function json(status: number, body: object): Answer & { readonly kind: 'ready' } {
+  return ready(status, JSON_TYPE, `${JSON.stringify(body, null, 2)}\n`);
+}
+
+function ready(status: number, type: string, text: string): Answer & { readonly kind: 'ready' } {
+  return { kind: 'ready', status, type, body: Buffer.from(text) };
+}
+
+function send(call: Call, status: number, body: object): void {
+  deliver(call, json(status, body));
+}
+
+function deliver({ response, awaitReader }: Call, { status, type, body }: Answer & { readonly kind: 'ready' }): void {
+  if (response.headersSent || response.destroyed) return;
+  awaitReader();
+  const busy = status === 503 ? { 'retry-after': '1' } : {};
+  response.writeHead(status, { 'content-type': type, 'content-length': body.length, ...busy }).end(body);
 }

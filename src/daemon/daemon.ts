@@ -20,7 +20,7 @@ import { createElementWriter } from '../nft/element-writer.ts';
 import { createTableChanges } from '../nft/table-changes.ts';
 import { createNft } from '../nft/nft.ts';
 import { createRevocation } from '../nft/revocation.ts';
-import { readOtherChains, readPublishedPorts } from '../nft/other-tables.ts';
+import { createOtherTables } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
@@ -30,6 +30,7 @@ import { createHolding } from './holding.ts';
 import { createPacketRecords } from './packet-records.ts';
 import { createPolicyProver } from './policy-prover.ts';
 import { createReconciler } from './reconciler.ts';
+import { shareNext } from './share-next.ts';
 import { describeStatus } from './status.ts';
 
 /** How the daemon is started. */
@@ -91,6 +92,7 @@ export async function startDaemon({
   const elements = createElementWriter();
   const changes = createTableChanges(TABLE);
   const committers = createCommitters();
+  const otherTables = createOtherTables(TABLE);
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const status = (): Status =>
@@ -168,18 +170,18 @@ export async function startDaemon({
     prover,
     log,
   });
-  const reload = async (): Promise<void> => {
+  const reload = shareNext(async () => {
     notifier.reloading();
     await reconciler.renew();
     notifier.ready(oneLine(status()));
-  };
+  });
   // The socket is what two daemons would fight over, so it comes before anything is changed.
   const api = await serveApi(runtimeDirectory, {
     status,
+    revision: () => reconciler.revision(),
     fullStatus: async () => {
-      const otherChains = await readOtherChains(nft, TABLE);
-      const publishedPorts = otherChains === undefined ? undefined : await readPublishedPorts(nft, otherChains);
-      return { ...status(), otherChains: otherChains ?? null, publishedPorts: publishedPorts ?? null };
+      const others = await otherTables.read();
+      return { ...status(), otherChains: others?.chains ?? null, publishedPorts: others?.publishedPorts ?? null };
     },
     policy: () => textsInForce(reconciler.enforcement()),
     reload,
@@ -230,6 +232,7 @@ export async function startDaemon({
       elements.close();
       changes.close();
       committers.stop();
+      otherTables.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
     },

@@ -26,6 +26,8 @@ export interface Reconciler {
   watchKernel(): void;
   /** What was true at the end of the last round. */
   enforcement(): Enforcement;
+  /** Grows with each round, and as soon as somebody is seen to have changed a table, ours or another. */
+  revision(): number;
   /** Ends the loop; a round under way is finished first. What is in force stays. */
   close(): Promise<void>;
 }
@@ -50,6 +52,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   const rounds = createRounds(options);
   // INVARIANT: what is told is what was true at the end of a round, never in the middle of one.
   let told = rounds.known();
+  let revision = 0;
+  let lastGeneration: number | undefined;
   let closed = false;
   let forced = false;
   let lookAfter: RoundOutcome['lookAgain'];
@@ -144,6 +148,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   };
 
   const onGeneration = (generation: number): void => {
+    if (generation !== lastGeneration) revision += 1;
+    lastGeneration = generation;
     // While we change it ourselves, the change is not somebody else's.
     if (isBusy || !rounds.isOvertaken(generation)) return;
     const calm = calmUntil - performance.now();
@@ -174,6 +180,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
 
   const tell = (): void => {
     told = rounds.known();
+    revision += 1;
     onRound(told, rounds.files());
   };
 
@@ -213,6 +220,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
       stopWatching ??= options.changes.watch(WATCH_MILLISECONDS, onGeneration);
     },
     enforcement: () => told,
+    revision: () => revision,
     async close() {
       closed = true;
       clearTimeout(timer);

@@ -1,8 +1,9 @@
 import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { patternMatches } from '../model/host.ts';
 import type { RevokedFlows, Status } from '../model/status.ts';
-import type { Enforcement, Trouble } from './enforcement.ts';
+import type { Enforcement, Refusal, Trouble } from './enforcement.ts';
 
 /** What is not known of what is enforced. */
 export interface Circumstances {
@@ -23,7 +24,8 @@ export function describeStatus(
   const { hostPolicy, host, refusal, inForce, appliedAt } = known;
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
-  const bindingOf = (name: string) => bindings.find(({ pattern }) => patternMatches(pattern, name));
+  const bindingOf = new Map(names.map((name) => [name, bindings.find(({ pattern }) => patternMatches(pattern, name))]));
+  const used = new Set([...bindingOf.values()].map((binding) => binding?.pattern));
   const troubles = [known.kernelTrouble, known.fight, known.savingTrouble].filter(
     (trouble): trouble is Trouble => trouble !== undefined,
   );
@@ -50,23 +52,19 @@ export function describeStatus(
         : {
             since: refusal.since.toISOString(),
             diagnostics: refusal.diagnostics.map(diagnosticToJson),
-            text: refusal.diagnostics
-              .map((diagnostic) => formatDiagnostic(diagnostic, (file) => refusal.sources.get(file)))
-              .join('\n'),
+            text: textOf(refusal),
           },
     warnings: known.warnings.map(diagnosticToJson),
     troubles: troubles.map(({ since, message }) => ({ since: since.toISOString(), message })),
     interfaces: names.flatMap((name) => {
-      const binding = bindingOf(name);
+      const binding = bindingOf.get(name);
       if (binding === undefined) return [];
       const { pattern, groups, inbound, outbound } = binding;
       return [{ name, pattern, groups, rules: { inbound: ruleCount(inbound), outbound: ruleCount(outbound) } }];
     }),
-    absentInterfaces: bindings
-      .map(({ pattern }) => pattern)
-      .filter((pattern) => !names.some((name) => bindingOf(name)?.pattern === pattern)),
+    absentInterfaces: bindings.map(({ pattern }) => pattern).filter((pattern) => !used.has(pattern)),
     unmanagedInterfaces: {
-      names: hostPolicy === undefined ? names : names.filter((name) => bindingOf(name) === undefined),
+      names: hostPolicy === undefined ? names : names.filter((name) => bindingOf.get(name) === undefined),
       action: hostPolicy?.unmanagedInterfaces ?? 'allow',
     },
     forwardedTraffic: 'not filtered',
@@ -77,6 +75,17 @@ export function describeStatus(
     changesApplied: known.applied,
     driftsMended: known.mended,
   };
+}
+
+const texts = new WeakMap<Refusal, string>();
+
+/** What a refusal says. Lines are looked for in files of any length, so this is done once, however often it is asked for. */
+function textOf(refusal: Refusal): string {
+  const { diagnostics, sources } = refusal;
+  const format = (one: Diagnostic): string => formatDiagnostic(one, (file) => sources.get(file));
+  const text = texts.get(refusal) ?? diagnostics.map(format).join('\n');
+  texts.set(refusal, text);
+  return text;
 }
 
 function trialOf({ held }: Enforcement, uptimeSeconds: number): Status['trial'] {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { KeptPolicy, PolicyVersion, VersionOrigin } from '../model/policy-version.ts';
-import { isOwnDirectory, makeOwnDirectory, readOwnFile } from './own-file.ts';
+import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from './own-file.ts';
 import { identityOfTexts } from './policy-texts.ts';
 import { explainDenied } from './state-directory.ts';
 import { writeFileAtomically } from './write-file.ts';
@@ -17,6 +17,20 @@ export interface History {
   list(): Promise<readonly PolicyVersion[]>;
   /** Undefined where there is no such version, or not all of it. */
   read(number: number): Promise<KeptPolicy | undefined>;
+  /** As `read`, and the texts are read from disk as they are taken. */
+  open(number: number): Promise<OpenedVersion | undefined>;
+}
+
+/** A policy that was in force, whose texts are still on disk. */
+export interface OpenedVersion extends PolicyVersion {
+  readonly texts: readonly OpenedText[];
+}
+
+/** A file's text, to be read piece by piece; reading throws what reading throws. */
+export interface OpenedText {
+  readonly file: string;
+  readonly bytes: number;
+  readonly read: () => AsyncIterable<string>;
 }
 
 /** The newest so many are kept. */
@@ -156,11 +170,26 @@ export function createHistory(directory: string): History {
       const policy: PolicyTexts = { instance, documents, texts: Object.fromEntries(known) };
       return { number, time, origin, of, instance, documents, identity, texts: policy };
     },
+    async open(number) {
+      const version = await readVersion(fileName(number));
+      if (version === undefined) return undefined;
+      const { time, origin, of, instance, documents, identity } = version;
+      const opened: OpenedText[] = [];
+      if (!(await isOwnDirectory(texts))) return undefined;
+      for (const [file, digest] of Object.entries(version.texts)) {
+        const path = join(texts, digest);
+        const bytes = await sizeOf(path);
+        if (bytes === undefined) return undefined;
+        opened.push({ file, bytes, read: () => piecesOfOwnFile(path) });
+      }
+      return { number, time, origin, of, instance, documents, identity, texts: opened };
+    },
   };
   return {
     record: (policy, how) => explainDenied(directory, () => history.record(policy, how)),
     list: () => explainDenied(directory, () => history.list()),
     read: (number) => explainDenied(directory, () => history.read(number)),
+    open: (number) => explainDenied(directory, () => history.open(number)),
   };
 }
 

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
 /**
  * Reads a text that this program wrote; undefined where there is none: nothing of the name, a symlink, which is never
  * followed, anything else but a regular file, or more than `maxBytes`. Throws what reading throws. Never blocks.
@@ -8,7 +10,7 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises';
 export async function readOwnFile(path: string, maxBytes: number): Promise<string | undefined> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+    handle = await open(path, READ_FLAGS);
     const stats = await handle.stat();
     return stats.isFile() && stats.size <= maxBytes ? await handle.readFile('utf8') : undefined;
   } catch (error) {
@@ -18,6 +20,13 @@ export async function readOwnFile(path: string, maxBytes: number): Promise<strin
   } finally {
     await handle?.close();
   }
+}
+
+/** The text of a regular file that this program wrote, piece by piece. Throws what reading throws, also for a symlink. */
+export async function* piecesOfOwnFile(path: string): AsyncIterable<string> {
+  const handle = await open(path, READ_FLAGS);
+  // Whoever stops taking pieces destroys the stream, and that closes the file.
+  yield* handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>;
 }
 
 /** Makes a directory if it is missing. Throws an Error where a symlink is in its place, and what making it throws. */

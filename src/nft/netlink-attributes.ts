@@ -21,3 +21,9 @@ export function* netlinkAttributes(bytes: Buffer, start = 0): Generator<NetlinkA
     at = next;
   }
 }
+
+/** The value of an attribute that is a text with a zero byte at its end. */
+export function attributeText(value: Buffer): string {
+  const end = value.indexOf(0);
+  return value.toString('utf8', 0, end < 0 ? value.length : end);
+}

@@ -1,83 +1,119 @@
+import type { PortRange } from '../model/rule.ts';
 import type { OtherChain, PublishedPort } from '../model/status.ts';
-import type { Nft } from './nft.ts';
+import { type BaseChain, readBaseChains } from './base-chains.ts';
+import { readGeneration } from './generation.ts';
+import type { MessageWriter } from './message-writer.ts';
+import { NetfilterSocket } from './netfilter-socket.ts';
+import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
 import { NftError } from './nft-error.ts';
+import { nftables } from './nftables-messages.ts';
+import { type Redirect, redirectIn } from './redirects.ts';
+import { readSetPorts } from './set-ports.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFT_MSG_GETRULE = 7;
+const NFTA_RULE_TABLE = 1;
+const NFTA_RULE_EXPRESSIONS = 4;
+const NETFILTER_HEADER_BYTES = 4;
 
 /** Hooks where another's rules meet the packets that ours judge. */
 const HOOKS: ReadonlySet<string> = new Set(['ingress', 'prerouting', 'input', 'output', 'postrouting']);
 
-/**
- * Programs by the names that they give to chains, or, after `table`, to tables: ufw 0.36, dockerd 28 and 29, libvirt 9
- * and 10, kube-proxy, fail2ban 1.0, tailscaled and firewalld 1.3, in their sources.
- */
-const MAKERS: readonly (readonly [name: string, mark: RegExp])[] = [
-  ['ufw', /^ufw6?-/],
-  ['firewalld', /^table inet firewalld$/],
-  ['Docker', /^DOCKER(?:-|$)|^table ip6? docker-bridges$/],
-  ['Kubernetes', /^KUBE-|^table ip6? kube-proxy$/],
-  ['libvirt', /^LIBVIRT_|^table ip6? libvirt_network$/],
-  ['fail2ban', /^f2b-|^table inet f2b-table$/],
-  ['Tailscale', /^ts-(?:input|forward|postrouting)$/],
-];
+/** Sets without a name of their own, as of `tcp dport { 80, 443 }`; the kernel calls them so. */
+const ANONYMOUS_SET = /^__set[0-9]+$/;
 
-/**
- * The chains of other tables, `ours` left out, that packets of the host's own meet as well: those of filters can drop
- * what ours accept, those of NAT can send it elsewhere. Undefined where nft cannot tell.
- */
-export async function readOtherChains(nft: Nft, ours: string): Promise<readonly OtherChain[] | undefined> {
-  try {
-    return parseChains((await nft.list(['chains'])) ?? '').filter(
-      ({ table, hook, type }) => table !== ours && HOOKS.has(hook) && (type !== 'nat' || hook === 'prerouting'),
-    );
-  } catch (error) {
-    if (error instanceof NftError) return undefined;
-    throw error;
-  }
+/** Of more sets of ports than this, what is in them is left out. */
+const MAX_SETS_READ = 100;
+
+/** What others have in the kernel that the host's own packets meet. */
+export interface OtherRules {
+  /** Chains of filters, which can drop what ours accept, and of NAT, which can send it elsewhere. */
+  readonly chains: readonly OtherChain[];
+  /** The ports that rules of NAT send elsewhere before rules of the input hook see the packets. */
+  readonly publishedPorts: readonly PublishedPort[];
 }
 
-/**
- * The ports that tables of NAT among `chains` send elsewhere before rules of the input hook see the packets. Undefined
- * where nft cannot tell: it is known to stumble over tables that other versions have made.
- */
-export async function readPublishedPorts(
-  nft: Nft,
-  chains: readonly OtherChain[],
-): Promise<readonly PublishedPort[] | undefined> {
-  const tables = [...new Set(chains.filter(({ type }) => type === 'nat').map(({ table }) => table))];
-  try {
-    const listings = await Promise.all(tables.map((table) => nft.list(['table', ...table.split(' ')])));
-    return tables.flatMap((table, i) => parsePublished(table, listings[i] ?? ''));
-  } catch (error) {
-    if (error instanceof NftError) return undefined;
-    throw error;
-  }
+/** The tables of others. */
+export interface OtherTables {
+  /** What is in them now; undefined where the kernel cannot tell. Read only once from tables that nobody changes. */
+  read(): Promise<OtherRules | undefined>;
+  close(): void;
 }
 
-/** Reads rules that redirect a port, as nft prints them; iptables' own, where nft knows no words for them, say no more than that they do. */
-function parsePublished(table: string, listing: string): readonly PublishedPort[] {
-  return listing.split('\n').flatMap((line) => {
-    const redirect = /\bdnat(?: ip6?)? to (\S+)|xt target "DNAT"/.exec(line);
-    const port = /\b(tcp|udp|sctp) dport (\d+(?:-\d+)?|\{[^}]*\})/.exec(line);
-    if (redirect === null || port?.[1] === undefined || port[2] === undefined) return [];
-    return [{ table, protocol: port[1], port: port[2], to: redirect[1] ?? null }];
+/** All tables but `ours`, over a socket of their own: the kernel answers without a program, and nothing else waits for it. */
+export function createOtherTables(ours: string): OtherTables {
+  const socket = new NetfilterSocket();
+  let last: { readonly generation: number; readonly rules: OtherRules } | undefined;
+  return {
+    async read() {
+      try {
+        // INVARIANT: the generation first: what somebody changes meanwhile is of another one, and is read again.
+        const generation = await readGeneration(socket);
+        if (last?.generation !== generation) last = { generation, rules: await readOtherRules(socket, ours) };
+        return last.rules;
+      } catch (error) {
+        if (error instanceof NftError) return undefined;
+        throw error;
+      }
+    },
+    close: () => socket.close(),
+  };
+}
+
+async function readOtherRules(socket: NetfilterSocket, ours: string): Promise<OtherRules> {
+  const chains = (await readBaseChains(socket)).filter(
+    ({ table, hook, type }) => table !== ours && HOOKS.has(hook) && (type !== 'nat' || hook === 'prerouting'),
+  );
+  const natTables = new Map(chains.filter(({ type }) => type === 'nat').map((chain) => [chain.table, chain]));
+  const publishedPorts: PublishedPort[] = [];
+  let setsLeft = MAX_SETS_READ;
+  for (const chain of natTables.values()) {
+    for (const { protocol, ports, to } of await readRedirects(socket, chain)) {
+      const isAnonymous = 'set' in ports && ANONYMOUS_SET.test(ports.set);
+      if (isAnonymous) setsLeft -= 1;
+      const port = isAnonymous && setsLeft < 0 ? '{ ... }' : await portsText(socket, chain, ports);
+      publishedPorts.push({ table: chain.table, protocol, port, to });
+    }
+  }
+  return { chains: chains.map(({ family: _, ...chain }) => chain), publishedPorts };
+}
+
+async function readRedirects(socket: NetfilterSocket, { family, table }: BaseChain): Promise<readonly Redirect[]> {
+  const redirects: Redirect[] = [];
+  const name = nameOf(table);
+  const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
+  await socket.dump({ type: nftables(NFT_MSG_GETRULE), family, attributes }, ({ data }) => {
+    let isOfTable = false;
+    for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+      if (type === NFTA_RULE_TABLE) isOfTable = attributeText(value) === name;
+      const redirect = type === NFTA_RULE_EXPRESSIONS && isOfTable ? redirectIn(value) : undefined;
+      if (redirect !== undefined) redirects.push(redirect);
+    }
   });
+  return redirects;
 }
 
-/** Reads the base chains that `nft list chains` prints, and who made their tables; rules are not among what it prints. */
-function parseChains(listing: string): readonly OtherChain[] {
-  const chains: Omit<OtherChain, 'madeBy'>[] = [];
-  const makers = new Map<string, Set<string>>();
-  let [table, chain] = ['', ''];
-  for (const line of listing.split('\n')) {
-    const opened = /^(?:table ([a-z0-9]+ [^ ]+)|\tchain ([^ ]+)) \{/.exec(line);
-    if (opened?.[1] !== undefined) table = opened[1];
-    else if (opened?.[2] !== undefined) chain = opened[2];
-    const mark = opened?.[2] ?? `table ${table}`;
-    for (const [name, pattern] of opened === null ? [] : MAKERS)
-      if (pattern.test(mark)) makers.set(table, (makers.get(table) ?? new Set()).add(name));
-    const base = /^\t\ttype ([a-z]+) hook ([a-z]+) .*?priority [^;]*;(?: policy ([a-z]+);)?/.exec(line);
-    const [, type, hook, policy] = base ?? [];
-    if (type === undefined || hook === undefined) continue;
-    chains.push({ table, chain, type, hook, policy: policy === 'drop' ? 'drop' : 'accept' });
-  }
-  return chains.map((one) => ({ ...one, madeBy: [...(makers.get(one.table) ?? [])] }));
+/** As nft prints it: `80`, `8000-8010`, `{ 80, 443 }`, `@ports`. */
+async function portsText(
+  socket: NetfilterSocket,
+  { family, table }: BaseChain,
+  ports: Redirect['ports'],
+): Promise<string> {
+  if (!('set' in ports)) return rangesText(ports);
+  if (!ANONYMOUS_SET.test(ports.set)) return `@${ports.set}`;
+  const ranges = await readSetPorts(socket, { family, table: nameOf(table), set: ports.set });
+  return `{ ${ranges.length === 0 ? '...' : ranges.map(rangeText).join(', ')} }`;
+}
+
+function rangesText(ranges: readonly PortRange[]): string {
+  const texts = ranges.map(rangeText);
+  return texts.length === 1 ? (texts[0] ?? '') : `{ ${texts.join(', ')} }`;
+}
+
+function rangeText({ from, to }: PortRange): string {
+  return from === to ? String(from) : `${from}-${to}`;
+}
+
+function nameOf(table: string): string {
+  return table.slice(table.indexOf(' ') + 1);
 }

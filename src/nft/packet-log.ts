@@ -5,7 +5,7 @@ import type { LoggedPacket } from '../model/logged-packet.ts';
 import { MessageWriter } from './message-writer.ts';
 import { NetfilterError, refusalOf } from './netfilter-error.ts';
 import { closeLater, openSocket } from './netfilter-socket.ts';
-import { netlinkAttributes } from './netlink-attributes.ts';
+import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_log.h.
 const PACKET = 4 << 8;
@@ -115,7 +115,7 @@ function readPacket(data: Buffer): LoggedPacket | undefined {
   let interfaceIndex = 0;
   let payload: Buffer | undefined;
   for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
-    if (type === NFULA_PREFIX) prefix = value.toString('latin1').replace(/\0.*$/s, '');
+    if (type === NFULA_PREFIX) prefix = attributeText(value);
     else if (type === NFULA_PAYLOAD) payload = value;
     else if (type === NFULA_IFINDEX_INDEV || type === NFULA_IFINDEX_OUTDEV) interfaceIndex = value.readUInt32BE(0);
   }

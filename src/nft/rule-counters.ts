@@ -1,15 +1,14 @@
 import type { MessageWriter } from './message-writer.ts';
 import { NetfilterSocket } from './netfilter-socket.ts';
-import { netlinkAttributes } from './netlink-attributes.ts';
+import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
 import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+import { ruleExpressions } from './rule-expressions.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 const NFT_MSG_GETRULE = 7;
 const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_CHAIN = 2;
 const NFTA_RULE_EXPRESSIONS = 4;
-const NFTA_EXPR_NAME = 1;
-const NFTA_EXPR_DATA = 2;
 const NFTA_COUNTER_BYTES = 1;
 const NFTA_COUNTER_PACKETS = 2;
 const NETFILTER_HEADER_BYTES = 4;
@@ -35,8 +34,8 @@ export async function readRuleCounters(table: string): Promise<ReadonlyMap<strin
       let ours = false;
       let count: Count | undefined;
       for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
-        if (type === NFTA_RULE_TABLE) ours = textOf(value) === name;
-        else if (type === NFTA_RULE_CHAIN) chain = textOf(value);
+        if (type === NFTA_RULE_TABLE) ours = attributeText(value) === name;
+        else if (type === NFTA_RULE_CHAIN) chain = attributeText(value);
         else if (type === NFTA_RULE_EXPRESSIONS) count = counterOf(value);
       }
       if (!ours || count === undefined) return;
@@ -54,21 +53,11 @@ export async function readRuleCounters(table: string): Promise<ReadonlyMap<strin
 
 /** What a rule's counter says; undefined where it has none. */
 function counterOf(expressions: Buffer): Count | undefined {
-  for (const { value: expression } of netlinkAttributes(expressions)) {
-    let name = '';
-    let data: Buffer | undefined;
-    for (const { type, value } of netlinkAttributes(expression)) {
-      if (type === NFTA_EXPR_NAME) name = textOf(value);
-      else if (type === NFTA_EXPR_DATA) data = value;
-    }
-    if (name !== 'counter' || data === undefined) continue;
+  for (const { name, data } of ruleExpressions(expressions)) {
+    if (name !== 'counter') continue;
     const attributes = [...netlinkAttributes(data)].filter(({ value }) => value.length === 8);
     const numbers = new Map(attributes.map(({ type, value }) => [type, value.readBigUInt64BE(0)]));
     return { packets: numbers.get(NFTA_COUNTER_PACKETS) ?? 0n, bytes: numbers.get(NFTA_COUNTER_BYTES) ?? 0n };
   }
   return undefined;
-}
-
-function textOf(value: Buffer): string {
-  return value.toString('latin1').replace(/\0.*$/s, '');
 }

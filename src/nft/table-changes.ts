@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { generationIn, generationQuestion, readGeneration } from './generation.ts';
 import { HEADER_BYTES, MessageWriter } from './message-writer.ts';
 import { NetfilterError } from './netfilter-error.ts';
 import { closeLater, KERNEL_PORT, NetfilterSocket, openSocket } from './netfilter-socket.ts';
@@ -9,12 +10,10 @@ import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETRULE = 7;
-const NFT_MSG_GETGEN = 16;
 const NFTA_TABLE_NAME = 1;
 const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_CHAIN = 2;
 const NFTA_RULE_HANDLE = 3;
-const NFTA_GEN_ID = 1;
 const NETFILTER_HEADER_BYTES = 4;
 
 /** Tells whether tables were changed, at little cost. */
@@ -38,13 +37,7 @@ export function createTableChanges(table: string): TableChanges {
   const socket = new NetfilterSocket();
   const name = tableName(table);
   return {
-    async generation() {
-      let id = 0;
-      await socket.get(generationQuestion(), ({ data }) => {
-        id = generationIn(data) ?? id;
-      });
-      return id;
-    },
+    generation: () => readGeneration(socket),
     watch: watchGeneration,
     async rules() {
       const hash = createHash('sha1');
@@ -112,18 +105,4 @@ function watchGeneration(everyMilliseconds: number, onGeneration: (generation: n
     clearInterval(timer);
     lose();
   };
-}
-
-function generationQuestion(): Buffer {
-  const writer = new MessageWriter();
-  writer.beginMessage({ type: nftables(NFT_MSG_GETGEN), flags: 0, family: 0 });
-  writer.endMessage();
-  return writer.messages;
-}
-
-/** The number in the kernel's answer, a netfilter header and attributes. */
-function generationIn(data: Buffer): number | undefined {
-  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
-    if (type === NFTA_GEN_ID && value.length === 4) return value.readUInt32BE(0);
-  return undefined;
 }

@@ -159,7 +159,9 @@ describe('tables of others', () => {
       'add table ip strict\nadd chain ip strict in { type filter hook input priority 5; policy drop; }\nadd rule ip strict in accept',
     );
     try {
-      const { otherChains } = await daemon.status();
+      const { otherChains } = await daemon.until('the new table is seen', (known) =>
+        (known.otherChains ?? []).some(({ table }) => table === 'ip strict'),
+      );
       expect(otherChains?.filter(({ table }) => table !== 'inet harness')).toEqual([
         { table: 'ip nat', chain: 'PREROUTING', type: 'nat', hook: 'prerouting', policy: 'accept', madeBy: ['Docker'] },
         { table: 'inet mine', chain: 'input', type: 'filter', hook: 'input', policy: 'accept', madeBy: [] },
@@ -180,6 +182,64 @@ describe('tables of others', () => {
     } finally {
       await site.world.nft('delete table ip strict');
     }
+  });
+
+  test('published ports are read however their rules name them, and other rules are not taken for such', async () => {
+    await site.reset();
+    replaceFile(site.policyFile, policy(80));
+    const daemon = await site.start();
+    expect((await daemon.status()).publishedPorts).toHaveLength(1);
+    await site.world.nft(`
+table inet more {
+  set many {
+    type inet_service
+    elements = { 7001, 7002 }
+  }
+  chain sends {
+    tcp dport 8000-8010 dnat ip to 192.0.2.1
+    udp dport { 53, 5000-5002 } dnat ip to 192.0.2.1-192.0.2.9:5353
+    tcp dport { 80, 443 } dnat ip6 to [2001:db8::1]:8080
+    meta l4proto sctp sctp dport 36412 dnat ip6 to 2001:db8::2
+    tcp sport 1024 tcp dport 9000 dnat ip to 192.0.2.2:90-95
+    tcp dport @many dnat ip to 192.0.2.3
+    ip protocol tcp th dport 9100 dnat ip to 192.0.2.4:9
+    tcp dport != 9200 dnat ip to 192.0.2.5
+    tcp dport 9300 accept
+    tcp dport 9400 redirect to :94
+    tcp sport 9500 dnat ip to 192.0.2.6
+  }
+  chain before {
+    type nat hook prerouting priority -100
+    jump sends
+  }
+}
+table inet not-before {
+  chain after {
+    type nat hook postrouting priority 100
+    tcp dport 9600 snat ip to 192.0.2.7
+  }
+}
+`);
+    try {
+      const { publishedPorts } = await daemon.until('the new table is seen', ({ otherChains }) =>
+        (otherChains ?? []).some(({ table, type }) => table === 'inet more' && type === 'nat'),
+      );
+      const rows = publishedPorts
+        ?.filter(({ table }) => table !== 'ip nat')
+        .map(({ table, ...row }) => [table, ...Object.values(row)]);
+      expect(rows).toEqual([
+        ['inet more', 'tcp', '8000-8010', '192.0.2.1'],
+        ['inet more', 'udp', '{ 53, 5000-5002 }', '192.0.2.1-192.0.2.9:5353'],
+        ['inet more', 'tcp', '{ 80, 443 }', '[2001:db8::1]:8080'],
+        ['inet more', 'sctp', '36412', '2001:db8::2'],
+        ['inet more', 'tcp', '9000', '192.0.2.2:90-95'],
+        ['inet more', 'tcp', '@many', '192.0.2.3'],
+        ['inet more', 'tcp', '9100', '192.0.2.4:9'],
+      ]);
+    } finally {
+      await site.world.nft('delete table inet more\ndelete table inet not-before');
+    }
+    await daemon.until('nothing more is published', ({ publishedPorts }) => publishedPorts?.length === 1);
   });
 
   test('what another table of theirs drops stays dropped, and what they accept we still judge', async () => {
