@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { TABLE_NAMES } from '../4-render/names.ts';
 import { isTracking } from '../host/conntrack.ts';
 import { createHistory } from '../host/history.ts';
@@ -42,7 +43,7 @@ export const apply: Command = {
     const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
     const socket = socketPath(line);
-    if ((await askDaemon(socket, 'GET', '/v1/status')) !== undefined) {
+    if ((await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: z.unknown() })) !== undefined) {
       throw new UnableError(
         `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
       );

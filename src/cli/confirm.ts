@@ -1,72 +1,141 @@
-import { chown, realpath, stat } from 'node:fs/promises';
-import { createPolicyReader } from '../host/policy-reader.ts';
-import { filesBeside, identityOfTexts, policyTexts } from '../host/policy-texts.ts';
-import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
-import { createPolicyLoader } from '../load-policy.ts';
+import { changedLines } from '../2-analyze/changed-lines.ts';
+import { patienceOf } from '../host/patience.ts';
+import { identityOfTexts, readerOfTexts } from '../host/policy-texts.ts';
+import { forgetSubmission, readSubmission } from '../host/submission.ts';
+import { loadPolicy } from '../load-policy.ts';
+import { MAX_PROOF_SECONDS } from '../model/patience.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
-import { type Command, EXIT, type Streams } from './command.ts';
+import { locateHost } from '../pipeline.ts';
+import { agrees } from './agrees.ts';
+import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
+import { CONFIRMED, POLICY, HOLDING } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
-import { OPTION, socketPath } from './options.ts';
+import { readHost } from './load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
+import { formatPlanned, NOTHING, planOf } from './planned-change.ts';
+import {
+  lookAtTarget,
+  obstacleTo,
+  type PolicyTarget,
+  refuseOtherPolicyFile,
+  saysAlready,
+  writeToTarget,
+} from './policy-target.ts';
 
 /** `sgctl confirm`: what is tried stays. */
 export const confirm: Command = {
   name: 'confirm',
-  summary: 'Keeps the policy that is tried, and writes it to the policy file.',
-  usage: '',
-  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  summary:
+    'Keeps the policy that is tried, and writes it to the policy file. Where it is not the text that `sgctl try` submitted for this policy file, shows what would change, and asks.',
+  usage: '[--policy FILE] [--yes]',
+  options: {
+    policy: OPTION.policy,
+    yes: { ...OPTION.yes, help: 'do not ask before a text is written that this user did not submit' },
+    json: OPTION.json,
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
   mostPositionals: 0,
-  examples: ['sudo sgctl confirm'],
+  examples: ['sudo sgctl confirm', 'sudo sgctl confirm --yes --json'],
   async run(line, streams) {
-    const { installed, message } = await confirmTrial(socketPath(line));
-    report({ installed, message }, line.given('json'), streams);
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const socket = socketPath(line);
+    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
+    const status = await askRunningDaemon(socket, question);
+    await refuseOtherPolicyFile(policyFile, status.policyFile);
+    if (status.trial === null) throw new UnableError('no policy is being tried');
+    const { policy: texts } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
+    if (texts === null) throw new UnableError('the daemon does not say which policy is being tried');
+    const target = await lookAtTarget(policyFile);
+    const submission = await readSubmission(policyFile);
+    const isSubmitted = submission?.identity === identityOfTexts(texts);
+    const files = isSubmitted ? submission.files : identityOfTexts(target.texts);
+    const isWritten = !saysAlready(target, texts) && obstacleTo(target, texts, files) === undefined;
+    if (isWritten && !isSubmitted && !(await isMeant({ target, texts, line }, streams))) {
+      streams.err('nothing was changed: what is tried goes back when its time is up\n');
+      return EXIT.no;
+    }
+    const result = await confirmTrial({ socket, policyFile, texts, files });
+    streams.out(
+      line.given('json') ? `${JSON.stringify({ confirmed: true, ...result }, null, 2)}\n` : `${result.message}\n`,
+    );
     return EXIT.fine;
   },
 };
 
-function report(result: ConfirmResult, json: boolean, streams: Streams): void {
-  streams.out(json ? `${JSON.stringify({ confirmed: true, ...result }, null, 2)}\n` : `${result.message}\n`);
+interface Doubt {
+  readonly target: PolicyTarget;
+  readonly texts: PolicyTexts;
+  readonly line: CommandLine;
+}
+
+/**
+ * Whether a policy that only the daemon vouches for is to be written: shows what would change, and asks. Throws an
+ * UnableError where it is none, and where nobody can be asked and nobody has said --yes.
+ */
+async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promise<boolean> {
+  const { policyFile } = target;
+  const { policy } = await loadPolicy(readerOfTexts(texts), patienceOf(MAX_PROOF_SECONDS));
+  const host = await readHost();
+  const after = policy === undefined ? undefined : locateHost(policy, host, texts.instance);
+  if (after?.kind !== 'found')
+    throw new UnableError('what the daemon says is being tried is no valid policy for this host: nothing is written');
+  const located = target.policy === undefined ? undefined : locateHost(target.policy, host, texts.instance);
+  const before = located?.kind === 'found' ? located.hostPolicy : NOTHING;
+  streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
+  streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
+  streams.err(
+    formatPlanned(await planOf(before, after.hostPolicy, host), `what that changes, as ${after.hostPolicy.instance}`),
+  );
+  if (line.given('yes')) return true;
+  if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
+  throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if the change above is meant`);
+}
+
+function textOf({ documents: [main = ''], texts }: PolicyTexts): string {
+  return texts[main] ?? '';
+}
+
+/** The lines that go and those that come, each marked. */
+function formatChangedText(before: string, after: string): string {
+  const { start, beforeEnd, afterEnd } = changedLines(before, after);
+  const marked = (mark: string, text: string): readonly string[] =>
+    text === ''
+      ? []
+      : text
+          .replace(/\n$/, '')
+          .split('\n')
+          .map((each) => `${mark} ${each}`);
+  return [...marked('-', before.slice(start, beforeEnd)), ...marked('+', after.slice(start, afterEnd))].join('\n');
 }
 
 /** What became of a confirmed policy. */
-export interface ConfirmResult {
+interface ConfirmResult {
   /** Whether the policy file says it now. */
   readonly installed: boolean;
   readonly message: string;
 }
 
+/** What is confirmed, and where it is to be written. */
+export interface Confirmation {
+  readonly socket: string;
+  readonly policyFile: string;
+  /** What is tried, as this program knows it: it is what is written. */
+  readonly texts: PolicyTexts;
+  /** Identifies what the policy's files have to say still, for nobody's edit is overwritten. */
+  readonly files: string;
+}
+
 /** Has the daemon keep what is tried, and writes it to the policy file. Throws an UnableError where nothing is tried. */
-export async function confirmTrial(socket: string): Promise<ConfirmResult> {
-  const confirmed = (await askRunningDaemon(socket, 'POST', '/v1/confirm')) as Confirmed;
-  const { policyFile } = confirmed;
-  const trouble = await install(confirmed);
+export async function confirmTrial({ socket, policyFile, texts, files }: Confirmation): Promise<ConfirmResult> {
+  const call = { method: 'POST', path: '/v1/confirm', answer: CONFIRMED } as const;
+  const { policy: kept } = await askRunningDaemon(socket, call);
+  const trouble =
+    identityOfTexts(kept) === identityOfTexts(texts)
+      ? await writeToTarget(policyFile, texts, files)
+      : 'the daemon says that it keeps another policy than the one that was to be confirmed: sgctl status';
+  await forgetSubmission(policyFile);
   if (trouble === undefined) return { installed: true, message: `confirmed: ${policyFile} says it now` };
   const message = `confirmed, and in force until ${policyFile} changes, which was not written: ${trouble}`;
   return { installed: false, message };
-}
-
-interface Confirmed {
-  readonly policy: PolicyTexts;
-  readonly files: string;
-  readonly policyFile: string;
-}
-
-/** Writes the policy file, with the mode and the owner it has; returns why not, where it was not. */
-async function install({ policy, files, policyFile }: Confirmed): Promise<string | undefined> {
-  const present = policyTexts(await createPolicyLoader(createPolicyReader(policyFile, 'any'))(), '');
-  if (identityOfTexts(present) === identityOfTexts(policy)) return undefined;
-  if (identityOfTexts(present) !== files) return 'it was changed meanwhile';
-  const [theirs, ours] = [filesBeside(present), filesBeside(policy)];
-  const others = [...ours].filter(([name]) => name !== '');
-  if (theirs.size !== ours.size || others.some(([name, text]) => theirs.get(name) !== text))
-    return 'its drop-ins and lists are not those of the file that was tried; copy all of them';
-  try {
-    const path = await realpath(policyFile);
-    const { mode, uid, gid } = await stat(path);
-    await writeFileAtomically(path, ours.get('') ?? '', mode & 0o7777);
-    await chown(path, uid, gid);
-    return undefined;
-  } catch (error) {
-    if (error instanceof FileWriteError) return error.message;
-    return error instanceof Error ? error.message : String(error);
-  }
 }

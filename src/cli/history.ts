@@ -1,8 +1,8 @@
 import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
 import type { HostState } from '../model/host.ts';
 import type { KeptPolicy, PolicyVersion } from '../model/policy-version.ts';
-import type { Status } from '../model/status.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from './command.ts';
+import { KEPT_POLICY, HOLDING, VERSIONS } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
 import { formatTraffic } from './format-traffic.ts';
 import { formatRemotes } from './format-remotes.ts';
@@ -30,8 +30,8 @@ export const history: Command = {
 
 async function listVersions(line: CommandLine, streams: Streams): Promise<ExitStatus> {
   const socket = socketPath(line);
-  const { versions } = (await askRunningDaemon(socket, 'GET', '/v1/history')) as { versions: readonly PolicyVersion[] };
-  const { trial } = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
+  const { versions } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/history', answer: VERSIONS });
+  const { trial } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
   const host = await readHost();
   const rows: object[] = [];
   if (trial !== null && !line.given('json'))
@@ -56,7 +56,7 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
 }
 
 async function printVersion(number: number, line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  const kept = (await askRunningDaemon(socketPath(line), 'GET', `/v1/history/${number}`)) as KeptPolicy;
+  const kept = await askVersion(number, socketPath(line));
   if (line.given('json')) {
     streams.out(`${JSON.stringify(kept, null, 2)}\n`);
     return EXIT.fine;
@@ -69,9 +69,12 @@ async function printVersion(number: number, line: CommandLine, streams: Streams)
   return EXIT.fine;
 }
 
+function askVersion(number: number, socket: string): Promise<KeptPolicy> {
+  return askRunningDaemon(socket, { method: 'GET', path: `/v1/history/${number}`, answer: KEPT_POLICY });
+}
+
 async function keptOf(version: PolicyVersion | undefined, socket: string): Promise<KeptPolicy | undefined> {
-  if (version === undefined) return undefined;
-  return (await askRunningDaemon(socket, 'GET', `/v1/history/${version.number}`)) as KeptPolicy;
+  return version === undefined ? undefined : askVersion(version.number, socket);
 }
 
 /** What a version changed; undefined where there is none before it, or one of the two cannot be read. */

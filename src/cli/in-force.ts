@@ -2,9 +2,9 @@ import { readerOfTexts } from '../host/policy-texts.ts';
 import { createPolicyLoader } from '../load-policy.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
-import type { Status } from '../model/status.ts';
 import { locateHost } from '../pipeline.ts';
 import { UnableError } from './command.ts';
+import { POLICY } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
 
 /** What the daemon says of what is in force: a policy, or nothing of ours. */
@@ -17,9 +17,7 @@ export async function policyInForce(
   socket: string,
   otherwise = 'name the file to compare with: --against FILE',
 ): Promise<InForcePolicy> {
-  const answer = (await askDaemon(socket, 'GET', '/v1/policy')) as
-    | { readonly policy: PolicyTexts | null; readonly inForce: Status['inForce'] }
-    | undefined;
+  const answer = await askDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
   if (answer === undefined) {
     throw new UnableError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
   }

@@ -1,6 +1,7 @@
 import { describeLogEntry } from '../model/log-entry-text.ts';
 import type { LogEntry } from '../model/packet-account.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams, UsageError } from './command.ts';
+import { LOG, LOG_ENTRY } from './daemon-answers.ts';
 import { askRunningDaemon, followDaemon } from './daemon-client.ts';
 import { localTime } from './local-time.ts';
 import { OPTION, socketPath } from './options.ts';
@@ -33,16 +34,15 @@ export const log: Command = {
 async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
   const text = line.text('lines') ?? '100';
   if (!/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, and not \`${text}\``);
-  const answer = (await askRunningDaemon(socketPath(line), 'GET', '/v1/log')) as {
-    readonly entries: readonly LogEntry[];
-  };
+  const answer = await askRunningDaemon(socketPath(line), { method: 'GET', path: '/v1/log', answer: LOG });
   const count = Number(text);
   for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
   return EXIT.fine;
 }
 
 async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  await followDaemon(socketPath(line), '/v1/log/follow', (text) => print(JSON.parse(text) as LogEntry, line, streams));
+  const call = { path: '/v1/log/follow', answer: LOG_ENTRY };
+  await followDaemon(socketPath(line), call, (entry) => print(entry, line, streams));
   streams.err('the daemon has ended\n');
   return EXIT.unable;
 }

@@ -36,6 +36,7 @@ const TRUST = [
   'boot.conf, and the script that its FALLBACK names, are judged in the same way; if others can change them, boot goes on with the limited rules.',
   'The message names the first place that others can change, and what to do about it. --trust any reads the files whoever can change them.',
   'The state directory belongs to the user that the daemon runs as. sgctl apply and secgroupd --once, run by root, act in it as that user and follow no symlink there; where it is missing they make it with owner secgroupd, if there is that user, and mode 0750. Run by root, a daemon that stays refuses the state directory of another user.',
+  'sgctl does not take the daemon\u2019s word, since the daemon is not root. sgctl try and sgctl confirm write the policy file that they are told by --policy, and refuse if the daemon enforces another; they write only a valid policy over a valid policy, which is what sgctl try submitted, or what a person has seen and agreed to.',
 ] as const;
 
 const LIVE_CONNECTIONS: readonly string[] = [

@@ -1,5 +1,5 @@
-import type { Status } from '../model/status.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
+import { HOLDING, type HoldingStatus } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
 import { OPTION, socketPath } from './options.ts';
 
@@ -16,8 +16,9 @@ export const rollback: Command = {
   async run(line, streams) {
     const version = readVersion(line.positionals[0]);
     const socket = socketPath(line);
-    const before = (await askRunningDaemon(socket, 'GET', '/v1/status')) as Status;
-    const after = (await askRunningDaemon(socket, 'POST', '/v1/rollback', { version })) as Status;
+    const before = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
+    const call = { method: 'POST', path: '/v1/rollback', body: { version } } as const;
+    const after = await askRunningDaemon(socket, { ...call, answer: HOLDING });
     if (line.given('json')) streams.out(`${JSON.stringify({ pinned: after.pinned }, null, 2)}\n`);
     else streams.out(`${describe(before, after)}\n`);
     return EXIT.fine;
@@ -32,7 +33,7 @@ export function readVersion(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function describe(before: Status, { pinned, policyFile }: Status): string {
+function describe(before: HoldingStatus, { pinned, policyFile }: HoldingStatus): string {
   const what = before.trial === null ? '' : 'the trial is ended: ';
   if (pinned === null) return `${what}${policyFile} is in force`;
   const version = pinned.version === null ? 'what was in force before' : `version ${pinned.version}`;

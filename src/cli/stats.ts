@@ -1,6 +1,7 @@
 import { describeRule } from '../model/log-entry-text.ts';
 import type { Stats } from '../model/packet-account.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
+import { STATS } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
 import { OPTION, socketPath } from './options.ts';
 
@@ -37,7 +38,7 @@ export const stats: Command = {
 };
 
 async function ask(socket: string): Promise<Stats> {
-  const { stats: known } = (await askRunningDaemon(socket, 'GET', '/v1/stats')) as { readonly stats: Stats | null };
+  const { stats: known } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/stats', answer: STATS });
   if (known === null)
     throw new UnableError(
       'nothing is in force, or the rules are from an earlier run of the daemon, and it does not know them',

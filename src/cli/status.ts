@@ -1,5 +1,6 @@
 import type { OtherChain, Status } from '../model/status.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
+import { type AnsweredStatus, STATUS } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
 import { OPTION, socketPath } from './options.ts';
 
@@ -14,13 +15,12 @@ export const status: Command = {
   examples: ['sgctl status', "sgctl status --json | jq '.refusal'"],
   async run(line, streams) {
     const socket = socketPath(line);
-    const answer = await askDaemon(socket, 'GET', '/v1/status');
-    if (answer === undefined) {
+    const known = await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: STATUS });
+    if (known === undefined) {
       throw new UnableError(
         `no daemon serves ${socket}\nhelp: systemctl start secgroupd. Rules that were in force still are: sudo nft list table inet secgroupd`,
       );
     }
-    const known = answer as Status;
     streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : formatStatus(known));
     return EXIT.fine;
   },
@@ -35,7 +35,7 @@ const STATE: Readonly<Record<Status['state'], string>> = {
   starting: 'starting',
 };
 
-function formatStatus(known: Status): string {
+function formatStatus(known: AnsweredStatus): string {
   const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
   const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
   const lines = [
@@ -83,7 +83,7 @@ function formatStatus(known: Status): string {
 }
 
 /** Nothing where a daemon from before does not tell. */
-function revokedRows({ revokedFlows }: Partial<Status>): readonly string[] {
+function revokedRows({ revokedFlows }: AnsweredStatus): readonly string[] {
   if (revokedFlows === undefined) return [];
   const { remembered, leftOut, trouble } = revokedFlows;
   return [
@@ -96,7 +96,7 @@ function revokedRows({ revokedFlows }: Partial<Status>): readonly string[] {
 }
 
 /** Why what is in force is not what the policy file says. */
-function pinnedRows({ trial, pinned, policyFile }: Status): readonly string[] {
+function pinnedRows({ trial, pinned, policyFile }: AnsweredStatus): readonly string[] {
   if (trial !== null)
     return [`ON TRIAL: ${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`];
   if (pinned === null) return [];

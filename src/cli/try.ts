@@ -1,12 +1,16 @@
-import { createInterface } from 'node:readline/promises';
 import { execa } from 'execa';
-import type { Status } from '../model/status.ts';
-import { policyTexts } from '../host/policy-texts.ts';
+import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import { forgetSubmission, noteSubmission, type Submission } from '../host/submission.ts';
+import { deadlineIn } from '../host/uptime.ts';
+import { FileWriteError } from '../host/write-file.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams, UsageError } from './command.ts';
-import { confirmTrial } from './confirm.ts';
+import { agrees } from './agrees.ts';
+import { type Confirmation, confirmTrial } from './confirm.ts';
+import { HOLDING, type HoldingStatus } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
 import { printDiagnostics, readPolicy } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
+import { lookAtTarget, refuseOtherPolicyFile } from './policy-target.ts';
 
 const DEFAULT_SECONDS = 60;
 
@@ -15,7 +19,7 @@ export const tryOut: Command = {
   name: 'try',
   summary:
     'Brings a policy into force for a while: what was in force before comes back by itself, whatever happens to you, sgctl, the daemon or the machine, unless the policy is confirmed; then the policy file is made to say it.',
-  usage: '[FILE] [--timeout SECONDS] [--check COMMAND]',
+  usage: '[FILE] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
   options: {
     timeout: {
       type: 'string',
@@ -26,6 +30,10 @@ export const tryOut: Command = {
       type: 'string',
       value: 'COMMAND',
       help: 'confirm if this shell command succeeds within the time, go back at once if it fails',
+    },
+    policy: {
+      ...OPTION.policy,
+      help: `the policy file that is written if it is confirmed (default ${DEFAULT_POLICY_FILE})`,
     },
     'no-wait': { type: 'boolean', help: 'do not ask on a terminal; `sgctl confirm` keeps it' },
     'runtime-dir': OPTION.runtimeDir,
@@ -46,16 +54,24 @@ export const tryOut: Command = {
     if (loaded.policy === undefined) return EXIT.no;
     const socket = socketPath(line);
     const began = performance.now();
-    const policy = policyTexts(loaded, '');
-    const status = (await askRunningDaemon(socket, 'POST', '/v1/try', {
-      policy,
-      timeoutSeconds: seconds,
-    })) as Status;
+    const texts = policyTexts(loaded, '');
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
+    const known = await askRunningDaemon(socket, question);
+    await refuseOtherPolicyFile(policyFile, known.policyFile);
+    const files = identityOfTexts((await lookAtTarget(policyFile)).texts);
+    const noting = (): Promise<void> => note(policyFile, { identity: identityOfTexts(texts), files }, seconds);
+    // INVARIANT: the note is of what was submitted last. It is there first, should this program be killed; where another
+    // trial is under way the daemon refuses this one, and the note of that one stays.
+    if (known.trial === null) await noting();
+    const body = { policy: texts, timeoutSeconds: seconds };
+    const status = await askRunningDaemon(socket, { method: 'POST', path: '/v1/try', body, answer: HOLDING });
+    if (known.trial !== null) await noting();
     const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
     const said = `${file}: in force for ${seconds} s; then what was in force before comes back, unless it is confirmed`;
     if (!line.given('json')) streams.err(`${said}\n`);
     const answer = await decide(line, left, streams);
-    return finish(answer, { socket, json: line.given('json'), status }, streams);
+    return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status }, streams);
   },
 };
 
@@ -66,7 +82,8 @@ async function decide(line: CommandLine, left: () => number, streams: Streams): 
   const command = line.text('check');
   if (command !== undefined) return (await succeeds(command, left(), streams)) ? 'keep' : 'back';
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !line.given('json') && !line.given('no-wait');
-  return canAsk ? ask(left()) : 'later';
+  if (!canAsk) return 'later';
+  return (await agrees('Keep it? Try a new connection first.', left())) ? 'keep' : 'back';
 }
 
 /** Whether a command of the person at the keyboard succeeds within the time; what it prints is for them. */
@@ -94,43 +111,45 @@ async function succeeds(command: string, milliseconds: number, streams: Streams)
   return exitCode === 0 && !isLate;
 }
 
-async function ask(milliseconds: number): Promise<Answer> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const aborted = AbortSignal.timeout(Math.ceil(milliseconds));
-  try {
-    const answer = await terminal.question('Keep it? Try a new connection first. [y/N] ', { signal: aborted });
-    return /^y(es)?$/i.test(answer.trim()) ? 'keep' : 'back';
-  } catch (error) {
-    if (aborted.aborted) return 'back';
-    // Ctrl-C says no.
-    if (error instanceof Error && error.name === 'AbortError') return 'back';
-    throw error;
-  } finally {
-    terminal.close();
-  }
+/** Notes what is submitted, for `sgctl confirm` to know it again. A user who cannot write the policy file needs no note. */
+async function note(
+  policyFile: string,
+  submitted: Pick<Submission, 'identity' | 'files'>,
+  seconds: number,
+): Promise<void> {
+  const deadline = await deadlineIn(seconds);
+  if (deadline === undefined) return;
+  await noteSubmission(policyFile, { ...submitted, deadline }).catch((error: unknown) => {
+    if (!(error instanceof FileWriteError)) throw error;
+  });
 }
 
-interface Trial {
-  readonly socket: string;
+interface Trial extends Confirmation {
   readonly json: boolean;
-  readonly status: Status;
+  readonly status: HoldingStatus;
 }
 
-async function finish(answer: Answer, { socket, json, status }: Trial, streams: Streams): Promise<ExitStatus> {
+async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<ExitStatus> {
+  const { socket, policyFile, json, status } = trial;
   const say = (result: object, message: string): void =>
     streams.out(json ? `${JSON.stringify(result, null, 2)}\n` : `${message}\n`);
   switch (answer) {
     case 'later':
-      say({ confirmed: false, trial: status.trial }, 'keep it: sgctl confirm; go back now: sgctl rollback');
+      say(
+        { confirmed: false, trial: status.trial },
+        `keep it: sgctl confirm${policyFile === DEFAULT_POLICY_FILE ? '' : ` --policy ${policyFile}`}; go back now: sgctl rollback`,
+      );
       return EXIT.fine;
     case 'keep': {
-      const { installed, message } = await confirmTrial(socket);
+      const { installed, message } = await confirmTrial(trial);
       say({ confirmed: true, installed }, message);
       return EXIT.fine;
     }
     case 'back': {
       // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.
-      await askRunningDaemon(socket, 'POST', '/v1/rollback', { trialOnly: true });
+      const body = { trialOnly: true };
+      await askRunningDaemon(socket, { method: 'POST', path: '/v1/rollback', body, answer: HOLDING });
+      await forgetSubmission(policyFile);
       say({ confirmed: false, trial: null }, 'not kept: what was in force before is in force again');
       return EXIT.no;
     }

@@ -2,6 +2,9 @@ import { TABLE } from '../4-render/names.ts';
 import { compareTable, type TableComparison } from '../evaluate/compare-table.ts';
 import { formatPacket } from '../evaluate/packet-text.ts';
 import type { TableDifference } from '../evaluate/table-difference.ts';
+import { createPolicyReader } from '../host/policy-reader.ts';
+import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import { createPolicyLoader } from '../load-policy.ts';
 import type { HostPolicy } from '../model/host.ts';
 import { formatInterval, isWholeFamily } from '../model/interval.ts';
 import { formatRuleName } from '../model/rule.ts';
@@ -13,16 +16,20 @@ import { formatRemotes } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
 import { locate, readHost, readPolicyOrExplain } from './load.ts';
-import { OPTION, socketPath } from './options.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { packetToJson } from './packet-json.ts';
 
 /** `sgctl verify [FILE]`: does the kernel hold what the policy says? */
 export const verify: Command = {
   name: 'verify',
   summary:
-    'Reads the table back from the kernel, follows every packet through it, and proves that it means what the policy in force says, or names packets of which it does not.',
+    'Reads the table back from the kernel, follows every packet through it, and proves that it means what the policy in force says, or names packets of which it does not. Which policy is in force is the daemon\u2019s word; FILE is yours.',
   usage: '[FILE] [--instance NAME]',
   options: {
+    policy: {
+      ...OPTION.policy,
+      help: `the policy file that what the daemon says is held against (default ${DEFAULT_POLICY_FILE})`,
+    },
     instance: OPTION.instance,
     'runtime-dir': OPTION.runtimeDir,
     json: OPTION.json,
@@ -64,6 +71,12 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
   }
   const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');
   if (inForce.kind === 'nothing') throw new UnableError('nothing of ours is in force: there is nothing to verify');
+  const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+  const written = await createPolicyLoader(createPolicyReader(policyFile, 'any'))();
+  if (written.policy !== undefined && identityOfTexts(policyTexts(written, '')) !== identityOfTexts(inForce.texts))
+    streams.err(
+      `this compares with the policy that the daemon says is in force, which is not what ${policyFile} says: sgctl verify ${policyFile} compares with that\n`,
+    );
   const located = await locateTexts(inForce.texts, host);
   if (located === undefined)
     throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');

@@ -67,7 +67,8 @@ function tryIt(...args: readonly string[]): Promise<ExecResult> {
 /** Starts sgctl, and goes on while it runs. */
 function startTry(...args: readonly string[]): ChildProcess {
   const { namespace } = site.world.host;
-  const argv = [PROGRAMS.sgctl, 'try', tried, '--runtime-dir', site.runtimeDirectory, ...args];
+  const places = ['--runtime-dir', site.runtimeDirectory, '--policy', site.policyFile];
+  const argv = [PROGRAMS.sgctl, 'try', tried, ...places, ...args];
   return spawn('ip', ['netns', 'exec', namespace, process.execPath, ...argv], { stdio: 'ignore' });
 }
 
@@ -80,7 +81,7 @@ describe('sgctl try', () => {
     const daemon = await site.start();
     const { stdout, stderr, exitCode } = await tryIt('--timeout', '2');
     expect({ stdout, exitCode }).toEqual({
-      stdout: 'keep it: sgctl confirm; go back now: sgctl rollback',
+      stdout: `keep it: sgctl confirm --policy ${site.policyFile}; go back now: sgctl rollback`,
       exitCode: 0,
     });
     expect(stderr).toContain(`${tried}: in force for 2 s; then what was in force before comes back`);
@@ -152,6 +153,8 @@ describe('sgctl try', () => {
       '2',
       '--runtime-dir',
       site.runtimeDirectory,
+      '--policy',
+      site.policyFile,
     ];
     const told = JSON.stringify(['[y/N]', answer, 8, ...argv]);
     const { stdout } = await site.world.exec(site.world.host, ['python3', '-B', TERMINAL, told]);

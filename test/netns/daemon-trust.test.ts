@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { PROGRAMS } from './harness-daemon/programs.ts';
@@ -83,6 +84,40 @@ describe('the daemon', () => {
     await daemon.until('it is refused', ({ state }) => state === 'refused');
     expect(await site.table()).toContain('192.0.2.66');
     rmSync(at('etc/lists'));
+  });
+});
+
+describe('sgctl', () => {
+  test('verify says where what the daemon has in force is not what the policy file says', async () => {
+    replaceFile(site.policyFile, CLOSED);
+    await site.start();
+    const same = await site.sgctl('verify', '--policy', site.policyFile);
+    expect(same).toMatchObject({ exitCode: 0, stderr: '' });
+    writeFileSync(at('other.yaml'), OPEN);
+    const { stdout, stderr } = await site.sgctl('verify', '--policy', at('other.yaml'));
+    expect(stdout).toBe(same.stdout);
+    expect(stderr).toContain(`which is not what ${at('other.yaml')} says`);
+  });
+
+  test('clear does not take the word of a daemon that removes nothing', async () => {
+    replaceFile(site.policyFile, CLOSED);
+    const daemon = await site.start();
+    const answer = JSON.stringify(await daemon.status());
+    await daemon.stop();
+    const liar = createServer((incoming, response) => {
+      incoming.resume();
+      response.end(answer);
+    });
+    await new Promise<void>((resolve) => liar.listen(join(site.runtimeDirectory, 'secgroupd.sock'), resolve));
+    try {
+      const { exitCode, stdout, stderr } = await site.sgctl('clear', '--yes');
+      expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
+      expect(stderr).toContain('the kernel has table inet secgroupd still');
+      await site.nft('delete table inet secgroupd');
+      expect(await site.sgctl('clear', '--yes')).toMatchObject({ exitCode: 0 });
+    } finally {
+      liar.close();
+    }
   });
 });
 

@@ -147,6 +147,9 @@ describe('answers of a daemon that lies', () => {
     dport: 22,
     reason: 'rule',
     rule,
+    icmpType: null,
+    icmpCode: null,
+    length: 60,
   };
   const trial = { file: HOSTILE, since: '2026-01-01T00:00:00.000Z', secondsLeft: 9 };
   const version = {
@@ -156,14 +159,16 @@ describe('answers of a daemon that lies', () => {
     of: null,
     instance: HOSTILE,
     documents: ['p'],
+    identity: HOSTILE,
   };
   const answers: Readonly<Record<string, unknown>> = {
     '/v1/status': {
+      version: HOSTILE,
       state: 'refused',
       policyFile: HOSTILE,
       instance: HOSTILE,
-      inForce: { generation: 1, since: HOSTILE, ageSeconds: 1 },
-      refusal: { since: HOSTILE, text: HOSTILE },
+      inForce: { generation: 1, stamp: HOSTILE, since: HOSTILE, ageSeconds: 1 },
+      refusal: { since: HOSTILE, diagnostics: [], text: HOSTILE },
       interfaces: [{ name: HOSTILE, pattern: '*', groups: [HOSTILE], rules: { inbound: 0, outbound: 0 } }],
       unmanagedInterfaces: { names: [HOSTILE], action: 'allow' },
       absentInterfaces: [HOSTILE],
@@ -173,7 +178,14 @@ describe('answers of a daemon that lies', () => {
       publishedPorts: [{ table: HOSTILE, protocol: HOSTILE, port: HOSTILE, to: HOSTILE }],
       missingFeatures: [HOSTILE],
       troubles: [{ since: HOSTILE, message: HOSTILE }],
-      warnings: [{ file: HOSTILE, line: 1, column: 1, code: HOSTILE, message: HOSTILE }],
+      warnings: [
+        {
+          ...{ file: HOSTILE, line: 1, column: 1, code: HOSTILE, message: HOSTILE },
+          ...{ severity: 'warning', help: null, related: [] },
+        },
+      ],
+      forwardedTraffic: 'not filtered',
+      changesApplied: 0,
       driftsMended: 0,
       trial,
       pinned: null,
@@ -188,7 +200,10 @@ describe('answers of a daemon that lies', () => {
       },
     },
     '/v1/history': { versions: [version] },
-    '/v1/history/1': { ...version, texts: { main: 'p', texts: { p: HOSTILE, [HOSTILE]: '' } } },
+    '/v1/history/1': {
+      ...version,
+      texts: { instance: HOSTILE, documents: ['p'], texts: { p: HOSTILE, [HOSTILE]: '' } },
+    },
   };
   let daemon: Server;
 

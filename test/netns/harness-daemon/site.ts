@@ -21,7 +21,7 @@ export interface Site {
   start(options?: StartOptions): Promise<DaemonProcess>;
   /** Starts a daemon and waits for nothing. */
   spawn(options?: StartOptions): DaemonProcess;
-  /** Runs sgctl in the host; its failures are results. The runtime directory is told to commands that take one. */
+  /** Runs sgctl in the host; its failures are results. The runtime directory and the policy file are told to commands that take them. */
   sgctl(...args: readonly string[]): Promise<ExecResult>;
   /** What nft prints in the host for these words. Throws if it fails. */
   nft(...words: readonly string[]): Promise<string>;
@@ -64,6 +64,9 @@ const WITH_RUNTIME_DIRECTORY: readonly string[] = [
   'log',
   'verify',
 ];
+
+/** Commands that write the policy file, and do not take the daemon's word for which that is. */
+const WITH_POLICY_FILE: readonly string[] = ['try', 'confirm'];
 
 /** Gives the tests that follow one site with the interface eth0, as new for each of them; `take` is called before the first. */
 export function useSite(take: (site: Site) => void): void {
@@ -127,7 +130,8 @@ export async function createSite(spec: WorldSpec): Promise<Site> {
     },
     sgctl: (command = '', ...args) => {
       const runtime = WITH_RUNTIME_DIRECTORY.includes(command) ? ['--runtime-dir', paths.runtimeDirectory] : [];
-      const argv = [process.execPath, PROGRAMS.sgctl, command, ...runtime, ...args];
+      const policy = WITH_POLICY_FILE.includes(command) ? ['--policy', paths.policyFile] : [];
+      const argv = [process.execPath, PROGRAMS.sgctl, command, ...runtime, ...policy, ...args];
       return world.exec(
         world.host,
         argv.filter((word) => word !== ''),
