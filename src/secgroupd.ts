@@ -10,7 +10,6 @@ import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
 import { createLog } from './daemon/log.ts';
 import { proveAsWorker } from './daemon/proof-worker.ts';
-import { StateDirectoryError } from './host/state-directory.ts';
 import { LOG_LEVELS } from './model/log-levels.ts';
 import { VERSION } from './version.ts';
 
@@ -41,7 +40,7 @@ const PROGRAM: Command = {
       });
       return await untilEnded(daemon);
     } catch (error) {
-      if (!(error instanceof AlreadyRunning) && !(error instanceof StateDirectoryError)) throw error;
+      if (!(error instanceof AlreadyRunning)) throw error;
       log.fatal(error.message);
       return EXIT.unable;
     }

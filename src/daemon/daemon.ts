@@ -10,7 +10,7 @@ import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
 import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
-import { refuseStateOfOthers } from '../host/state-directory.ts';
+import { objectionToRoot } from '../host/state-directory.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import type { PortRange } from '../model/rule.ts';
@@ -71,10 +71,7 @@ const REST_MILLISECONDS = 5_000;
 /** How often kernel and host are asked whether they are as we left them, for events that were missed. */
 const CHECK_MILLISECONDS = 30_000;
 
-/**
- * Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning, and a
- * StateDirectoryError for a root that would work in another user's state directory.
- */
+/** Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning. */
 export async function startDaemon({
   policyFile,
   instance,
@@ -86,7 +83,8 @@ export async function startDaemon({
   log,
 }: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
-  await refuseStateOfOthers(stateDirectory);
+  const objection = await objectionToRoot(stateDirectory);
+  if (objection !== undefined) log.warn(objection);
   const dropIns = dropInDirectory(policyFile);
   const nft = createNft();
   const elements = createElementWriter();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { HeldPolicy } from '../model/held-policy.ts';
 import { explainDenied } from './state-directory.ts';
-import { writeFileAtomically } from './write-file.ts';
+import { writeStateFile } from './write-file.ts';
 
 /** Where a policy that is in force in place of the files' is kept, so that a restart finds it. */
 export interface HeldFile {
@@ -54,7 +54,7 @@ export function createHeldFile(directory: string): HeldFile {
         return;
       }
       await mkdir(directory, { recursive: true, mode: 0o750 });
-      await writeFileAtomically(path, `${JSON.stringify(held)}\n`, 0o640);
+      await writeStateFile(path, `${JSON.stringify(held)}\n`);
     },
   };
   return {

@@ -7,7 +7,7 @@ import type { KeptPolicy, PolicyVersion, VersionOrigin } from '../model/policy-v
 import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from './own-file.ts';
 import { identityOfTexts } from './policy-texts.ts';
 import { explainDenied } from './state-directory.ts';
-import { writeFileAtomically } from './write-file.ts';
+import { writeStateFile } from './write-file.ts';
 
 /** The policies that were in force, in the state directory. */
 export interface History {
@@ -94,7 +94,7 @@ export function createHistory(directory: string): History {
   const keepText = async (text: string): Promise<string> => {
     const digest = createHash('sha256').update(text).digest('hex');
     const path = join(texts, digest);
-    if (!(await isThere(path))) await writeFileAtomically(path, text, 0o640);
+    if (!(await isThere(path))) await writeStateFile(path, text);
     return digest;
   };
   const prune = async (all: readonly VersionFile[]): Promise<void> => {
@@ -142,7 +142,7 @@ export function createHistory(directory: string): History {
         identity,
         texts: Object.fromEntries(digests),
       };
-      await writeFileAtomically(join(versions, fileName(version.number)), `${JSON.stringify(version)}\n`, 0o640);
+      await writeStateFile(join(versions, fileName(version.number)), `${JSON.stringify(version)}\n`);
       if (replaces) await rm(join(versions, fileName(newest.number)), { force: true });
       await prune([version, ...(replaces ? all.slice(1) : all)]);
     },

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Script, scriptText } from '../model/script.ts';
 import { explainDenied } from './state-directory.ts';
-import { writeFileAtomically } from './write-file.ts';
+import { giveToOwnerOf, writeStateFile } from './write-file.ts';
 
 /** The script that boots into what is in force, in the state directory. */
 export interface LastGood {
@@ -50,7 +50,7 @@ export function createLastGood(directory: string): LastGood {
     async prepare(whole) {
       prepared = false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
-      await writeFileAtomically(next, scriptText(whole), 0o640);
+      await writeStateFile(next, scriptText(whole));
       prepared = true;
     },
     async commit() {
@@ -64,7 +64,7 @@ export function createLastGood(directory: string): LastGood {
     async keepFallback(fallback) {
       const text = scriptText(fallback);
       if (text === fallbackKept) return;
-      await writeFileAtomically(join(directory, FALLBACK_FILE), text, 0o640);
+      await writeStateFile(join(directory, FALLBACK_FILE), text);
       fallbackKept = text;
     },
     async append(change) {
@@ -72,7 +72,13 @@ export function createLastGood(directory: string): LastGood {
       if ((await sizeOf(changes)) + text.length > LONGEST_CHANGES) return false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
       const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
-      await appendFile(changes, text, { mode: 0o640, flag: O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW });
+      const handle = await open(changes, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o640);
+      try {
+        if ((await handle.stat()).size === 0) await giveToOwnerOf(directory, handle);
+        await handle.appendFile(text);
+      } finally {
+        await handle.close();
+      }
       return true;
     },
     async read() {

@@ -1,5 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { giveToOwnerOf } from './write-file.ts';
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -31,20 +33,35 @@ export async function* piecesOfOwnFile(path: string): AsyncIterable<string> {
 
 /** Makes a directory if it is missing. Throws an Error where a symlink is in its place, and what making it throws. */
 export async function makeOwnDirectory(path: string, mode: number): Promise<void> {
-  await mkdir(path, { mode }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  });
-  await isOwnDirectory(path);
+  const isNew = await mkdir(path, { mode }).then(
+    () => true,
+    (error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      return false;
+    },
+  );
+  const handle = await openDirectory(path);
+  if (handle === undefined) return;
+  try {
+    if (isNew) await giveToOwnerOf(dirname(path), handle);
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Whether there is a directory. Throws an Error where a symlink, or anything else, is in its place. */
 export async function isOwnDirectory(path: string): Promise<boolean> {
+  const handle = await openDirectory(path);
+  await handle?.close();
+  return handle !== undefined;
+}
+
+async function openDirectory(path: string): Promise<FileHandle | undefined> {
   try {
-    await (await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY)).close();
-    return true;
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return false;
+    if (code === 'ENOENT') return undefined;
     // A symlink with both flags is ENOTDIR (open(2)).
     if (code === 'ENOTDIR' || code === 'ELOOP')
       throw new Error(`\`${path}\` is a symlink or a file where a directory has to be: remove it`, { cause: error });

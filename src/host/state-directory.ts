@@ -4,7 +4,7 @@ import { absolutePath, type PathStep, type PathTrace, tracePath } from './trace-
 import { type UserIds, userIds } from './user-ids.ts';
 
 /** A state directory that cannot be worked in as it is; the message says who must own what. */
-export class StateDirectoryError extends Error {
+class StateDirectoryError extends Error {
   override readonly name = 'StateDirectoryError';
 }
 
@@ -54,16 +54,20 @@ export async function openStateDirectory(path: string): Promise<StateDirectory> 
 }
 
 /**
- * Refuses a state directory in which root would work for long, and not as the user whose it is: for a process that does
- * several things at a time there is no acting as another. Throws a StateDirectoryError.
+ * What there is to say against a process of root's that stays at work in the state directory at `path`, and does several
+ * things at a time, so that it cannot act as the user whose that is; undefined where root works in its own.
  */
-export async function refuseStateOfOthers(path: string): Promise<void> {
-  if (process.geteuid?.() !== 0) return;
-  const uid = masterOf(path, await tracePath(absolutePath(path)));
-  if (uid === 0) return;
-  throw new StateDirectoryError(
-    `\`${path}\` is the state directory of user ${uid}, and this is root: start the daemon as that user, as secgroupd.service does (systemctl start secgroupd), or name another --state-dir`,
-  );
+export async function objectionToRoot(path: string): Promise<string | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  try {
+    const uid = masterOf(path, await tracePath(absolutePath(path)));
+    return uid === 0
+      ? undefined
+      : `\`${path}\` is the state directory of user ${uid}, and this is root, whom that user can mislead there: run the daemon as that user, as secgroupd.service does`;
+  } catch (error) {
+    if (!(error instanceof StateDirectoryError)) throw error;
+    return error.message;
+  }
 }
 
 /** The user who decides what a path leads to: the first other than root who owns a directory on its way, its end included. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** A file that could not be written; the old one is still there, unless only the fsync of its directory failed. */
@@ -17,7 +17,33 @@ export class FileWriteError extends Error {
  * Replaces the file at `path` by one with this content and exactly this mode, whatever the umask: readers, and a host
  * that loses power, see the whole old file or the whole new one. Throws a FileWriteError and leaves no temporary file.
  */
-export async function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+  return replaceFile({ path, data, mode, isOfDirectory: false });
+}
+
+/**
+ * Replaces a file of the state directory, as {@link writeFileAtomically} does, with the mode that such files have. It
+ * belongs to whom its directory does, whoever writes it.
+ */
+export function writeStateFile(path: string, data: string): Promise<void> {
+  return replaceFile({ path, data, mode: 0o640, isOfDirectory: true });
+}
+
+/** Gives a file or directory that root has just made to the owner of the directory that it is in. */
+export async function giveToOwnerOf(directory: string, made: FileHandle): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = await stat(directory);
+  if (uid !== 0) await made.chown(uid, gid);
+}
+
+interface Replacement {
+  readonly path: string;
+  readonly data: string | Uint8Array;
+  readonly mode: number;
+  readonly isOfDirectory: boolean;
+}
+
+async function replaceFile({ path, data, mode, isOfDirectory }: Replacement): Promise<void> {
   const directory = dirname(path);
   // A name of its own, not one made from the file's: that could be longer than a name may be.
   const temporary = join(directory, `.secgroupd-${randomBytes(8).toString('hex')}.tmp`);
@@ -28,6 +54,8 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
     try {
       await handle.writeFile(data);
       await handle.chmod(mode);
+      // INVARIANT: by the handle of a file that nobody else has a name for: a name can be another file's by now.
+      if (isOfDirectory) await giveToOwnerOf(directory, handle);
       await handle.sync();
     } finally {
       await handle.close();

@@ -9,14 +9,14 @@ import type { ExecResult } from './harness/world.ts';
 const USER = 12_345;
 
 const CLOSED = `version: 1
-securityGroups: { web: { inbound: [{ protocol: tcp, ports: 80, source: any }] } }
+securityGroups: { web: { inbound: [{ protocol: tcp, ports: 58080, source: any }] } }
 instances: { host: { interfaces: { eth0: { securityGroups: [web] } } } }
 `;
 
 const WITH_LIST = `version: 1
 addressGroups: { bad: { file: lists/bad.txt } }
 securityGroups:
-  web: { inbound: [{ action: deny, source: { addressGroup: bad } }, { protocol: tcp, ports: 80, source: any }] }
+  web: { inbound: [{ action: deny, source: { addressGroup: bad } }, { protocol: tcp, ports: 58080, source: any }] }
 instances: { host: { interfaces: { eth0: { securityGroups: [web] } } } }
 `;
 
@@ -45,7 +45,7 @@ describe('the daemon', () => {
     replaceFile(site.policyFile, CLOSED);
     const daemon = await site.start();
     const table = await site.table();
-    writeFileSync(at('home/policy.yaml'), CLOSED.replace('80', '81'));
+    writeFileSync(at('home/policy.yaml'), CLOSED.replace('58080', '58081'));
     writeFileSync(at('doc/example.yaml'), OPEN);
     chownSync(at('home'), USER, USER);
     symlinkSync('../home/policy.yaml', at('etc/new'));
@@ -161,7 +161,7 @@ describe('once', () => {
       }
       expect(await run('--trust', 'any')).toMatchObject({ exitCode: 0 });
       expect(await site.table()).not.toBe('');
-      expect(readFileSync(join(site.stateDirectory, 'last-good.nft'), 'utf8')).toContain('80');
+      expect(readFileSync(join(site.stateDirectory, 'last-good.nft'), 'utf8')).toContain('58080');
       rmSync(site.policyFile);
     });
 

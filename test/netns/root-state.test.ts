@@ -41,7 +41,7 @@ useSite((made) => {
 
 beforeEach(() => {
   chmodSync(site.directory, 0o755);
-  replaceFile(site.policyFile, policy(80));
+  replaceFile(site.policyFile, policy(58080));
   for (const directory of [site.stateDirectory, site.runtimeDirectory]) {
     mkdirSync(directory, { mode: 0o750 });
     chownSync(directory, OWNER, OWNER);
@@ -90,11 +90,11 @@ describe('root in the state directory of another user', () => {
 
     await site.nft('delete table inet secgroupd');
     expect(await boot()).toMatchObject({ exitCode: 0, stdout: 'the rules last in force are in force', stderr: '' });
-    expect(await site.table()).toContain('80');
+    expect(await site.table()).toContain('58080');
 
     const daemon = await site.start({ wrapper: AS_OWNER });
     expect((await daemon.status()).troubles).toEqual([]);
-    replaceFile(site.policyFile, policy(81));
+    replaceFile(site.policyFile, policy(58081));
     await daemon.until('the edit is in force', ({ changesApplied }) => changesApplied > 0);
     const versions = JSON.parse((await site.sgctl('history', '--json')).stdout) as readonly object[];
     expect(versions).toMatchObject([
@@ -103,7 +103,7 @@ describe('root in the state directory of another user', () => {
     ]);
     expect(await site.sgctl('rollback')).toMatchObject({ exitCode: 0, stderr: '' });
     expect((await daemon.status()).troubles).toEqual([]);
-    expect(await site.table()).not.toContain('81');
+    expect(await site.table()).not.toContain('58081');
     await daemon.stop();
   });
 
@@ -145,7 +145,7 @@ describe('root in the state directory of another user', () => {
         if (target === '.') expect(stderr).toContain(`\`${state(name)}\` is a symlink`);
       const left = readdirSync(victim()).map((file) => [file, readFileSync(join(victim(), file), 'utf8')]);
       expect(Object.fromEntries(left)).toEqual(FILES);
-      expect(readFileSync(state('last-good.nft'), 'utf8')).toContain('80');
+      expect(readFileSync(state('last-good.nft'), 'utf8')).toContain('58080');
       expect(lstatSync(state('last-good.nft')).uid).toBe(OWNER);
     });
 
@@ -180,12 +180,27 @@ describe('root in the state directory of another user', () => {
     await mended.stop();
   });
 
-  test('has no daemon of root’s', async () => {
-    const daemon = site.spawn();
-    expect(await daemon.ended).toMatchObject({ exitCode: 3 });
-    expect(daemon.log.at(-1)?.msg).toContain(`state directory of user ${OWNER}, and this is root`);
-    expect(owners()).toEqual(new Map());
-    expect(await site.table()).toBe('');
+  test('a daemon that root starts says that it should not be, and leaves nothing that is root’s', async () => {
+    const list = join(site.directory, 'etc/list.txt');
+    writeFileSync(list, '192.0.2.1\n');
+    replaceFile(
+      site.policyFile,
+      policy(58080)
+        .replace('version: 1', 'version: 1\naddressGroups: { friends: { file: list.txt } }')
+        .replace('any', '{ addressGroup: friends }'),
+    );
+    const daemon = await site.start();
+    expect(daemon.log.map(({ msg }) => msg).join('\n')).toContain(
+      `the state directory of user ${OWNER}, and this is root`,
+    );
+    replaceFile(list, '192.0.2.1\n192.0.2.2\n');
+    await daemon.until('the member is known', ({ changesApplied }) => changesApplied > 1);
+    await daemon.stop();
+    const found = owners();
+    expect([...found.keys()]).toEqual(
+      expect.arrayContaining(['last-good.nft', 'last-good-changes.nft', 'fallback.nft', 'history/texts']),
+    );
+    expect(new Set(found.values())).toEqual(new Set([OWNER]));
   });
 });
 
