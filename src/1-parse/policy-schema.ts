@@ -313,7 +313,7 @@ export const loggingSchema = z.strictObject(
       .meta({ type: 'integer', minimum: 1, maximum: 20 })
       .optional()
       .describe(
-        'So many denied packets a second are logged at the most, and so many allowed ones. 1 to 20. Default: 10.',
+        'At most this many denied packets a second are logged, and as many allowed ones. Half of it is kept for addresses of which nothing was logged for a minute, so that a flood hides nobody else. 1 to 20. Default: 10.',
       ),
   },
   { error: 'a mapping' },

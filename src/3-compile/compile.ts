@@ -10,10 +10,10 @@ import type { Direction, Rule } from '../model/rule.ts';
 import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
 import { classesFor } from './group-shape.ts';
+import { sharedByLogRules } from './log-rules.ts';
 import {
   accountChains,
   isCounted,
-  logLimits,
   otherwiseChain,
   type RuleAccounts,
   ruleAccounts,
@@ -69,7 +69,7 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   return {
     sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)],
     chains,
-    limits: logLimits(policy),
+    ...sharedByLogRules(policy),
     judges: labels ? all.map(({ key }) => key) : [],
   };
 }

@@ -1,9 +1,9 @@
-import type { Family } from '../model/address.ts';
-import type { HostPolicy } from '../model/host.ts';
+import { FAMILIES, type Family } from '../model/address.ts';
 import type { Accounts } from '../model/policy.ts';
 import { nameWithin, objectName } from '../model/object-name.ts';
 import type { Action, Direction, Rule, RuleOrigin } from '../model/rule.ts';
-import type { LogLimit, NftChain, NftRule, SimpleVerdict } from '../model/ruleset.ts';
+import type { NftChain, NftRule, SimpleVerdict } from '../model/ruleset.ts';
+import { isLogged, logRules } from './log-rules.ts';
 
 /** What each action is to the packets that rules are compiled for. */
 export type Verdicts = Readonly<Record<Action, SimpleVerdict>>;
@@ -74,7 +74,9 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
       ...[...used].map(([name, rule]): NftChain => {
         const verdict: SimpleVerdict = rule.action === 'allow' ? allow : { kind: 'drop' };
         const rest = [
-          ...(isLogged(rule, accounts) ? [logged(rule.action, name, accounts)] : []),
+          ...(isLogged(rule, accounts)
+            ? logRules({ action: rule.action, direction, families: [rule.family], prefix: name }, accounts)
+            : []),
           // Named, so that no chain says what another says and is taken for it.
           { ...always(verdict, name), counted, origin: rule.origin },
         ];
@@ -88,7 +90,9 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
         name: otherwise,
         hook: undefined,
         rules: [
-          ...(accounts.logDenied ? [logged('deny', otherwise, accounts)] : []),
+          ...(accounts.logDenied
+            ? logRules({ action: 'deny', direction, families: FAMILIES, prefix: otherwise }, accounts)
+            : []),
           { ...always({ kind: 'drop' }, `default ${otherwise}`), counted: true },
         ],
       },
@@ -140,25 +144,6 @@ function sideOf(direction: Direction): 'in' | 'out' {
   return direction === 'inbound' ? 'in' : 'out';
 }
 
-function isLogged({ action, log }: Rule, { logDenied }: Accounts): boolean {
-  return log ?? (action === 'deny' && logDenied);
-}
-
-/** The limits by which what a host's rules decide on is logged; none where nothing is. */
-export function logLimits({ accounts, management, bindings }: HostPolicy): readonly LogLimit[] {
-  const logs =
-    accounts.logDenied ||
-    [management, ...bindings].some(({ inbound, outbound }) =>
-      [...inbound, ...outbound].some((rule) => isLogged(rule, accounts)),
-    );
-  return logs ? [limitOf('deny', accounts), limitOf('allow', accounts)] : [];
-}
-
-/** Called after its rate: one that is there keeps its own. */
-function limitOf(action: Action, { logRate }: Accounts): LogLimit {
-  return { name: `${action === 'deny' ? 'denied' : 'allowed'}.${logRate}`, rate: logRate };
-}
-
 /**
  * Replies to flows that were opened from outside are judged by the rules that let their flows in; they are not counted.
  * Denied, they go on: the host may still send what its outbound rules let it open by itself.
@@ -166,10 +151,6 @@ function limitOf(action: Action, { logRate }: Accounts): LogLimit {
 function ofReplies({ action }: Rule, allow: SimpleVerdict): NftRule {
   const verdict: SimpleVerdict = action === 'allow' ? allow : { kind: 'return' };
   return { ...always(verdict, 'state:reply'), matches: [{ kind: 'flowDirection', direction: 'reply' }] };
-}
-
-function logged(action: Action, prefix: string, accounts: Accounts): NftRule {
-  return always({ kind: 'log', limit: limitOf(action, accounts).name, prefix }, 'log');
 }
 
 function always(verdict: NftRule['verdict'], comment: string): NftRule {

@@ -1,5 +1,6 @@
 import { isLabelChain } from '../model/label-chains.ts';
 import { nameWithin } from '../model/object-name.ts';
+import { RECENT_SETS } from '../model/recent-ends.ts';
 import { REVOKED_SETS } from '../model/revoked-flows.ts';
 
 /** Our table: nothing outside it is ever touched. */
@@ -46,7 +47,7 @@ function parseApplied(comment: string): { readonly generation: number; readonly 
 export const TABLE_NAMES = {
   table: TABLE,
   appliedSet: APPLIED_SET,
-  keptSets: [APPLIED_SET, ...REVOKED_SETS],
+  keptSets: [APPLIED_SET, ...RECENT_SETS, ...REVOKED_SETS],
   baseChains: BASE_CHAINS,
   parseGeneration,
   parseName,

@@ -1,5 +1,5 @@
 import type { RuleOrigin } from '../model/rule.ts';
-import type { AddressMap, AddressSet, LogLimit, NftChain, NftSet, Ruleset } from '../model/ruleset.ts';
+import type { AddressMap, AddressSet, LogLimit, NftChain, NftSet, RecentEnds, Ruleset } from '../model/ruleset.ts';
 import { isLabelChain } from '../model/label-chains.ts';
 import { BASE_CHAINS } from './names.ts';
 import { type KernelNames, renderRule } from './render-rule.ts';
@@ -33,6 +33,8 @@ export interface RenderedRuleset {
   readonly judges: readonly string[];
   /** As in a {@link Ruleset}. */
   readonly limits: readonly LogLimit[];
+  /** As in a {@link Ruleset}. */
+  readonly recent: readonly RecentEnds[];
   /** The object that stands for the one of this name: itself, or one that does the same. */
   readonly canonical: (name: string) => string;
 }
@@ -54,7 +56,7 @@ export function linesWithNames({ lines }: StaticObject, body: string): readonly 
 }
 
 /** Renders a ruleset, once; equal chains and maps become one. Throws where two objects have one name. */
-export function renderRuleset({ sets, chains, judges, limits }: Ruleset): RenderedRuleset {
+export function renderRuleset({ sets, chains, judges, limits, recent }: Ruleset): RenderedRuleset {
   const setOf = byName(sets);
   const chainOf = byName(chains);
   // One map of names leads to all of them.
@@ -121,6 +123,7 @@ export function renderRuleset({ sets, chains, judges, limits }: Ruleset): Render
     base,
     judges,
     limits,
+    recent,
     canonical,
   };
 }

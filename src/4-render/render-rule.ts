@@ -102,8 +102,7 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
     case 'goto':
       return renderSimpleVerdict(verdict, names);
     case 'log':
-      // No words of a policy: chains are named after what nft lets names be.
-      return `limit name "${verdict.limit}" log group ${LOG_GROUP} snaplen ${LOG_SNAPLEN} prefix "${verdict.prefix}"`;
+      return renderLog(verdict);
     case 'addressMap':
       return `${renderAddressEnd(verdict)} vmap @${names.set(verdict.map)}`;
     case 'portMap':
@@ -119,6 +118,19 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
       return `${verdict.direction === 'inbound' ? 'iifname' : 'oifname'} vmap { ${entries.join(', ')} }`;
     }
   }
+}
+
+function renderLog(verdict: Extract<NftVerdict, { readonly kind: 'log' }>): string {
+  const { limit, prefix, recent, firstOnly } = verdict;
+  const address = renderAddressEnd(verdict);
+  // The end is noted behind the telling: should the set be full, which ends the rule, nothing goes untold.
+  return [
+    ...(firstOnly ? [`${address} != @${recent}`] : []),
+    `limit name "${limit}"`,
+    // No words of a policy: chains are named after what nft lets names be.
+    `log group ${LOG_GROUP} snaplen ${LOG_SNAPLEN} prefix "${prefix}"`,
+    `update @${recent} { ${address} }`,
+  ].join(' ');
 }
 
 /** A verdict that rules and elements of maps can have. */

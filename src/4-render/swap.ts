@@ -1,4 +1,5 @@
 import type { InForce, Rendered } from '../model/in-force.ts';
+import { MAX_RECENT_ENDS, RECENT_SECONDS } from '../model/recent-ends.ts';
 import type { AddressMap, AddressSet } from '../model/ruleset.ts';
 import type { Script, ScriptLine } from '../model/script.ts';
 import type { Change, Transaction } from './change.ts';
@@ -72,7 +73,7 @@ export function swap(step: SwapStep): Change {
 export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Script {
   const { objects } = wanted;
   return [
-    ...limitLines(wanted),
+    ...logLines(wanted),
     ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.judges) }),
     line(`table ${TABLE} {`),
     markerLine(),
@@ -106,7 +107,7 @@ function preparation(
   const chains = [...newLabelChains, ...kernelsOf('chain')];
   const declared: Script = [
     line(`add table ${TABLE}`),
-    ...limitLines(wanted),
+    ...logLines(wanted),
     ...objectDeclarations(objects, { rendered, labelChains: newLabelChains }),
   ];
   const content: Script = [
@@ -217,11 +218,18 @@ function objectsOf({ objects, dynamic }: Rendered): KernelObjects {
   return { chains: of('chain'), maps: of('map'), sets: of('set') };
 }
 
-/** Limits that are there already stay. */
-function limitLines({ limits }: RenderedRuleset): Script {
-  return limits.map(({ name, rate }) =>
-    line(`add limit ${TABLE} ${name} { rate ${rate}/second burst ${2 * rate} packets ; }`),
-  );
+/** What log rules share. What is there already stays, and is as it was. */
+function logLines({ limits, recent }: RenderedRuleset): Script {
+  return [
+    ...limits.map(({ name, packetsPerMinute, burst }) =>
+      line(`add limit ${TABLE} ${name} { rate ${packetsPerMinute}/minute burst ${burst} packets ; }`),
+    ),
+    ...recent.map(({ name, family }) =>
+      line(
+        `add set ${TABLE} ${name} { type ${family}_addr ; flags dynamic,timeout ; timeout ${RECENT_SECONDS}s ; size ${MAX_RECENT_ENDS} ; }`,
+      ),
+    ),
+  ];
 }
 
 interface Declarations {

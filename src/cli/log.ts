@@ -10,7 +10,7 @@ import { OPTION, socketPath } from './options.ts';
 export const log: Command = {
   name: 'log',
   summary:
-    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most so many a second as the policy says (`logging: { rate: 10 }`) are logged; the journal has them too.',
+    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most as many a second are logged as the policy says (`logging: { rate: 10 }`), half of them kept for addresses of which nothing was logged for a minute; the journal has them too.',
   usage: '[-f] [-n COUNT]',
   options: {
     follow: { type: 'boolean', short: 'f', help: 'go on with what is logged from now on, until interrupted' },

@@ -13,6 +13,8 @@ export interface Ruleset {
   readonly chains: readonly NftChain[];
   /** How many packets are told of at the most. */
   readonly limits: readonly LogLimit[];
+  /** Sets that rules add to, see {@link recentEnds}. */
+  readonly recent: readonly RecentEnds[];
   /** Who judges flows: each has a label, and chains that test and set it, which rules lead to and rendering fills. */
   readonly judges: readonly string[];
 }
@@ -20,8 +22,15 @@ export interface Ruleset {
 /** A limit that rules share. */
 export interface LogLimit {
   readonly name: string;
-  /** Packets a second. */
-  readonly rate: number;
+  readonly packetsPerMinute: number;
+  /** Packets at once. */
+  readonly burst: number;
+}
+
+/** A set of addresses that rules add to and the kernel takes out again. */
+export interface RecentEnds {
+  readonly name: string;
+  readonly family: Family;
 }
 
 /** A named set or verdict map. Its elements are disjoint and ascending. */
@@ -144,8 +153,17 @@ export type SimpleVerdict =
 /** What a rule does. */
 export type NftVerdict =
   | SimpleVerdict
-  /** Tells who listens of the packet, unless too many were told of; then the next rule. */
-  | { readonly kind: 'log'; readonly limit: string; readonly prefix: string }
+  /** Tells who listens of the packet, unless too many were told of, and notes its end in `recent`; then the next rule. */
+  | {
+      readonly kind: 'log';
+      readonly limit: string;
+      readonly prefix: string;
+      readonly end: PacketEnd;
+      readonly family: Family;
+      readonly recent: string;
+      /** Whether it tells only of packets whose end is not in `recent`. */
+      readonly firstOnly: boolean;
+    }
   /** One lookup of an address or a port in a map; what is not in it goes on to the next rule. */
   | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
   | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: 6 | 17; readonly map: string }

@@ -55,10 +55,13 @@ function decodeRule(rule: Json): FoundRule {
 /** What decides on nothing: accounts, and notes that later packets are told by. */
 const ASIDE = ['counter', 'log', 'mangle'];
 
+/** What lets some packets by: limits, and notes in a set, for which there may be no room, and which may have limits. */
+const FICKLE = ['limit', 'set'];
+
 function decodeStep(expression: Json): FoundStep {
   const [[kind, body] = ['', undefined]] = Object.entries(objectOf(expression));
   if (ASIDE.includes(kind)) return { kind: 'aside' };
-  if (kind === 'limit') return { kind: 'limit' };
+  if (FICKLE.includes(kind)) return { kind: 'limit' };
   const verdict = decodeVerdict(expression);
   if (verdict !== undefined) return { kind: 'verdict', verdict };
   if (kind === 'match') return decodeMatch(body);

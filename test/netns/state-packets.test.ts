@@ -142,6 +142,6 @@ describe.each(FAMILIES)('%s packets that conntrack calls invalid', (family) => {
 /** How many packets eth0 has dropped for being invalid. */
 async function invalidDropped(): Promise<number> {
   const { stdout } = await world.exec(world.host, ['nft', 'list', 'table', 'inet', 'secgroupd']);
-  const chain = /chain in\.eth0\.\S+ \{(?<rules>[^}]*)\}/.exec(stdout)?.groups?.['rules'] ?? '';
+  const chain = /chain in\/eth0\/\S+ \{(?<rules>(?:\n\t\t.*)*)/.exec(stdout)?.groups?.['rules'] ?? '';
   return Number(/ct state invalid counter packets (?<count>\d+)/.exec(chain)?.groups?.['count']);
 }

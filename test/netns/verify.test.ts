@@ -161,6 +161,12 @@ describe('sgctl verify', () => {
       /a rule that is none of ours, and it cannot be told what it does: chain input: .*"id"/,
     ],
     [
+      'a rule that drops whoever there is still room for in a set',
+      () =>
+        'add set inet secgroupd noted { type ipv4_addr; flags dynamic; size 10; }; insert rule inet secgroupd in/eth0/g1 update @noted { ip saddr } drop',
+      /a rule that is none of ours, and it cannot be told what it does: chain in\/eth0\/g1: .*noted/,
+    ],
+    [
       'a base chain of another hook priority that drops',
       () =>
         'add chain inet secgroupd more { type filter hook input priority 5; policy accept; }; add rule inet secgroupd more udp dport 53 drop',
@@ -169,10 +175,10 @@ describe('sgctl verify', () => {
   ])('finds %s', async (_, change, message) => {
     replaceFile(site.policyFile, TEXT);
     await site.sgctl('apply', site.policyFile, '--instance', 'host', '--state-dir', site.stateDirectory);
-    const denying = /chain (hit\.in\.eth0\.web\.[0-9a-f]+\.g1) \{\n[^}]*drop/.exec(
+    const denying = /chain (hit\/in\/eth0\/web\/[0-9a-f]+\/g1) \{\n(?:\t\t.*\n)*?\t\t.* drop/.exec(
       await site.nft('list', 'table', 'inet', 'secgroupd'),
     );
-    for (const command of change({ chain: denying?.[1] ?? '' }).split(/; (?=add)/)) await site.nft(command);
+    for (const command of change({ chain: denying?.[1] ?? '' }).split(/; (?=add|insert)/)) await site.nft(command);
     const { stdout, exitCode } = await site.sgctl('verify', site.policyFile, '--instance', 'host');
     expect({ stdout, exitCode }).toEqual({ stdout: expect.stringMatching(message), exitCode: 1 });
     const json = await site.sgctl('verify', site.policyFile, '--instance', 'host', '--json');

@@ -136,7 +136,7 @@ describe('names of chains, sets and maps', () => {
     ['two chains', { chains: [chain('a'), chain('a')] }],
     ['a chain and a set', { chains: [chain('a')], sets: [{ kind: 'ports', name: 'a', ports: [{ from: 1, to: 1 }] }] }],
   ])('%s of one name are not rendered', (_, objects) => {
-    const ruleset: Ruleset = { sets: [], chains: [], limits: [], judges: [], ...objects };
+    const ruleset: Ruleset = { sets: [], chains: [], limits: [], recent: [], judges: [], ...objects };
     expect(() => renderRuleset(ruleset)).toThrow('two objects of a ruleset are called a');
   });
 });

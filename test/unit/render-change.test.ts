@@ -120,7 +120,7 @@ table inet secgroupd {
     expect(switched).not.toContain('flush chain inet secgroupd platform/in/g1');
     expect(change.next.chains).toContain('platform/in/g1');
     expect(scriptText(change.undo[0] ?? [])).toContain('delete chain inet secgroupd in/eth1/g2\n');
-    expect(scriptText(change.undo[0] ?? [])).not.toContain('.g1');
+    expect(scriptText(change.undo[0] ?? [])).not.toContain('/g1');
   });
 
   test('from a table found in the kernel replaces all of it', async () => {
@@ -129,7 +129,7 @@ table inet secgroupd {
     expect(change.kind).toBe('swap');
     const chains = change.transactions.map(textOf)[1] ?? '';
     for (const name of before.sets) expect(chains).toContain(`delete set inet secgroupd ${name}\n`);
-    for (const name of before.chains.filter((chain) => chain.endsWith('.g1'))) {
+    for (const name of before.chains.filter((chain) => chain.endsWith('/g1'))) {
       expect(chains).toContain(`delete chain inet secgroupd ${name}\n`);
     }
   });
