@@ -216,6 +216,9 @@ iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
 iptables -t nat -A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
 iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 iptables -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+iptables -t nat -A DOCKER ! -i docker0 -p udp -m udp --dport 5000:5009 -j DNAT --to-destination 172.17.0.2
+iptables -t nat -A DOCKER ! -i docker0 -p tcp -m multiport --dports 8443,9000:9010 -j DNAT --to-destination 172.17.0.3-172.17.0.4:90-99
+iptables -t nat -A DOCKER ! -i docker0 -d 192.0.2.99 -p tcp ! --dport 9999 -j DNAT --to-destination 172.17.0.5
 iptables -N DOCKER
 iptables -N DOCKER-USER
 iptables -P FORWARD DROP
@@ -260,6 +263,9 @@ describe('beside Docker, and rules made by iptables', () => {
     expect(await open(ALL)).toEqual([SSH, OURS, PUBLISHED]);
     const text = await status();
     expect(text).toContain('published    tcp 8080 goes to 172.17.0.2:80 by table ip nat, past these rules');
+    expect(text).toContain('published    udp 5000-5009 goes to 172.17.0.2 by table ip nat');
+    expect(text).toContain('published    tcp { 8443, 9000-9010 } goes to 172.17.0.3-172.17.0.4:90-99 by table ip nat');
+    expect(text).not.toContain('172.17.0.5');
     expect(text).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
     expect(text).toMatch(/^unmanaged .*docker0.*everything passes$/m);
     expect(text).toMatch(/^forwarded +not filtered/m);
