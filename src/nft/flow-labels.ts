@@ -1,19 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW, NETFILTER_HEADER_BYTES } from './conntrack-messages.ts';
 import { LABEL_BYTES, labelOf } from './encode-rules.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
 import { netlinkAttributes } from './netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
-const NFNL_SUBSYS_CTNETLINK = 1;
-const IPCTNL_MSG_CT_NEW = 0;
-const IPCTNL_MSG_CT_GET = 1;
-const CTA_TUPLE_ORIG = 1;
-const CTA_ZONE = 18;
 const CTA_LABELS = 22;
 const CTA_LABELS_MASK = 23;
-const NETFILTER_HEADER_BYTES = 4;
-const AF_UNSPEC = 0;
 const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 
 /** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
@@ -63,7 +57,7 @@ async function findLabelled(socket: NetfilterSocket, mask: Buffer): Promise<Labe
   const full: Buffer[] = [];
   let writer = new MessageWriter();
   let found = 0;
-  await socket.dump({ type: conntrack(IPCTNL_MSG_CT_GET), family: AF_UNSPEC }, ({ data }) => {
+  await socket.dump({ type: CT_GET, family: AF_UNSPEC }, ({ data }) => {
     const flow = readFlow(data);
     if (flow?.label === undefined || !sharesBits(flow.label, mask)) return;
     found += 1;
@@ -106,7 +100,7 @@ function sharesBits(label: Buffer, mask: Buffer): boolean {
  * (nf_connlabels_replace), so that a rule which sets another bit meanwhile loses nothing.
  */
 function writeClearing(writer: MessageWriter, { family, tuple, zone }: Flow, mask: Buffer): void {
-  writer.beginMessage({ type: conntrack(IPCTNL_MSG_CT_NEW), flags: 0, family });
+  writer.beginMessage({ type: CT_NEW, flags: 0, family });
   writer.raw(tuple);
   if (zone !== undefined) writer.raw(zone);
   writer.bytes(CTA_LABELS, NO_LABEL);
@@ -121,8 +115,4 @@ async function isConntrackLoaded(): Promise<boolean> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
-}
-
-function conntrack(message: number): number {
-  return (NFNL_SUBSYS_CTNETLINK << 8) | message;
 }

@@ -1,32 +1,33 @@
 import { type Address, addressFromBytes } from '../model/address.ts';
 import type { Flow } from '../model/flow.ts';
+import {
+  AF_UNSPEC,
+  CTA_IP_V4_DST,
+  CTA_IP_V4_SRC,
+  CTA_IP_V6_DST,
+  CTA_IP_V6_SRC,
+  CTA_PROTOINFO,
+  CTA_PROTOINFO_TCP,
+  CTA_PROTOINFO_TCP_STATE,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_NUM,
+  CTA_PROTO_SRC_PORT,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  CT_GET,
+  FIRST_ENDED_STATE,
+  NETFILTER_HEADER_BYTES,
+} from './conntrack-messages.ts';
 import { NetfilterSocket } from './netfilter-socket.ts';
 import { netlinkAttributes } from './netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
-const CONNTRACK_GET = (1 << 8) | 1;
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
-const CTA_PROTOINFO = 4;
-const CTA_PROTOINFO_TCP = 1;
-const CTA_PROTOINFO_TCP_STATE = 1;
-/** TCP_CONNTRACK_LAST_ACK; behind it come TIME_WAIT and CLOSE. include/uapi/linux/netfilter/nf_conntrack_tcp.h */
-const FIRST_ENDED_STATE = 6;
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
-const CTA_IP_V4_SRC = 1;
-const CTA_IP_V4_DST = 2;
-const CTA_IP_V6_SRC = 3;
-const CTA_IP_V6_DST = 4;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_SRC_PORT = 2;
-const CTA_PROTO_DST_PORT = 3;
 const CTA_PROTO_ICMP_TYPE = 5;
 const CTA_PROTO_ICMP_CODE = 6;
 const CTA_PROTO_ICMPV6_TYPE = 8;
 const CTA_PROTO_ICMPV6_CODE = 9;
-const NETFILTER_HEADER_BYTES = 4;
-const AF_UNSPEC = 0;
 
 /**
  * The live flows that the kernel tracks in the process's network namespace. Where a destination was translated, it is the
@@ -37,7 +38,7 @@ export async function readFlows(): Promise<readonly Flow[]> {
   const socket = new NetfilterSocket();
   const flows: Flow[] = [];
   try {
-    await socket.dump({ type: CONNTRACK_GET, family: AF_UNSPEC }, ({ data }) => {
+    await socket.dump({ type: CT_GET, family: AF_UNSPEC }, ({ data }) => {
       const flow = readFlow(data);
       if (flow !== undefined) flows.push(flow);
     });

@@ -1,43 +1,43 @@
 import type { FlowEnd, FlowProtocol } from '../model/flow-key.ts';
+import {
+  AF_UNSPEC,
+  CTA_IP_V4_DST,
+  CTA_IP_V4_SRC,
+  CTA_IP_V6_DST,
+  CTA_IP_V6_SRC,
+  CTA_PROTOINFO,
+  CTA_PROTOINFO_TCP,
+  CTA_PROTOINFO_TCP_STATE,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_NUM,
+  CTA_PROTO_SRC_PORT,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  CTA_ZONE,
+  CT_DELETE,
+  CT_GET,
+  CT_NEW,
+  FIRST_ENDED_STATE,
+  NETFILTER_HEADER_BYTES,
+} from './conntrack-messages.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nf_conntrack_tcp.h, nf_conntrack_common.h.
-const NFNL_SUBSYS_CTNETLINK = 1;
-const CT_NEW = (NFNL_SUBSYS_CTNETLINK << 8) | 0;
-const CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
-const CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
-const CTA_PROTOINFO = 4;
 const CTA_TIMEOUT = 7;
 const CTA_ID = 12;
-const CTA_ZONE = 18;
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
-const CTA_IP_V4_SRC = 1;
-const CTA_IP_V4_DST = 2;
-const CTA_IP_V6_SRC = 3;
-const CTA_IP_V6_DST = 4;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_SRC_PORT = 2;
-const CTA_PROTO_DST_PORT = 3;
-const CTA_PROTOINFO_TCP = 1;
-const CTA_PROTOINFO_TCP_STATE = 1;
 const CTA_PROTOINFO_TCP_FLAGS_ORIGINAL = 4;
 const CTA_PROTOINFO_TCP_FLAGS_REPLY = 5;
 const TCP_CONNTRACK_ESTABLISHED = 3;
-/** TCP_CONNTRACK_LAST_ACK; behind it come TIME_WAIT and CLOSE. */
-const FIRST_ENDED_STATE = 6;
 const IPS_SEEN_REPLY_ASSURED_CONFIRMED = 2 | 4 | 8;
 const IP_CT_TCP_FLAG_BE_LIBERAL = 8;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
-const AF_UNSPEC = 0;
 const AF_INET = 2;
 const AF_INET6 = 10;
-const NETFILTER_HEADER_BYTES = 4;
 const ATTRIBUTE_HEADER_BYTES = 4;
 const TYPE_MASK = 0x3fff;
 

@@ -122,7 +122,7 @@ describe('a start', () => {
     const daemon = await site.start();
     expect(await flood.stop()).toMatchObject({ lost: 0, leaked: 0 });
     expect((await daemon.status()).inForce?.generation).toBe(2);
-    const names = (await site.table()).matchAll(/^\t(?:chain|set) \S+\.g(\d+) /gm);
+    const names = (await site.table()).matchAll(/^\t(?:chain|set) \S+\/g(\d+) /gm);
     expect([...new Set([...names].map(([, generation]) => generation))]).toEqual(['2']);
   });
 
@@ -236,7 +236,7 @@ describe('SIGHUP', () => {
     // The kernel lists chains in the order they were made.
     const meaning = (text: string): readonly string[] =>
       text
-        .replace(/generation \d+|\.g\d+|# handle \d+/g, '')
+        .replace(/generation \d+|\/g\d+|# handle \d+/g, '')
         .split('\n')
         .toSorted();
     expect(meaning(await site.table())).toEqual(meaning(table));
