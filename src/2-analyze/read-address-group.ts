@@ -64,7 +64,8 @@ export function readAddressGroup(
       report({ code: 'list-file-unreadable', span: spanAt(entry, 'file'), message: list.message, help: list.help });
     } else {
       for (const diagnostic of list.content.diagnostics) report(diagnostic);
-      return { name, entries: withInline(list.content, intervals), span: keySpanAt(entry) };
+      const entries = withInline(list.content, intervals);
+      return { name, entries, listFile: spanAt(entry, 'file'), span: keySpanAt(entry) };
     }
   }
   return { name, entries: addressEntries(intervals), span: keySpanAt(entry) };

@@ -98,6 +98,9 @@ export const DIAGNOSTIC_CODES = {
   /** A member's addresses are known to the hosts whose rules name its group. */
   'unknown-member-addresses': 'warning',
 
+  /** A list file that a rule needs says something: emptied by mistake, it lets nobody in, or denies nobody. */
+  'empty-list': 'warning',
+
   /** What a policy asserts of its rules is true of them. */
   'assertion-broken': 'error',
   /** What a policy asserts is proved in bounded time: what is not proved is not taken for true. */

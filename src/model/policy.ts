@@ -37,6 +37,8 @@ export interface Accounts {
 export interface AddressGroup {
   readonly name: AddressGroupName;
   readonly entries: EntriesByFamily;
+  /** Where it names a list file, if it does. */
+  readonly listFile?: Span | undefined;
   readonly span: Span;
 }
 
