@@ -1,19 +1,20 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseAddress } from '../2-analyze/address-text.ts';
-import { readListeningSockets } from '../host/listening-sockets.ts';
+import { readHeardProtocols } from '../host/heard-protocols.ts';
+import { readClientPorts, readListeningSockets } from '../host/listening-sockets.ts';
 import { findSshSession } from '../host/ssh-session.ts';
 import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
 import { readHost } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
-import { starterPolicy, type Surroundings } from './starter-policy.ts';
+import { leftOutOf, starterPolicy, type Surroundings } from './starter-policy.ts';
 
 /** `sgctl init [FILE]`: a policy to begin with, from what this host has. */
 export const init: Command = {
   name: 'init',
   summary:
-    "Writes a starter policy from this host's interfaces, what listens on it, and where you are logged in from by ssh, which it never cuts.",
+    "Writes a starter policy from this host's interfaces, what listens on it (TCP and UDP ports, raw sockets by protocol), and where you are logged in from by ssh, which it never cuts. What looks like a client's port is left out, and named.",
   usage: '[FILE] [--force]',
   options: {
     force: { type: 'boolean', short: 'f', help: 'replace a file that is there' },
@@ -26,16 +27,20 @@ export const init: Command = {
     if (file !== '-' && !line.given('force') && (await exists(file))) {
       throw new UnableError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
     }
-    const text = starterPolicy({
+    const surroundings: Surroundings = {
       host: await readHost(),
       sockets: await readListeningSockets(),
+      heard: await readHeardProtocols(),
+      clientPorts: await readClientPorts(),
       session: await session(),
-    });
+    };
+    const text = starterPolicy(surroundings);
     if (file === '-') {
       streams.exact(text);
       return EXIT.fine;
     }
     await write(file, text);
+    for (const { what, why } of leftOutOf(surroundings)) streams.out(`left out: ${what}: ${why}\n`);
     streams.out(`${file}: written; see what it would change by \`sgctl plan ${file}\`\n`);
     return EXIT.fine;
   },

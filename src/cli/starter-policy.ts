@@ -1,13 +1,19 @@
 import { whyNoInterface } from '../2-analyze/interface-text.ts';
-import type { ListeningSocket } from '../host/listening-sockets.ts';
+import type { HeardProtocol } from '../host/heard-protocols.ts';
+import type { ClientPorts, ListeningSocket } from '../host/listening-sockets.ts';
 import { type Address, formatAddress } from '../model/address.ts';
 import { addressEntries, entriesContain } from '../model/address-entries.ts';
 import type { HostState } from '../model/host.ts';
+import { type OtherProtocol, type Service, type Services, servicesOf } from './starter-services.ts';
 
 /** What a starter policy is made from. */
 export interface Surroundings {
   readonly host: HostState;
   readonly sockets: readonly ListeningSocket[];
+  /** None where they are left out. */
+  readonly heard?: readonly HeardProtocol[];
+  /** The kernel's own where they are left out. */
+  readonly clientPorts?: ClientPorts | undefined;
   /** Where the person at work is logged in from, and the port on this host. */
   readonly session: { readonly address: Address; readonly port: number } | undefined;
 }
@@ -15,25 +21,20 @@ export interface Surroundings {
 /** Interfaces that container engines and virtual machine managers make and filter themselves. */
 const OF_OTHERS = /^(?:docker|br-|veth|virbr|cni|flannel|cali|cilium|podman|lxc|lxd|vnet|tap)/;
 
-/** From here on programs get ports without asking for one (net.ipv4.ip_local_port_range): no service is meant. */
-const FIRST_EPHEMERAL = 32_768;
-
-/** The host's own part of what it needs to get its address, which is allowed as platform traffic. */
-const CLIENT_PORTS: ReadonlySet<number> = new Set([68, 546]);
-
 const ADMINISTRATION: ReadonlySet<number> = new Set([22, 3389, 8848, 5900, 10_000]);
 const DATABASES: ReadonlySet<number> = new Set([1433, 1521, 2379, 3306, 5432, 6379, 9200, 11_211, 27_017]);
 
 /** A policy under which what listens now is reached as before, to be narrowed by hand; all else that comes in is denied. */
-export function starterPolicy({ host, sockets, session }: Surroundings): string {
-  const services = servicesOf(sockets);
+export function starterPolicy({ host, sockets, heard = [], clientPorts, session }: Surroundings): string {
+  const found = servicesOf(sockets, heard, clientPorts);
   const names = host.interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
   const own = names.filter((name) => whyNoInterface(name) === undefined && !OF_OTHERS.test(name));
   const others = names.filter((name) => !own.includes(name));
   return `# yaml-language-server: $schema=policy.schema.json
 #
-# Written by \`sgctl init\` from what this host had: under it, whatever listened is reached as before, ping is answered,
-# everything goes out, and all else that comes in is dropped. Narrow it: give each rule the sources that need it.
+# Written by \`sgctl init\` from what this host had: under it, whatever listened is reached as before, on TCP and UDP ports
+# and raw sockets, but for what is named below as left out; ping is answered, everything goes out, and all else that
+# comes in is dropped. Narrow it: give each rule the sources that need it.
 #
 #   sgctl check      is it valid?
 #   sgctl plan       what would it change?
@@ -44,7 +45,7 @@ securityGroups:
   host:
     inbound:
       - { protocol: icmp, icmp: echo-request, source: any, description: ping }
-${services.map(serviceLines).join('')}    outbound:
+${found.services.map(serviceLines).join('')}${found.protocols.map(protocolLine).join('')}${solicitationLine(found)}${doubtfulLines(found)}    outbound:
       - { destination: any }
 
 instances:
@@ -53,45 +54,70 @@ instances:
 ${own.length === 0 ? '      "*": { securityGroups: [host] }\n' : own.map((name) => interfaceLine(name, host)).join('')}${othersNote(others)}`;
 }
 
-interface Service {
-  readonly protocol: 'tcp' | 'udp';
-  readonly ports: readonly number[];
-  readonly programs: readonly string[];
-}
-
-/** Sockets that can be reached from outside, those of one program and protocol together. */
-function servicesOf(sockets: readonly ListeningSocket[]): readonly Service[] {
-  const byProgram = new Map<string, { protocol: 'tcp' | 'udp'; ports: Set<number>; programs: Set<string> }>();
-  // ssh is never cut, be there a server that can be seen or not.
-  byProgram.set('tcp sshd', { protocol: 'tcp', ports: new Set([22]), programs: new Set(['sshd']) });
-  for (const { protocol, address, port, program } of sockets) {
-    if (address !== undefined && isLoopback(address)) continue;
-    if (protocol === 'udp' && (port >= FIRST_EPHEMERAL || CLIENT_PORTS.has(port))) continue;
-    const key = `${protocol} ${program ?? port}`;
-    const service = byProgram.get(key) ?? { protocol, ports: new Set(), programs: new Set() };
-    byProgram.set(key, service);
-    service.ports.add(port);
-    if (program !== undefined) service.programs.add(program);
-  }
-  const known = new Set<string>();
-  return [...byProgram.values()].flatMap(({ protocol, ports, programs }) => {
-    const fresh = [...ports].filter((port) => !known.has(`${protocol} ${port}`));
-    for (const port of fresh) known.add(`${protocol} ${port}`);
-    return fresh.length === 0
-      ? []
-      : [{ protocol, ports: fresh.toSorted((a, b) => a - b), programs: [...programs].toSorted() }];
-  });
-}
-
-function serviceLines({ protocol, ports, programs }: Service): string {
+function serviceLines(service: Service): string {
+  const { ports, isClientPort } = service;
   const note = ports.some((port) => DATABASES.has(port))
     ? '      # A database: name those who need it, such as { securityGroup: web } or 10.0.0.0/8.\n'
     : ports.some((port) => ADMINISTRATION.has(port))
       ? '      # Administration: safer from the addresses you administer from alone.\n'
-      : '';
+      : isClientPort
+        ? '      # Ports that clients get, too: remove what is no service.\n'
+        : '';
+  return `${note}      - ${serviceRule(service)}\n`;
+}
+
+function serviceRule({ protocol, ports, programs }: Service): string {
   const description = programs.length === 0 ? 'a program that could not be told' : programs.join(', ');
   const written = ports.length === 1 ? String(ports[0]) : quoted(ports.join(','));
-  return `${note}      - { protocol: ${protocol}, ports: ${written}, source: any, description: ${quoted(description)} }\n`;
+  return `{ protocol: ${protocol}, ports: ${written}, source: any, description: ${quoted(description)} }`;
+}
+
+function protocolLine({ protocol, family, description }: OtherProtocol): string {
+  const type = family === undefined ? '' : `type: ${family}, `;
+  return `      - { ${type}protocol: ${protocol}, source: any, description: ${quoted(description)} }\n`;
+}
+
+function solicitationLine({ solicitations }: Services): string {
+  return solicitations.length === 0
+    ? ''
+    : `      - { type: ipv6, protocol: icmp, icmp: router-solicitation, source: any, description: ${quoted(solicitations.join(', '))} }\n`;
+}
+
+function doubtfulLines({ doubtful }: Services): string {
+  return leftOut(doubtful)
+    .map(
+      ({ what, why, rule }) =>
+        `      # Left out: ${what}: ${why}${rule === undefined ? '' : `. To let it in:\n      # - ${rule}`}\n`,
+    )
+    .join('');
+}
+
+/** What listens and is not let in. */
+export interface LeftOut {
+  readonly what: string;
+  readonly why: string;
+  /** The rule that lets it in, where there is one. */
+  readonly rule: string | undefined;
+}
+
+/** What of a host's sockets its starter policy leaves out, and why. */
+export function leftOutOf({ sockets, heard = [], clientPorts }: Surroundings): readonly LeftOut[] {
+  return leftOut(servicesOf(sockets, heard, clientPorts).doubtful);
+}
+
+function leftOut({ clients, eavesdroppers }: Services['doubtful']): readonly LeftOut[] {
+  return [
+    ...clients.map((service) => ({
+      what: `udp ${service.ports.join(', ')} (${plain(service.programs.join(', '))})`,
+      why: 'looks like the port of a client, whose answers pass anyway',
+      rule: serviceRule(service),
+    })),
+    ...eavesdroppers.map(({ description }) => ({
+      what: `raw socket for ${plain(description)}`,
+      why: 'hears what the rules let in',
+      rule: undefined,
+    })),
+  ];
 }
 
 function management(session: Surroundings['session']): string {
@@ -139,19 +165,10 @@ function plain(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }
 
-const LOOPBACK = addressEntries([
-  { family: 'ipv4', from: 0x7f00_0000n, to: 0x7fff_ffffn },
-  { family: 'ipv6', from: 1n, to: 1n },
-]);
-
 const LINK_LOCAL = addressEntries([
   { family: 'ipv4', from: 0xa9fe_0000n, to: 0xa9fe_ffffn },
   { family: 'ipv6', from: 0xfe80n << 112n, to: (0xfec0n << 112n) - 1n },
 ]);
-
-function isLoopback(address: Address): boolean {
-  return entriesContain(LOOPBACK, address);
-}
 
 function isLinkLocal(address: Address): boolean {
   return entriesContain(LINK_LOCAL, address);

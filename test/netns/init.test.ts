@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { createSite, type Site } from './harness-daemon/site.ts';
 import { type SshServer, startSshd } from './harness-daemon/ssh.ts';
+import { until } from './harness-daemon/until.ts';
+import { sendInbound } from './harness/probe.ts';
 import { type Connection, tcpConnect, tcpServer, type TestSocket } from './harness/sockets.ts';
 
 describe('sgctl init', () => {
@@ -69,6 +72,52 @@ describe('sgctl init', () => {
     expect(await again?.echoes(2_000)).toBe(true);
     await session?.end();
     await again?.end();
+  });
+
+  test('lets in what raw sockets hear, and UDP on ports that clients get; what it leaves out is named', async () => {
+    const { host, namespace } = { host: site.world.link('eth0').host, namespace: site.world.host.namespace };
+    const program = `import socket, sys
+S = socket.socket
+held = [S(socket.AF_INET, socket.SOCK_RAW, p) for p in (112, 89)]
+for family, kind, port in ((2, 2, 51820), (10, 2, 51820), (2, 2, 5353), (2, 2, 45123)):
+    s = S(family, kind)
+    if family == 10: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    s.bind(('::' if family == 10 else '0.0.0.0', port))
+    held.append(s)
+print('ready', flush=True)
+sys.stdin.read()`;
+    const child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-c', program], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      await until('the sockets are there', () => said.includes('ready'));
+      const { exitCode, stdout } = await site.sgctl('init', site.policyFile);
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(/^left out: udp 45123 \(python3[^)]*\): looks like the port of a client/m);
+      await site.start({ instance: null });
+      const packets = [
+        { protocol: 112 },
+        { protocol: 89 },
+        { protocol: 103 },
+        { protocol: 17, destinationPort: 51_820 },
+        { protocol: 17, destinationPort: 5_353 },
+        { protocol: 17, destinationPort: 45_123 },
+      ].map((packet, index) => ({
+        source: client,
+        destination: host.ipv4,
+        identity: 100 + index,
+        ...(packet.protocol === 17 ? { sourcePort: 1_000 } : {}),
+        ...packet,
+      }));
+      const arrived = await sendInbound(site.world, 'eth0', packets);
+      expect(packets.map(({ identity }) => arrived.has(identity))).toEqual([true, true, false, true, true, false]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   test('replaces no file unless told to, and prints if told to', async () => {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { starterPolicy } from '../../src/cli/starter-policy.ts';
+import { leftOutOf, starterPolicy } from '../../src/cli/starter-policy.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
+import type { HeardProtocol } from '../../src/host/heard-protocols.ts';
 import type { ListeningSocket } from '../../src/host/listening-sockets.ts';
 import type { HostState } from '../../src/model/host.ts';
 import { locateHost } from '../../src/pipeline.ts';
@@ -22,6 +23,10 @@ function socket(protocol: 'tcp' | 'udp', port: number, address?: string, program
   return { protocol, port, address: address === undefined ? undefined : readAddress(address), program };
 }
 
+function heard(protocol: number, family: 'ipv4' | 'ipv6', program?: string, address?: string): HeardProtocol {
+  return { protocol, family, program, address: address === undefined ? undefined : readAddress(address) };
+}
+
 const SOCKETS = [
   socket('tcp', 22, undefined, 'sshd'),
   socket('tcp', 443, undefined, 'nginx'),
@@ -39,17 +44,19 @@ const SOCKETS = [
 async function lets(text: string, host: HostState, protocol: number, port: number, source = '198.51.100.7') {
   const located = locateHost(await policyOf(text), host, undefined);
   if (located.kind !== 'found') throw new Error(located.message);
+  const hasPorts = protocol === 6 || protocol === 17;
+  const isIcmp = protocol === 1 || protocol === 58;
   const packet = {
     interface: 'eth0',
     direction: 'inbound',
     state: 'new',
     source: readAddress(source),
-    destination: readAddress('192.0.2.11'),
+    destination: readAddress(source.includes(':') ? '2001:db8::11' : '192.0.2.11'),
     protocol,
-    sourcePort: 50_000,
-    destinationPort: port,
-    icmpType: undefined,
-    icmpCode: undefined,
+    sourcePort: hasPorts ? 50_000 : undefined,
+    destinationPort: hasPorts ? port : undefined,
+    icmpType: isIcmp ? port : undefined,
+    icmpCode: isIcmp ? 0 : undefined,
     hopLimit: undefined,
   } as const;
   return evaluate(located.hostPolicy, packet).verdict === 'allow';
@@ -68,6 +75,108 @@ describe('the starter policy', () => {
     expect(text).toContain('"eth0": { securityGroups: [host] } # 192.0.2.11\n');
     expect(text).toContain('# Left to those who made them, and unfiltered by this policy: docker0\n');
     expect(text).not.toContain('"docker0"');
+  });
+
+  describe('of UDP in the range that clients get ports from', () => {
+    const of = (more: Partial<ListeningSocket>): ListeningSocket => ({
+      ...socket('udp', 40_000, undefined, 'p'),
+      process: 7,
+      ...more,
+    });
+    const other = of({ port: 53 });
+
+    test.each<[string, readonly ListeningSocket[], boolean]>([
+      ['the only socket of its program', [of({})], true],
+      ['the only ones of its program, each of another process', [of({}), of({ port: 53, process: 8 })], true],
+      ['a socket of the kernel, such as WireGuard', [of({ program: undefined, process: undefined }), other], true],
+      ['a port that TCP listens on too', [of({}), of({ protocol: 'tcp' }), other], true],
+      ['a port of both families', [of({}), of({}), other], true],
+      [
+        'a port of an address of each family',
+        [of({ address: readAddress('192.0.2.11') }), of({ address: readAddress('2001:db8::11') }), other],
+        true,
+      ],
+      ['a second port of a program that serves on another', [of({}), other], false],
+      ['a second port of a program that listens by TCP', [of({}), of({ protocol: 'tcp', port: 80 })], false],
+    ])('%s', async (_, sockets, expected) => {
+      const surroundings = { host: HOST, sockets, session: undefined };
+      const text = starterPolicy(surroundings);
+      expect(await lets(text, HOST, 17, 40_000)).toBe(expected);
+      expect(await lets(text, HOST, 17, 40_001)).toBe(false);
+      const rule = '{ protocol: udp, ports: 40000, source: any, description: "p" }';
+      expect(text.includes(`# Left out: udp 40000 (p): looks like the port of a client`)).toBe(!expected);
+      expect(leftOutOf(surroundings)).toEqual(
+        expected ? [] : [{ what: 'udp 40000 (p)', why: expect.stringContaining('client'), rule }],
+      );
+      if (expected) return;
+      // The line that it names does what it says.
+      expect(text).toContain(`      # - ${rule}\n`);
+      expect(await lets(text.replace('      # - { protocol: udp', '      - { protocol: udp'), HOST, 17, 40_000)).toBe(
+        true,
+      );
+    });
+
+    test('which is the host’s own', async () => {
+      const text = (from: number, to: number): string =>
+        starterPolicy({ host: HOST, sockets: [of({}), other], clientPorts: { from, to }, session: undefined });
+      expect(await lets(text(32_768, 39_999), HOST, 17, 40_000)).toBe(true);
+      expect(await lets(text(40_000, 40_000), HOST, 17, 40_000)).toBe(false);
+      expect(await lets(text(40_001, 60_999), HOST, 17, 40_000)).toBe(true);
+    });
+  });
+
+  describe('of other protocols', () => {
+    const V6 = '2001:db8::7';
+    const textOf = (...protocols: readonly HeardProtocol[]): string =>
+      starterPolicy({ host: HOST, sockets: [], heard: protocols, session: undefined });
+
+    test('lets in what raw sockets hear, in the family they hear it, and no other', async () => {
+      const text = textOf(
+        heard(112, 'ipv4', 'keepalived'),
+        heard(89, 'ipv4', 'ospfd'),
+        heard(89, 'ipv6', 'ospf6d'),
+        heard(103, 'ipv4', 'pimd', '127.0.0.1'),
+        heard(132, 'ipv4'),
+        heard(132, 'ipv6'),
+      );
+      const open = async (source: string): Promise<readonly boolean[]> =>
+        Promise.all([112, 89, 103, 132, 50, 47, 136, 2].map((protocol) => lets(text, HOST, protocol, 0, source)));
+      expect(await open('198.51.100.7')).toEqual([true, true, false, true, false, false, false, false]);
+      expect(await open(V6)).toEqual([false, true, false, true, false, false, false, false]);
+      expect(text).toContain('{ type: ipv4, protocol: 112, source: any, description: "VRRP, keepalived" }');
+      expect(text).toContain('{ protocol: 89, source: any, description: "OSPF, ospf6d, ospfd" }');
+    });
+
+    test('lets in ESP where keys are exchanged, for which the kernel needs no socket', async () => {
+      const sockets = [socket('udp', 500, undefined, 'charon'), socket('udp', 4_500, undefined, 'charon')];
+      const text = starterPolicy({ host: HOST, sockets, session: undefined });
+      expect([await lets(text, HOST, 50, 0), await lets(text, HOST, 50, 0, V6)]).toEqual([true, true]);
+      expect(await lets(starterPolicy({ host: HOST, sockets: [], session: undefined }), HOST, 50, 0)).toBe(false);
+    });
+
+    test('lets in router solicitations for who advertises routers, and not for who hears of them', async () => {
+      const advertises = textOf(heard(58, 'ipv6', 'radvd'));
+      const hears = textOf(heard(58, 'ipv6', 'systemd-network'));
+      expect([await lets(advertises, HOST, 58, 133, V6), await lets(hears, HOST, 58, 133, V6)]).toEqual([true, false]);
+      expect(await lets(advertises, HOST, 58, 139, V6)).toBe(false);
+      expect(hears).not.toContain('Left out');
+    });
+
+    test('opens nothing for who looks at TCP, UDP or ICMP, and names it', async () => {
+      const surroundings = {
+        host: HOST,
+        sockets: [],
+        heard: [heard(6, 'ipv4', 'sniffer'), heard(1, 'ipv4', 'pinger')],
+        session: undefined,
+      };
+      const text = starterPolicy(surroundings);
+      expect([await lets(text, HOST, 6, 80), await lets(text, HOST, 1, 13)]).toEqual([false, false]);
+      expect(leftOutOf(surroundings).map(({ what }) => what)).toEqual([
+        'raw socket for ICMP, pinger',
+        'raw socket for TCP, sniffer',
+      ]);
+      expect(text).toContain('# Left out: raw socket for TCP, sniffer: hears what the rules let in\n');
+    });
   });
 
   test('never cuts ssh: on its usual port, whether a server was seen or not, and from where somebody is logged in', async () => {
