@@ -32,8 +32,13 @@ NEEDED_TO_RUN=(
   # The daemon's interface events.
   ip:iproute2
 )
+# Without it the daemon runs too, and waits for quiet where a file is written in place; not every distribution has it.
+WANTED_TO_RUN=(
+  inotifywait:inotify-tools
+)
 NEEDED_TO_TEST=(
   "${NEEDED_TO_RUN[@]}"
+  "${WANTED_TO_RUN[@]}"
   ping:iputils-ping
   ssh:openssh-client
   sshd:openssh-server
@@ -319,10 +324,11 @@ copy_programs() {
 
 # setup run|test|vm|vagrant: installs what is missing; sets NODE and puts it first on PATH.
 setup() {
-  local needed=() missing=() entry modules=all trust=()
+  local needed=() missing=() wanted=() entry modules=all trust=()
   case ${1-} in
     run)
       needed=("${NEEDED_TO_RUN[@]}")
+      wanted=("${WANTED_TO_RUN[@]}")
       modules=run
       if is_root; then trust=(trusted); fi
       ;;
@@ -335,6 +341,10 @@ setup() {
     if ! is_there "${entry%:*}"; then missing+=("${entry##*:}"); fi
   done
   if ((${#missing[@]} > 0)); then install_packages "${missing[@]}"; fi
+  for entry in "${wanted[@]}"; do
+    if is_there "${entry%:*}"; then continue; fi
+    (install_packages "${entry##*:}") || say "without ${entry##*:} a file written in place counts after 2 s of quiet"
+  done
   if ! find_node "${trust[@]}"; then install_private_node "${trust[@]}"; fi
   PATH="$(dirname -- "$NODE"):$PATH"
   install_modules "$modules"

@@ -96,7 +96,7 @@ if [[ $kind == managed ]]; then
   if [[ -e $directory/policy.yaml ]]; then put 644 /etc/secgroupd/policy.yaml <"$directory/policy.yaml"; fi
   export DEBIAN_FRONTEND=noninteractive
   # What it needs is on the machine, or is fetched.
-  if ! dpkg-query --show nftables iproute2 libstdc++6 >/dev/null 2>&1; then apt-get -q update; fi
+  if ! dpkg-query --show inotify-tools nftables iproute2 libstdc++6 >/dev/null 2>&1; then apt-get -q update; fi
   # The policy was there before the package.
   apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold --reinstall install "$directory/package.deb" >/dev/null
 fi

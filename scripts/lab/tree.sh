@@ -19,7 +19,7 @@ if [[ ! $suite =~ ^(bookworm|trixie)$ || ! $kind =~ ^(container|firewalls|vm)$ ]
   exit 2
 fi
 
-packages=(systemd systemd-sysv dbus udev kmod procps iproute2 iputils-ping nftables openssh-server ca-certificates
+packages=(systemd systemd-sysv dbus udev kmod procps iproute2 inotify-tools iputils-ping nftables openssh-server ca-certificates
   python3-minimal)
 hooks=()
 if [[ $kind == firewalls ]]; then

@@ -43,7 +43,7 @@ export const HOLDING: z.ZodType<HoldingStatus> = object({
 });
 
 /** Keys that the daemon of an earlier version, which may still run, does not answer. */
-type LaterKey = 'revokedFlows';
+type LaterKey = 'revokedFlows' | 'waitingFor';
 
 /** A status as a daemon answers it, of this version or an earlier one. */
 export type AnsweredStatus = Omit<Status, LaterKey> & { readonly [Key in LaterKey]?: Status[Key] | undefined };
@@ -59,6 +59,17 @@ export const STATUS: z.ZodType<AnsweredStatus> = object({
   pinned,
   refusal: object({ since: text, diagnostics: z.array(diagnostic), text }).nullable(),
   warnings: z.array(diagnostic),
+  waitingFor: z
+    .array(
+      object({
+        file: text,
+        reason: z.enum(['open', 'unfinished-line', 'empty', 'written']),
+        message: text,
+        since: text,
+        secondsLeft: count.nullable(),
+      }),
+    )
+    .optional(),
   troubles: z.array(object({ since: text, message: text })),
   interfaces: z.array(
     object({

@@ -45,6 +45,13 @@ const LIVE_CONNECTIONS: readonly string[] = [
   'At the first start the daemon tells conntrack of the live connections, by the sockets: a local port that listens was called by the other end. Connections that the rules allow go on, with nf_conntrack_tcp_loose=0 too.',
 ];
 
+/** When a file of the policy counts. */
+const WRITING = [
+  'A file that is being written is not a policy. Policy file, drop-ins and lists are best written beside and renamed: then they count at once.',
+  'A file that is written in place counts when its writer closes it. inotifywait(1) reports that; without it, and where a network file system hides it, the file counts when it has been as it is for 2 seconds. One that is closed amid a line, or that suddenly says nothing, counts 10 seconds after its last change.',
+  'Until then what the file said before counts, other files are applied as usual, and sgctl status says what is waited for. A reload does not overrule that. A daemon that starts takes files as they are, but for one that ends amid a line, or says nothing, and changed less than 10 seconds ago: that one is waited for while the rules in force, or the last good ones, stand in.',
+] as const;
+
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   fine: 'Fine.',
   no: 'The answer is no: policy invalid, or not as --expect says.',
@@ -67,6 +74,10 @@ function secgroupdPage(): string {
     ...section(
       'TRUST',
       TRUST.flatMap((paragraph) => ['.PP', text(paragraph)]),
+    ),
+    ...section(
+      'WRITING FILES',
+      WRITING.flatMap((paragraph) => ['.PP', text(paragraph)]),
     ),
     ...section('EXAMPLES', exampleLines(SECGROUPD)),
     ...section(

@@ -47,6 +47,8 @@ function formatStatus(known: AnsweredStatus): string {
         : `generation ${inForce.generation}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${inForce.since} (${formatAge(inForce.ageSeconds)})`}`,
     ),
     ...pinnedRows(known).map((text) => row('policy', text)),
+    // A daemon of an earlier version does not report it.
+    ...(known.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
     row('instance', known.instance ?? 'none'),
     ...interfaces.map(({ name, pattern, groups, rules }) =>
       row(
@@ -69,7 +71,7 @@ function formatStatus(known: AnsweredStatus): string {
       row('published', `${protocol} ${port} goes to ${to ?? 'a container'} by table ${table}, past these rules`),
     ),
     ...revokedRows(known).map((text) => row('revoked', text)),
-    ...known.missingFeatures.map((feature) => row('kernel', `does not have ${feature}`)),
+    ...known.missingFeatures.map((feature) => row('missing', feature)),
     ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
     ...known.warnings.map(({ file, line, column, code, message }) =>
       row('warning', `${file}:${line}:${column}: [${code}] ${message}`),

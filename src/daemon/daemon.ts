@@ -10,9 +10,12 @@ import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
 import { dropInDirectory } from '../host/policy-files.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
+import { createSettling, QUIET_MILLISECONDS } from '../host/settling.ts';
 import { objectionToRoot } from '../host/state-directory.ts';
 import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
+import { createWriteEvidence } from '../host/write-evidence.ts';
+import { createWriteNotices } from '../host/write-notices.ts';
 import type { PortRange } from '../model/rule.ts';
 import type { Status } from '../model/status.ts';
 import { createCommitters } from '../nft/committers.ts';
@@ -57,10 +60,10 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** A rename over a file is complete when it is seen; it only waits for others that come with it, after a look that gathers them. */
+/** A file that was put in place or closed is complete; it only waits for others that come with it. */
 const AFTER_REPLACEMENT_MILLISECONDS = 5;
 
-/** A file written in place is complete when nobody has written to it for so long. */
+/** Of a file written in place the closing is awaited; where no notice comes of it, the file is looked at after so long. */
 const AFTER_WRITE_MILLISECONDS = 100;
 
 const AFTER_INTERFACE_CHANGE_MILLISECONDS = 20;
@@ -107,6 +110,11 @@ export async function startDaemon({
     ...(records.trouble() === undefined
       ? []
       : [`the packet log (nfnetlink_log): nothing is logged: ${records.trouble() ?? ''}`]),
+    ...(notices.trouble() === undefined
+      ? []
+      : [
+          `notices of writers that close a file (inotifywait): ${notices.trouble() ?? ''}: a file written in place counts after ${QUIET_MILLISECONDS / 1_000} s of quiet`,
+        ]),
   ];
   let watched: readonly string[] = [policyFile, dropIns];
   const watchAlso = (read: readonly string[]): void => {
@@ -137,15 +145,27 @@ export async function startDaemon({
     clearTimeout(resting);
     resting = setTimeout(releaseMemory, REST_MILLISECONDS).unref();
   };
-  const onRound = (known: Enforcement, read: readonly string[]): void => {
-    watchAlso(read);
+  const onRound = (known: Enforcement): void => {
     restAfter(known);
     records.onRound(known);
     notifier.status(oneLine(status()));
   };
+  const notices = createWriteNotices({
+    markDirectory: runtimeDirectory,
+    onNotice: (directory, name, notice) => {
+      evidence.onNotice(directory, name, notice);
+      if (notice === 'closed') files.onClosed(directory, name);
+    },
+    onLost: () => evidence.onLost(),
+    onTrouble: (error) => log.warn({ err: error }, 'files written in place: quiet tells that their writers are done'),
+  });
+  const evidence = createWriteEvidence(notices);
+  const settling = createSettling(evidence);
   const reconciler = createReconciler({
-    reader: createPolicyReader(policyFile, ownership),
+    reader: createPolicyReader(policyFile, ownership, settling),
+    settling,
     prover,
+    onFiles: watchAlso,
     // The host's name too is read each time: at boot it may be set after the daemon has started.
     readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
     nft,
@@ -195,8 +215,10 @@ export async function startDaemon({
   const files = watchFiles({
     paths: watched,
     onChange: (kind) =>
-      reconciler.mark('policy', kind === 'replaced' ? AFTER_REPLACEMENT_MILLISECONDS : AFTER_WRITE_MILLISECONDS),
+      reconciler.mark('policy', kind === 'modified' ? AFTER_WRITE_MILLISECONDS : AFTER_REPLACEMENT_MILLISECONDS),
     onError: (error) => log.warn({ err: error }, 'files: the watch had trouble and goes on'),
+    evidence,
+    notices,
   });
   const check = setInterval(() => {
     reconciler.mark('kernel', 0);
@@ -210,6 +232,9 @@ export async function startDaemon({
   await holding.resume();
   await reconciler.begin();
   reconciler.watchKernel();
+  // The lists are known only now. A writer that comes after the start is noticed.
+  await files.ready();
+  await notices.ready();
   notifier.ready(oneLine(status()));
   notifier.startWatchdog(() => true);
   return {
@@ -220,6 +245,7 @@ export async function startDaemon({
       clearInterval(check);
       clearTimeout(resting);
       files.close();
+      notices.close();
       await holding.close();
       interfaces.close();
       await prover.close();
@@ -238,11 +264,13 @@ export async function startDaemon({
 }
 
 /** The status in one line, as `systemctl status` shows it. */
-function oneLine({ state, instance, inForce, refusal, troubles, trial, policyFile }: Status): string {
+function oneLine({ state, instance, inForce, refusal, troubles, trial, policyFile, waitingFor }: Status): string {
   const first = refusal?.diagnostics.find(({ severity }) => severity === 'error');
   if (first !== undefined)
     return `policy refused: ${first.file}:${first.line}:${first.column}: ${first.message}; what was in force still is`;
   if (troubles[0] !== undefined) return troubles[0].message;
+  const [waiting] = waitingFor;
+  if (waiting !== undefined) return `waiting for ${waiting.file}: ${waiting.message}`;
   if (trial !== null) return `a policy is tried, for ${trial.secondsLeft} s more unless it is confirmed`;
   if (state === 'cleared') return 'rules removed on request';
   if (inForce === null) return 'nothing in force yet';

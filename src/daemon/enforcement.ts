@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import type { WaitingFile, WaitReason } from '../host/settling.ts';
 import type { HeldPolicy } from '../model/held-policy.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InForce } from '../model/in-force.ts';
@@ -55,6 +56,8 @@ export interface Enforcement {
   /** What is to be in force in place of them. */
   readonly held: Held | undefined;
   readonly warnings: readonly Diagnostic[];
+  /** Files that do not count yet, because they are being written; what they said before does, if they said anything. */
+  readonly waiting: readonly WaitingFile[];
   /** The newest state of the policy's files, where that is not what is in force. */
   readonly refusal: Refusal | undefined;
   readonly host: HostState | undefined;
@@ -83,6 +86,7 @@ export const NOTHING_KNOWN: Enforcement = {
   files: undefined,
   held: undefined,
   warnings: [],
+  waiting: [],
   refusal: undefined,
   host: undefined,
   hostPolicy: undefined,
@@ -101,3 +105,11 @@ export const NOTHING_KNOWN: Enforcement = {
 export function isOfApplying({ diagnostics }: Refusal): boolean {
   return diagnostics.every(({ code }) => code === 'kernel-refused' || code === 'host-not-in-policy');
 }
+
+/** Why a file does not count yet. */
+export const WHY_WAITING: Readonly<Record<WaitReason, string>> = {
+  open: 'its writer has not closed it',
+  'unfinished-line': 'its last line has no end',
+  empty: 'it is suddenly empty',
+  written: 'it was written a moment ago',
+};

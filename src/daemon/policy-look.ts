@@ -1,17 +1,23 @@
+import type { Settling } from '../host/settling.ts';
 import type { LoadedPolicy } from '../load-policy.ts';
 import type { PolicyProver } from './policy-prover.ts';
 
 /**
- * What a look at the policy's files found. `wait`: they may be half written, and are to be looked at again so many
- * milliseconds later; `proving`: what they assert is being proved, and they are to be looked at again when that is done.
+ * What a look at the policy's files found. `wait`: they are being written, or may be half saved; `proving`: what they
+ * assert is being proved. Until that is over, what is in force is not to change.
  */
-export type PolicyLook =
-  | { readonly kind: 'wait'; readonly milliseconds: number; readonly loaded: LoadedPolicy }
-  | { readonly kind: 'proving'; readonly done: Promise<void>; readonly loaded: LoadedPolicy }
-  | { readonly kind: 'valid'; readonly loaded: LoadedPolicy }
-  | { readonly kind: 'invalid'; readonly loaded: LoadedPolicy };
+export interface PolicyLook {
+  readonly kind: 'wait' | 'proving' | 'valid' | 'invalid';
+  readonly loaded: LoadedPolicy;
+  /** In so many milliseconds they are to be looked at again, changed or not; undefined where nothing is waited for. */
+  readonly lookAgain: number | undefined;
+  /** Whether what is waited for comes by itself, with time. */
+  readonly isSettling: boolean;
+  /** When it ends, they are to be looked at again. */
+  readonly proof: Promise<void> | undefined;
+}
 
-/** A file that may be half written is taken as it is when it has been so for this time. */
+/** A policy with mistakes may be half saved, with a file still to come: it is refused when it has been so for this time. */
 const SETTLED_AFTER_MILLISECONDS = 250;
 
 /** Looks at the files again and again. */
@@ -21,19 +27,25 @@ export interface PolicyLooks {
   settlesIn(): number;
 }
 
+/** What looks are made with. */
+export interface PolicyLooksOptions {
+  readonly load: () => Promise<LoadedPolicy>;
+  /** Holds back from `load` what is being written. */
+  readonly settling: Pick<Settling, 'waiting'>;
+  readonly prover: Pick<PolicyProver, 'prove'>;
+}
+
 interface Current {
   readonly loaded: LoadedPolicy;
   readonly since: number;
-  readonly unfinished: boolean;
   readonly abandoned: AbortController;
   /** With what a proof says; undefined until one is asked for. */
   proved: LoadedPolicy | Promise<void> | undefined;
 }
 
 /** Looks at what `load` reads, and has `prover` prove it. */
-export function createPolicyLooks(load: () => Promise<LoadedPolicy>, prover: Pick<PolicyProver, 'prove'>): PolicyLooks {
+export function createPolicyLooks({ load, settling, prover }: PolicyLooksOptions): PolicyLooks {
   let current: Current | undefined;
-  let taken: LoadedPolicy | undefined;
   const settlesIn = (): number => Math.max(0, (current?.since ?? 0) + SETTLED_AFTER_MILLISECONDS - performance.now());
   const prove = (of: Current): LoadedPolicy | Promise<void> => {
     if (of.proved !== undefined) return of.proved;
@@ -51,28 +63,26 @@ export function createPolicyLooks(load: () => Promise<LoadedPolicy>, prover: Pic
       const loaded = await load();
       if (current?.loaded !== loaded) {
         current?.abandoned.abort();
-        current = {
-          loaded,
-          since: performance.now(),
-          unfinished: isUnfinished(loaded, taken),
-          abandoned: new AbortController(),
-          proved: undefined,
-        };
+        current = { loaded, since: performance.now(), abandoned: new AbortController(), proved: undefined };
       }
-      const milliseconds = settlesIn();
-      if (current.unfinished && milliseconds > 0) return { kind: 'wait', milliseconds, loaded };
-      taken = loaded;
+      const waiting = settling.waiting();
+      const times = waiting.map(({ lookAgain }) => lookAgain);
+      const isSettling = waiting.some(({ until }) => until !== undefined);
+      const awaited = { lookAgain: times.length === 0 ? undefined : Math.min(...times), isSettling, proof: undefined };
+      if (waiting.some(({ isNeeded }) => isNeeded)) return { kind: 'wait', loaded, ...awaited };
       const proved = prove(current);
-      if (proved instanceof Promise) return { kind: 'proving', done: proved, loaded };
-      if (proved.policy !== undefined) return { kind: 'valid', loaded: proved };
-      // A policy with mistakes may be half written: it is refused when it has been so for a while.
-      return milliseconds > 0 ? { kind: 'wait', milliseconds, loaded: proved } : { kind: 'invalid', loaded: proved };
+      if (proved instanceof Promise) return { kind: 'proving', loaded, ...awaited, proof: proved };
+      if (proved.policy !== undefined) return { kind: 'valid', loaded: proved, ...awaited };
+      const milliseconds = settlesIn();
+      if (milliseconds === 0) return { kind: 'invalid', loaded: proved, ...awaited };
+      return {
+        ...awaited,
+        kind: 'wait',
+        loaded: proved,
+        lookAgain: Math.min(milliseconds, ...times),
+        isSettling: true,
+      };
     },
     settlesIn,
   };
-}
-
-/** Whether a file that is not as it was `taken` last is empty or ends amid a line: cut there, it may say what nobody means. */
-function isUnfinished(loaded: LoadedPolicy, taken: LoadedPolicy | undefined): boolean {
-  return [...loaded.sources].some(([file, text]) => !text.endsWith('\n') && taken?.sources.get(file) !== text);
 }

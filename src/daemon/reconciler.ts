@@ -1,11 +1,11 @@
 import type { Enforcement } from './enforcement.ts';
 import type { HoldingLoop } from './holding.ts';
-import { createRounds, type Dirt, type RoundOptions, type RoundOutcome } from './round.ts';
+import { createRounds, type Dirt, type RoundOptions } from './round.ts';
 
 /** What the reconciler works with. */
 export interface ReconcilerOptions extends RoundOptions {
-  /** Called after every round, with what is known then and the files the policy consists of. */
-  readonly onRound: (enforcement: Enforcement, files: readonly string[]) => void;
+  /** Called after every round, with what is known then. */
+  readonly onRound: (enforcement: Enforcement) => void;
 }
 
 /** The one loop that changes the kernel. */
@@ -34,6 +34,8 @@ export interface Reconciler {
 
 /** So often a policy that may be half written is looked at again by somebody who waits for what follows from it. */
 const MOST_LOOKS = 10;
+/** Changes of files are one change for so long after the first. */
+const GATHER_MILLISECONDS = 50;
 /** A packet can be between two rules while its processor does other work; after so long it is not. */
 const SETTLE_MILLISECONDS = 1_000;
 const FIRST_RETRY_MILLISECONDS = 1_000;
@@ -56,12 +58,14 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let lastGeneration: number | undefined;
   let closed = false;
   let forced = false;
-  let lookAfter: RoundOutcome['lookAgain'];
+  let settlesAfter: number | Promise<void> | undefined;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
   let settling: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerDue = 0;
+  let timerDelay = 0;
+  let gatherUntil = 0;
   let stopWatching: (() => void) | undefined;
   let isBusy = false;
   let calmUntil = 0;
@@ -71,11 +75,17 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   const mark = (dirt: Dirt, delayMilliseconds: number): void => {
     if (closed) return;
     dirty.add(dirt);
-    const due = performance.now() + delayMilliseconds;
-    // A change of the policy waits for quiet; other changes never put off what is due already.
-    if (timer !== undefined && dirt !== 'policy' && timerDue <= due) return;
+    const now = performance.now();
+    const due = now + delayMilliseconds;
+    // Changes of files that come together are one change; else nothing puts off what is due already, so that no writer
+    // keeps another file's change from being seen.
+    const isDueBefore = timer !== undefined && timerDue <= due;
+    const isTogether = dirt === 'policy' && delayMilliseconds <= timerDelay && due < gatherUntil;
+    if (isDueBefore && !isTogether) return;
+    if (!isDueBefore) gatherUntil = now + GATHER_MILLISECONDS;
     clearTimeout(timer);
     timerDue = due;
+    timerDelay = delayMilliseconds;
     timer = setTimeout(() => void enqueue(), delayMilliseconds);
   };
 
@@ -95,16 +105,16 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     forced = false;
     isBusy = true;
     const before = rounds.known().mended;
-    const { failed, lookAgain, changed } = await rounds.run(work, wasForced);
+    const { failed, lookAgain, isSettling, proof, isUndecided, changed } = await rounds.run(work, wasForced);
     isBusy = false;
     if (work.has('kernel') && rounds.known().mended === before)
       calmUntil = performance.now() + LEAST_BETWEEN_LOOKS_MILLISECONDS;
     if (changed) settleLater();
-    lookAfter = lookAgain;
+    settlesAfter = proof ?? (isSettling ? lookAgain : undefined);
     // What was asked for of the policy is done when it is known what that says.
-    if (lookAgain !== undefined) forced ||= wasForced;
-    if (typeof lookAgain === 'number') mark('policy', lookAgain);
-    else void lookAgain?.then(() => mark('policy', 0));
+    if (isUndecided) forced ||= wasForced;
+    if (lookAgain !== undefined) mark('policy', lookAgain);
+    void proof?.then(() => mark('policy', 0));
     if (failed) {
       // What was to be looked at still is.
       for (const dirt of work) dirty.add(dirt);
@@ -181,14 +191,14 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   const tell = (): void => {
     told = rounds.known();
     revision += 1;
-    onRound(told, rounds.files());
+    onRound(told);
   };
 
   const lookAtEverything = async (): Promise<void> => {
     for (const dirt of EVERYTHING) dirty.add(dirt);
     await enqueue();
-    for (let look = 1; look < MOST_LOOKS && lookAfter !== undefined; look += 1) {
-      const after = lookAfter;
+    for (let look = 1; look < MOST_LOOKS && settlesAfter !== undefined; look += 1) {
+      const after = settlesAfter;
       await (typeof after === 'number' ? new Promise((resolve) => setTimeout(resolve, after)) : after);
       dirty.add('policy');
       await enqueue();

@@ -6,6 +6,7 @@ import type { HeldFile } from '../host/held-file.ts';
 import type { History } from '../host/history.ts';
 import type { LastGood } from '../host/last-good.ts';
 import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import type { Settling, WaitingFile } from '../host/settling.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
@@ -32,6 +33,7 @@ import {
   isOfApplying,
   NOTHING_KNOWN,
   type PolicyFiles,
+  WHY_WAITING,
 } from './enforcement.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
@@ -44,7 +46,11 @@ export type Dirt = 'policy' | 'host' | 'kernel';
 /** What rounds work with. */
 export interface RoundOptions {
   readonly reader: PolicyReader;
+  /** Holds back from `reader` what is being written. */
+  readonly settling: Pick<Settling, 'waiting' | 'accept'>;
   readonly prover: PolicyProver;
+  /** Called with the files that the policy consists of as soon as they are known, before anything follows from them. */
+  readonly onFiles: (files: readonly string[]) => void;
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
   readonly elements: ElementWriter;
@@ -66,11 +72,14 @@ export interface RoundOptions {
 export interface RoundOutcome {
   /** The kernel, or something else that should work, did not; nothing in force was changed by it. */
   readonly failed: boolean;
-  /**
-   * When the policy is to be looked at again: so many milliseconds from now, for it may be half written, with mistakes or
-   * an end amid a line; or when what it asserts is proved.
-   */
-  readonly lookAgain: number | Promise<void> | undefined;
+  /** A file of the policy is being written, or the policy may be half saved: so many milliseconds from now it is to be looked at again. */
+  readonly lookAgain: number | undefined;
+  /** Whether time alone decides what becomes of that. */
+  readonly isSettling: boolean;
+  /** When it ends, the policy is to be looked at again: what that asserts is being proved. */
+  readonly proof: Promise<void> | undefined;
+  /** Nothing is known of the policy but that it is not to be taken yet. */
+  readonly isUndecided: boolean;
   /** Something was brought into force. */
   readonly changed: boolean;
 }
@@ -96,8 +105,6 @@ export interface Rounds {
   /** How many milliseconds to wait before a change by others is undone: none, unless they do it again and again. */
   patience(): number;
   known(): Enforcement;
-  /** The files the policy consists of. */
-  files(): readonly string[];
 }
 
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
@@ -109,14 +116,17 @@ const WHAT_HAPPENED = {
   swap: 'policy in force',
 } as const;
 
+const NOTHING_AWAITED = { lookAgain: undefined, isSettling: false, proof: undefined, isUndecided: false } as const;
+
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, prover, readHost, nft, elements, changes, committers, instance, sshPorts, lastGood } = options;
-  const { history, heldFile, cutting, log } = options;
-  const looks = createPolicyLooks(createPolicyLoader(reader, giveWay), prover);
+  const { reader, settling, prover, onFiles, readHost, nft, elements, changes, committers, instance, sshPorts } =
+    options;
+  const { lastGood, history, heldFile, cutting, log } = options;
+  const looks = createPolicyLooks({ load: createPolicyLoader(reader, giveWay), settling, prover });
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
-  let lookAgain: RoundOutcome['lookAgain'];
+  let awaited: Pick<RoundOutcome, 'lookAgain' | 'isSettling' | 'proof' | 'isUndecided'> = NOTHING_AWAITED;
   let kernelRead = false;
   let isLastGoodMissing = false;
   let isTableNew = false;
@@ -134,15 +144,12 @@ export function createRounds(options: RoundOptions): Rounds {
     const found = await looks.look();
     const { loaded } = found;
     files = loaded.files;
-    if (found.kind === 'wait') {
-      lookAgain = found.milliseconds;
-      return;
-    }
-    if (found.kind === 'proving') {
-      log.info('what the policy asserts is being proved; what is in force stays meanwhile');
-      lookAgain = found.done;
-      return;
-    }
+    onFiles(files);
+    const { lookAgain, isSettling, proof } = found;
+    awaited = { lookAgain, isSettling, proof, isUndecided: found.kind === 'wait' || found.kind === 'proving' };
+    noteWaiting(settling.waiting());
+    if (proof !== undefined) log.info('what the policy asserts is being proved; what is in force stays meanwhile');
+    if (awaited.isUndecided) return;
     if (found.kind === 'invalid') {
       refuse(loaded.diagnostics, loaded.sources);
       return;
@@ -151,6 +158,14 @@ export function createRounds(options: RoundOptions): Rounds {
     const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
     know({ policy: loaded.policy, files: loaded, warnings: loaded.diagnostics, refusal, cleared: false });
     await unpinIfChanged(loaded);
+  };
+
+  const noteWaiting = (waiting: readonly WaitingFile[]): void => {
+    for (const { file, reason } of waiting) {
+      const isNew = known.waiting.every((one) => one.file !== file || one.reason !== reason);
+      if (isNew) log.info({ file, reason }, `waiting for ${file}: ${WHY_WAITING[reason]}`);
+    }
+    know({ waiting });
   };
 
   /** What is pinned gives way to files that say something new, and to files that say the same. */
@@ -229,14 +244,24 @@ export function createRounds(options: RoundOptions): Rounds {
     if (isLastGoodMissing) return;
     isLastGoodMissing = !(await bootScript.load());
     if (isLastGoodMissing) {
-      log.error('there is no valid policy and no last good one: this host has no rules of ours');
+      if (!isWaitedFor()) log.error('there is no valid policy and no last good one: this host has no rules of ours');
       return;
     }
-    log.warn('there is no valid policy: the rules that were last in force are loaded');
+    const why = isWaitedFor() ? 'the policy is being written' : 'there is no valid policy';
+    log.warn(`${why}: the rules that were last in force are loaded`);
     await lookAtKernel();
     if (known.inForce === undefined)
       throw new Error('the rules that were last in force were loaded, and are gone again');
   };
+
+  /** With nothing in force that could stay so meanwhile, a host is better off with what the files say now. */
+  const takeAsItIs = async (): Promise<void> => {
+    log.warn('the policy is being written, and there is no last good one: it is taken as it is');
+    settling.accept();
+    await lookAtPolicy();
+  };
+
+  const isWaitedFor = (): boolean => known.waiting.some(({ isNeeded }) => isNeeded);
 
   const enforce = async (forced: boolean): Promise<void> => {
     const { held, host, cleared } = known;
@@ -250,8 +275,13 @@ export function createRounds(options: RoundOptions): Rounds {
       const span = { file: files[0] ?? '', line: 1, column: 1, endLine: 1, endColumn: 1 };
       const diagnostic = { code: 'host-not-in-policy', severity: 'error', message, span, related: [], help } as const;
       const milliseconds = looks.settlesIn();
-      if (milliseconds > 0) lookAgain = milliseconds;
-      else refuse([diagnostic], new Map());
+      if (milliseconds > 0) {
+        awaited = {
+          ...awaited,
+          lookAgain: Math.min(milliseconds, awaited.lookAgain ?? milliseconds),
+          isSettling: true,
+        };
+      } else refuse([diagnostic], new Map());
       return;
     }
     const isBeginning = known.inForce === undefined;
@@ -371,11 +401,11 @@ export function createRounds(options: RoundOptions): Rounds {
 
   return {
     async run(dirt, forced) {
-      lookAgain = undefined;
+      awaited = NOTHING_AWAITED;
       const appliedBefore = known.applied;
       try {
         if (dirt.has('policy')) await lookAtPolicy();
-        if (forced && known.held?.policy.kind === 'pinned' && lookAgain === undefined && known.refusal === undefined)
+        if (forced && known.held?.policy.kind === 'pinned' && !awaited.isUndecided && known.refusal === undefined)
           await unpin('a reload was asked for: the policy file is in force again');
         if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
         if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
@@ -383,12 +413,13 @@ export function createRounds(options: RoundOptions): Rounds {
         const isLost = known.inForce === undefined || known.inForce.stamp === 'unknown';
         const nobodyKnows = known.policy === undefined && known.held === undefined;
         if (nobodyKnows && isLost && !known.cleared) await loadLastGood();
+        if (nobodyKnows && isLastGoodMissing && isWaitedFor()) await takeAsItIs();
         // A policy with mistakes changes nothing, be it for a table that means the same.
-        await enforce(forced && lookAgain === undefined && known.refusal === undefined);
-        return { failed: false, lookAgain, changed: known.applied !== appliedBefore };
+        await enforce(forced && !awaited.isUndecided && known.refusal === undefined);
+        return { failed: false, ...awaited, changed: known.applied !== appliedBefore };
       } catch (error) {
         fail(error);
-        return { failed: true, lookAgain, changed: false };
+        return { failed: true, ...awaited, changed: false };
       }
     },
     async settle() {
@@ -428,7 +459,6 @@ export function createRounds(options: RoundOptions): Rounds {
     isOvertaken: (generation) => guard.isOvertaken(generation),
     patience: () => opponent.patience(),
     known: () => known,
-    files: () => files,
   };
 }
 

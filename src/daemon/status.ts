@@ -3,7 +3,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { patternMatches } from '../model/host.ts';
 import type { RevokedFlows, Status } from '../model/status.ts';
-import type { Enforcement, Refusal, Trouble } from './enforcement.ts';
+import { type Enforcement, type Refusal, type Trouble, WHY_WAITING } from './enforcement.ts';
 
 /** What is not known of what is enforced. */
 export interface Circumstances {
@@ -55,6 +55,7 @@ export function describeStatus(
             text: textOf(refusal),
           },
     warnings: known.warnings.map(diagnosticToJson),
+    waitingFor: waitingOf(known, now),
     troubles: troubles.map(({ since, message }) => ({ since: since.toISOString(), message })),
     interfaces: names.flatMap((name) => {
       const binding = bindingOf.get(name);
@@ -86,6 +87,14 @@ function textOf(refusal: Refusal): string {
   const text = texts.get(refusal) ?? diagnostics.map(format).join('\n');
   texts.set(refusal, text);
   return text;
+}
+
+function waitingOf({ waiting }: Enforcement, now: Date): Status['waitingFor'] {
+  return waiting.map(({ file, reason, since, until }) => {
+    const secondsLeft = until === undefined ? null : Math.max(0, Math.ceil((until.getTime() - now.getTime()) / 1000));
+    const message = `${WHY_WAITING[reason]}${secondsLeft === null ? '' : `; it counts as it is in ${secondsLeft} s`}`;
+    return { file, reason, message, since: since.toISOString(), secondsLeft };
+  });
 }
 
 function trialOf({ held }: Enforcement, uptimeSeconds: number): Status['trial'] {

@@ -11,6 +11,8 @@ export interface FileText {
   readonly path: string;
   readonly text: string;
   readonly signature: string;
+  /** When content, owner or mode last changed, by the file system's clock, in milliseconds since 1970. */
+  readonly changedAt: number;
   /** When reading began, in milliseconds since 1970. */
   readonly readAt: number;
 }
@@ -103,7 +105,7 @@ async function readUnchanged(path: string, { maxBytes, ownership, known }: ReadO
     const bytes = await readAtMost(handle, maxBytes + 1);
     if (fileSignature(await handle.stat({ bigint: true })) !== signature) return undefined;
     if (bytes.length > maxBytes) throw tooBig(path, maxBytes);
-    return { path, text: decode(path, bytes), signature, readAt };
+    return { path, text: decode(path, bytes), signature, changedAt: Number(before.ctimeNs / 1_000_000n), readAt };
   } catch (error) {
     throw error instanceof FileError ? error : systemError(path, error);
   } finally {

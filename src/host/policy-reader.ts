@@ -7,6 +7,7 @@ import {
   listDropIns,
   readTrustedFile,
 } from './policy-files.ts';
+import type { Settling } from './settling.ts';
 
 /** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */
 const LONGEST_POLICY = 16 * 1024 * 1024;
@@ -16,32 +17,45 @@ const LONGEST_LIST = 64 * 1024 * 1024;
 
 /**
  * Reads the policy at `path` from disk, and again only those of its files that have changed; `ownership` says whether
- * files that others than root can change are refused.
+ * files that others than root can change are refused. With `settling`, a file that is being written is read as what it
+ * said before.
  */
-export function createPolicyReader(path: string, ownership: 'root' | 'any'): PolicyReader {
+export function createPolicyReader(path: string, ownership: 'root' | 'any', settling?: Settling): PolicyReader {
   // What was read since the policy file was, and what before: files that it no longer names are forgotten.
   let known = new Map<string, TrustedText>();
   let before = known;
-  const read = async (file: string, maxBytes: number): Promise<FileText> => {
+  const readNow = async (file: string, maxBytes: number): Promise<TrustedText> => {
+    const text = await readTrustedFile(file, { maxBytes, ownership, known: known.get(file) ?? before.get(file) });
+    known.set(file, text);
+    return text;
+  };
+  const readIfThere = async (file: string, maxBytes: number, isOptional: boolean): Promise<FileText | undefined> => {
     try {
-      const text = await readTrustedFile(file, { maxBytes, ownership, known: known.get(file) ?? before.get(file) });
-      known.set(file, text);
-      return { kind: 'text', file, text: text.text };
+      const read = () => readNow(file, maxBytes);
+      const text = settling === undefined ? await read() : await settling.take({ file, read, isOptional });
+      return text === undefined ? undefined : { kind: 'text', file, text: text.text };
     } catch (error) {
       return unreadable(file, error);
     }
+  };
+  const read = async (file: string, maxBytes: number): Promise<FileText> => {
+    const text = await readIfThere(file, maxBytes, false);
+    if (text === undefined) throw new Error(`${file} was left out, which only a drop-in can be`);
+    return text;
   };
   return {
     readPolicy: () => {
       before = known;
       known = new Map();
+      settling?.begin();
       return read(path, LONGEST_POLICY);
     },
     async readDropIns() {
       const directory = dropInDirectory(path);
       try {
         const names = await listDropIns(directory, ownership);
-        return await Promise.all(names.map((name) => read(join(directory, name), LONGEST_POLICY)));
+        const texts = await Promise.all(names.map((name) => readIfThere(join(directory, name), LONGEST_POLICY, true)));
+        return texts.filter((text) => text !== undefined);
       } catch (error) {
         return [unreadable(directory, error)];
       }

@@ -10,16 +10,25 @@ import {
   scanPaths,
 } from './scan-paths.ts';
 import { absolutePath } from './trace-path.ts';
+import type { WriteEvidence } from './write-evidence.ts';
+import type { WriteNotices } from './write-notices.ts';
 
 /** What to watch, and what to call. */
 export interface WatchFilesOptions {
   /** Files or drop-in directories; they need not exist. */
   readonly paths: readonly string[];
-  /** `modified`: written in place or newly there, so a writer may be midway. `replaced`: another file, or none. */
-  readonly onChange: (kind: FileChange) => void;
+  /**
+   * `modified`: written in place or newly there, so a writer may be midway. `replaced`: another file, or none. `closed`: a
+   * writer has closed it.
+   */
+  readonly onChange: (kind: FileChange | 'closed') => void;
   /** Trouble that the watch lives with, such as the kernel's limit on watches: changes are then found by polling. */
   readonly onError: (error: Error) => void;
   readonly pollMilliseconds?: number;
+  /** Whom to report each event to, as it comes. */
+  readonly evidence?: Pick<WriteEvidence, 'onWatchEvent'>;
+  /** Who finds out when files are closed, in the directories that matter. */
+  readonly notices?: Pick<WriteNotices, 'cover'>;
 }
 
 /** A standing watch over files. */
@@ -28,6 +37,8 @@ export interface FileWatch {
   setPaths(paths: readonly string[]): void;
   /** Resolves once every change from here on will be noticed; read files after it, not before. */
   ready(): Promise<void>;
+  /** A writer has closed the file of this name, of the directory of this identity. */
+  onClosed(directory: string, name: string): void;
   /** Ends the watch; no callback runs after it. */
   close(): void;
 }
@@ -47,7 +58,8 @@ const MAX_ROUNDS = 10;
  * way. Every directory on the way of every path is watched for the names that matter there. Events only cause a look;
  * what changed is told by comparing, and a look every `pollMilliseconds` finds what no event told of.
  */
-export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 }: WatchFilesOptions): FileWatch {
+export function watchFiles(options: WatchFilesOptions): FileWatch {
+  const { paths, onChange, onError, pollMilliseconds = 2_000, evidence, notices } = options;
   const watches = new Map<string, DirectoryWatch>();
   let watchedPaths = absolute(paths);
   let known: PathScan = { states: new Map(), directories: new Map() };
@@ -84,6 +96,7 @@ export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 
       const change = compareScans(known, scan, marks);
       known = scan;
       const armed = arm(scan.directories);
+      notices?.cover(new Map([...scan.directories].map(([identity, { place }]) => [identity, place.path])));
       if (change !== undefined) tell(() => onChange(change));
       if (!armed) return;
     }
@@ -130,6 +143,7 @@ export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 
       // watch is dead, even if a new directory gets the old one's inode.
       const own = event === 'rename' && name === basename(path);
       if (own) disarm(entry);
+      if (name !== undefined) evidence?.onWatchEvent(identity, name, event === 'rename' ? 'rename' : 'change');
       if (!own && name !== undefined && !isOfInterest(entry.interest, name)) return;
       if (event === 'change' && name !== undefined) written.add(entryKey(identity, name));
       lookSoon();
@@ -165,6 +179,10 @@ export function watchFiles({ paths, onChange, onError, pollMilliseconds = 2_000 
         if (closed || !looking) resolve();
         else waiting.push(resolve);
       }),
+    onClosed: (directory, name) => {
+      const interest = known.directories.get(directory);
+      if (interest !== undefined && isOfInterest(interest, name)) tell(() => onChange('closed'));
+    },
     close: () => {
       closed = true;
       clearTimeout(gatherTimer);

@@ -1,5 +1,5 @@
-import { execa } from 'execa';
 import type { HostInterface } from '../model/host.ts';
+import { isGuardNeeded, type MonitorProgram, startMonitorProgram } from './monitor-program.ts';
 import { NetlinkError, readInterfaces } from './rtnetlink.ts';
 
 /** A standing watch over the interfaces of this network namespace. */
@@ -36,7 +36,7 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
 export async function watchInterfaces(options: WatchInterfacesOptions): Promise<InterfaceWatch> {
   const { onChange, onError, pollMilliseconds = 10_000, program = 'ip' } = options;
   let closed = false;
-  let monitor: ReturnType<typeof startIpMonitor> | undefined;
+  let monitor: MonitorProgram | undefined;
   let known: string | undefined;
   let dirty = false;
   let overdue = false;
@@ -46,8 +46,7 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
   let dueAt = Number.POSITIVE_INFINITY;
   let retryTimer: NodeJS.Timeout | undefined;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
-  // systemd ends what a service leaves behind, and Debian's setpriv does nothing without CAP_SETPCAP, which ours lacks.
-  let guarded = (process.env['NOTIFY_SOCKET'] ?? '') === '';
+  let guarded = isGuardNeeded();
   const told = new Set<string>();
   let reads: Promise<unknown> = Promise.resolve();
 
@@ -149,20 +148,9 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
 // which the package makes an error with a null `syscall`, and node-addon-api answers that null by ending the process
 // (netlink 0.3.0, binding.cc, PollHandler). `ip monitor` says so on its standard error and goes on listening. Its
 // output is not read, only noticed.
-function startIpMonitor(program: string, guarded: boolean) {
-  const command = [program, '-rcvbuf', String(RECEIVE_BUFFER_BYTES), '-oneline', 'monitor', 'link', 'address'];
-  // The guard has the kernel end the monitor when this process dies, however it dies: in a quiet namespace the monitor
-  // would otherwise write nothing, never meet a broken pipe, and live on. Not every setpriv knows the option, so a start
-  // that fails is followed by one without.
-  const [file = program, ...words] = guarded ? ['setpriv', '--pdeathsig', 'KILL', ...command] : command;
-  // Where a session's PATH leaves out the administrator's directories, `ip` is still in them.
-  const path = [process.env['PATH'], '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':');
-  return execa(file, words, {
-    buffer: false,
-    reject: false,
-    stdin: 'ignore',
-    env: { PATH: path, LC_ALL: 'C' },
-  });
+function startIpMonitor(program: string, guarded: boolean): MonitorProgram {
+  const words = ['-rcvbuf', String(RECEIVE_BUFFER_BYTES), '-oneline', 'monitor', 'link', 'address'];
+  return startMonitorProgram([program, ...words], guarded);
 }
 
 function fingerprint(interfaces: readonly HostInterface[]): string {

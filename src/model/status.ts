@@ -49,6 +49,8 @@ export interface Status {
     readonly text: string;
   } | null;
   readonly warnings: readonly ReportedDiagnostic[];
+  /** Files that are being written, and do not count yet: what they said before still does. */
+  readonly waitingFor: readonly WaitingFileReport[];
   readonly troubles: readonly { readonly since: string; readonly message: string }[];
   readonly interfaces: readonly InterfaceStatus[];
   /** Names and globs of the policy for which the host has no interface now. */
@@ -77,6 +79,20 @@ export interface RevokedFlows {
   readonly leftOut: number;
   /** Why flows could not be looked at; it is tried again. */
   readonly trouble: string | null;
+}
+
+/** A file that does not count yet. */
+export interface WaitingFileReport {
+  readonly file: string;
+  /**
+   * `open`: its writer has not closed it. `unfinished-line`: its last line has no end. `empty`: it says nothing, and
+   * said something before. `written`: it was written in place, and nobody knows whether its writer is done.
+   */
+  readonly reason: 'open' | 'unfinished-line' | 'empty' | 'written';
+  readonly message: string;
+  readonly since: string;
+  /** When it counts as it is; null where its writer has to close it first. */
+  readonly secondsLeft: number | null;
 }
 
 /** A chain of somebody else's table. */

@@ -13,10 +13,10 @@ import {
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { Status } from '../../src/model/status.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
-import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
-import { until } from './harness-daemon/until.ts';
-import { sendInbound } from './harness/probe.ts';
+import { openPortsOf } from './harness-daemon/open-ports.ts';
+import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 /** What a person who saves a file may have to wait. */
 const WITHIN = 2_000;
@@ -44,33 +44,20 @@ function padding(bytes: number): string {
 }
 
 let site: Site;
-let identity = 0;
 
 useSite((made) => {
   site = made;
 });
 
-/** Which of these ports a packet from `source` gets through to. */
-async function openPorts(ports: readonly number[], source = '203.0.113.9'): Promise<readonly number[]> {
-  const packets = ports.map((destinationPort) => {
-    identity += 1;
-    return { source, destination: '10.77.0.1', protocol: 6, sourcePort: 1_024 + identity, destinationPort, identity };
-  });
-  const arrived = await sendInbound(site.world, 'eth0', packets);
-  return packets.filter((packet) => arrived.has(packet.identity)).map(({ destinationPort }) => destinationPort);
-}
+const openPorts = openPortsOf(() => site);
 
 /** Waits until packets show that just these ports are open. */
-async function untilOpen(ports: readonly number[], candidates: readonly number[], source?: string): Promise<void> {
-  let last: readonly number[] = [];
-  await until(
-    `open are ${ports.join(', ')}`,
-    async () => {
-      last = await openPorts(candidates, source);
-      return last.join() === ports.join();
-    },
-    { within: WITHIN, instead: () => last },
-  );
+function untilOpen(ports: readonly number[], candidates: readonly number[], source?: string): Promise<void> {
+  return openPorts.until(ports, candidates, { source });
+}
+
+function emptyFileIsRefused({ refusal }: Status): boolean {
+  return refusal?.diagnostics[0]?.code === 'empty-file';
 }
 
 function refusals({ log }: DaemonProcess): readonly string[] {
@@ -157,7 +144,7 @@ describe('the policy file', () => {
     if (before === undefined) writeFileSync(site.policyFile, policy(80));
     else before();
     const daemon = await site.start();
-    expect(await openPorts([80, 81])).toEqual([80]);
+    expect(await openPorts.among([80, 81])).toEqual([80]);
     change();
     await untilOpen([81], [80, 81]);
     expect(refusals(daemon)).toEqual([]);
@@ -191,7 +178,7 @@ instances:
     mkdirSync(site.dropIns);
     writeFileSync(join(site.dropIns, '10-host.yaml'), dropIn(90));
     await site.start();
-    expect(await openPorts([80, 90, 91])).toEqual([80, 90]);
+    expect(await openPorts.among([80, 90, 91])).toEqual([80, 90]);
     replaceFile(join(site.dropIns, '10-host.yaml'), dropIn(91));
     await untilOpen([80, 91], [80, 90, 91]);
     writeFileSync(join(site.dropIns, '20-more.yaml'), 'securityGroups:\n  unused: {}\n');
@@ -228,7 +215,7 @@ instances:
     replaceFile(list, '203.0.113.0/28\n');
     await untilOpen([80], [80, 7000], '198.51.100.7');
     await untilOpen([80, 7000], [80, 7000], '203.0.113.9');
-    writeFileSync(list, '');
+    replaceFile(list, '');
     await untilOpen([80], [80, 7000], '203.0.113.9');
     await daemon.until('all of it is told', reached(4));
     expect(daemon.log.flatMap(({ change }) => change ?? [])).toEqual(['swap', 'elements', 'elements', 'elements']);
@@ -258,7 +245,7 @@ describe('a writer that is midway', () => {
     const seen = new Set<string>();
     let writing = true;
     const watching = (async () => {
-      while (writing) seen.add((await openPorts([80, 81, 82])).join());
+      while (writing) seen.add((await openPorts.among([80, 81, 82])).join());
     })();
     // The last piece ends a rule that would be valid without it, and would open 8.
     const text = policy(81, `      - { protocol: tcp, ports: 82, source: 192.0.2.1 }\n${padding(20_000)}`);
@@ -273,7 +260,7 @@ describe('a writer that is midway', () => {
     expect((await daemon.status()).inForce?.generation).toBe(2);
   });
 
-  test('and leaves it invalid for a second is told so; nothing in force changes until it is whole', async () => {
+  test('and has the policy file open holds it back, and not what else is saved', async () => {
     writeFileSync(site.policyFile, policy(80));
     const daemon = await site.start();
     const before = await site.table();
@@ -281,17 +268,30 @@ describe('a writer that is midway', () => {
     const half = text.indexOf('source');
     const file = openSync(site.policyFile, 'w');
     writeSync(file, text.slice(0, half));
-    const refused = await daemon.until('the half is refused', ({ state }) => state === 'refused', WITHIN);
-    expect(refused.refusal?.diagnostics[0]).toMatchObject({ file: site.policyFile, severity: 'error' });
+    const waiting = await daemon.until('the half is waited for', ({ waitingFor }) => waitingFor.length > 0, WITHIN);
+    expect(waiting).toMatchObject({
+      state: 'enforced',
+      refusal: null,
+      waitingFor: [{ file: site.policyFile, reason: 'open', secondsLeft: null }],
+    });
+    const { stdout } = await site.sgctl('status');
+    expect(stdout).toContain(`waiting for ${site.policyFile}: its writer has not closed it\n`);
     await sleep(1_000);
     expect(await site.table()).toBe(before);
-    expect(await openPorts([80, 81])).toEqual([80]);
-    expect(refusals(daemon)).toHaveLength(1);
+    mkdirSync(site.dropIns);
+    replaceFile(
+      join(site.dropIns, 'more.yaml'),
+      'instances:\n  other: { interfaces: { eth0: { securityGroups: [] } } }\n',
+    );
+    replaceFile(join(site.dropIns, 'wrong.yaml'), 'no: policy\n');
+    await daemon.until('another file is refused', ({ state }) => state === 'refused', WITHIN);
+    rmSync(join(site.dropIns, 'wrong.yaml'));
+    await daemon.until('the other file is gone', ({ state }) => state === 'enforced', WITHIN);
     writeSync(file, text.slice(half));
     closeSync(file);
     await untilOpen([81], [80, 81]);
-    const mended = await daemon.until('the change is told', reached(2));
-    expect(mended).toMatchObject({ state: 'enforced', refusal: null, inForce: { generation: 2 } });
+    const done = await daemon.until('the change is told', reached(2));
+    expect(done).toMatchObject({ state: 'enforced', refusal: null, waitingFor: [], inForce: { generation: 2 } });
   });
 
   test('and leaves it empty changes nothing either; nor does a file that goes away', async () => {
@@ -299,15 +299,22 @@ describe('a writer that is midway', () => {
     const daemon = await site.start();
     const before = await site.table();
     writeFileSync(site.policyFile, '');
-    await daemon.until('the empty file is refused', ({ state }) => state === 'refused', WITHIN);
+    const { waitingFor } = await daemon.until(
+      'the empty file is seen',
+      (status) => status.waitingFor.length > 0,
+      WITHIN,
+    );
+    expect(waitingFor).toMatchObject([{ file: site.policyFile, reason: 'empty', secondsLeft: expect.any(Number) }]);
     rmSync(site.policyFile);
     await daemon.until(
       'the missing file is refused',
       ({ refusal }) => refusal?.diagnostics[0]?.code === 'unreadable-file',
       WITHIN,
     );
+    replaceFile(site.policyFile, '');
+    await daemon.until('the empty file is refused', emptyFileIsRefused, WITHIN);
     expect(await site.table()).toBe(before);
-    expect(await openPorts([80, 81])).toEqual([80]);
+    expect(await openPorts.among([80, 81])).toEqual([80]);
     writeFileSync(site.policyFile, policy(81));
     await untilOpen([81], [80, 81]);
   });
@@ -336,29 +343,14 @@ describe('a writer that is midway', () => {
     const daemon = await site.start();
     const file = openSync(list, 'w');
     writeSync(file, '198.51.100.0/24\n203.0.113.9');
-    // Long enough for the half to be seen, and to be seen again because of the policy.
-    await sleep(130);
+    await daemon.until('the half is waited for', ({ waitingFor }) => waitingFor.length > 0, WITHIN);
     replaceFile(site.policyFile, policy(81, LISTED));
-    await sleep(60);
+    await untilOpen([81], [80, 81, 7000], '203.0.113.9');
     writeSync(file, '1\n');
     closeSync(file);
     await untilOpen([81, 7000], [80, 81, 7000], '203.0.113.91');
     await untilOpen([81], [80, 81, 7000], '203.0.113.9');
-    await daemon.until('all of it is told', reached(2));
-    expect(daemon.log.flatMap(({ change }) => change ?? [])).toEqual(['swap', 'swap']);
-  });
-
-  test('but a file that stays without an end of its last line, or empty, is meant so', async () => {
-    const list = join(site.directory, 'etc/lists/listed.txt');
-    mkdirSync(dirname(list));
-    writeFileSync(list, '198.51.100.0/24\n');
-    writeFileSync(site.policyFile, policy(80, LISTED));
-    await site.start();
-    writeFileSync(list, '203.0.113.9');
-    await untilOpen([80, 7000], [80, 7000], '203.0.113.9');
-    writeFileSync(list, '');
-    await untilOpen([80], [80, 7000], '203.0.113.9');
-    writeFileSync(site.policyFile, policy(81, LISTED).trimEnd());
-    await untilOpen([81], [80, 81]);
+    await daemon.until('all of it is told', reached(3));
+    expect(daemon.log.flatMap(({ change }) => change ?? [])).toEqual(['swap', 'swap', 'elements']);
   });
 });

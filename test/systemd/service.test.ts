@@ -76,13 +76,14 @@ describe('the service, as scripts/run.sh installs it', () => {
     expect(await machine.exec(['sgctl', 'verify'])).toMatchObject({ exitCode: 0 });
   });
 
-  test('starts without a warning, and listens to its interfaces', async () => {
+  test('starts without a warning, and listens to its interfaces and files', async () => {
     const { stdout: warnings } = await machine.exec(['journalctl', '--unit', SERVICE, '--grep', '"level":[4-6]0'], {
       reject: false,
     });
     expect(warnings).toBe('-- No entries --');
     const { stdout: children } = await machine.exec(['pgrep', '--parent', String(await mainPid()), '--list-full']);
     expect(children).toMatch(/ip .*monitor link address/);
+    expect(children).toMatch(/inotifywait --monitor .*\/etc\/secgroupd\//);
   });
 
   test('is exposed as little in the machine as it is on paper', async () => {
@@ -106,6 +107,22 @@ describe('the service, as scripts/run.sh installs it', () => {
     );
     expect(await table()).toBe(inForce);
     expect(await open()).toEqual([SSH, WEB]);
+    await save(before);
+    await until('port 80 is shut', async () => !(await open()).includes(WEB));
+  });
+
+  test('waits until a writer closes a file', async () => {
+    const { stdout: before } = await machine.exec(['cat', POLICY]);
+    const text = before.replace('ports: 22\n', 'ports: "22,80"\n');
+    await machine.exec(['sh', '-c', `cat >/root/policy.yaml <<'END'\n${text}\nEND`]);
+    const writing = machine.exec(['sh', '-c', `(cat /root/policy.yaml; sleep 4) >${POLICY}`]);
+    await until('it is waited for', async () => {
+      const { stdout } = await machine.exec(['sgctl', 'status']);
+      return stdout.includes(`waiting for ${POLICY}: its writer has not closed it`);
+    });
+    expect(await open()).toEqual([SSH]);
+    await writing;
+    await until('port 80 is open', async () => (await open()).includes(WEB));
     await save(before);
     await until('port 80 is shut', async () => !(await open()).includes(WEB));
   });

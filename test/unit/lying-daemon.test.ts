@@ -109,6 +109,7 @@ function statusOf(file: string, isTried: boolean): Status {
     pinned: null,
     refusal: null,
     warnings: [],
+    waitingFor: [],
     troubles: [],
     interfaces: [],
     absentInterfaces: [],
