@@ -1,11 +1,15 @@
-import { resolveHost } from './2-analyze/host-policy.ts';
+import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
+import { interfaceNotes } from './evaluate/interface-notes.ts';
 import type { Linted } from './evaluate/lint/check.ts';
 import type { LintFinding, LintSubject } from './evaluate/lint/finding.ts';
 import { placesOf } from './evaluate/lint/place.ts';
 import { LINT_CHECKS } from './evaluate/lint/registry.ts';
 import { effectsOf } from './evaluate/lint/rule-effects.ts';
-import { NO_HOST } from './model/host.ts';
+import { type HostState, NO_HOST } from './model/host.ts';
 import type { Acceptance, Policy } from './model/policy.ts';
+
+/** What is found on the host that it is about, and not where the policy is written. */
+const OF_THE_HOST: ReadonlySet<string> = new Set(['judges-nothing', 'unnamed-child']);
 
 /** What the advisor says of a policy, and of what it is told to say nothing. */
 export interface Advice {
@@ -14,9 +18,13 @@ export interface Advice {
   readonly accepted: readonly { readonly finding: LintFinding; readonly because: string }[];
 }
 
-/** Looks at a policy as all its instances see it, whatever host this is. */
-export function lintPolicy(policy: Policy): Advice {
-  const all = LINT_CHECKS.flatMap((check) => check(lookAt(policy)));
+/**
+ * Looks at a policy as all its instances see it; and at the interfaces of `host`, as the instance that it is, if it is
+ * known and one.
+ */
+export function lintPolicy(policy: Policy, host?: HostState): Advice {
+  const linted = lookAt(policy);
+  const all = [...LINT_CHECKS.flatMap((check) => check(linted)), ...(host === undefined ? [] : lintHost(policy, host))];
   const used = new Set<Acceptance>();
   const findings: LintFinding[] = [];
   const accepted: { readonly finding: LintFinding; readonly because: string }[] = [];
@@ -29,7 +37,9 @@ export function lintPolicy(policy: Policy): Advice {
     used.add(acceptance);
     accepted.push({ finding, because: acceptance.because });
   }
-  const needless = policy.acceptances.filter((one) => !used.has(one)).map(needlessAcceptance);
+  const needless = policy.acceptances
+    .filter((one) => !used.has(one) && !OF_THE_HOST.has(one.code))
+    .map(needlessAcceptance);
   return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted };
 }
 
@@ -39,6 +49,19 @@ function lookAt(policy: Policy): Linted {
   const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
   const places = placesOf(hosts, unknown);
   return { policy, hosts, places, effects: effectsOf(places), unknown };
+}
+
+function lintHost(policy: Policy, host: HostState): readonly LintFinding[] {
+  const name = findInstance(policy, host);
+  const instance = name === undefined ? undefined : policy.instances.get(name);
+  if (instance === undefined) return [];
+  return interfaceNotes(resolveHost(policy, host, instance.name), host).flatMap((note): readonly LintFinding[] => {
+    const binding = instance.interfaces.find(({ pattern }) => pattern === note.pattern);
+    // Who does not watch sees no renaming.
+    if (binding === undefined || note.code === 'renamed') return [];
+    const { code, message, help } = note;
+    return [{ code, span: binding.span, subject: { kind: 'policy' }, message, help, related: [], witness: undefined }];
+  });
 }
 
 function covers({ scope }: Acceptance, subject: LintSubject): boolean {

@@ -262,7 +262,7 @@ export const instanceSchema = z.strictObject(
     interfaces: named(
       emptyIfBare(interfaceSchema),
       'interfaces by name',
-      'Its interfaces, by name or glob (`ens*`, `*`).',
+      'Its interfaces, by name, alternative name or glob (`ens*`, `*`). A member of a VRF by its own name or as its VRF.',
     ),
   },
   { error: 'an instance' },

@@ -1,11 +1,11 @@
 import type { Address } from '../model/address.ts';
 import { addressEntries, type EntriesByFamily } from '../model/address-entries.ts';
 import type { Binding, HostPolicy, HostState } from '../model/host.ts';
-import { patternMatches } from '../model/host.ts';
 import { type Interval, intervalOf } from '../model/interval.ts';
 import type { GroupName, InstanceName } from '../model/names.ts';
-import type { Instance, InterfaceBinding, Policy } from '../model/policy.ts';
+import type { Instance, Policy } from '../model/policy.ts';
 import type { Direction, Rule } from '../model/rule.ts';
+import { bindingOf, type KernelNamed, withKernelNames } from './kernel-names.ts';
 
 /**
  * The instance that a host is: by machine id, then by host name (as it stands, then its first label), then `*`.
@@ -37,6 +37,7 @@ function hostnameOf({ name, hostname, machineId }: Instance): string | undefined
 export function resolveHost(policy: Policy, host: HostState, instance: InstanceName): HostPolicy {
   const self = policy.instances.get(instance);
   if (self === undefined) throw new Error(`the policy has no instance ${instance}`);
+  const interfaces = withKernelNames(self.interfaces, host);
   return {
     instance,
     unmanagedInterfaces: policy.unmanagedInterfaces,
@@ -46,20 +47,20 @@ export function resolveHost(policy: Policy, host: HostState, instance: InstanceN
       inbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'inbound')], 'merged'),
       outbound: inDecidingOrder([policy.management.filter((rule) => rule.origin.direction === 'outbound')], 'merged'),
     },
-    bindings: self.interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
+    bindings: interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
     flowLabels: host.flowLabels,
-    members: membersOfGroups(policy, host, self),
+    members: membersOfGroups(policy, host, { self, interfaces }),
     addressGroups: new Map([...policy.addressGroups].map(([name, { entries }]) => [name, entries])),
   };
 }
 
-function bind(policy: Policy, { evaluation }: Instance, { pattern, groups, invalid }: InterfaceBinding): Binding {
+function bind(policy: Policy, { evaluation }: Instance, { pattern, by, groups, invalid }: KernelNamed): Binding {
   const rules = (direction: Direction): readonly Rule[] =>
     inDecidingOrder(
       groups.map((name) => policy.securityGroups.get(name)?.[direction] ?? []),
       evaluation,
     );
-  return { pattern, groups, invalid, inbound: rules('inbound'), outbound: rules('outbound') };
+  return { pattern, by, groups, invalid, inbound: rules('inbound'), outbound: rules('outbound') };
 }
 
 /**
@@ -83,15 +84,24 @@ function bySpecificity(a: Binding, b: Binding): number {
   return a.pattern < b.pattern ? -1 : a.pattern > b.pattern ? 1 : 0;
 }
 
-function membersOfGroups(policy: Policy, host: HostState, self: Instance): ReadonlyMap<GroupName, EntriesByFamily> {
+interface Self {
+  readonly self: Instance;
+  readonly interfaces: readonly KernelNamed[];
+}
+
+function membersOfGroups(
+  policy: Policy,
+  host: HostState,
+  { self, interfaces }: Self,
+): ReadonlyMap<GroupName, EntriesByFamily> {
   const members = new Map<GroupName, Interval[]>([...policy.securityGroups.keys()].map((name) => [name, []]));
   for (const instance of policy.instances.values()) {
-    for (const binding of instance.interfaces) {
+    for (const binding of instance === self ? interfaces : instance.interfaces) {
       const addresses =
         binding.addresses !== 'dynamic'
           ? binding.addresses
           : instance === self
-            ? heldAddresses(host, self, binding)
+            ? heldAddresses(host, interfaces, binding)
             : [];
       for (const group of binding.groups) {
         const of = members.get(group);
@@ -103,16 +113,8 @@ function membersOfGroups(policy: Policy, host: HostState, self: Instance): Reado
 }
 
 /** The addresses of this host's interfaces that `binding`, and no more specific one, stands for. */
-function heldAddresses(host: HostState, self: Instance, binding: InterfaceBinding): readonly Address[] {
+function heldAddresses(host: HostState, bindings: readonly KernelNamed[], binding: KernelNamed): readonly Address[] {
   return host.interfaces
-    .filter(({ name }) => bindingOf(self.interfaces, name) === binding)
+    .filter(({ name }) => bindingOf(bindings, name) === binding)
     .flatMap(({ addresses }) => addresses);
-}
-
-/** The binding that judges the interface `name`: the exact name, else the glob with the longest beginning. */
-function bindingOf(bindings: readonly InterfaceBinding[], name: string): InterfaceBinding | undefined {
-  if (name === 'lo') return undefined;
-  const matching = bindings.filter(({ pattern }) => patternMatches(pattern, name));
-  const exact = matching.find(({ pattern }) => !pattern.endsWith('*'));
-  return exact ?? matching.toSorted((a, b) => b.pattern.length - a.pattern.length)[0];
 }

@@ -43,7 +43,7 @@ export const HOLDING: z.ZodType<HoldingStatus> = object({
 });
 
 /** Keys that the daemon of an earlier version, which may still run, does not answer. */
-type LaterKey = 'revokedFlows' | 'waitingFor';
+type LaterKey = 'interfaceNotes' | 'revokedFlows' | 'waitingFor';
 
 /** A status as a daemon answers it, of this version or an earlier one. */
 export type AnsweredStatus = Omit<Status, LaterKey> & { readonly [Key in LaterKey]?: Status[Key] | undefined };
@@ -75,11 +75,13 @@ export const STATUS: z.ZodType<AnsweredStatus> = object({
     object({
       name: text,
       pattern: text,
+      as: z.enum(['altname', 'vrf']).optional(),
       groups: z.array(text),
       rules: object({ inbound: count, outbound: count }),
     }),
   ),
   absentInterfaces: z.array(text),
+  interfaceNotes: z.array(object({ code: text, interface: text, message: text, help: text })).optional(),
   unmanagedInterfaces: object({ names: z.array(text), action: z.enum(['allow', 'deny']) }),
   forwardedTraffic: z.literal('not filtered'),
   otherChains: z

@@ -228,12 +228,19 @@ function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, plat
   const describe = (one: Rule): string =>
     `${one.origin.span.file}:${one.origin.span.line}  ${formatRuleName(one.origin)}  ${one.action}, priority ${one.priority}${one.description === undefined ? '' : `  "${one.description}"`}`;
   return [
-    `${verdict}  ${packet.state} ${what}, ${packet.direction} on ${packet.interface}`,
+    `${verdict}  ${packet.state} ${what}, ${packet.direction} on ${packet.interface}${judgedAs(binding)}`,
     `because    ${because[reason]}`,
     ...(rule === undefined ? [] : [`rule       ${describe(rule)}`]),
     ...runnersUp.map((one) => `then       ${describe(one)}`),
     '',
   ].join('\n');
+}
+
+/** By which name of the policy an interface is judged that it does not name itself. */
+function judgedAs(binding: Decision['binding']): string {
+  const by = binding?.by;
+  if (by === undefined) return '';
+  return by.as === 'altname' ? ` (by its other name ${by.pattern})` : ` (as its VRF: ${by.pattern})`;
 }
 
 function stateReason({ state, direction, icmpType }: Packet): string {

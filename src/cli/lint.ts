@@ -4,7 +4,8 @@ import type { LintFinding } from '../evaluate/lint/finding.ts';
 import { formatPacket } from '../evaluate/packet-text.ts';
 import { lintPolicy } from '../lint-policy.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { printDiagnostics, readPolicy } from './load.ts';
+import { printDiagnostics, readHost, readPolicy } from './load.ts';
+import type { HostState } from '../model/host.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { packetToJson } from './packet-json.ts';
 
@@ -14,7 +15,7 @@ const FAIL_ON = ['warning', 'info', 'never'] as const;
 export const lint: Command = {
   name: 'lint',
   summary:
-    'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
+    'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses; and, where this host is one of them, interfaces whose names judge nothing. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
   usage: '[FILE] [--fail-on warning|info|never]',
   options: {
     'fail-on': {
@@ -37,7 +38,7 @@ export const lint: Command = {
       printDiagnostics(loaded, streams);
       return EXIT.no;
     }
-    const { findings, accepted } = lintPolicy(loaded.policy);
+    const { findings, accepted } = lintPolicy(loaded.policy, await readHostIfPossible());
     if (line.given('json')) {
       const all = {
         findings: findings.map(findingToJson),
@@ -55,6 +56,11 @@ export const lint: Command = {
     return isFailure(findings, level) ? EXIT.no : EXIT.fine;
   },
 };
+
+/** Policies are looked at on any machine, and some let nobody ask for interfaces. */
+async function readHostIfPossible(): Promise<HostState | undefined> {
+  return readHost().catch(() => undefined);
+}
 
 function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[number]): boolean {
   if (level === 'never') return false;

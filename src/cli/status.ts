@@ -1,4 +1,4 @@
-import type { OtherChain, Status } from '../model/status.ts';
+import type { InterfaceStatus, OtherChain, Status } from '../model/status.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
 import { type AnsweredStatus, STATUS } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
@@ -50,12 +50,13 @@ function formatStatus(known: AnsweredStatus): string {
     // A daemon of an earlier version does not report it.
     ...(known.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
     row('instance', known.instance ?? 'none'),
-    ...interfaces.map(({ name, pattern, groups, rules }) =>
+    ...interfaces.map(({ name, pattern, as, groups, rules }) =>
       row(
         'interface',
-        `${name}${pattern === name ? '' : ` (${pattern})`}: ${groups.join(', ') || 'no groups, all denied'} (${rules.inbound} inbound, ${rules.outbound} outbound rules)`,
+        `${name}${judgedAs(name, pattern, as)}: ${groups.join(', ') || 'no groups, all denied'} (${rules.inbound} inbound, ${rules.outbound} outbound rules)`,
       ),
     ),
+    ...(known.interfaceNotes ?? []).map(({ message, help }) => row('interface', `${message}; ${help}`)),
     ...absentInterfaces.map((pattern) => row('interface', `${pattern}: none on this host now`)),
     ...(unmanagedInterfaces.names.length === 0
       ? []
@@ -95,6 +96,16 @@ function revokedRows({ revokedFlows }: AnsweredStatus): readonly string[] {
     ...(leftOut === 0 ? [] : [`${leftOut} flows MORE THAN CAN BE REMEMBERED: restart the servers of what was closed`]),
     ...(trouble === null ? [] : [`live flows could not be looked at, and it is tried again: ${trouble}`]),
   ];
+}
+
+/** The name or glob by which the policy judges an interface, where that is not its name. */
+function judgedAs(name: string, pattern: string, as: InterfaceStatus['as']): string {
+  if (pattern === name) return '';
+  return as === 'altname'
+    ? ` (by its other name ${pattern})`
+    : as === 'vrf'
+      ? ` (as its VRF: ${pattern})`
+      : ` (${pattern})`;
 }
 
 /** Why what is in force is not what the policy file says. */

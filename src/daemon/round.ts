@@ -35,6 +35,7 @@ import {
   type PolicyFiles,
   WHY_WAITING,
 } from './enforcement.ts';
+import { createInterfaceNotices } from './interface-notices.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
 import type { PolicyProver } from './policy-prover.ts';
@@ -133,6 +134,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let recorded: PolicyFiles | undefined;
   const guard = createTableGuard({ nft, elements }, changes);
   const opponent = createOpponent(committers, log);
+  const noticeInterfaces = createInterfaceNotices(log);
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
@@ -299,6 +301,7 @@ export function createRounds(options: RoundOptions): Rounds {
       cutting.after({ before, after: located.hostPolicy, interfaces: host.interfaces, isTableNew });
       isTableNew = false;
     }
+    noticeInterfaces(located.hostPolicy, host);
     await record(located.hostPolicy.instance);
   };
 

@@ -1,6 +1,7 @@
 import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
+import { interfaceNotes } from '../evaluate/interface-notes.ts';
 import { patternMatches } from '../model/host.ts';
 import type { RevokedFlows, Status } from '../model/status.ts';
 import { type Enforcement, type Refusal, type Trouble, WHY_WAITING } from './enforcement.ts';
@@ -25,7 +26,7 @@ export function describeStatus(
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
   const bindingOf = new Map(names.map((name) => [name, bindings.find(({ pattern }) => patternMatches(pattern, name))]));
-  const used = new Set([...bindingOf.values()].map((binding) => binding?.pattern));
+  const used = new Set([...bindingOf.values()].map((binding) => binding?.by?.pattern ?? binding?.pattern));
   const troubles = [known.kernelTrouble, known.fight, known.savingTrouble].filter(
     (trouble): trouble is Trouble => trouble !== undefined,
   );
@@ -60,10 +61,25 @@ export function describeStatus(
     interfaces: names.flatMap((name) => {
       const binding = bindingOf.get(name);
       if (binding === undefined) return [];
-      const { pattern, groups, inbound, outbound } = binding;
-      return [{ name, pattern, groups, rules: { inbound: ruleCount(inbound), outbound: ruleCount(outbound) } }];
+      const { by, groups, inbound, outbound } = binding;
+      const pattern = by?.pattern ?? binding.pattern;
+      return [
+        {
+          name,
+          pattern,
+          as: by?.as,
+          groups,
+          rules: { inbound: ruleCount(inbound), outbound: ruleCount(outbound) },
+        },
+      ];
     }),
-    absentInterfaces: bindings.map(({ pattern }) => pattern).filter((pattern) => !used.has(pattern)),
+    absentInterfaces: bindings
+      .filter(({ by, pattern }) => by === undefined && !used.has(pattern))
+      .map(({ pattern }) => pattern),
+    interfaceNotes:
+      hostPolicy === undefined || host === undefined
+        ? []
+        : interfaceNotes(hostPolicy, host).map(({ pattern: _pattern, ...note }) => note),
     unmanagedInterfaces: {
       names: hostPolicy === undefined ? names : names.filter((name) => bindingOf.get(name) === undefined),
       action: hostPolicy?.unmanagedInterfaces ?? 'allow',

@@ -16,6 +16,15 @@ export const LINT_CODES = {
   'opposite-actions': { severity: 'warning', requirement: 'Two rules of a group about the same packets say the same.' },
   'empty-remote': { severity: 'warning', requirement: 'The other end of a rule is somebody.' },
   'cuts-management': { severity: 'warning', requirement: 'No denial keeps everybody from logging in.' },
+  'judges-nothing': {
+    severity: 'warning',
+    requirement:
+      'A name of the policy is one that IP traffic has: not that of a port of a bridge, or a member of a bond.',
+  },
+  'unnamed-child': {
+    severity: 'info',
+    requirement: 'What is made on an interface that the policy names, and has traffic of its own, is named too.',
+  },
   'duplicate-rule': { severity: 'info', requirement: 'A rule stands in a group once.' },
   'redundant-rule': { severity: 'info', requirement: 'Without a rule, some packet would be judged otherwise.' },
   'ipv4-only': { severity: 'info', requirement: 'What is let in from everywhere over IPv4 is over IPv6 too.' },

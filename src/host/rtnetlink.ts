@@ -36,7 +36,14 @@ const RTM_GETADDR = 22;
 const IFINFOMSG_BYTES = 16;
 const IFADDRMSG_BYTES = 8;
 const IFLA_IFNAME = 3;
+const IFLA_LINK = 5;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
 const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_PROP_LIST = 52;
+const IFLA_ALT_IFNAME = 53;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -55,12 +62,12 @@ const KERNEL_PORT = 0;
  * Throws a NetlinkError. Each of two questions to the kernel is given `timeoutMilliseconds`.
  */
 export async function readInterfaces(timeoutMilliseconds = 5_000): Promise<readonly HostInterface[]> {
-  const names = new Map<number, string>();
+  const links = new Map<number, Omit<HostInterface, 'addresses'>>();
   await dump({ type: RTM_GETLINK, body: linkRequest(), timeoutMilliseconds }, (messages) => {
     for (const { type, data } of messages) {
       if (type !== RTM_NEWLINK || data[0] !== AF_UNSPEC) continue;
-      const name = attributesOf(data, IFINFOMSG_BYTES).get(IFLA_IFNAME);
-      if (name !== undefined) names.set(data.readInt32LE(4), name.toString('utf8').replace(/\0.*$/s, ''));
+      const link = decodeLink(data);
+      if (link !== undefined) links.set(link.index, link);
     }
   });
   const addresses = new Map<number, Address[]>();
@@ -77,9 +84,40 @@ export async function readInterfaces(timeoutMilliseconds = 5_000): Promise<reado
       addresses.set(index, own);
     }
   });
-  return [...names]
-    .sort(([a], [b]) => a - b)
-    .map(([index, name]) => ({ index, name, addresses: sortedOnce(addresses.get(index) ?? []) }));
+  return [...links.values()]
+    .sort((a, b) => a.index - b.index)
+    .map((link) => ({ ...link, addresses: sortedOnce(addresses.get(link.index) ?? []) }));
+}
+
+/** An interface as an RTM_NEWLINK tells of it; undefined where it tells no name. */
+function decodeLink(data: Buffer): Omit<HostInterface, 'addresses'> | undefined {
+  const attributes = attributesOf(data, IFINFOMSG_BYTES);
+  const name = attributes.get(IFLA_IFNAME);
+  if (name === undefined) return undefined;
+  const info = attributes.get(IFLA_LINKINFO);
+  const kind = info === undefined ? undefined : attributesOf(info, 0).get(IFLA_INFO_KIND);
+  // The other end of a veth and what a macvlan is on can be in another namespace, whose indices are none of ours.
+  const isHere = !attributes.has(IFLA_LINK_NETNSID);
+  return {
+    index: data.readInt32LE(4),
+    name: textOfAttribute(name),
+    altnames: altnamesOf(attributes.get(IFLA_PROP_LIST)),
+    kind: kind === undefined ? undefined : textOfAttribute(kind),
+    master: attributes.get(IFLA_MASTER)?.readUInt32LE(0),
+    lower: isHere ? attributes.get(IFLA_LINK)?.readUInt32LE(0) : undefined,
+  };
+}
+
+function altnamesOf(properties: Buffer | undefined): readonly string[] {
+  const names: string[] = [];
+  parseAttributes(properties ?? Buffer.alloc(0), ({ type, data }) => {
+    if (type === IFLA_ALT_IFNAME) names.push(textOfAttribute(data));
+  });
+  return names.toSorted();
+}
+
+function textOfAttribute(data: Buffer): string {
+  return data.toString('utf8').replace(/\0.*$/s, '');
 }
 
 interface DumpRequest {

@@ -29,7 +29,7 @@ const SUBSCRIBED_MILLISECONDS = 1_000;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 /**
- * Calls `onChange` whenever the names, indices or addresses of interfaces have changed since the last snapshot, or
+ * Calls `onChange` whenever the names, indices, addresses or ties to each other of interfaces have changed since the last snapshot, or
  * notifications were lost. Events are hints only: they cause a read, and the read is compared with the one before, so
  * carrier, counters, lifetimes and the like wake nobody. Throws a NetlinkError if the interfaces cannot be read.
  */
@@ -49,12 +49,14 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
   let guarded = isGuardNeeded();
   const told = new Set<string>();
   let reads: Promise<unknown> = Promise.resolve();
+  const names = new Map<number, readonly string[]>();
 
   // INVARIANT: reads happen one after another. A snapshot handed out is then what the next check compares with, so
   // a change that comes after it is never taken for something the caller has seen.
   const read = (): Promise<{ readonly interfaces: readonly HostInterface[]; readonly changed: boolean }> => {
     const next = reads.then(async () => {
-      const interfaces = await readInterfaces();
+      const interfaces = (await readInterfaces()).map((one) => ({ ...one, formerNames: formerNames(names, one) }));
+      for (const index of names.keys()) if (!interfaces.some((one) => one.index === index)) names.delete(index);
       const before = known;
       known = fingerprint(interfaces);
       return { interfaces, changed: known !== before };
@@ -153,10 +155,18 @@ function startIpMonitor(program: string, guarded: boolean): MonitorProgram {
   return startMonitorProgram([program, ...words], guarded);
 }
 
+/** Remembers by which name an interface is seen now; returns the others that it was seen by. */
+function formerNames(names: Map<number, readonly string[]>, { index, name }: HostInterface): readonly string[] {
+  const former = (names.get(index) ?? []).filter((one) => one !== name);
+  names.set(index, [...former, name]);
+  return former;
+}
+
 function fingerprint(interfaces: readonly HostInterface[]): string {
   return interfaces
-    .map(({ index, name, addresses }) => {
-      return `${index} ${name} ${addresses.map(({ family, value }) => `${family}=${value.toString(16)}`).join(',')}`;
+    .map(({ index, name, addresses, altnames = [], kind, master, lower }) => {
+      const held = addresses.map(({ family, value }) => `${family}=${value.toString(16)}`).join(',');
+      return `${index} ${name} ${held} ${altnames.join(' ')} ${kind} ${master} ${lower}`;
     })
     .join('\n');
 }

@@ -9,6 +9,16 @@ export interface HostInterface {
   readonly index: number;
   readonly name: string;
   readonly addresses: readonly Address[];
+  /** Other names that it answers to, as `ip link property add` gives them; none where they are left out. */
+  readonly altnames?: readonly string[];
+  /** What kind of device it is by its driver: `vrf`, `bridge`, `bond`, `vlan`; undefined for hardware and the like. */
+  readonly kind?: string | undefined;
+  /** The index of the device that it is enslaved to: a VRF, a bridge, a bond. */
+  readonly master?: number | undefined;
+  /** The index of the device of this host that it is made on, as a VLAN or a macvlan is. */
+  readonly lower?: number | undefined;
+  /** Names that it was seen to have before, by who watches. */
+  readonly formerNames?: readonly string[];
 }
 
 /** What the daemon knows of the host it runs on. */
@@ -31,9 +41,19 @@ export interface OrderedRules {
   readonly outbound: readonly Rule[];
 }
 
+/** Why an interface is judged by what the policy says of another name. */
+export interface BindingOrigin {
+  /** The name, or a glob, that the policy has. */
+  readonly pattern: InterfacePattern;
+  /** `altname`: it is another name of the interface. `vrf`: the interface is in the VRF that it names. */
+  readonly as: 'altname' | 'vrf';
+}
+
 /** What one interface, or one glob of them, of this host is judged by. */
 export interface Binding extends OrderedRules {
   readonly pattern: InterfacePattern;
+  /** Where the policy does not name the interface itself: how it comes to be judged. */
+  readonly by?: BindingOrigin | undefined;
   readonly groups: readonly GroupName[];
   readonly invalid: InvalidPackets;
 }

@@ -55,6 +55,8 @@ export interface Status {
   readonly interfaces: readonly InterfaceStatus[];
   /** Names and globs of the policy for which the host has no interface now. */
   readonly absentInterfaces: readonly string[];
+  /** Names that judge otherwise than the policy seems to say, such as that of a bridge's port. */
+  readonly interfaceNotes: readonly InterfaceNoteReport[];
   /** Interfaces that the policy does not name, and what happens on them. */
   readonly unmanagedInterfaces: { readonly names: readonly string[]; readonly action: 'allow' | 'deny' };
   /** Said plainly, so that nobody takes the host for a gateway that is protected. */
@@ -120,10 +122,22 @@ export interface PublishedPort {
   readonly to: string | null;
 }
 
+/** What is noteworthy of an interface; its code says of what kind it is. */
+export interface InterfaceNoteReport {
+  /** `judges-nothing`, `unnamed-child` or `renamed`; more may come. */
+  readonly code: string;
+  readonly interface: string;
+  readonly message: string;
+  readonly help: string;
+}
+
 /** One interface of the host and what judges it. */
 export interface InterfaceStatus {
   readonly name: string;
+  /** The name or glob of the policy that it is judged by. */
   readonly pattern: string;
+  /** `altname`: that is another name of it. `vrf`: that names the VRF it is in. Left out where it names the interface. */
+  readonly as?: 'altname' | 'vrf' | undefined;
   readonly groups: readonly string[];
   readonly rules: { readonly inbound: number; readonly outbound: number };
 }

@@ -1,18 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
 import { LINT_CODES } from '../../src/diagnostics/lint-codes.ts';
 import { toldOf } from '../../src/cli/lint.ts';
+import type { HostState } from '../../src/model/host.ts';
 import { lintPolicy } from '../../src/lint-policy.ts';
 import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
+
+/** The host that a case is looked at on. */
+function hostOf(name: string): HostState | undefined {
+  const file = join(GOLDEN_ROOT, 'lint', name, 'host.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as HostState) : undefined;
+}
 
 describe('the advice', () => {
   test.each(goldenCases('lint'))('%s', async (name) => {
     const { policy, diagnostics, sources } = await loadCase(`lint/${name}`);
     expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
     if (policy === undefined) return;
-    const { findings, accepted } = lintPolicy(policy);
+    const { findings, accepted } = lintPolicy(policy, hostOf(name));
     const local = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
     const text = findings.map((finding) => {
       const told = toldOf(finding);

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
@@ -235,5 +237,91 @@ instances:
     await ip('link', 'delete', 'tap0');
     await until('its address is no member', async () => !(await letsIn('10.9.6.1', 80)));
     expect(daemon.log.filter(({ change }) => change === 'swap')).toHaveLength(1);
+  });
+});
+
+describe('names that the kernel has otherwise', () => {
+  const POLICY = (interfaces: string): string => `version: 1
+securityGroups:
+  web: { inbound: [{ protocol: tcp, ports: 80, source: any }], outbound: [{ destination: any }] }
+instances:
+  host: { interfaces: { ${interfaces} } }
+`;
+
+  /** The policy as a file of any host's: this one is called otherwise than its instance. */
+  function ofAnyHost(): string {
+    const file = join(site.directory, 'any.yaml');
+    writeFileSync(file, readFileSync(site.policyFile, 'utf8').replace('  host:', '  "*":'));
+    return file;
+  }
+
+  test('an alternative name judges the interface as soon as it has it, and no longer than that', async () => {
+    await listen();
+    replaceFile(site.policyFile, POLICY('alt0: { securityGroups: [web] }'));
+    const daemon = await site.start();
+    await plug('x0', 1);
+    expect(await openPorts('10.9.1.1')).toEqual([80, 81]);
+    await ip('link', 'property', 'add', 'dev', 'x0', 'altname', 'alt0');
+    await untilOpen('10.9.1.1', [80]);
+    expect(await daemon.status()).toMatchObject({
+      interfaces: [{ name: 'x0', pattern: 'alt0', as: 'altname', groups: ['web'] }],
+      absentInterfaces: [],
+      interfaceNotes: [],
+    });
+    expect((await site.sgctl('status')).stdout).toContain('x0 (by its other name alt0): web');
+    const ends = ['--protocol', 'tcp', '--src', '10.9.1.2', '--dst', '10.9.1.1', '--dport', '81'];
+    const asked = ['--policy', ofAnyHost(), '--direction', 'inbound', '--interface', 'x0'];
+    expect((await site.sgctl('explain', ...asked, ...ends)).stdout).toMatch(
+      /^deny .* on x0 \(by its other name alt0\)$/m,
+    );
+    await ip('link', 'property', 'del', 'dev', 'x0', 'altname', 'alt0');
+    await untilOpen('10.9.1.1', [80, 81]);
+    await daemon.until('it is told of', ({ absentInterfaces }) => absentInterfaces.includes('alt0'));
+  });
+
+  test('a port of a bridge judges nothing, which status, the log and lint say; the bridge does', async () => {
+    await listen();
+    replaceFile(site.policyFile, POLICY('eth9: { securityGroups: [web] }'));
+    const daemon = await site.start();
+    await plug('eth9', 1);
+    await untilOpen('10.9.1.1', [80]);
+    await ip('link', 'add', 'br7', 'type', 'bridge');
+    await ip('address', 'flush', 'dev', 'eth9');
+    await ip('link', 'set', 'eth9', 'master', 'br7');
+    await ip('address', 'add', '10.9.1.1/24', 'dev', 'br7');
+    await ip('link', 'set', 'br7', 'up');
+    await untilOpen('10.9.1.1', [80, 81]);
+    const message = '`eth9` is a port of the bridge `br7`, which the policy does not name: nothing is judged on it';
+    const note = { code: 'judges-nothing', interface: 'eth9', message, help: 'name `br7` instead' };
+    const status = await daemon.until('it is told of', ({ interfaceNotes }) => interfaceNotes.length > 0);
+    expect(status.interfaceNotes).toEqual([note]);
+    expect((await site.sgctl('status')).stdout).toContain(`interface    ${message}; name \`br7\` instead\n`);
+    const linted = await site.sgctl('lint', ofAnyHost());
+    expect(linted.stdout).toMatch(/warning\[judges-nothing\]: `eth9` is a port of the bridge `br7`/);
+    expect(daemon.log.filter(({ msg }) => msg === message)).toMatchObject([{ level: 40, code: 'judges-nothing' }]);
+
+    replaceFile(site.policyFile, POLICY('br7: { securityGroups: [web] }'));
+    await untilOpen('10.9.1.1', [80]);
+    expect((await daemon.status()).interfaceNotes).toEqual([]);
+  });
+
+  test('a renamed interface is told of by both names, and a macvlan that is not named by its parent', async () => {
+    replaceFile(site.policyFile, POLICY('eth9: { securityGroups: [web] }, eth1: { securityGroups: [web] }'));
+    const daemon = await site.start();
+    await plug('eth9', 1);
+    await daemon.until('eth9 is told of', ({ interfaces }) => interfaces.some(({ name }) => name === 'eth9'));
+    await ip('link', 'set', 'eth9', 'down');
+    await ip('link', 'set', 'eth9', 'name', 'uplink');
+    await ip('link', 'add', 'link', 'eth1', 'name', 'mac0', 'type', 'macvlan');
+    const { interfaceNotes } = await daemon.until('both are told of', (one) => one.interfaceNotes.length === 2);
+    expect(
+      Object.fromEntries(interfaceNotes.map(({ interface: name, code, message }) => [name, [code, message]])),
+    ).toEqual({
+      uplink: ['renamed', '`eth9` was renamed to `uplink`, which the policy does not name: nothing is judged on it'],
+      mac0: [
+        'unnamed-child',
+        '`mac0` is a macvlan on `eth1` with traffic of its own, and the policy does not name it: nothing is judged on it',
+      ],
+    });
   });
 });

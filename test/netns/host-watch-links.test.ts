@@ -19,7 +19,7 @@ import { execFileSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\\n');
-const plain = (interfaces) => interfaces.map(({ index, name, addresses }) => ({ index, name, addresses: addresses.map(formatAddress) }));
+const plain = (interfaces) => interfaces.map(({ index, name, altnames, addresses }) => ({ index, name, ...(altnames.length === 0 ? {} : { altnames }), addresses: addresses.map(formatAddress) }));
 let watch;
 let options = {};
 const commands = {
@@ -64,6 +64,7 @@ interface Line {
   readonly interfaces?: readonly {
     readonly index: number;
     readonly name: string;
+    readonly altnames?: readonly string[];
     readonly addresses: readonly string[];
   }[];
   readonly message?: string;
@@ -253,7 +254,7 @@ describe.runIf(isRoot)('interfaces of a network namespace', () => {
     expect(twice(await ask('snapshot', 'snapshot'))).toBe(true);
   });
 
-  test('what is no change of names and addresses wakes nobody', async () => {
+  test('what is no change of names, addresses and ties wakes nobody', async () => {
     batch([
       'link add left type veth peer name right',
       'link add br0 type bridge',
@@ -281,11 +282,24 @@ describe.runIf(isRoot)('interfaces of a network namespace', () => {
       spawnSync('ip', ['netns', 'exec', namespace, 'ping', '-q', '-c', '3', '-i', '0.02', '-W', '0.1', '192.0.2.9']);
     });
     expect(packetsReceived('right')).toBeGreaterThanOrEqual(counted + 3);
-    // A port that leaves a bridge is told of as a deleted link of the bridge family.
-    ip('link', 'set', 'right', 'master', 'br0');
-    await expectSilence(() => ip('link', 'set', 'right', 'nomaster'));
+    // What it is tied to is a change. A port that leaves a bridge is told of as a deleted link of the bridge family too.
+    const hasAll = ({ interfaces }: Line): boolean => interfaces?.length === 4;
+    for (const tie of [['master', 'br0'], ['nomaster']])
+      await changeBy(() => ip('link', 'set', 'right', ...tie), hasAll, tie.join(' '));
     const names = (await ask('snapshot', 'snapshot')).interfaces?.map(({ name }) => name);
     expect(names?.toSorted()).toEqual(['br0', 'left', 'lo', 'right']);
+  });
+
+  test('an alternative name that comes, and one that goes', async () => {
+    batch(['link add x0 type bridge']);
+    for (const [verb, names] of [
+      ['add', ['alt0']],
+      ['del', []],
+    ] as const) {
+      const isSo = ({ interfaces }: Line): boolean =>
+        (interfaces?.find(({ name }) => name === 'x0')?.altnames ?? []).join() === names.join();
+      await changeBy(() => ip('link', 'property', verb, 'dev', 'x0', 'altname', 'alt0'), isSo, `property ${verb}`);
+    }
   });
 
   test('300 links at once: every one is seen, in order of index, in a bounded number of looks', async () => {

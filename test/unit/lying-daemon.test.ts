@@ -113,6 +113,7 @@ function statusOf(file: string, isTried: boolean): Status {
     troubles: [],
     interfaces: [],
     absentInterfaces: [],
+    interfaceNotes: [],
     unmanagedInterfaces: { names: [], action: 'allow' },
     forwardedTraffic: 'not filtered',
     otherChains: [],
