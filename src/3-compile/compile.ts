@@ -3,12 +3,14 @@ import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
-import { admitChain, liveChain, OPENED_CHAIN } from '../model/label-chains.ts';
+import { admitChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import { objectName } from '../model/object-name.ts';
 import { REVOKED_CHAIN } from '../model/revoked-flows.ts';
 import type { Direction, Rule } from '../model/rule.ts';
-import type { Match, NftChain, NftRule, NftVerdict, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
+import type { Match, NftChain, NftRule, Ruleset, SimpleVerdict } from '../model/ruleset.ts';
 import { type Aspect, platformMatches } from './match-terms.ts';
+import { builtIn } from './built-in-rule.ts';
+import { dispatchRules, judgeChain, membersChain, tellsMembers, TO_VRF, toLive } from './dispatch.ts';
 import { classesFor } from './group-shape.ts';
 import { sharedByLogRules } from './log-rules.ts';
 import {
@@ -23,9 +25,6 @@ import { compileRules } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
 import { type ClassifiedTree, compileSegments, type SegmentMeans, type Segments } from './segment-chains.ts';
 import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
-
-/** Up to this many names, comparing one after the other is cheaper than a hash lookup (31 against 75 to 110 ns). */
-const FEW_INTERFACES = 3;
 
 /** What judges the packets of one or more interfaces, and the names its chains have. */
 interface Judge extends OrderedRules {
@@ -54,7 +53,8 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   // Where all interfaces but open ones have one judge, it does not matter by which of them a flow comes that it has judged.
   const labels = policy.flowLabels !== false;
   const alone = labels && all.length === 1 && unmanaged === undefined ? all[0] : undefined;
-  const dispatch = (direction: Direction): NftRule[] => dispatchRules({ direction, policy, names, unmanaged, alone });
+  const dispatch = (direction: Direction): NftRule[] =>
+    dispatchRules({ direction, policy, names, unmanaged: unmanaged?.key, alone: alone?.key });
   const judged = all.map((judge) =>
     judgeChains(judge, policy, { sets, shape, labels, liveAhead: alone !== undefined }),
   );
@@ -63,6 +63,7 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
     platformChain(policy, 'outbound'),
     ...(judged.length === 0 ? [] : [REVOKED]),
     ...judged.flatMap((one) => one.chains),
+    ...(tellsMembers(policy) ? [membersChain(policy, names)] : []),
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
     { name: 'output', hook: 'output', rules: dispatch('outbound') },
   ];
@@ -118,8 +119,10 @@ const UNMANAGED: Judge = { key: 'unmanaged', patterns: [], invalid: 'drop', inbo
 function chainNames(bindings: readonly Binding[]): ReadonlyMap<Binding, string> {
   const byMeaning = new Map<string, string>();
   const taken = new Set<string>(['unmanaged']);
+  // What the policy names first: its chains keep their names, and their counts, when other interfaces come to share them.
+  const inOrder = [...bindings].sort((a, b) => Number(a.by !== undefined) - Number(b.by !== undefined));
   return new Map(
-    bindings.map((binding) => {
+    inOrder.map((binding) => {
       const meaning = `${binding.invalid} ${binding.groups.join(' ')}`;
       const name = byMeaning.get(meaning) ?? freeName(binding.pattern, taken);
       byMeaning.set(meaning, name);
@@ -137,55 +140,6 @@ function freeName(pattern: InterfacePattern, taken: ReadonlySet<string>): string
   return name;
 }
 
-interface Dispatch {
-  readonly direction: Direction;
-  readonly policy: HostPolicy;
-  readonly names: ReadonlyMap<Binding, string>;
-  readonly unmanaged: Judge | undefined;
-  readonly alone: Judge | undefined;
-}
-
-function dispatchRules({ direction, policy, names, unmanaged, alone }: Dispatch): NftRule[] {
-  const chain = (key: string): string => objectName(direction === 'inbound' ? 'in' : 'out', key);
-  const byInterface = (pattern: InterfacePattern, verdict: NftVerdict, comment: string): NftRule =>
-    // nft has no wildcard that is nothing but one; what matches every interface needs no match.
-    builtIn(pattern === '*' ? [] : [{ kind: 'interface', direction, pattern }], verdict, comment);
-  const exact = policy.bindings.filter(({ pattern }) => !pattern.endsWith('*') && pattern !== 'lo');
-  const entries = exact.map((binding) => ({ name: binding.pattern, chain: chain(names.get(binding) ?? '') }));
-  const toExact: readonly NftRule[] =
-    exact.length <= FEW_INTERFACES
-      ? exact.map((binding) =>
-          byInterface(
-            binding.pattern,
-            { kind: 'goto', chain: chain(names.get(binding) ?? '') },
-            interfaceComment(binding),
-          ),
-        )
-      : [builtIn([], { kind: 'interfaceMap', direction, entries }, 'interfaces')];
-  const toGlobs = policy.bindings
-    .filter(({ pattern }) => pattern.endsWith('*'))
-    .map((binding) =>
-      byInterface(binding.pattern, { kind: 'goto', chain: chain(names.get(binding) ?? '') }, interfaceComment(binding)),
-    );
-  const rest: NftRule =
-    unmanaged === undefined
-      ? builtIn([], { kind: 'accept' }, 'interfaces that the policy does not name')
-      : builtIn([], { kind: 'goto', chain: chain(unmanaged.key) }, 'interfaces that the policy does not name');
-  return [
-    ...(alone === undefined ? [] : [toLive(alone)]),
-    ...toExact,
-    byInterface('lo' as InterfacePattern, { kind: 'accept' }, 'platform:loopback'),
-    ...toGlobs,
-    rest,
-    // Measured: a base chain that ends without a verdict can leak while it is replaced, policy drop or not.
-    builtIn([], { kind: 'drop' }, 'never reached'),
-  ];
-}
-
-function interfaceComment({ pattern, groups }: Binding): string {
-  return `${pattern}: ${groups.length === 0 ? 'no groups' : groups.join(', ')}`;
-}
-
 interface Means {
   readonly sets: SetRegistry;
   readonly shape: Shape;
@@ -197,8 +151,8 @@ interface Means {
 function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segments, 'rules'> {
   const { key } = judge;
   const names = {
-    in: objectName('in', key),
-    out: objectName('out', key),
+    in: judgeChain('inbound', key),
+    out: judgeChain('outbound', key),
     reply: objectName('reply', key),
     stateIn: objectName('state', 'in', key),
     stateOut: objectName('state', 'out', key),
@@ -216,7 +170,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
   const inbound = judgement(incoming, names.in, 'inbound', { ...means, accounts: ins, allow: admit });
   const reply = judgement(incoming, names.reply, 'replyToInbound', { ...means, accounts: ins, allow: admit });
   const outbound = judgement(outgoing, names.out, 'outbound', { ...means, accounts: outs, allow: accept });
-  const live = !means.labels || means.liveAhead ? [] : [toLive(judge)];
+  const live = !means.labels || means.liveAhead ? [] : [toLive(key)];
   const chains: readonly NftChain[] = [
     ...inbound.chains,
     ...reply.chains,
@@ -259,6 +213,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
       rules: [
         ...live,
         toState(names.stateOut),
+        TO_VRF,
         ...platformRules(policy, 'outbound'),
         ...invalid,
         ...TO_REVOKED,
@@ -345,14 +300,6 @@ function platformChainName(direction: Direction): string {
 /** One test spares packets of new flows those for live ones; what is not settled there comes back. */
 function toState(chain: string): NftRule {
   return builtIn([{ kind: 'state', state: 'establishedOrRelated' }], { kind: 'jump', chain }, 'state');
-}
-
-function toLive({ key }: Judge): NftRule {
-  return builtIn([{ kind: 'notRelated' }], { kind: 'jump', chain: liveChain(key) }, 'state:judged');
-}
-
-function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string): NftRule {
-  return { matches, counted: false, verdict, comment, origin: undefined };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Family } from '../model/address.ts';
 import { nameWithin } from '../model/object-name.ts';
 import type { PortRange, Rule } from '../model/rule.ts';
 import type { AddressMap, Match, NftChain, NftRule, NftSet, NftVerdict, SimpleVerdict } from '../model/ruleset.ts';
+import { builtIn } from './built-in-rule.ts';
 import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
 import { type Aspect, PORT_END, REMOTE_END } from './match-terms.ts';
 import { clausesOf, oncePerView, type PerView, type RemoteView, viewedRules } from './remote-view.ts';
@@ -314,8 +315,4 @@ function lookup({ name, family }: AddressMap, end: 'source' | 'destination', com
 function addChain({ chains }: Context, name: string, rules: readonly NftRule[]): string {
   chains.push({ name, hook: undefined, rules });
   return name;
-}
-
-function builtIn(matches: readonly Match[], verdict: NftVerdict, comment: string): NftRule {
-  return { matches, counted: false, verdict, comment, origin: undefined };
 }

@@ -1,7 +1,7 @@
 import { formatInterval } from '../model/interval.ts';
 import { formatRuleName, type PortRange, type RuleOrigin } from '../model/rule.ts';
 import { revokedSet } from '../model/revoked-flows.ts';
-import type { Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
+import type { InterfaceOf, Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
 import { LOG_GROUP } from '../model/log-group.ts';
 import type { Span } from '../model/span.ts';
 
@@ -16,6 +16,12 @@ const LOG_SNAPLEN = 128;
 
 /** nft refuses comments of more bytes than this. */
 const LONGEST_COMMENT = 128;
+
+const INTERFACE_NAMES: Readonly<Record<InterfaceOf, string>> = {
+  inbound: 'iifname',
+  outbound: 'oifname',
+  member: 'meta sdifname',
+};
 
 /** A rule as nft's language has it: matches, counter, verdict, comment. */
 export function renderRule(rule: NftRule, names: KernelNames): string {
@@ -56,7 +62,11 @@ function placeOf({ file, line }: Span): string {
 function renderMatch(match: Match, names: KernelNames): string {
   switch (match.kind) {
     case 'interface':
-      return `${match.direction === 'inbound' ? 'iifname' : 'oifname'} "${match.pattern}"`;
+      return `${INTERFACE_NAMES[match.of]} "${match.pattern}"`;
+    case 'inVrf':
+      return 'meta sdif != 0';
+    case 'toVrf':
+      return 'meta oifkind "vrf"';
     case 'family':
       return `meta nfproto ${match.family}`;
     case 'protocol':
@@ -115,7 +125,7 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
     }
     case 'interfaceMap': {
       const entries = verdict.entries.map(({ name, chain }) => `"${name}" : goto ${names.chain(chain)}`);
-      return `${verdict.direction === 'inbound' ? 'iifname' : 'oifname'} vmap { ${entries.join(', ')} }`;
+      return `${INTERFACE_NAMES[verdict.of]} vmap { ${entries.join(', ')} }`;
     }
   }
 }

@@ -115,7 +115,7 @@ function differenceLines(one: TableDifference): readonly string[] {
       ? 'no rule is about it'
       : `${formatRuleName(expected.rule.origin)}  ${expected.rule.origin.span.file}:${expected.rule.origin.span.line}`;
   return [
-    `${direction} on ${one.interface ?? 'every other interface'}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
+    `${direction} on ${one.interface ?? 'every other interface'}${one.inVrf ? ' in a VRF' : ''}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
     `  policy  ${expected.action.padEnd(5)}  ${rule}`,
     `  kernel  ${found.padEnd(5)}  for example ${formatPacket(witness)}`,
   ];
@@ -133,6 +133,7 @@ function toJson(comparison: TableComparison): object {
     compared: comparison.compared,
     differences: comparison.differences.map((one) => ({
       interface: one.interface ?? null,
+      inVrf: one.inVrf,
       direction: one.direction,
       family: one.family,
       state: one.state,

@@ -1,6 +1,6 @@
 import { FAMILIES, type Family } from '../model/address.ts';
 import type { FoundRule, FoundTable } from '../model/found-table.ts';
-import type { HostPolicy } from '../model/host.ts';
+import { type HostPolicy, patternMatches } from '../model/host.ts';
 import { isWholeFamily } from '../model/interval.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import type { Packet } from '../model/packet.ts';
@@ -43,10 +43,11 @@ export function compareTable(policy: HostPolicy, table: FoundTable): TableCompar
   let compared = 0;
   const traffics = trafficsOf(table);
   const names = interfacesOf(policy, table);
+  const vrf = unnamed(names.flatMap(({ named }) => named ?? []));
   for (const { named, name } of names) {
     for (const direction of DIRECTIONS) {
       for (const family of FAMILIES) {
-        const place: Place = { policy, named, name, direction, family };
+        const place: Place = { policy, named, name, vrf, direction, family };
         const sides = sidesAt(place);
         const { invalid, isOpen } = sides;
         const tested = traffics[family];
@@ -87,6 +88,7 @@ export function compareTable(policy: HostPolicy, table: FoundTable): TableCompar
             const witness = witnessOf(about, { interface: name, local: { family, value: shape.local } });
             differences.push({
               interface: named,
+              inVrf: scene.inVrf,
               direction,
               family,
               state: scene.packetState,
@@ -109,6 +111,8 @@ interface Place {
   readonly policy: HostPolicy;
   readonly named: string | undefined;
   readonly name: string;
+  /** A VRF that neither the policy nor the table names. */
+  readonly vrf: string;
   readonly direction: Direction;
   readonly family: Family;
 }
@@ -124,15 +128,15 @@ function interfacesOf(policy: HostPolicy, table: FoundTable): readonly NamedInte
   const all: HostPolicy = { ...policy, bindings };
   return interfaceClasses(all).map((named) => ({
     named,
-    name: named === undefined ? unnamed(all) : placeOn(named, all, 'ipv4').interface,
+    name:
+      named === undefined ? unnamed(all.bindings.map(({ pattern }) => pattern)) : placeOn(named, all, 'ipv4').interface,
   }));
 }
 
 /** A name that no pattern is about. */
-function unnamed({ bindings }: HostPolicy): string {
-  const names = Array.from({ length: bindings.length + 1 }, (_, i) => `other${i}`);
-  const isNamed = (name: string): boolean =>
-    bindings.some(({ pattern }) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name));
+function unnamed(patterns: readonly string[]): string {
+  const names = Array.from({ length: patterns.length + 1 }, (_, i) => `other${i}`);
+  const isNamed = (name: string): boolean => patterns.some((pattern) => patternMatches(pattern, name));
   return names.find((name) => !isNamed(name)) ?? 'other';
 }
 
@@ -220,6 +224,8 @@ interface Scene {
   readonly state: PacketShape['state'];
   readonly flowDirection: PacketShape['flowDirection'];
   readonly packetState: Packet['state'];
+  /** The packets come in by a VRF, and the interface is its member. */
+  readonly inVrf: boolean;
   /** What the policy says; undefined where the scene is none of the class. */
   readonly expected: (judges: Judges, one: TrafficClass, place: Place) => Expected | undefined;
 }
@@ -237,17 +243,26 @@ const always =
   });
 
 const SCENES: readonly Scene[] = [
-  { state: 'new', flowDirection: 'original', packetState: 'new', expected: byRules },
+  { state: 'new', flowDirection: 'original', packetState: 'new', inVrf: false, expected: byRules },
+  {
+    state: 'new',
+    flowDirection: 'original',
+    packetState: 'new',
+    inVrf: true,
+    expected: (judges, _, { direction }) => (direction === 'inbound' ? byRules(judges) : undefined),
+  },
   {
     state: 'established',
     flowDirection: 'original',
     packetState: 'established',
+    inVrf: false,
     expected: (judges, _, place) => (place.direction === 'outbound' ? always('allow')(judges, place) : byRules(judges)),
   },
   {
     state: 'established',
     flowDirection: 'reply',
     packetState: 'reply',
+    inVrf: false,
     expected: (judges, one, place) =>
       place.direction === 'inbound' ? always('allow')(judges, place) : byRulesOfReplies(judges, one, place),
   },
@@ -255,12 +270,14 @@ const SCENES: readonly Scene[] = [
     state: 'related',
     flowDirection: 'original',
     packetState: 'related',
+    inVrf: false,
     expected: (judges, one, place) => (passesAsRelated(one, place) ? always('allow')(judges, place) : byRules(judges)),
   },
   {
     state: 'invalid',
     flowDirection: 'original',
     packetState: 'invalid',
+    inVrf: false,
     expected: (judges, _, place) => (judges.invalid === 'match' ? byRules(judges) : builtInAlone(judges, place)),
   },
 ];
@@ -306,15 +323,15 @@ function answerOf(one: TrafficClass, protocol: number): TrafficClass {
   return protocol === 6 || protocol === 17 ? { ...one, parts: { from: SOURCE_PORT, to: SOURCE_PORT } } : one;
 }
 
-function shapeOf(place: Place, one: TrafficClass, { state, flowDirection }: Scene): PacketShape {
-  const { direction, family, name } = place;
+function shapeOf(place: Place, one: TrafficClass, { state, flowDirection, inVrf }: Scene): PacketShape {
+  const { direction, family, name, vrf } = place;
   const protocol = one.protocols[0]?.from ?? 0;
   const part = one.parts?.from ?? 0;
   // An answer's own source port is the port that its flow went to.
   const isAnswer = flowDirection === 'reply' && direction === 'outbound';
   return {
     direction,
-    interface: name,
+    ...(inVrf ? { interface: vrf, member: name } : { interface: name }),
     family,
     local: placeOn(name, place.policy, family).local.value,
     protocol,

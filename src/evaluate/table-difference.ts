@@ -9,6 +9,8 @@ import type { TrafficClass } from './traffic-classes.ts';
 export interface TableDifference {
   /** The interface, or the glob of them; undefined is every one that the policy does not name. */
   readonly interface: string | undefined;
+  /** They come by a VRF that the policy does not name, whose member the interface is. */
+  readonly inVrf: boolean;
   readonly direction: Direction;
   readonly family: Family;
   /** What conntrack says of them. */

@@ -45,6 +45,7 @@ export function* platformDifferences(
       const part = packet.destinationPort ?? 256 * icmpType + icmpCode;
       yield {
         interface: named,
+        inVrf: false,
         direction,
         family,
         state: packet.state,

@@ -16,6 +16,8 @@ import { type Region, union, within, without } from './region.ts';
 export interface PacketShape {
   readonly direction: Direction;
   readonly interface: string;
+  /** The member of a VRF that they came in by, where `interface` is that VRF. */
+  readonly member?: string;
   readonly family: Family;
   /** The host's end. */
   readonly local: bigint;
@@ -215,9 +217,11 @@ class Walk {
 
   /** Whether a test holds that does not look at the other end; undefined where that cannot be told. */
   #holds(field: string, operator: 'among' | 'notAmong' | 'common', values: FoundValues): boolean | undefined {
-    const { direction, interface: name } = this.#shape;
-    if (field === 'iifname' || field === 'oifname') {
-      if ((field === 'iifname') !== (direction === 'inbound') || values.kind !== 'names') return undefined;
+    const { direction } = this.#shape;
+    const name = this.#name(field);
+    if (name !== undefined) {
+      const isOutbound = field.startsWith('o');
+      if (isOutbound !== (direction === 'outbound') || values.kind !== 'names') return undefined;
       const isAmong = values.names.some((one) =>
         one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one === name,
       );
@@ -231,6 +235,23 @@ class Walk {
     if (field === 'ct.label') return operator === 'notAmong';
     if (operator === 'common') return numbers.some(({ from }) => (from & value) !== 0n);
     return (operator === 'notAmong') !== numbers.some(({ from, to }) => from <= value && value <= to);
+  }
+
+  /** What a field that holds a name holds; undefined for other fields. */
+  #name(field: string): string | undefined {
+    const { interface: name, member } = this.#shape;
+    switch (field) {
+      case 'iifname':
+      case 'oifname':
+        return name;
+      case 'sdifname':
+        return member ?? '';
+      // Packets that go out are followed as those of no VRF: they come by again, as those of a member.
+      case 'oifkind':
+        return '';
+      default:
+        return undefined;
+    }
   }
 
   /** What the packets have there; `none` where they have no such field. */
@@ -277,6 +298,8 @@ class Walk {
         return 0n;
       case 'pkttype':
         return 0n;
+      case 'sdif':
+        return shape.member === undefined ? 0n : SOME_INDEX;
       case 'ip.saddr':
       case 'ip.daddr':
       case 'ip6.saddr':
@@ -310,6 +333,9 @@ function dropsRevoked({ steps }: FoundRule): boolean {
 
 const REVOKED_LOOKUPS = new Map(FAMILIES.map((family) => [revokedSet(family), revokedFields(family)]));
 
+/** Rules ask whether there is one. */
+const SOME_INDEX = 1n;
+
 const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   nfproto: { ipv4: 2, ipv6: 10 },
   l4proto: { icmp: 1, tcp: 6, udp: 17, gre: 47, esp: 50, ah: 51, 'ipv6-icmp': 58, sctp: 132 },
@@ -322,7 +348,7 @@ const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 /** Numbers for names, as some versions of nft print them; undefined where a name says nothing. */
 function numbersOf(field: string, values: FoundValues): readonly FoundRange[] | undefined {
   if (values.kind === 'numbers') return values.ranges;
-  const numbers = values.names.map((name) => NAMED[field]?.[name]);
+  const numbers = values.names.map((name) => (/^\d+$/.test(name) ? Number(name) : NAMED[field]?.[name]));
   if (numbers.includes(undefined)) return undefined;
   return numbers.map((number) => ({ from: BigInt(number ?? 0), to: BigInt(number ?? 0) }));
 }

@@ -2,15 +2,18 @@ import { FAMILIES, type Family } from '../model/address.ts';
 import type { FoundRange, FoundStep, FoundTable } from '../model/found-table.ts';
 import type { Traffic } from '../model/rule.ts';
 
+/** Fields that hold the name of an interface. */
+const NAMES = /^(?:iif|oif|sdif)name$/;
+
 /** The names and globs of interfaces that rules look for. */
 export function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string> {
   const names = new Set<string>();
   for (const step of [...chains.values()].flatMap(({ rules }) => rules.flatMap(({ steps }) => steps))) {
-    if (step.kind === 'test' && /^[io]ifname$/.test(step.field)) {
+    if (step.kind === 'test' && NAMES.test(step.field)) {
       const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
       for (const name of values?.kind === 'names' ? values.names : []) names.add(name);
     }
-    if (step.kind === 'map' && /^[io]ifname$/.test(step.field)) {
+    if (step.kind === 'map' && NAMES.test(step.field)) {
       const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
       for (const { key } of elements) if (typeof key === 'string') names.add(key);
     }

@@ -103,9 +103,16 @@ export interface NftRule {
 /** Which end of a packet a match looks at. */
 export type PacketEnd = 'source' | 'destination';
 
+/** Which interface of a packet: the one it came in or goes out by, or the member of a VRF that it came in by. */
+export type InterfaceOf = Direction | 'member';
+
 /** One test of a packet. */
 export type Match =
-  | { readonly kind: 'interface'; readonly direction: Direction; readonly pattern: InterfacePattern }
+  | { readonly kind: 'interface'; readonly of: InterfaceOf; readonly pattern: InterfacePattern }
+  /** It came in by a member of a VRF. */
+  | { readonly kind: 'inVrf' }
+  /** It goes out by a VRF, and once more by the member of it that takes it. */
+  | { readonly kind: 'toVrf' }
   | { readonly kind: 'family'; readonly family: Family }
   | { readonly kind: 'protocol'; readonly protocol: number }
   | {
@@ -175,6 +182,6 @@ export type NftVerdict =
   /** One lookup of the interface's name; a name that is not among the entries goes on to the next rule. */
   | {
       readonly kind: 'interfaceMap';
-      readonly direction: Direction;
+      readonly of: InterfaceOf;
       readonly entries: readonly { readonly name: string; readonly chain: string }[];
     };

@@ -10,6 +10,7 @@ import { until } from '../netns/harness-daemon/until.ts';
 
 const SSH = 22;
 const DENIED = 81;
+const INTERFACES = readFileSync(new URL('interfaces.py', import.meta.url), 'utf8');
 const SCENARIOS = fileURLToPath(new URL('../../vagrant/scenarios/', import.meta.url));
 const PROBES = readFileSync(new URL('../systemd/machine/probes.py', import.meta.url), 'utf8');
 
@@ -100,6 +101,26 @@ test('memory, and how long from start to enforced', async () => {
     });
   }
 });
+
+test('a member of a VRF is judged by its own name from its first packet, or as its VRF', async () => {
+  await sh('web', 'cat >/root/interfaces.py', INTERFACES);
+  // Of each: the ports that the peer reaches, and those that the host does, each by both families.
+  expect((await sh('web', 'python3 -B /root/interfaces.py')).split('\n')).toEqual([
+    'alone: 80 80 | 8080 8080',
+    'while it is put into a VRF: 80',
+    'named, in a VRF that is not: 80 80 | 8080 8080',
+    'verified: the kernel does what the policy says',
+    'notes: ',
+    'the same, all else denied: 80 80 | 8080 8080',
+    'by a glob, all else denied: 80 80 | 8080 8080',
+    'neither named, all else denied:  | ',
+    'neither named: 22 22 80 80 | 8080 8080 8081 8081',
+    'both named: 80 80 | 8080 8080',
+    'the VRF named: 80 80 | 8080 8080',
+    'while it leaves the VRF: 80',
+    'alone again: 80 80 | 8080 8080',
+  ]);
+}, 600_000);
 
 test('from power on to ready a denied port is never reached, and ssh comes up', async () => {
   const policy = fileURLToPath(new URL(`../../vagrant/${POLICY}`, import.meta.url));
