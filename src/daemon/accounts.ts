@@ -1,11 +1,11 @@
 import { type ChainAccount, chainAccounts } from '../3-compile/compile.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
 import { formatAddress } from '../model/address.ts';
-import type { HostPolicy, HostState } from '../model/host.ts';
+import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import type { LoggedPacket } from '../model/logged-packet.ts';
 import type { CountReport, LogEntry, Stats } from '../model/packet-account.ts';
 import { protocolName } from '../model/protocol-name.ts';
-import type { Direction, Rule, RuleOrigin } from '../model/rule.ts';
+import type { Rule, RuleOrigin } from '../model/rule.ts';
 import { reportRule } from '../model/rule-report.ts';
 import type { Count } from '../nft/rule-counters.ts';
 
@@ -28,7 +28,7 @@ export function logEntry(
 ): LogEntry | undefined {
   const account = policies.map((policy) => accountsOf(policy).get(packet.prefix)).find((one) => one !== undefined);
   if (account === undefined) return undefined;
-  const rule = account.kind === 'rule' ? account.rule : ruleThatDenied(packet, account.direction, { policies, host });
+  const rule = account.kind === 'rule' ? account.rule : ruleThatDenied(packet, account, { policies, host });
   const reason = rule === undefined ? 'default' : rule.origin.group === undefined ? 'management' : 'rule';
   return {
     time: now.toISOString(),
@@ -51,13 +51,16 @@ export function logEntry(
 /** The rule that has denied a packet, where many share a chain; undefined where none has. */
 function ruleThatDenied(
   packet: LoggedPacket,
-  direction: Direction,
+  { direction, patterns }: Extract<ChainAccount, { readonly kind: 'default' }>,
   { policies, host }: { readonly policies: readonly HostPolicy[]; readonly host: HostState | undefined },
 ): Rule | undefined {
   const name = host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name;
   const [policy] = policies;
   if (policy === undefined || name === undefined) return undefined;
-  const { rule } = evaluate(policy, { ...packet, interface: name, direction, state: 'new', hopLimit: undefined });
+  // What comes in by a member of a VRF is logged as the VRF's, and was judged by the member's name.
+  const isOther = patterns.length > 0 && !patterns.some((pattern) => patternMatches(pattern, name));
+  const judged = isOther ? (patterns[0] ?? '').replace(/\*$/, '') : name;
+  const { rule } = evaluate(policy, { ...packet, interface: judged, direction, state: 'new', hopLimit: undefined });
   return rule?.action === 'deny' ? rule : undefined;
 }
 
