@@ -8,7 +8,7 @@ import { firstOf } from './diagnostics/first-of.ts';
 import { reportTo } from './diagnostics/report.ts';
 import { ENDLESS, type Patience } from './model/patience.ts';
 import type { Policy } from './model/policy.ts';
-import type { FileText, PolicyReader } from './model/policy-reader.ts';
+import type { FileText, PassedOverFile, PolicyReader } from './model/policy-reader.ts';
 
 /** A policy as read from its files. */
 export interface LoadedPolicy {
@@ -72,6 +72,7 @@ export function createPolicyLoader(
 interface PolicyFiles {
   readonly documents: readonly DocumentFile[];
   readonly lists: ReadonlyMap<string, ListFile>;
+  readonly passedOver: readonly PassedOverFile[];
 }
 
 interface DocumentFile {
@@ -82,7 +83,9 @@ interface DocumentFile {
 }
 
 async function readFiles(reader: PolicyReader, before: PolicyFiles | undefined): Promise<PolicyFiles> {
-  const texts = [await reader.readPolicy(), ...(await reader.readDropIns())];
+  const main = await reader.readPolicy();
+  const dropIns = await reader.readDropIns();
+  const texts = [main, ...dropIns.read];
   const documents = texts.map((text, index): DocumentFile => {
     const kind = index === 0 ? 'main' : 'drop-in';
     const known = before?.documents.find((one) => one.kind === kind && isSameText(one.text, text));
@@ -95,7 +98,10 @@ async function readFiles(reader: PolicyReader, before: PolicyFiles | undefined):
     const text = await reader.readList(document, file);
     return [key, listOf(text, before?.lists.get(key))] as const;
   });
-  return { documents, lists: new Map(await Promise.all(lists)) };
+  const read = new Map(await Promise.all(lists));
+  const files = new Set([...read.values()].map((list) => textOf(list).file));
+  // What the policy names as a list is read, whatever it is called.
+  return { documents, lists: read, passedOver: dropIns.passedOver.filter(({ file }) => !files.has(file)) };
 }
 
 /** What there is of a document: all of it, or what is sound in it. */
@@ -125,18 +131,22 @@ function areSame(one: PolicyFiles, other: PolicyFiles): boolean {
     one.documents.length === other.documents.length &&
     one.documents.every((document, index) => document === other.documents[index]) &&
     one.lists.size === other.lists.size &&
-    [...one.lists].every(([key, list]) => list === other.lists.get(key))
+    [...one.lists].every(([key, list]) => list === other.lists.get(key)) &&
+    one.passedOver.length === other.passedOver.length &&
+    one.passedOver.every(({ file }, index) => file === other.passedOver[index]?.file)
   );
 }
 
-function understand({ documents: read, lists }: PolicyFiles): LoadedPolicy {
-  const unreadable: Diagnostic[] = [];
-  const report = reportTo(unreadable);
+function understand({ documents: read, lists, passedOver }: PolicyFiles): LoadedPolicy {
+  const ofFiles: Diagnostic[] = [];
+  const report = reportTo(ofFiles);
   for (const { text } of read) {
     if (text.kind === 'unreadable')
       report({ code: 'unreadable-file', span: beginningOf(text.file), message: text.message, help: text.help });
   }
-  const ofDocuments = [...unreadable, ...read.flatMap(({ parsed }) => parsed?.diagnostics ?? [])];
+  for (const { file, message, help } of passedOver)
+    report({ code: 'file-not-read', span: beginningOf(file), message, help });
+  const ofDocuments = [...ofFiles, ...read.flatMap(({ parsed }) => parsed?.diagnostics ?? [])];
   const all = [...read.map(({ text }) => text), ...[...lists.values()].map(textOf)];
   const sources = new Map(all.flatMap((text) => (text.kind === 'text' ? [[text.file, text.text] as const] : [])));
   const files = [...new Set(all.map(({ file }) => file))];

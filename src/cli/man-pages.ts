@@ -24,7 +24,10 @@ export function manPages(): Readonly<Record<string, string>> {
 }
 
 const FILES = [
-  ['/etc/secgroupd/policy.yaml', 'The policy; every *.yaml of /etc/secgroupd/policy.d belongs to it.'],
+  [
+    '/etc/secgroupd/policy.yaml',
+    'The policy; every *.yaml of /etc/secgroupd/policy.d belongs to it. Files there called *.yml, *.json or *.conf are not read, which check, log and status warn about; hidden files and backups are passed over.',
+  ],
   ['/var/lib/secgroupd/last-good.nft', 'What is in force, for plain nft to load at boot.'],
   ['/run/secgroupd/secgroupd.sock', "The daemon's socket: HTTP and JSON, for root and the group secgroupd."],
   ['/run/secgroupd/secgroupd-read.sock', 'The same for the group secgroupd-read, which may ask and change nothing.'],

@@ -8,7 +8,7 @@ import { createLastGood } from '../host/last-good.ts';
 import { readIdentity } from '../host/identity.ts';
 import { createMemoryRelease } from '../host/memory.ts';
 import { createNotifier } from '../host/notify.ts';
-import { dropInDirectory } from '../host/policy-files.ts';
+import { dropInDirectory } from '../host/drop-ins.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
 import { createSettling, QUIET_MILLISECONDS } from '../host/settling.ts';
 import { objectionToRoot } from '../host/state-directory.ts';

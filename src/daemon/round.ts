@@ -108,6 +108,9 @@ export interface Rounds {
   known(): Enforcement;
 }
 
+/** Of a policy's new warnings, the log shows so many; status lists all of them. */
+const MAX_LOGGED_WARNINGS = 10;
+
 const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
 
 const WHAT_HAPPENED = {
@@ -158,6 +161,7 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is mended');
     const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
+    tellWarnings(loaded.diagnostics, known.warnings);
     know({ policy: loaded.policy, files: loaded, warnings: loaded.diagnostics, refusal, cleared: false });
     await unpinIfChanged(loaded);
   };
@@ -168,6 +172,17 @@ export function createRounds(options: RoundOptions): Rounds {
       if (isNew) log.info({ file, reason }, `waiting for ${file}: ${WHY_WAITING[reason]}`);
     }
     know({ waiting });
+  };
+
+  const tellWarnings = (now: readonly Diagnostic[], before: readonly Diagnostic[]): void => {
+    const told = new Set(before.map((one) => JSON.stringify(one)));
+    const news = now.filter((one) => !told.has(JSON.stringify(one)));
+    for (const { span, code, message, help } of news.slice(0, MAX_LOGGED_WARNINGS)) {
+      const { file, line, column } = span;
+      log.warn({ file, line, column, code, help }, `policy: ${file}:${line}:${column}: ${message}`);
+    }
+    const more = news.length - MAX_LOGGED_WARNINGS;
+    if (more > 0) log.warn(`policy: ${more} more warnings: sgctl status lists them`);
   };
 
   /** What is pinned gives way to files that say something new, and to files that say the same. */

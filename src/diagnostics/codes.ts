@@ -48,6 +48,8 @@ export const DIAGNOSTIC_CODES = {
 
   /** The policy file and its drop-ins can be read, and are files that only their owner can change. */
   'unreadable-file': 'error',
+  /** What lies where drop-ins are read, and looks like one, is one. */
+  'file-not-read': 'warning',
   /** A list file can be read, and is a file that only its owner can change. */
   'list-file-unreadable': 'error',
 

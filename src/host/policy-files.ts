@@ -1,5 +1,5 @@
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileIdentity, fileSignature } from './file-signature.ts';
 import { absolutePath, type PathTrace, tracePath } from './trace-path.ts';
@@ -117,39 +117,6 @@ function isSurelySame({ readAt }: FileText, { ctimeNs }: BigIntStats): boolean {
   return Number(ctimeNs / 1_000_000n) + STEP_MILLISECONDS < readAt;
 }
 
-/**
- * The names in a drop-in directory that belong to the policy, in byte order; none if there is no such directory.
- * Throws a FileError.
- */
-export async function listDropIns(directory: string, ownership: ReadOptions['ownership']): Promise<readonly string[]> {
-  try {
-    if (ownership === 'root') await traceTrusted(directory);
-    const names = (await readdir(directory)).filter(isDropInName);
-    return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  } catch (error) {
-    if (error instanceof FileError) throw error;
-    if (codeOf(error) === 'ENOENT') return [];
-    if (codeOf(error) !== 'ENOTDIR') throw systemError(directory, error);
-    throw new FileError({
-      kind: 'unreadable',
-      path: directory,
-      message: `\`${directory}\` is not a directory`,
-      hint: 'make it a directory, or take it away',
-      cause: error,
-    });
-  }
-}
-
-/** Whether a file of this name in a drop-in directory belongs to the policy: `*.yaml`, but no hidden file. */
-export function isDropInName(name: string): boolean {
-  return name.endsWith('.yaml') && !name.startsWith('.');
-}
-
-/** The drop-in directory of a policy: its path with `.d` in place of `.yaml`, `.yml` or `.json`. */
-export function dropInDirectory(policyPath: string): string {
-  return `${policyPath.replace(/(?<=[^/])\.(?:yaml|yml|json)$/, '')}.d`;
-}
-
 async function readAtMost(handle: FileHandle, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let total = 0;
@@ -181,7 +148,7 @@ function refuseIrregular(path: string, stats: BigIntStats): void {
 }
 
 /** Follows a path that nobody but root and this process's user can lead elsewhere. Throws a FileError for any other. */
-async function traceTrusted(path: string): Promise<PathTrace> {
+export async function traceTrusted(path: string): Promise<PathTrace> {
   const trace = await tracePath(absolutePath(path));
   refuse(distrustWay(path, trace, trustedOwners()));
   return trace;
@@ -212,7 +179,8 @@ function tooBig(path: string, maxBytes: number): FileError {
   });
 }
 
-function systemError(path: string, cause: unknown): FileError {
+/** What a system call's failure means for whoever has to mend it. */
+export function systemError(path: string, cause: unknown): FileError {
   const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new FileError({
@@ -244,6 +212,7 @@ function systemError(path: string, cause: unknown): FileError {
   return new FileError({ kind: 'unreadable', path, message: `cannot read \`${path}\`: ${reason}`, hint, cause });
 }
 
-function codeOf(error: unknown): string | undefined {
+/** The code of a system call's failure, such as `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

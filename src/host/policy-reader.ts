@@ -1,12 +1,8 @@
-import { dirname, isAbsolute, join } from 'node:path';
-import type { FileText, PolicyReader } from '../model/policy-reader.ts';
-import {
-  dropInDirectory,
-  FileError,
-  type FileText as TrustedText,
-  listDropIns,
-  readTrustedFile,
-} from './policy-files.ts';
+import { lstat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import type { FileText, PassedOverFile, PolicyReader, UnreadableFile } from '../model/policy-reader.ts';
+import { dropInDirectory, dropInNameOf, listDropIns, namesake } from './drop-ins.ts';
+import { FileError, type FileText as TrustedText, readTrustedFile } from './policy-files.ts';
 import type { Settling } from './settling.ts';
 
 /** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */
@@ -44,27 +40,71 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
     return text;
   };
   return {
-    readPolicy: () => {
+    async readPolicy() {
       before = known;
       known = new Map();
       settling?.begin();
-      return read(path, LONGEST_POLICY);
+      const text = await read(path, LONGEST_POLICY);
+      const alike = text.kind === 'text' ? undefined : await missingNamesake(path);
+      if (text.kind === 'text' || alike === undefined) return text;
+      return { ...text, help: `\`${basename(alike)}\` is there: rename it to \`${basename(path)}\`, or name it` };
     },
     async readDropIns() {
       const directory = dropInDirectory(path);
       try {
         const names = await listDropIns(directory, ownership);
-        const texts = await Promise.all(names.map((name) => readIfThere(join(directory, name), LONGEST_POLICY, true)));
-        return texts.filter((text) => text !== undefined);
+        const texts = await Promise.all(
+          names.read.map((name) => readIfThere(join(directory, name), LONGEST_POLICY, true)),
+        );
+        return {
+          read: texts.filter((text) => text !== undefined),
+          passedOver: [
+            ...(await policyAlike(path)),
+            ...names.passedOver.map((name) => passedOver(join(directory, name))),
+          ],
+        };
       } catch (error) {
-        return [unreadable(directory, error)];
+        return { read: [unreadable(directory, error)], passedOver: [] };
       }
     },
     readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), LONGEST_LIST),
   };
 }
 
-function unreadable(file: string, error: unknown): FileText {
+function unreadable(file: string, error: unknown): UnreadableFile {
   if (!(error instanceof FileError)) throw error;
   return { kind: 'unreadable', file, message: error.message, help: error.hint };
+}
+
+function passedOver(file: string): PassedOverFile {
+  return {
+    file,
+    message: `\`${basename(file)}\` is not read: drop-ins are called \`*.yaml\``,
+    help: `rename it to \`${dropInNameOf(basename(file))}\` if it belongs to the policy, or move it away`,
+  };
+}
+
+/** What a policy that is not there may have been called. */
+async function missingNamesake(path: string): Promise<string | undefined> {
+  return (await isThere(path)) ? undefined : namesake(path);
+}
+
+/** The `policy.yml` beside a `policy.yaml` that is there: whoever edits it edits the wrong one. */
+async function policyAlike(path: string): Promise<readonly PassedOverFile[]> {
+  const alike = (await isThere(path)) ? await namesake(path) : undefined;
+  if (alike === undefined || !alike.endsWith('.yml')) return [];
+  return [
+    {
+      file: alike,
+      message: `\`${basename(alike)}\` is not read: the policy is \`${basename(path)}\``,
+      help: `bring what it says into \`${basename(path)}\`, or move it away`,
+    },
+  ];
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }

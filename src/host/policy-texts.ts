@@ -22,7 +22,7 @@ export function readerOfTexts({ documents, texts }: Pick<PolicyTexts, 'documents
   const [main = '', ...dropIns] = documents;
   return {
     readPolicy: () => read(main),
-    readDropIns: () => Promise.all(dropIns.map(read)),
+    readDropIns: async () => ({ read: await Promise.all(dropIns.map(read)), passedOver: [] }),
     readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name)),
   };
 }

@@ -1,4 +1,4 @@
-import { isDropInName, listDropIns } from './policy-files.ts';
+import { isDropInName, isPassedOver, listDropIns } from './drop-ins.ts';
 import { type DirectoryPlace, type PathTarget, type PathTrace, tracePath } from './trace-path.ts';
 
 /** What a file, or an entry of a drop-in directory, was when it was looked at. */
@@ -15,7 +15,7 @@ export type PathState = ReadonlyMap<string, FileState>;
 export interface DirectoryInterest {
   readonly place: DirectoryPlace;
   readonly names: Set<string>;
-  /** Whether every name of a drop-in file matters as well. */
+  /** Whether every name of a drop-in file, and every one that is passed over, matters as well. */
   dropIns: boolean;
 }
 
@@ -52,7 +52,8 @@ export async function scanPaths(paths: readonly string[]): Promise<PathScan> {
       interestIn(directory).dropIns = true;
       const names = await listDropIns(directory.path, 'any').catch(() => undefined);
       if (names === undefined) state.set('', { target: { kind: 'absent', code: 'unreadable' }, entry: undefined });
-      for (const name of names ?? []) state.set(name, note(await tracePath(name, directory)));
+      for (const name of [...(names?.read ?? []), ...(names?.passedOver ?? [])])
+        state.set(name, note(await tracePath(name, directory)));
     }
     states.set(path, state);
   }
@@ -61,7 +62,7 @@ export async function scanPaths(paths: readonly string[]): Promise<PathScan> {
 
 /** Whether an event for `name` in a directory may matter. */
 export function isOfInterest(interest: DirectoryInterest, name: string): boolean {
-  return interest.names.has(name) || (interest.dropIns && isDropInName(name));
+  return interest.names.has(name) || (interest.dropIns && (isDropInName(name) || isPassedOver(name)));
 }
 
 /** A directory entry as one text. */

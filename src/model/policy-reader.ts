@@ -9,12 +9,26 @@ export interface UnreadableFile {
   readonly help: string | undefined;
 }
 
+/** The drop-ins of a policy, and what beside them looks like a part of the policy and is none. */
+export interface DropIns {
+  /** In name order. */
+  readonly read: readonly FileText[];
+  readonly passedOver: readonly PassedOverFile[];
+}
+
+/** A file that is not read, and what to do for it to be. */
+export interface PassedOverFile {
+  readonly file: string;
+  readonly message: string;
+  readonly help: string;
+}
+
 /** Reads the files of one policy; never throws for what is wrong with a file. */
 export interface PolicyReader {
   /** The policy file itself. */
   readPolicy(): Promise<FileText>;
-  /** The drop-ins beside it, in name order. */
-  readDropIns(): Promise<readonly FileText[]>;
+  /** The drop-ins beside it. */
+  readDropIns(): Promise<DropIns>;
   /** A list file as `document` names it. */
   readList(document: string, name: string): Promise<FileText>;
 }

@@ -48,7 +48,7 @@ async function answerTo(request: OurRequest): Promise<OurAnswer> {
 async function readPolicy({ text, list = '' }: { readonly text: string; readonly list?: string }): Promise<HostPolicy> {
   const reader: PolicyReader = {
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
-    readDropIns: async () => [],
+    readDropIns: async () => ({ read: [], passedOver: [] }),
     readList: async (_document, name) => ({ kind: 'text', file: name, text: list }),
   };
   const { policy, diagnostics } = await loadPolicy(reader);

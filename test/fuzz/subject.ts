@@ -29,8 +29,10 @@ export async function understand({ main, dropIn, dropInName, list }: FuzzInput):
   const began = performance.now();
   const loaded = await loadPolicy({
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text: main }),
-    readDropIns: async () =>
-      dropIn === undefined ? [] : [{ kind: 'text', file: `policy.d/${dropInName}.yaml`, text: dropIn }],
+    readDropIns: async () => ({
+      read: dropIn === undefined ? [] : [{ kind: 'text', file: `policy.d/${dropInName}.yaml`, text: dropIn }],
+      passedOver: [],
+    }),
     readList: async (_, name) => ({ kind: 'text', file: `/lists/${name}`, text: list }),
   });
   const { policy, diagnostics } = loaded;

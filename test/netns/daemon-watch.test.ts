@@ -201,6 +201,23 @@ instances:
     await untilOpen([80, 90], [80, 90]);
   });
 
+  test('a file that looks like a drop-in and is not read changes nothing, and log and status say so', async () => {
+    writeFileSync(site.policyFile, policy(80));
+    mkdirSync(site.dropIns);
+    writeFileSync(join(site.dropIns, '10-host.yaml.bak'), dropIn(90));
+    const daemon = await site.start();
+    expect((await daemon.status()).warnings).toEqual([]);
+    const passedOver = join(site.dropIns, '10-host.yml');
+    writeFileSync(passedOver, dropIn(90));
+    const told = await daemon.until('it is told', ({ warnings }) => warnings.length > 0, WITHIN);
+    expect(told.warnings).toMatchObject([{ code: 'file-not-read', file: passedOver }]);
+    expect(told.state).toBe('enforced');
+    expect(daemon.log.filter(({ msg }) => msg.includes('`10-host.yml` is not read'))).toHaveLength(1);
+    expect(await openPorts.among([80, 90])).toEqual([80]);
+    rmSync(passedOver);
+    await daemon.until('it is forgotten', ({ warnings }) => warnings.length === 0, WITHIN);
+  });
+
   test('a list file that is appended to, replaced and emptied takes effect by elements alone', async () => {
     const list = join(site.directory, 'etc/lists/listed.txt');
     mkdirSync(dirname(list));

@@ -17,7 +17,7 @@ export const BARE_HOST: HostState = { hostname: 'host', machineId: '', interface
 export async function policyOf(text: string, lists: Readonly<Record<string, string>> = {}): Promise<Policy> {
   const reader: PolicyReader = {
     readPolicy: async () => ({ kind: 'text', file: 'policy.yaml', text }),
-    readDropIns: async () => [],
+    readDropIns: async () => ({ read: [], passedOver: [] }),
     readList: async (_document, name) => ({ kind: 'text', file: name, text: lists[name] ?? '' }),
   };
   const { policy, diagnostics } = await loadPolicy(reader);

@@ -8,7 +8,7 @@ function readerOf(text: string): PolicyReader {
   const file = 'policy.yaml';
   return {
     readPolicy: () => Promise.resolve({ kind: 'text', file, text }),
-    readDropIns: () => Promise.resolve([]),
+    readDropIns: () => Promise.resolve({ read: [], passedOver: [] }),
     readList: () => Promise.resolve({ kind: 'unreadable', file, message: '', help: undefined }),
   };
 }

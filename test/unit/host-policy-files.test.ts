@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readIdentity } from '../../src/host/identity.ts';
-import { dropInDirectory, FileError, listDropIns, readTrustedFile } from '../../src/host/policy-files.ts';
+import { dropInDirectory, listDropIns } from '../../src/host/drop-ins.ts';
+import { FileError, readTrustedFile } from '../../src/host/policy-files.ts';
+import { createPolicyReader } from '../../src/host/policy-reader.ts';
 import { invalidUtf8Offset } from '../../src/host/utf8.ts';
 
 let directory: string;
@@ -186,7 +188,7 @@ describe('readTrustedFile', () => {
         expect(await failureOf(readTrustedFile(path, strict))).toMatchObject({ kind: 'untrusted', hint });
         expect(await failureOf(listDropIns(join(directory, 'd'), 'root'))).toMatchObject({ kind: 'untrusted', hint });
         expect((await readTrustedFile(path, options)).text).toBe('x');
-        expect(await listDropIns(join(directory, 'd'), 'any')).toEqual(['a.yaml']);
+        expect(await listDropIns(join(directory, 'd'), 'any')).toMatchObject({ read: ['a.yaml'] });
       },
     );
 
@@ -213,8 +215,27 @@ describe('readTrustedFile', () => {
   });
 });
 
+describe('a policy called otherwise', () => {
+  test('is named where the policy is missing', async () => {
+    const reader = createPolicyReader(join(directory, 'policy.yaml'), 'any');
+    expect(await reader.readPolicy()).toMatchObject({ help: 'check the path' });
+    put('policy.yml', '');
+    expect(await reader.readPolicy()).toMatchObject({
+      kind: 'unreadable',
+      help: '`policy.yml` is there: rename it to `policy.yaml`, or name it',
+    });
+    expect((await reader.readDropIns()).passedOver).toEqual([]);
+  });
+
+  test('is told of where the policy is there, and not the other way round', async () => {
+    const [yaml, yml] = [put('policy.yaml', ''), put('policy.yml', '')];
+    expect((await createPolicyReader(yaml, 'any').readDropIns()).passedOver).toMatchObject([{ file: yml }]);
+    expect((await createPolicyReader(yml, 'any').readDropIns()).passedOver).toEqual([]);
+  });
+});
+
 describe('drop-ins', () => {
-  test('lists .yaml files in byte order and nothing else', async () => {
+  test('lists .yaml files in byte order, and what looks like one and is not read', async () => {
     for (const name of [
       'b.yaml',
       'B.yaml',
@@ -223,20 +244,35 @@ describe('drop-ins', () => {
       '9.yaml',
       '.hidden.yaml',
       'a.yaml~',
-      'a.yml',
+      '#a.yaml#',
+      '.a.yml',
+      '.a.yaml.swp',
+      'a.yaml.bak',
+      'a.yaml.rpmsave',
+      'a.yaml.dpkg-old',
+      'a.yml~',
+      'banned.txt',
       'README',
-      'a.yaml.swp',
+      'README.md',
+      'a.yaml.disabled',
+      'a.yml',
+      'a.YAML',
+      'a.json',
+      'a.conf',
     ]) {
       put(name, '');
     }
-    expect(await listDropIns(directory, 'root')).toEqual(['10.yaml', '9.yaml', 'B.yaml', 'b.yaml', 'ä.yaml']);
+    expect(await listDropIns(directory, 'root')).toEqual({
+      read: ['10.yaml', '9.yaml', 'B.yaml', 'b.yaml', 'ä.yaml'],
+      passedOver: ['a.YAML', 'a.conf', 'a.json', 'a.yml'],
+    });
   });
 
   test('a missing directory is empty; a file in its place is an error', async () => {
-    expect(await listDropIns(join(directory, 'none'), 'root')).toEqual([]);
+    expect(await listDropIns(join(directory, 'none'), 'root')).toEqual({ read: [], passedOver: [] });
     expect(await failureOf(listDropIns(put('file', ''), 'root'))).toMatchObject({ kind: 'unreadable' });
     mkdirSync(join(directory, 'empty'));
-    expect(await listDropIns(join(directory, 'empty'), 'root')).toEqual([]);
+    expect(await listDropIns(join(directory, 'empty'), 'root')).toEqual({ read: [], passedOver: [] });
   });
 
   test.each([

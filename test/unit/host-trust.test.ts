@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createPolicyReader } from '../../src/host/policy-reader.ts';
-import { FileError, listDropIns, readTrustedFile } from '../../src/host/policy-files.ts';
+import { listDropIns } from '../../src/host/drop-ins.ts';
+import { FileError, readTrustedFile } from '../../src/host/policy-files.ts';
 
 const OTHER = 12_345;
 const STRICT = { maxBytes: 1_000, ownership: 'root' } as const;
@@ -165,13 +166,13 @@ describe.runIf(asRoot)('drop-ins', () => {
   test('are not listed by a way that others can change, whether they are there or not', async () => {
     mkdirSync(at('home/policy.d'));
     symlinkSync('../home/policy.d', at('etc/policy.d'));
-    expect(await listDropIns(at('etc/policy.d'), 'root')).toEqual([]);
+    expect(await listDropIns(at('etc/policy.d'), 'root')).toEqual({ read: [], passedOver: [] });
     chownSync(at('home'), OTHER, 0);
     const untrusted = { kind: 'untrusted', path: at('home') };
     await expect(listDropIns(at('etc/policy.d'), 'root')).rejects.toMatchObject(untrusted);
     rmSync(at('home/policy.d'), { recursive: true });
     await expect(listDropIns(at('etc/policy.d'), 'root')).rejects.toMatchObject(untrusted);
-    expect(await listDropIns(at('etc/policy.d'), 'any')).toEqual([]);
+    expect(await listDropIns(at('etc/policy.d'), 'any')).toEqual({ read: [], passedOver: [] });
   });
 });
 

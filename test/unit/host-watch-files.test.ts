@@ -268,6 +268,7 @@ describe('a drop-in directory', () => {
 
   test.each<[string, string, () => void]>([
     ['a new file', 'modified', () => writeFileSync(at('policy.d', 'b.yaml'), 'b')],
+    ['a file that is passed over', 'modified', () => writeFileSync(at('policy.d', 'b.yml'), 'b')],
     ['a removed file', 'replaced', () => unlinkSync(at('policy.d', 'a.yaml'))],
     ['a written file', 'modified', () => writeFileSync(at('policy.d', 'a.yaml'), 'A')],
     ['a replaced file', 'replaced', () => replace(at('policy.d', 'a.yaml'), 'A')],
@@ -288,7 +289,7 @@ describe('a drop-in directory', () => {
   test('is silent about names that are no drop-ins', async () => {
     await start([at('policy.d')]);
     await expectSilence(() => {
-      for (const name of ['README', '.a.yaml.swp', '.hidden.yaml', 'a.yaml~', 'a.yml', '4913']) {
+      for (const name of ['README', '.a.yaml.swp', '.hidden.yaml', 'a.yaml~', 'a.yaml.bak', '4913']) {
         writeFileSync(at('policy.d', name), 'x');
       }
       unlinkSync(at('policy.d', '4913'));

@@ -23,7 +23,15 @@ function loaderOf(files: Map<string, string>): () => Promise<LoadedPolicy> {
   };
   const reader: PolicyReader = {
     readPolicy: () => read('policy.yaml'),
-    readDropIns: () => Promise.all([...files.keys()].filter((name) => name.startsWith('policy.d/')).map(read)),
+    async readDropIns() {
+      const names = [...files.keys()].filter((name) => name.startsWith('policy.d/'));
+      return {
+        read: await Promise.all(names.filter((name) => name.endsWith('.yaml')).map(read)),
+        passedOver: names
+          .filter((name) => !name.endsWith('.yaml'))
+          .map((file) => ({ file, message: 'is not read', help: 'rename it' })),
+      };
+    },
     readList: (_, name) => read(name),
   };
   return createPolicyLoader(reader);
@@ -53,6 +61,7 @@ describe('a policy that is loaded again', () => {
     ['list.txt', undefined],
     ['policy.d/extra.yaml', undefined],
     ['policy.d/second.yaml', 'securityGroups: { second: {} }\n'],
+    ['policy.d/second.yml', 'securityGroups: { second: {} }\n'],
     ['policy.yaml', 'version: 2\n'],
   ] as const)('is what a first load would make of it: %s is now %j', async (name, text) => {
     const changed = files();
