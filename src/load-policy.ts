@@ -1,4 +1,5 @@
 import { type DocumentKind, type ParsedDocument, parseDocument } from './1-parse/parse-document.ts';
+import { NAMED_SECTIONS } from './1-parse/salvage.ts';
 import { analyze } from './2-analyze/analyze.ts';
 import { readListFile } from './2-analyze/list-file.ts';
 import { type ListFile, listFileKey, type ListReference, listReferences } from './2-analyze/read-address-group.ts';
@@ -152,10 +153,8 @@ function understand({ documents: read, lists, passedOver }: PolicyFiles): Loaded
   const files = [...new Set(all.map(({ file }) => file))];
   const texts = { sources, documents: read.map(({ text }) => text.file), files };
   const documents = read.flatMap(documentOf);
-  // Without one of its documents, the analysis of the others would find names missing that are not.
-  if (documents.length < read.length)
-    return { policy: undefined, diagnostics: firstOf(inReadingOrder(ofDocuments, files)), ...texts };
-  const analysis = analyze(documents, lists);
+  // INVARIANT: a document that is missing here has an error of its own, so that what others say never becomes a policy.
+  const analysis = analyze(documents, lists, documents.length < read.length ? NAMED_SECTIONS : []);
   const ofAnalysis = [...ofDocuments, ...analysis.diagnostics];
   // INVARIANT: what is left of a document with mistakes is looked at for more of them, and never becomes a policy.
   const policy = isSound(ofAnalysis) ? analysis.policy : undefined;

@@ -8,13 +8,12 @@ import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from './pl
  * at least one of `addresses` and `file`, an assertion exactly one of `allow` and `deny`, and its traffic a remote. Runs
  * on any value, so that these are reported together with all else.
  */
-export function checkAlternatives({ value, positions, report, mistyped }: IssueContext): void {
+export function checkAlternatives({ value, positions, report }: IssueContext): void {
   if (!isMapping(value)) return;
-  const lacks = (path: Path, mapping: PlainMapping, keys: readonly string[]): boolean =>
-    !keys.some((key) => key in mapping || mistyped.has([...path, key]));
+  const lacks = (mapping: PlainMapping, keys: readonly string[]): boolean => !keys.some((key) => key in mapping);
   const { platform, addressGroups, assert } = value;
   const checkRemote = (path: Path, rule: PlainMapping, what: string): void => {
-    if (lacks(path, rule, ['source', 'destination'])) {
+    if (lacks(rule, ['source', 'destination'])) {
       report({
         code: 'missing-key',
         span: positions.spanOf(path),
@@ -35,7 +34,7 @@ export function checkAlternatives({ value, positions, report, mistyped }: IssueC
   for (const [index, rule] of rules) checkRemote(['platform', 'management', index], rule, 'a management rule');
   for (const [index, assertion] of entriesOf(assert)) {
     const path = ['assert', index];
-    if (lacks(path, assertion, ['allow', 'deny'])) {
+    if (lacks(assertion, ['allow', 'deny'])) {
       report({
         code: 'missing-key',
         span: positions.spanOf(path),
@@ -57,8 +56,7 @@ export function checkAlternatives({ value, positions, report, mistyped }: IssueC
     }
   }
   for (const [name, group] of namedEntriesOf(addressGroups)) {
-    const path = ['addressGroups', name];
-    if (!lacks(path, group, ['addresses', 'file'])) continue;
+    if (!lacks(group, ['addresses', 'file'])) continue;
     report({
       code: 'missing-key',
       span: positions.keySpanOf(['addressGroups', unescapeKey(name)]),

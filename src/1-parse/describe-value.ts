@@ -35,7 +35,8 @@ export function typeHelp(expected: string, found: PlainValue): string | undefine
       ? 'write `[]` for none'
       : 'an empty value never means any: write what is meant';
   }
-  if (expected === '`1`') return 'this program reads version 1 of the policy format';
+  if (expected.endsWith('`1`') && found === '1') return 'leave the quotes out: `version: 1`';
+  if (expected.endsWith('`1`')) return 'this program reads version 1 of the policy format';
   switch (typeof found) {
     case 'string':
       return textHelp(expected, found);

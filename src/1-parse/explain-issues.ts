@@ -5,6 +5,8 @@ import type { Report } from '../diagnostics/report.ts';
 import { describeValue, typeHelp } from './describe-value.ts';
 import type { NodePositions, Path } from './node-positions.ts';
 import { isMapping, type PlainMapping, type PlainValue, REPORTED, unescapeKey } from './plain-value.ts';
+import { innermost } from './innermost-issues.ts';
+import { meantKey } from './meant-keys.ts';
 import { mappingAt } from './policy-mappings.ts';
 
 /** What explaining needs beside the issues. */
@@ -13,14 +15,6 @@ export interface IssueContext {
   readonly value: PlainValue;
   readonly positions: NodePositions;
   readonly report: Report;
-  /** Keys that are missing only because they were mistyped, which was reported. */
-  readonly mistyped: MistypedKeys;
-}
-
-/** Full paths of keys, each meant by another one that was written in its place. */
-export interface MistypedKeys {
-  readonly add: (path: Path) => void;
-  readonly has: (path: Path) => boolean;
 }
 
 type Issue = core.$ZodIssue;
@@ -34,20 +28,9 @@ const MISSING_HELP: Readonly<Record<string, string>> = {
   type: 'a code needs a type',
 };
 
-/** An empty set of keys; explaining one document fills it. */
-export function mistypedKeys(): MistypedKeys {
-  const paths = new Set<string>();
-  return {
-    add: (path) => paths.add(JSON.stringify(path)),
-    has: (path) => paths.has(JSON.stringify(path)),
-  };
-}
-
 /** Turns what the schema found into findings: one a mistake, at the exact place, in the words of the policy format. */
 export function explainIssues(issues: readonly Issue[], context: IssueContext): void {
-  // Unknown keys first: one of them may be what a missing key was meant by.
-  for (const issue of issues) if (issue.code === 'unrecognized_keys') explain(issue, context);
-  for (const issue of issues) if (issue.code !== 'unrecognized_keys') explain(issue, context);
+  for (const issue of issues) explain(issue, context);
 }
 
 function explain(issue: Issue, context: IssueContext): void {
@@ -67,7 +50,8 @@ function explain(issue: Issue, context: IssueContext): void {
       else explainUnion(issue, found, context);
       return;
     case 'invalid_value':
-      if (typeof found === 'string') explainWord(issue, found, context);
+      if (typeof found === 'string' && issue.values.some((value) => typeof value === 'string'))
+        explainWord(issue, found, context);
       else explainType(issue, found, context);
       return;
     case 'too_small':
@@ -83,12 +67,12 @@ function explain(issue: Issue, context: IssueContext): void {
   }
 }
 
-function explainUnknownKey(path: Path, key: string, { positions, report, mistyped }: IssueContext): void {
+/** A key that nothing near was meant by, or whose right spelling is there as well. */
+function explainUnknownKey(path: Path, key: string, { positions, report }: IssueContext): void {
   const { what, keys } = mappingAt(path);
   const span = positions.keySpanOf([...placeOf(path), key]);
   const right = rightRemoteKey(what, key);
   if (right !== undefined) {
-    mistyped.add([...path, right]);
     report({
       code: 'wrong-remote-key',
       span,
@@ -97,13 +81,12 @@ function explainUnknownKey(path: Path, key: string, { positions, report, mistype
     });
     return;
   }
-  const near = didYouMean(key, keys);
-  if (near !== undefined) mistyped.add([...path, near]);
+  const meant = meantKey(key, { what, keys });
   report({
     code: 'unknown-key',
     span,
     message: `unknown key ${quote(key)} in ${what}`,
-    help: near === undefined ? unknownKeyHelp(key, what, keys) : `did you mean \`${near}\`?`,
+    help: meant?.help ?? unknownKeyHelp(key, what, keys),
   });
 }
 
@@ -119,8 +102,7 @@ function unknownKeyHelp(key: string, what: string, keys: readonly string[]): str
   return `the keys of ${what} are ${keys.map((known) => `\`${known}\``).join(', ')}`;
 }
 
-function explainMissing(path: Path, { positions, report, mistyped }: IssueContext): void {
-  if (mistyped.has(path)) return;
+function explainMissing(path: Path, { positions, report }: IssueContext): void {
   const parent = path.slice(0, -1);
   const key = String(path.at(-1));
   report({
@@ -132,18 +114,9 @@ function explainMissing(path: Path, { positions, report, mistyped }: IssueContex
 }
 
 function explainUnion(issue: core.$ZodIssueInvalidUnion, found: PlainValue, context: IssueContext): void {
-  // The alternative that takes a value of this kind knows what is wrong inside it; if none does, the kind is wrong.
-  const inside = issue.errors.find((issues) => !issues.some(isAboutKind));
-  if (inside === undefined) explainType(issue, found, context);
-  else
-    explainIssues(
-      inside.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
-      context,
-    );
-}
-
-function isAboutKind({ code, path }: Issue): boolean {
-  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value' || code === 'invalid_union');
+  const inside = innermost(issue);
+  if (inside[0] === issue) explainType(issue, found, context);
+  else explainIssues(inside, context);
 }
 
 function explainRemote(path: Path, found: PlainMapping, context: IssueContext): void {

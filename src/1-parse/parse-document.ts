@@ -4,13 +4,13 @@ import { type Report, reportTo } from '../diagnostics/report.ts';
 import type { Span } from '../model/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
 import { checkCharacters, checkLength } from './check-text.ts';
-import { explainIssues, type IssueContext, mistypedKeys } from './explain-issues.ts';
 import { nodePositions, type Path } from './node-positions.ts';
 import { parseYaml } from './parse-yaml.ts';
 import { type PlainDocument, plainValue } from './plain-value.ts';
 import { readPlainYaml } from './plain-yaml.ts';
 import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
-import { salvage } from './salvage.ts';
+import { readMistaken, validate } from './read-mistaken.ts';
+import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
 import type { SourceFile } from './source-file.ts';
 import { type SpanAt, textPositions } from './text-positions.ts';
 
@@ -26,6 +26,8 @@ export interface PolicyDocument {
   readonly spanOf: (path: Path) => Span;
   /** The span of the key at the path's end; in a list, of the entry. */
   readonly keySpanOf: (path: Path) => Span;
+  /** Of a document with mistakes, the sections that may have had more names than it is known to have. */
+  readonly lost?: ReadonlySet<NamedSection> | undefined;
 }
 
 /** A document, unless a diagnostic is an error; the diagnostics stand in the order of their places. */
@@ -75,46 +77,17 @@ function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
     return {};
   }
   const schema = kind === 'main' ? policySchema : dropInSchema;
-  const { result, isCut } = validate(schema, value);
-  const context: IssueContext = { value, positions, report, mistyped: mistypedKeys() };
-  if (!result.success) explainIssues(result.error.issues, context);
-  checkAlternatives(context);
-  if (isCut) {
-    report({ code: 'too-many-errors', span: spanAt(0, 0), message: 'there are more mistakes than can be counted' });
-    return {};
+  const lost = NAMED_SECTIONS.filter((section) => yaml.duplicates?.has(section));
+  const outcome = validate(schema, value);
+  const { result, isCut } = outcome;
+  if (result.success && !isCut) {
+    checkAlternatives({ value, positions, report });
+    const document = { source, kind, input: result.data, spanOf, keySpanOf };
+    return { document: lost.length === 0 ? document : { ...document, lost: new Set(lost) } };
   }
-  if (result.success) return { document: { source, kind, input: result.data, spanOf, keySpanOf } };
-  const input = salvage<PolicyInput>(value, result.error.issues, schema);
-  return input === undefined ? {} : { remains: { source, kind, input, spanOf, keySpanOf } };
-}
-
-/** Of a list with more mistakes than can be counted, so many items are looked at. */
-const MOST_ITEMS = 1_000;
-
-/**
- * What the schema says of a value; `isCut` where it says it of the first items of its lists alone. From some 100,000
- * mistakes on zod overflows the stack.
- */
-function validate(
-  schema: typeof policySchema | typeof dropInSchema,
-  value: unknown,
-): { readonly result: ReturnType<typeof schema.safeParse>; readonly isCut: boolean } {
-  try {
-    return { result: schema.safeParse(value), isCut: false };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return { result: schema.safeParse(firstItems(value)), isCut: true };
-  }
-}
-
-function firstItems(value: unknown): unknown {
-  if (Array.isArray(value)) return value.slice(0, MOST_ITEMS).map(firstItems);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .slice(0, MOST_ITEMS)
-      .map(([key, item]) => [key, firstItems(item)]),
-  );
+  const mistaken = readMistaken({ value, outcome, positions, schema, report });
+  if (mistaken === undefined) return {};
+  return { remains: { source, kind, ...mistaken, lost: new Set([...lost, ...mistaken.lost]) } };
 }
 
 /** Reads all of YAML, at the library's pace, and reports what is wrong with it. */

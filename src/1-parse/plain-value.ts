@@ -26,6 +26,8 @@ const BAD_IN_KEY = new RegExp(`[\\t\\n]|${BAD_IN_TEXT.source}`, 'u');
 export interface PlainDocument {
   readonly value: PlainValue;
   readonly marks: NodeMarks;
+  /** Keys that one mapping has twice; what stands under the second is not in `value`. */
+  readonly duplicates?: ReadonlySet<string>;
 }
 
 /** What an anchor names: its value once it is read, where it stands, and how many values it holds. */
@@ -45,6 +47,7 @@ Mapping.prototype = Object.create(null) as Record<string, PlainValue>;
 export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Report): PlainDocument {
   const anchors = new Map<string, Anchored>();
   const marks = new MarkWriter(16);
+  const duplicates = new Set<string>();
   let values = 0;
   let aliased = 0;
   const spanOf = (node: Node) => spanAt(...nodeExtent(node));
@@ -96,6 +99,7 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
         result[escapeKey(key.value)] = value;
         continue;
       }
+      duplicates.add(key.value);
       report({
         code: 'duplicate-key',
         span: spanOf(key),
@@ -168,7 +172,7 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
   };
 
   const value = read(document.contents);
-  return { value, marks: marks.marks() };
+  return { value, marks: marks.marks(), duplicates };
 }
 
 /** Whether a value is a mapping. */

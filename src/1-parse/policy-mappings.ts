@@ -7,6 +7,8 @@ import {
   inboundRuleSchema,
   instanceSchema,
   interfaceSchema,
+  lintSchema,
+  loggingSchema,
   managementRuleSchema,
   outboundRuleSchema,
   platformSchema,
@@ -19,10 +21,21 @@ export interface PolicyMapping {
   readonly keys: readonly string[];
 }
 
+const LINT: PolicyMapping = { what: '`lint`', keys: Object.keys(lintSchema.shape) };
+
 /** By the path to it, with `*` for any name or index. */
 const MAPPINGS: ReadonlyMap<string, PolicyMapping> = new Map([
   ['', { what: 'a policy', keys: Object.keys(dropInSchema.shape) }],
   ['platform', { what: '`platform`', keys: Object.keys(platformSchema.shape) }],
+  ['logging', { what: '`logging`', keys: Object.keys(loggingSchema.shape) }],
+  ['lint', LINT],
+  ...[
+    'addressGroups *',
+    'securityGroups *',
+    'securityGroups * inbound *',
+    'securityGroups * outbound *',
+    'platform management *',
+  ].map((of): [string, PolicyMapping] => [`${of} lint`, LINT]),
   ['platform management *', { what: 'a management rule', keys: Object.keys(managementRuleSchema.shape) }],
   ['addressGroups *', { what: 'an address group', keys: Object.keys(addressGroupSchema.shape) }],
   ['securityGroups *', { what: 'a security group', keys: Object.keys(securityGroupSchema.shape) }],
@@ -57,9 +70,12 @@ export function mappingAt(path: Path): PolicyMapping {
   return MAPPINGS.get(pattern) ?? { what: 'this place', keys: [] };
 }
 
+/** Sections with names of the user's choice. */
+const NAMED: readonly (string | number)[] = ['addressGroups', 'securityGroups', 'instances'];
+
 /** Whether the key at `depth` is a name the user chose, or an index. */
 function isFree(path: Path, depth: number): boolean {
   if (typeof path[depth] === 'number') return true;
-  if (depth === 1) return path[0] !== 'platform';
+  if (depth === 1) return NAMED.includes(path[0] ?? '');
   return depth === 3 && path[2] === 'interfaces';
 }

@@ -201,7 +201,7 @@ export const addressGroupSchema = z
       file: z
         .string({ error: 'the name of a file' })
         .optional()
-        .describe('A file with one entry a line, `#` begins a comment; relative to this file.'),
+        .describe('A file with one entry a line, `#` or `;` begins a comment; relative to this file.'),
     },
     { error: 'an address group' },
   )
@@ -319,7 +319,7 @@ export const loggingSchema = z.strictObject(
   { error: 'a mapping' },
 );
 
-const version = z.literal(1, { error: '`1`' }).describe('The version of the policy format.');
+const version = z.literal(1, { error: 'the number `1`' }).describe('The version of the policy format.');
 
 const sections = {
   description,

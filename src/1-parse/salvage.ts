@@ -1,89 +1,141 @@
 import type { core, ZodType } from 'zod';
+import { innermost } from './innermost-issues.ts';
 import type { Path } from './node-positions.ts';
-import { isMapping, type PlainMapping, type PlainValue } from './plain-value.ts';
+import type { Origins } from './origins.ts';
+import { isMapping, Mapping, type PlainMapping, type PlainValue } from './plain-value.ts';
+import { mappingAt } from './policy-mappings.ts';
 
 /** Taking a mistake out can bring another to light; a document that is still wrong after so many rounds is given up. */
-const MOST_ROUNDS = 4;
-
-/** What stands in for a missing or mistaken value whose absence would be another mistake; it is never enforced. */
-const STAND_INS: Readonly<Record<string, PlainValue>> = {
-  version: 1,
-  source: 'any',
-  destination: 'any',
-  securityGroups: [],
-  type: 0,
-};
-
-/** What stands in for a rule that is none, by the list it is in. */
-const STAND_IN_RULES: Readonly<Record<string, PlainMapping>> = {
-  inbound: { source: 'any' },
-  outbound: { destination: 'any' },
-  management: { source: 'any' },
-};
+const MAX_ROUNDS = 6;
 
 /** Sections whose entries others refer to by name. */
-const NAMED_SECTIONS: readonly (string | number)[] = ['addressGroups', 'securityGroups', 'instances'];
+export const NAMED_SECTIONS = ['addressGroups', 'securityGroups', 'instances'] as const;
+
+/** A section whose entries others refer to by name. */
+export type NamedSection = (typeof NAMED_SECTIONS)[number];
+
+/** What is whole of a document with mistakes; it is never enforced. */
+export interface Salvaged<Output> {
+  readonly input: Output;
+  /** What `input` was made from, for {@link Origins}. */
+  readonly value: PlainValue;
+  /** Sections that may have had more names. */
+  readonly lost: ReadonlySet<NamedSection>;
+}
+
+/** Where the mistakes are: a place that is wrong itself, or has such places below it. */
+interface Wrong {
+  isWrong: boolean;
+  readonly below: Map<string | number, Wrong>;
+}
 
 /**
- * What `schema` accepts of a value that has the mistakes `issues`: mistaken keys are left out, mistaken rules replaced.
- * It serves to find mistakes of meaning in the same go and must never be enforced. Undefined where what is left would
- * make mistakes appear that are not there, because names went with it.
+ * What `schema` accepts of a value that has the mistakes `issues`: mistaken values are left out, and where leaving one
+ * out would make a mistake appear that is not there, something harmless stands in for it. It serves to find mistakes of
+ * meaning in the same go and must never be enforced.
  */
 export function salvage<Output>(
-  value: PlainValue,
-  issues: readonly core.$ZodIssue[],
+  { value, issues, origins }: { value: PlainValue; issues: readonly core.$ZodIssue[]; origins: Origins },
   schema: ZodType<Output>,
-): Output | undefined {
+): Salvaged<Output> | undefined {
+  const lost = new Set<NamedSection>();
   let rest: PlainValue = value;
   let wrong = issues;
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    for (const issue of wrong) {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const root: Wrong = { isWrong: false, below: new Map() };
+    for (const issue of wrong.flatMap((one) => innermost(one))) {
       const places = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
       for (const place of places as Path[]) {
-        if (losesNames(place, issue.code)) return undefined;
-        rest = without(rest, place);
+        if (place.length === 0) return undefined;
+        if (place.length === 1) noteLost(place[0] ?? '', issue.code, lost);
+        mark(root, place);
       }
     }
+    rest = withoutWrong(rest, root, { path: [], origins });
     const result = schema.safeParse(rest);
-    if (result.success) return result.data;
+    if (result.success) return { input: result.data, value: rest, lost };
     wrong = result.error.issues;
   }
   return undefined;
 }
 
-/** Whether names that others refer to would go with what is at `place`: a whole section, mistaken or mistyped. */
-function losesNames([section, ...below]: Path, code: core.$ZodIssue['code']): boolean {
-  if (section === undefined) return true;
-  return below.length === 0 && (code === 'unrecognized_keys' || NAMED_SECTIONS.includes(section));
+function noteLost(section: string | number, code: core.$ZodIssue['code'], lost: Set<NamedSection>): void {
+  // What an unknown section is meant for cannot be told.
+  for (const named of NAMED_SECTIONS) if (section === named || code === 'unrecognized_keys') lost.add(named);
 }
 
-/** `value` with what is at `path` taken out, or replaced where it cannot be missing. */
-function without(value: PlainValue, path: Path, list = ''): PlainValue {
-  const [key, ...below] = path;
-  // The body of a named thing stays, empty, so that its name is still known.
-  if (below.length === 1 && NAMED_SECTIONS.includes(key ?? '') && isMapping(value)) {
-    const section = value[String(key)];
-    return isMapping(section) ? withKey(value, String(key), withKey(section, String(below[0]), {})) : value;
+function mark(root: Wrong, place: Path): void {
+  const path = wholeOf(place);
+  let at = root;
+  for (const key of path) {
+    const next = at.below.get(key) ?? { isWrong: false, below: new Map<string | number, Wrong>() };
+    at.below.set(key, next);
+    at = next;
   }
-  if (key === undefined) return value;
+  at.isWrong = true;
+}
+
+/** The place that goes if what is at `place` goes: a code means something with its type alone, and a remote is one thing. */
+function wholeOf(place: Path): Path {
+  if (place.at(-1) === 'type' && place.at(-2) === 'icmp') return place.slice(0, -1);
+  return mappingAt(place.slice(0, -1)).what === 'a remote' ? place.slice(0, -1) : place;
+}
+
+interface Place {
+  readonly path: Path;
+  readonly origins: Origins;
+}
+
+function withoutWrong(value: PlainValue, { below }: Wrong, { path, origins }: Place): PlainValue {
+  if (below.size === 0) return value;
   if (Array.isArray(value)) {
-    const entries = value as readonly PlainValue[];
-    const entry = entries[Number(key)];
-    if (entry === undefined) return value;
-    return entries.with(Number(key), below.length === 0 ? (STAND_IN_RULES[list] ?? entry) : without(entry, below));
+    const before = value as readonly PlainValue[];
+    const kept = [...before.keys()].filter((index) => below.get(index)?.isWrong !== true);
+    const entries = kept.map((index) => {
+      const wrong = below.get(index);
+      const entry = before[index] as PlainValue;
+      return wrong === undefined ? entry : withoutWrong(entry, wrong, { path: [...path, index], origins });
+    });
+    origins.note(entries, before, new Map(kept.map((from, index) => [index, from])));
+    return entries;
   }
   if (!isMapping(value)) return value;
-  const body = value[key];
-  if (below.length > 0 && (Array.isArray(body) || isMapping(body)))
-    return withKey(value, String(key), without(body, below, String(key)));
-  const standIn = STAND_INS[String(key)];
-  if (standIn !== undefined) return withKey(value, String(key), standIn);
-  return Object.assign(
-    Object.create(null),
-    Object.fromEntries(Object.entries(value).filter(([name]) => name !== key)),
-  ) as PlainMapping;
+  const result = new Mapping();
+  for (const key of new Set([...Object.keys(value), ...[...below.keys()].map(String)])) {
+    const wrong = below.get(key);
+    const body = value[key];
+    const kept =
+      wrong === undefined
+        ? body
+        : wrong.isWrong || body === undefined || body === null
+          ? standIn([...path, key], value)
+          : withoutWrong(body, wrong, { path: [...path, key], origins });
+    if (kept !== undefined) result[key] = kept;
+  }
+  origins.note(result, value, new Map());
+  return result;
 }
 
-function withKey(value: PlainMapping, key: string, body: PlainValue): PlainMapping {
-  return Object.assign(Object.create(null), value, { [key]: body }) as PlainMapping;
+/** What stands in for a value whose absence would be another mistake. */
+function standIn(path: Path, { ports, icmp }: PlainMapping): PlainValue | undefined {
+  const key = path.at(-1);
+  // The body of a named thing stays, empty, so that its name is still known.
+  if (path.length === 2 && isNamedSection(path[0])) return new Mapping();
+  if (path.at(-2) === 'interfaces' && path.length === 4) return Object.assign(new Mapping(), { securityGroups: [] });
+  if (path.length === 1) return key === 'version' ? 1 : undefined;
+  switch (key) {
+    case 'source':
+    case 'destination':
+      return 'any';
+    case 'securityGroups':
+      return [];
+    case 'protocol':
+      return ports !== undefined ? 'tcp' : icmp !== undefined ? 'icmp' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function isNamedSection(section: string | number | undefined): section is NamedSection {
+  return NAMED_SECTIONS.some((named) => named === section);
 }

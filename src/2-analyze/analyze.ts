@@ -1,4 +1,6 @@
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
+import type { NamedSection } from '../1-parse/salvage.ts';
+import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
 import { PLATFORM_DEFAULTS } from '../model/platform.ts';
@@ -20,10 +22,32 @@ export interface Analysis {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Turns the documents of a policy, main file first, into the policy they mean: names resolved, templates expanded, everything checked. */
-export function analyze(documents: readonly PolicyDocument[], lists: ListFiles): Analysis {
+/** What is reported where a name of a section is not found. */
+const UNKNOWN: Readonly<Record<NamedSection, DiagnosticCode>> = {
+  addressGroups: 'unknown-address-group',
+  securityGroups: 'unknown-group',
+  instances: 'unknown-instance',
+};
+
+/**
+ * Turns the documents of a policy, main file first, into the policy they mean: names resolved, templates expanded,
+ * everything checked. `lost` are sections that documents not given here may have had more names of; without all
+ * documents there is no policy.
+ */
+export function analyze(
+  documents: readonly PolicyDocument[],
+  lists: ListFiles,
+  lost: Iterable<NamedSection> = [],
+): Analysis {
   const diagnostics: Diagnostic[] = [];
-  const report = reportTo(diagnostics);
+  const doubtful = new Set(
+    [...lost, ...documents.flatMap((document) => [...(document.lost ?? [])])].map((section) => UNKNOWN[section]),
+  );
+  const add = reportTo(diagnostics);
+  // A name that is not found may well be what was lost of a document with mistakes.
+  const report: Report = (finding) => {
+    if (!doubtful.has(finding.code)) add(finding);
+  };
   const policy = readPolicy(mergeDocuments(documents, report), lists, report);
   const invalid = (): boolean => diagnostics.some(({ severity }) => severity === 'error');
   // The checks look at what names stand for, so they wait until all of them stand for something.

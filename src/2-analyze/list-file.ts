@@ -21,7 +21,8 @@ export interface ListContent {
 const MOST_ERRORS = 100;
 
 /**
- * Reads a list file: one address, CIDR or range a line, `#` begins a comment. Each bad line is told at its place. Where
+ * Reads a list file: one address, CIDR or range a line, `#` or `;` begins a comment (`;` is what
+ * Spamhaus DROP lists use). Each bad line is told at its place. Where
  * `before`, another text of the same file, is given, only lines that differ are read, and what stays is the same object.
  */
 export function readListFile(source: SourceFile, before?: ListContent): ListContent {
@@ -60,8 +61,8 @@ function parseLines({ file, text }: SourceFile, report: Report): Interval[] {
     const line = text.slice(start, end);
     start = end + 1;
     lineNumber += 1;
-    const hash = line.indexOf('#');
-    const entry = (hash < 0 ? line : line.slice(0, hash)).trim();
+    const comment = line.search(/[#;]/);
+    const entry = (comment < 0 ? line : line.slice(0, comment)).trim();
     if (entry === '') continue;
     const parsed = parseInterval(entry);
     if (parsed.kind === 'interval' && parsed.normalised === undefined) {

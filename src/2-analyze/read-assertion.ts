@@ -6,18 +6,30 @@ import type { Direction, Remote } from '../model/rule.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import { type KnownNames, readRemote, readRule } from './read-rule.ts';
 
-/** Reads an assertion; none if, with what is wrong reported, it is invalid. */
-export function readAssertion(
+/** What reading an assertion needs beside it. */
+export interface AssertionContext {
+  readonly known: KnownNames;
+  readonly instances: readonly string[];
+  readonly report: Report;
+}
+
+/** Reads an assertion; none if, with what is wrong reported, it is invalid. One that says both is reported already. */
+export function readAssertion(entry: Entry<AssertionInput>, context: AssertionContext): readonly Assertion[] {
+  return (['deny', 'allow'] as const).flatMap((expected) => {
+    const input = entry.input[expected];
+    return input === undefined ? [] : [readExpected(entry, { expected, input, ...context })];
+  });
+}
+
+interface ExpectedContext extends AssertionContext {
+  readonly expected: 'allow' | 'deny';
+  readonly input: NonNullable<AssertionInput['allow']>;
+}
+
+function readExpected(
   entry: Entry<AssertionInput>,
-  {
-    known,
-    instances,
-    report,
-  }: { readonly known: KnownNames; readonly instances: readonly string[]; readonly report: Report },
-): readonly Assertion[] {
-  const expected = entry.input.deny === undefined ? 'allow' : 'deny';
-  const input = entry.input[expected];
-  if (input === undefined) return [];
+  { expected, input, known, instances, report }: ExpectedContext,
+): Assertion {
   const { direction: said, except: excepted = [], instance, ...traffic } = input;
   const body = { input: traffic, document: entry.document, path: [...entry.path, expected] };
   const direction: Direction = traffic.source === undefined ? 'outbound' : 'inbound';
@@ -42,5 +54,5 @@ export function readAssertion(
     return read === undefined ? [] : [read];
   });
   const { because } = entry.input;
-  return [{ expected, traffic: rules, except, instance: instance as InstanceName | undefined, because, span }];
+  return { expected, traffic: rules, except, instance: instance as InstanceName | undefined, because, span };
 }

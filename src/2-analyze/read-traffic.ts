@@ -1,10 +1,10 @@
 import type { RuleInput } from '../1-parse/policy-schema.ts';
 import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import type { Family } from '../model/address.ts';
-import type { Traffic } from '../model/rule.ts';
+import type { PortRange, Traffic } from '../model/rule.ts';
 import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from './icmp-names.ts';
 import { type Entry, spanAt } from './merge-documents.ts';
-import { parsePorts } from './port-text.ts';
+import { parsePorts, type PortsInput } from './port-text.ts';
 import type { Report } from '../diagnostics/report.ts';
 
 const TCP = 6;
@@ -28,42 +28,72 @@ export function readTraffic(
 ): ReadonlyMap<Family, Traffic> {
   const { input } = entry;
   const protocol = readProtocol(entry, report);
+  // Each is read whatever is wrong with the others, so that every mistake is reported at once.
+  const ports = input.ports === undefined ? undefined : readPorts(entry, input.ports, report);
+  const icmp =
+    input.icmp === undefined || protocol === undefined ? undefined : readIcmpOf(entry, { protocol, families, report });
   if (protocol === undefined) return new Map();
-  if (input.ports !== undefined && protocol !== TCP && protocol !== UDP) {
+  const isPorted = protocol === TCP || protocol === UDP;
+  if (input.ports !== undefined && !isPorted) {
     report({
       code: 'ports-without-protocol',
       span: spanAt(entry, 'ports'),
       message:
         input.protocol === undefined ? 'ports without a protocol' : `protocol \`${input.protocol}\` has no ports`,
-      help: 'only tcp and udp have ports: write `protocol: tcp` or `protocol: udp`',
+      help: portsHelp(protocol),
     });
     return new Map();
   }
-  if (input.icmp !== undefined && protocol !== 'icmp' && protocol !== ICMP && protocol !== ICMPV6) {
-    report({
-      code: 'icmp-without-protocol',
-      span: spanAt(entry, 'icmp'),
-      message:
-        input.protocol === undefined ? '`icmp` without a protocol' : `protocol \`${input.protocol}\` has no ICMP types`,
-      help: 'write `protocol: icmp`',
-    });
-    return new Map();
-  }
-  if (input.icmp !== undefined) return readIcmp(entry, { protocol, families, report });
-  if (input.ports !== undefined && (protocol === TCP || protocol === UDP)) {
-    const { ports, problems } = parsePorts(input.ports);
-    for (const { index, message, help } of problems) {
-      report({
-        code: 'bad-ports',
-        span: spanAt(entry, 'ports', ...(index === undefined ? [] : [index])),
-        message,
-        help,
-      });
-    }
-    if (problems.length > 0) return new Map();
-    return new Map(families.list.map((family) => [family, { kind: 'ports', protocol, ports }]));
+  if (icmp !== undefined) return icmp;
+  if (input.ports !== undefined && isPorted) {
+    return ports === undefined
+      ? new Map()
+      : new Map(families.list.map((family) => [family, { kind: 'ports', protocol, ports }]));
   }
   return new Map(families.list.map((family) => [family, wholeProtocol(protocol, family)]));
+}
+
+/** What to write instead of ports with a protocol that has none here. */
+function portsHelp(protocol: Protocol): string {
+  if (protocol === 'icmp' || protocol === ICMP || protocol === ICMPV6)
+    return 'ICMP has types: write `icmp: echo-request`, or `icmp: 8`';
+  if (typeof protocol === 'number' && PORTED.includes(protocol))
+    return 'rules judge ports of tcp and udp only: leave `ports` out to mean all of this protocol';
+  return 'only tcp and udp have ports: write `protocol: tcp` or `protocol: udp`';
+}
+
+/** SCTP, DCCP and UDP-Lite have ports that rules do not judge. */
+const PORTED: readonly number[] = [132, 33, 136];
+
+/** Undefined after reporting what is wrong. */
+function readPorts(entry: Entry<unknown>, input: PortsInput, report: Report): readonly PortRange[] | undefined {
+  const { ports, problems } = parsePorts(input);
+  for (const { index, message, help } of problems) {
+    report({
+      code: 'bad-ports',
+      span: spanAt(entry, 'ports', ...(index === undefined ? [] : [index])),
+      message,
+      help,
+    });
+  }
+  return problems.length > 0 ? undefined : ports;
+}
+
+function readIcmpOf(
+  entry: Entry<Omit<RuleInput, 'source' | 'destination'>>,
+  context: IcmpContext,
+): ReadonlyMap<Family, Traffic> {
+  const { input } = entry;
+  const { protocol, report } = context;
+  if (protocol === 'icmp' || protocol === ICMP || protocol === ICMPV6) return readIcmp(entry, context);
+  report({
+    code: 'icmp-without-protocol',
+    span: spanAt(entry, 'icmp'),
+    message:
+      input.protocol === undefined ? '`icmp` without a protocol' : `protocol \`${input.protocol}\` has no ICMP types`,
+    help: 'write `protocol: icmp`',
+  });
+  return new Map();
 }
 
 function wholeProtocol(protocol: Protocol, family: Family): Traffic {

@@ -145,7 +145,9 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'another version',
     'version: 2\n',
-    ['1:10-1:11 wrong-type: expected `1`, found the number `2` | this program reads version 1 of the policy format'],
+    [
+      '1:10-1:11 wrong-type: expected the number `1`, found the number `2` | this program reads version 1 of the policy format',
+    ],
   ],
   [
     'a fractional version',

@@ -1,0 +1,77 @@
+import { quote } from '../diagnostics/quote.ts';
+import type { Report } from '../diagnostics/report.ts';
+import { type MeantKey, meantKey } from './meant-keys.ts';
+import type { NodePositions, Path } from './node-positions.ts';
+import type { Origins } from './origins.ts';
+import { isMapping, Mapping, type PlainMapping, type PlainValue, unescapeKey } from './plain-value.ts';
+import { mappingAt, type PolicyMapping } from './policy-mappings.ts';
+
+/** What mending keys needs beside the value. */
+export interface MendContext {
+  readonly positions: NodePositions;
+  readonly origins: Origins;
+  readonly report: Report;
+}
+
+/**
+ * `value` with each mistyped key under the key that was meant, if that is not there as well; reports each. What stands
+ * under such a key is then read like all else, so that its mistakes are found in the same go.
+ */
+export function mendKeys(value: PlainValue, context: MendContext): PlainValue {
+  return mend(value, [], [], { ...context, meant: new Map() });
+}
+
+interface Mending extends MendContext {
+  /** What was meant by a key of a mapping, by both; the same one is often mistyped again. */
+  readonly meant: Map<string, MeantKey | undefined>;
+}
+
+/** `path` is that of the policy format, `place` the one in the file. */
+function mend(value: PlainValue, path: Path, place: Path, context: Mending): PlainValue {
+  if (Array.isArray(value)) {
+    const list = value as readonly PlainValue[];
+    const entries = list.map((entry, index) => mend(entry, [...path, index], [...place, index], context));
+    return entries.every((entry, index) => entry === list[index]) ? value : entries;
+  }
+  if (!isMapping(value)) return value;
+  return mendMapping(value, path, place, context);
+}
+
+function mendMapping(value: PlainMapping, path: Path, place: Path, context: Mending): PlainValue {
+  const mapping = mappingAt(path);
+  const result = new Mapping();
+  const moves = new Map<string, string>();
+  let changed = false;
+  for (const [key, body] of Object.entries(value)) {
+    const meant =
+      mapping.keys.length === 0 || mapping.keys.includes(key) ? undefined : meantBy(unescapeKey(key), mapping, context);
+    const here = [...place, unescapeKey(key)];
+    if (meant === undefined || meant.key in value || meant.key in result) {
+      result[key] = mend(body, [...path, key], here, context);
+    } else {
+      report(key, meant.help, here);
+      moves.set(meant.key, key);
+      result[meant.key] = mend(body, [...path, meant.key], here, context);
+    }
+    changed ||= result[key] !== body;
+  }
+  if (!changed) return value;
+  context.origins.note(result, value, moves);
+  return result;
+
+  function report(key: string, help: string, here: Path): void {
+    const isRemoteKey = key === 'source' || key === 'destination';
+    context.report({
+      code: isRemoteKey ? 'wrong-remote-key' : 'unknown-key',
+      span: context.positions.keySpanOf(here),
+      message: `${isRemoteKey ? '' : 'unknown key '}${quote(unescapeKey(key))} in ${mapping.what}`,
+      help,
+    });
+  }
+}
+
+function meantBy(key: string, mapping: PolicyMapping, { meant }: Mending): MeantKey | undefined {
+  const both = `${mapping.what}\0${key}`;
+  if (!meant.has(both)) meant.set(both, meantKey(key, mapping));
+  return meant.get(both);
+}
