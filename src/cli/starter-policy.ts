@@ -1,9 +1,9 @@
-import { whyNoInterface } from '../2-analyze/interface-text.ts';
 import type { HeardProtocol } from '../host/heard-protocols.ts';
 import type { ClientPorts, ListeningSocket } from '../host/listening-sockets.ts';
 import { type Address, formatAddress } from '../model/address.ts';
 import { addressEntries, entriesContain } from '../model/address-entries.ts';
-import type { HostState } from '../model/host.ts';
+import type { HostInterface, HostState } from '../model/host.ts';
+import { type StarterInterfaces, starterInterfaces, tunnelProtocols } from './starter-interfaces.ts';
 import { type OtherProtocol, type Service, type Services, servicesOf } from './starter-services.ts';
 
 /** What a starter policy is made from. */
@@ -18,18 +18,13 @@ export interface Surroundings {
   readonly session: { readonly address: Address; readonly port: number } | undefined;
 }
 
-/** Interfaces that container engines and virtual machine managers make and filter themselves. */
-const OF_OTHERS = /^(?:docker|br-|veth|virbr|cni|flannel|cali|cilium|podman|lxc|lxd|vnet|tap)/;
-
 const ADMINISTRATION: ReadonlySet<number> = new Set([22, 3389, 8848, 5900, 10_000]);
 const DATABASES: ReadonlySet<number> = new Set([1433, 1521, 2379, 3306, 5432, 6379, 9200, 11_211, 27_017]);
 
 /** A policy under which what listens now is reached as before, to be narrowed by hand; all else that comes in is denied. */
 export function starterPolicy({ host, sockets, heard = [], clientPorts, session }: Surroundings): string {
-  const found = servicesOf(sockets, heard, clientPorts);
-  const names = host.interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
-  const own = names.filter((name) => whyNoInterface(name) === undefined && !OF_OTHERS.test(name));
-  const others = names.filter((name) => !own.includes(name));
+  const found = servicesOf(sockets, [...heard, ...tunnelProtocols(host.interfaces)], clientPorts);
+  const { own, ports, others } = starterInterfaces(host.interfaces);
   return `# yaml-language-server: $schema=policy.schema.json
 #
 # Written by \`sgctl init\` from what this host had: under it, whatever listened is reached as before, on TCP and UDP ports
@@ -51,7 +46,7 @@ ${found.services.map(serviceLines).join('')}${found.protocols.map(protocolLine).
 instances:
   ${quoted(instanceName(host.hostname))}:
     interfaces:
-${own.length === 0 ? '      "*": { securityGroups: [host] }\n' : own.map((name) => interfaceLine(name, host)).join('')}${othersNote(others)}`;
+${own.length === 0 ? '      "*": { securityGroups: [host] }\n' : own.map(interfaceLine).join('')}${portsNotes(ports)}${othersNote(others)}`;
 }
 
 function serviceLines(service: Service): string {
@@ -137,11 +132,19 @@ platform:
 `;
 }
 
-function interfaceLine(name: string, { interfaces }: HostState): string {
-  const held = interfaces.find((one) => one.name === name)?.addresses ?? [];
-  const listed = held.filter((address) => !isLinkLocal(address)).map(formatAddress);
+function interfaceLine({ name, addresses }: HostInterface): string {
+  const listed = addresses.filter((address) => !isLinkLocal(address)).map(formatAddress);
   const note = listed.length === 0 ? '' : ` # ${listed.join(', ')}`;
   return `      ${quoted(name)}: { securityGroups: [host] }${note}\n`;
+}
+
+function portsNotes(ports: StarterInterfaces['ports']): string {
+  return [...ports]
+    .map(
+      ([master, names]) =>
+        `      # What comes by ${names.map(plain).join(', ')} is judged by the name ${plain(master)}.\n`,
+    )
+    .join('');
 }
 
 function othersNote(others: readonly string[]): string {

@@ -4,7 +4,7 @@ import { leftOutOf, starterPolicy } from '../../src/cli/starter-policy.ts';
 import { evaluate } from '../../src/evaluate/evaluate.ts';
 import type { HeardProtocol } from '../../src/host/heard-protocols.ts';
 import type { ListeningSocket } from '../../src/host/listening-sockets.ts';
-import type { HostState } from '../../src/model/host.ts';
+import type { HostInterface, HostState } from '../../src/model/host.ts';
 import { locateHost } from '../../src/pipeline.ts';
 import { policyOf } from '../netns/enforce.ts';
 import { readAddress } from '../oracle/read-literals.ts';
@@ -176,6 +176,90 @@ describe('the starter policy', () => {
         'raw socket for TCP, sniffer',
       ]);
       expect(text).toContain('# Left out: raw socket for TCP, sniffer: hears what the rules let in\n');
+    });
+  });
+
+  describe('of interfaces', () => {
+    const link = (index: number, name: string, more: Partial<HostInterface> = {}): HostInterface => ({
+      index,
+      name,
+      addresses: [],
+      ...more,
+    });
+
+    test.each<[string, readonly HostInterface[], readonly string[], string]>([
+      [
+        'a bridge is filtered and its ports are not, whatever it is called',
+        [
+          link(2, 'eth0', { master: 4 }),
+          link(3, 'vnet0', { kind: 'tun', master: 4 }),
+          link(4, 'br-lan', { kind: 'bridge' }),
+        ],
+        ['br-lan'],
+        'What comes by eth0, vnet0 is judged by the name br-lan.',
+      ],
+      [
+        'a bridge of containers is left to who made it',
+        [link(2, 'eth0'), link(3, 'docker0', { kind: 'bridge' }), link(4, 'veth1', { kind: 'veth', master: 3 })],
+        ['eth0'],
+        'What comes by veth1 is judged by the name docker0.; Left to those who made them, and unfiltered by this policy: docker0',
+      ],
+      [
+        'in a container the way out is a veth',
+        [link(2, 'eth0', { kind: 'veth', master: 3 }), link(3, 'br-1', { kind: 'bridge' })],
+        ['br-1'],
+        'What comes by eth0 is judged by the name br-1.',
+      ],
+      ['a bridge without ports is filtered', [link(2, 'br0', { kind: 'bridge' })], ['br0'], ''],
+      [
+        'a bond is filtered and its members are not; on a bridge, the bridge is',
+        [
+          link(2, 'eth0', { master: 4 }),
+          link(3, 'eth1', { master: 4 }),
+          link(4, 'bond0', { kind: 'bond', master: 6 }),
+          link(5, 'bond1', { kind: 'bond' }),
+          link(6, 'br-x', { kind: 'bridge' }),
+        ],
+        ['bond1', 'br-x'],
+        'What comes by eth0, eth1 is judged by the name bond0.; What comes by bond0 is judged by the name br-x.',
+      ],
+      [
+        'members of a VRF are filtered by their own names',
+        [link(2, 'eth0', { master: 3 }), link(3, 'blue', { kind: 'vrf' })],
+        ['eth0'],
+        'Left to those who made them, and unfiltered by this policy: blue',
+      ],
+      [
+        'of Open vSwitch, the port of the host itself is filtered',
+        [
+          link(2, 'eth0', { master: 3 }),
+          link(3, 'ovs-system', { kind: 'openvswitch' }),
+          link(4, 'br-ex', { kind: 'openvswitch' }),
+        ],
+        ['ovs-system', 'br-ex'],
+        'What comes by eth0 is judged by the name ovs-system.',
+      ],
+    ])('%s', (_, interfaces, own, said) => {
+      const host = { ...HOST, interfaces: [link(1, 'lo'), ...interfaces] };
+      const [, text = ''] = starterPolicy({ host, sockets: [], session: undefined }).split('instances:');
+      const names = [...text.matchAll(/^ {6}"([^"]+)": \{ securityGroups/gm)].map(([, name]) => name);
+      const comments = [...text.matchAll(/^ {6}# (.*)$/gm)].map(([, comment]) => comment);
+      expect([names, comments.join('; ')]).toEqual([own, said]);
+    });
+
+    test('lets in what carries the tunnels, and not for what the modules make by themselves', async () => {
+      const textOf = (...more: readonly HostInterface[]): string =>
+        starterPolicy({
+          host: { ...HOST, interfaces: [...HOST.interfaces, ...more] },
+          sockets: [],
+          session: undefined,
+        });
+      const text = textOf(link(4, 'tun4', { kind: 'gre' }), link(5, 'six', { kind: 'sit' }));
+      const open = await Promise.all([47, 41, 4, 50].map((protocol) => lets(text, HOST, protocol, 0)));
+      expect(open).toEqual([true, true, false, false]);
+      expect(await lets(text, HOST, 47, 0, '2001:db8::7')).toBe(false);
+      const fallback = textOf(link(4, 'gre0', { kind: 'gre' }), link(5, 'sit0', { kind: 'sit' }));
+      expect([await lets(fallback, HOST, 47, 0), await lets(fallback, HOST, 41, 0)]).toEqual([false, false]);
     });
   });
 
