@@ -22,6 +22,8 @@ export interface LoadedPolicy {
   readonly documents: readonly string[];
   /** Every file the policy consists of, the unreadable ones included. */
   readonly files: readonly string[];
+  /** Whether others than root could have written one of them. */
+  readonly isUntrusted: boolean;
 }
 
 /**
@@ -151,7 +153,8 @@ function understand({ documents: read, lists, passedOver }: PolicyFiles): Loaded
   const all = [...read.map(({ text }) => text), ...[...lists.values()].map(textOf)];
   const sources = new Map(all.flatMap((text) => (text.kind === 'text' ? [[text.file, text.text] as const] : [])));
   const files = [...new Set(all.map(({ file }) => file))];
-  const texts = { sources, documents: read.map(({ text }) => text.file), files };
+  const isUntrusted = all.some((text) => text.kind === 'unreadable' && text.isUntrusted);
+  const texts = { sources, documents: read.map(({ text }) => text.file), files, isUntrusted };
   const documents = read.flatMap(documentOf);
   // INVARIANT: a document that is missing here has an error of its own, so that what others say never becomes a policy.
   const analysis = analyze(documents, lists, documents.length < read.length ? NAMED_SECTIONS : []);

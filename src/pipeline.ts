@@ -1,4 +1,4 @@
-import { fallbackPolicy } from './2-analyze/fallback-policy.ts';
+import { fallbackPolicy, limitedPolicy } from './2-analyze/fallback-policy.ts';
 import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
 import { compile } from './3-compile/compile.ts';
 import { renderChange, type RenderedChange } from './4-render/render-change.ts';
@@ -43,4 +43,9 @@ export function planFallback(
   digest: (text: string) => string,
 ): Script {
   return renderChange(compile(fallbackPolicy(hostPolicy, sshPorts)), undefined, digest).whole();
+}
+
+/** The script that closes a host which has no policy that can be trusted; see {@link limitedPolicy}. */
+export function planLimited(host: HostState, sshPorts: readonly PortRange[], digest: (text: string) => string): Script {
+  return renderChange(compile(limitedPolicy(host, sshPorts)), undefined, digest).whole();
 }

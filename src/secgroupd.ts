@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 import { apply } from './cli/apply.ts';
-import { readSshPorts } from './cli/boot-conf.ts';
+import { readBootConf } from './cli/boot-conf.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
 import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from './cli/options.ts';
 import { explainBug, runCommand } from './cli/program.ts';
@@ -33,7 +33,7 @@ const PROGRAM: Command = {
         stateDirectory: stateDirectory(line),
         runtimeDirectory: runtimeDirectory(line),
         ownership,
-        sshPorts: await readSshPorts((message) => log.warn(message)),
+        bootConf: await readBootConf((message) => log.warn(message)),
         // As CommonJS has it, which the bundle is.
         program: __filename,
         log,

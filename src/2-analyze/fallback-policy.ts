@@ -1,6 +1,7 @@
 import { FAMILIES } from '../model/address.ts';
-import type { HostPolicy } from '../model/host.ts';
-import type { GroupName } from '../model/names.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
+import type { GroupName, InstanceName, InterfacePattern } from '../model/names.ts';
+import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { Direction, PortRange, Rule, Traffic } from '../model/rule.ts';
 
 /** Where the ports of ssh are said, which the rules of the fallback name as their origin. */
@@ -24,6 +25,34 @@ export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[
     outbound,
   }));
   return { ...policy, bindings, accounts: { counters: false, logDenied: false, logRate: policy.accounts.logRate } };
+}
+
+/** What a host is closed by that has no policy to go by: on all of its interfaces what {@link fallbackPolicy} lets pass. */
+export function limitedPolicy(
+  { flowLabels }: Pick<HostState, 'flowLabels'>,
+  sshPorts: readonly PortRange[],
+): HostPolicy {
+  const everywhere = {
+    pattern: '*' as InterfacePattern,
+    groups: [],
+    invalid: 'drop',
+    inbound: [],
+    outbound: [],
+  } as const;
+  return fallbackPolicy(
+    {
+      instance: '*' as InstanceName,
+      unmanagedInterfaces: 'deny',
+      platform: PLATFORM_DEFAULTS,
+      accounts: { counters: false, logDenied: false, logRate: 1 },
+      management: { inbound: [], outbound: [] },
+      bindings: [everywhere],
+      flowLabels,
+      members: new Map(),
+      addressGroups: new Map(),
+    },
+    sshPorts,
+  );
 }
 
 function rulesFor(direction: Direction, traffic: Traffic): readonly Rule[] {

@@ -13,7 +13,7 @@ import { stampOf } from '../nft/stamp.ts';
 import { readInForce } from '../nft/table.ts';
 import type { RenderedChange } from '../4-render/render-change.ts';
 import { planChange, planFallback } from '../pipeline.ts';
-import { readSshPorts } from './boot-conf.ts';
+import { readBootConf } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { liveFlows } from './live-flows.ts';
@@ -57,7 +57,7 @@ export const apply: Command = {
     const directory = stateDirectory(line);
     const keep = await keeping(directory, streams);
     const lastGood = createLastGood(directory);
-    const sshPorts = await readSshPorts((message) => streams.err(`sgctl apply: ${message}\n`));
+    const { sshPorts } = await readBootConf((message) => streams.err(`sgctl apply: ${message}\n`));
     const live = liveFlows(host.interfaces, streams);
     try {
       const isFirst = inForce === undefined;

@@ -1,5 +1,6 @@
 import { parsePorts } from '../2-analyze/port-text.ts';
 import { FileError, readTrustedFile } from '../host/policy-files.ts';
+import type { BootConf } from '../model/boot-conf.ts';
 import type { PortRange } from '../model/rule.ts';
 
 /** What the host does at boot where the rules last in force do not load; assignments, as systemd reads them. */
@@ -10,10 +11,10 @@ const LONGEST = 64 * 1024;
 const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
 
 /**
- * The ports of SSH_PORTS there; 22 where there is no such file, or it names no ports. A file that cannot be read, or
- * that others than root can change, counts as none, and `onTrouble` is called with why.
+ * SSH_PORTS and FALLBACK there; ssh is port 22 where there is no such file, or it names no ports. A file that cannot be
+ * read, or that others than root can change, counts as none, and `onTrouble` is called with why.
  */
-export async function readSshPorts(onTrouble: (message: string) => void): Promise<readonly PortRange[]> {
+export async function readBootConf(onTrouble: (message: string) => void): Promise<BootConf> {
   const text = await readTrustedFile(BOOT_CONF, { maxBytes: LONGEST, ownership: 'root' }).then(
     (file) => file.text,
     (error: unknown) => {
@@ -24,5 +25,5 @@ export async function readSshPorts(onTrouble: (message: string) => void): Promis
   );
   const written = /^SSH_PORTS=["']?([^"'\n]*)["']?$/m.exec(text)?.[1] ?? '';
   const { ports, problems } = parsePorts(written);
-  return problems.length > 0 ? SSH : ports;
+  return { sshPorts: problems.length > 0 ? SSH : ports, isOpen: /^FALLBACK=["']?open["']?$/m.test(text) };
 }

@@ -36,6 +36,7 @@ const FILES = [
 
 const TRUST = [
   'The policy file, its drop-ins and lists are read only if nobody but root and the user that the daemon runs as can change them: the file itself, every directory from / to it, every directory that a symlink on the way leads through, and the directory that each symlink is in belong to root or to that user, and neither their group nor others can write to them. Of a directory with the sticky bit that all can write to, such as /tmp, a directory of root in it is trusted, and a file or a symlink in it is not.',
+  'Where no policy was ever in force, and the first one can be changed by others, the daemon loads the limited rules: ssh in, everything out. FALLBACK=open in boot.conf leaves the host open instead.',
   'boot.conf, and the script that its FALLBACK names, are judged in the same way; if others can change them, boot goes on with the limited rules.',
   'The message names the first place that others can change, and what to do about it. --trust any reads the files whoever can change them.',
   'The state directory belongs to the user that the daemon runs as. sgctl apply and secgroupd --once, run by root, act in it as that user and follow no symlink there; where it is missing they make it with owner secgroupd, if there is that user, and mode 0750. A daemon that root starts by hand in the state directory of another user warns, and leaves there what that user can read.',

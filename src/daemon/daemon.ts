@@ -16,7 +16,7 @@ import { watchFiles } from '../host/watch-files.ts';
 import { watchInterfaces } from '../host/watch-links.ts';
 import { createWriteEvidence } from '../host/write-evidence.ts';
 import { createWriteNotices } from '../host/write-notices.ts';
-import type { PortRange } from '../model/rule.ts';
+import type { BootConf } from '../model/boot-conf.ts';
 import type { Status } from '../model/status.ts';
 import { createCommitters } from '../nft/committers.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
@@ -44,8 +44,8 @@ export interface DaemonOptions {
   /** Where its sockets are. */
   readonly runtimeDirectory: string;
   readonly ownership: 'root' | 'any';
-  /** Open to all where the rules last in force do not load at boot. */
-  readonly sshPorts: readonly PortRange[];
+  /** What becomes of a host that has no rules to load. */
+  readonly bootConf: BootConf;
   /** The file of this program, which threads that prove policies run too. */
   readonly program: string;
   readonly log: Logger;
@@ -81,7 +81,7 @@ export async function startDaemon({
   stateDirectory,
   runtimeDirectory,
   ownership,
-  sshPorts,
+  bootConf,
   program,
   log,
 }: DaemonOptions): Promise<Daemon> {
@@ -173,7 +173,7 @@ export async function startDaemon({
     changes,
     committers,
     instance,
-    sshPorts,
+    bootConf,
     lastGood: createLastGood(stateDirectory),
     history,
     heldFile,

@@ -11,7 +11,7 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
-import type { PortRange } from '../model/rule.ts';
+import type { BootConf } from '../model/boot-conf.ts';
 import type { Committers } from '../nft/committers.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Meanwhile } from '../nft/apply-change.ts';
@@ -23,7 +23,7 @@ import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
-import { locateHost, planChange, planFallback } from '../pipeline.ts';
+import { locateHost, planChange, planFallback, planLimited } from '../pipeline.ts';
 import { createBootScript } from './boot-script.ts';
 import type { Cutting } from './cutting.ts';
 import {
@@ -59,8 +59,8 @@ export interface RoundOptions {
   readonly committers: Committers;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
-  /** Open to all where the rules last in force do not load at boot. */
-  readonly sshPorts: readonly PortRange[];
+  /** What becomes of a host that has no rules to load. */
+  readonly bootConf: BootConf;
   /** Where the script that boots into what is in force is kept. */
   readonly lastGood: LastGood;
   readonly history: History;
@@ -124,7 +124,7 @@ const NOTHING_AWAITED = { lookAgain: undefined, isSettling: false, proof: undefi
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, settling, prover, onFiles, readHost, nft, elements, changes, committers, instance, sshPorts } =
+  const { reader, settling, prover, onFiles, readHost, nft, elements, changes, committers, instance, bootConf } =
     options;
   const { lastGood, history, heldFile, cutting, log } = options;
   const looks = createPolicyLooks({ load: createPolicyLoader(reader, giveWay), settling, prover });
@@ -133,6 +133,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let awaited: Pick<RoundOutcome, 'lookAgain' | 'isSettling' | 'proof' | 'isUndecided'> = NOTHING_AWAITED;
   let kernelRead = false;
   let isLastGoodMissing = false;
+  let isUntrusted = false;
   let isTableNew = false;
   let recorded: PolicyFiles | undefined;
   const guard = createTableGuard({ nft, elements }, changes);
@@ -155,6 +156,7 @@ export function createRounds(options: RoundOptions): Rounds {
     noteWaiting(settling.waiting());
     if (proof !== undefined) log.info('what the policy asserts is being proved; what is in force stays meanwhile');
     if (awaited.isUndecided) return;
+    isUntrusted = loaded.isUntrusted;
     if (found.kind === 'invalid') {
       refuse(loaded.diagnostics, loaded.sources);
       return;
@@ -261,14 +263,29 @@ export function createRounds(options: RoundOptions): Rounds {
     if (isLastGoodMissing) return;
     isLastGoodMissing = !(await bootScript.load());
     if (isLastGoodMissing) {
-      if (!isWaitedFor()) log.error('there is no valid policy and no last good one: this host has no rules of ours');
+      if (!isWaitedFor()) log.error('there is no valid policy and no last good one');
       return;
     }
     const why = isWaitedFor() ? 'the policy is being written' : 'there is no valid policy';
     log.warn(`${why}: the rules that were last in force are loaded`);
+    await lookAtLoaded();
+  };
+
+  /**
+   * Who can exchange a policy file must not choose between it and no rules at all. A mistake in the first policy changes
+   * nothing, as any other.
+   */
+  const limit = async (): Promise<void> => {
+    const { host } = known;
+    if (host === undefined || bootConf.isOpen) return;
+    await nft.run(planLimited(host, bootConf.sshPorts, stampOf));
+    log.warn('others than root can change the policy: until it can be trusted ssh is let in, and everything out');
+    await lookAtLoaded();
+  };
+
+  const lookAtLoaded = async (): Promise<void> => {
     await lookAtKernel();
-    if (known.inForce === undefined)
-      throw new Error('the rules that were last in force were loaded, and are gone again');
+    if (known.inForce === undefined) throw new Error('rules were loaded, and are gone again');
   };
 
   /** With nothing in force that could stay so meanwhile, a host is better off with what the files say now. */
@@ -334,7 +351,7 @@ export function createRounds(options: RoundOptions): Rounds {
       bootScript.leaveBehind();
       return;
     }
-    const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, sshPorts, stampOf));
+    const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, bootConf.sshPorts, stampOf));
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await keeping.before();
     await guard.apply(change, amid(isFirst ? undefined : () => keeping.before()));
@@ -432,6 +449,7 @@ export function createRounds(options: RoundOptions): Rounds {
         const nobodyKnows = known.policy === undefined && known.held === undefined;
         if (nobodyKnows && isLost && !known.cleared) await loadLastGood();
         if (nobodyKnows && isLastGoodMissing && isWaitedFor()) await takeAsItIs();
+        if (isUntrusted && isLastGoodMissing && known.inForce === undefined && !known.cleared) await limit();
         // A policy with mistakes changes nothing, be it for a table that means the same.
         await enforce(forced && !awaited.isUndecided && known.refusal === undefined);
         return { failed: false, ...awaited, changed: known.applied !== appliedBefore };

@@ -73,7 +73,13 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
 
 function unreadable(file: string, error: unknown): UnreadableFile {
   if (!(error instanceof FileError)) throw error;
-  return { kind: 'unreadable', file, message: error.message, help: error.hint };
+  return {
+    kind: 'unreadable',
+    file,
+    message: error.message,
+    help: error.hint,
+    isUntrusted: error.kind === 'untrusted',
+  };
 }
 
 function passedOver(file: string): PassedOverFile {

@@ -16,7 +16,13 @@ export function readerOfTexts({ documents, texts }: Pick<PolicyTexts, 'documents
   const read = async (file: string): Promise<FileText> => {
     const text = texts[file];
     return text === undefined
-      ? { kind: 'unreadable', file, message: `\`${file}\` is not among the files in force`, help: undefined }
+      ? {
+          kind: 'unreadable',
+          file,
+          message: `\`${file}\` is not among the files in force`,
+          help: undefined,
+          isUntrusted: false,
+        }
       : { kind: 'text', file, text };
   };
   const [main = '', ...dropIns] = documents;

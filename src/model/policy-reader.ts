@@ -7,6 +7,8 @@ export interface UnreadableFile {
   readonly file: string;
   readonly message: string;
   readonly help: string | undefined;
+  /** Whether it is there, and others than root could have written it. */
+  readonly isUntrusted: boolean;
 }
 
 /** The drop-ins of a policy, and what beside them looks like a part of the policy and is none. */

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { PROGRAMS } from './harness-daemon/programs.ts';
+import { sendInbound } from './harness/probe.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import type { ExecResult } from './harness/world.ts';
 
@@ -84,6 +85,32 @@ describe('the daemon', () => {
     await daemon.until('it is refused', ({ state }) => state === 'refused');
     expect(await site.table()).toContain('192.0.2.66');
     rmSync(at('etc/lists'));
+  });
+
+  test('lets in ssh alone where it has never had a policy but one that a user can exchange', async () => {
+    let identity = 0;
+    const reached = async (): Promise<string> => {
+      const sent = [22, 58_080].map((destinationPort) => {
+        identity += 1;
+        const ends = { source: '203.0.113.9', destination: '10.77.0.1', sourcePort: 1_024 + identity, destinationPort };
+        return { ...ends, protocol: 6, identity };
+      });
+      const arrived = await sendInbound(site.world, 'eth0', sent);
+      return sent.map((one) => (arrived.has(one.identity) ? '1' : '0')).join('');
+    };
+    replaceFile(site.policyFile, OPEN);
+    chownSync(site.policyFile, USER, USER);
+    const daemon = await site.start({ becomes: 'refused' });
+    expect(await reached()).toBe('10');
+    // Another file of the user's choice, and a table that is gone, change nothing.
+    replaceFile(site.policyFile, OPEN.replace('58080', '58081'));
+    chownSync(site.policyFile, USER, USER);
+    await site.nft('delete table inet secgroupd');
+    await daemon.reload();
+    expect(await reached()).toBe('10');
+    replaceFile(site.policyFile, CLOSED);
+    await daemon.until('it is trusted', ({ state }) => state === 'enforced');
+    expect(await reached()).toBe('01');
   });
 });
 

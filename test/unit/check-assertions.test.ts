@@ -9,7 +9,7 @@ function readerOf(text: string): PolicyReader {
   return {
     readPolicy: () => Promise.resolve({ kind: 'text', file, text }),
     readDropIns: () => Promise.resolve({ read: [], passedOver: [] }),
-    readList: () => Promise.resolve({ kind: 'unreadable', file, message: '', help: undefined }),
+    readList: () => Promise.resolve({ kind: 'unreadable', file, message: '', help: undefined, isUntrusted: false }),
   };
 }
 

@@ -18,7 +18,7 @@ function loaderOf(files: Map<string, string>): () => Promise<LoadedPolicy> {
   const read = async (file: string): Promise<FileText> => {
     const text = files.get(file);
     return text === undefined
-      ? { kind: 'unreadable', file, message: `\`${file}\` does not exist`, help: undefined }
+      ? { kind: 'unreadable', file, message: `\`${file}\` does not exist`, help: undefined, isUntrusted: false }
       : { kind: 'text', file, text };
   };
   const reader: PolicyReader = {
