@@ -17,7 +17,7 @@ import { readBootConf } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { liveFlows } from './live-flows.ts';
-import { locate, printDiagnostics, readHost, readPolicy } from './load.ts';
+import { locate, printDiagnostics, readHost, readPolicyToEnforce } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from './options.ts';
 
 /** `sgctl apply [FILE]`: what the daemon does, once. */
@@ -38,7 +38,7 @@ export const apply: Command = {
   examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const loaded = await readPolicy(file, readTrust(line));
+    const loaded = await readPolicyToEnforce(file, readTrust(line));
     printDiagnostics(loaded, streams);
     const { policy } = loaded;
     if (policy === undefined) return EXIT.no;

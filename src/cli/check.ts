@@ -1,19 +1,26 @@
 import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
+import { shownName } from '../host/placed-reader.ts';
 import { type Command, EXIT } from './command.ts';
-import { printDiagnostics, readPolicy } from './load.ts';
+import { placementOf, printDiagnostics, readPolicy } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
 /** `sgctl check [FILE]`: is this a valid policy? */
 export const check: Command = {
   name: 'check',
-  summary: 'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place.',
-  usage: '[FILE]',
-  options: { json: OPTION.json, help: OPTION.help },
+  summary:
+    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
+  usage: '[FILE] [--as PATH]',
+  options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
-  examples: ['sgctl check', 'sgctl check new-policy.yaml && sudo mv new-policy.yaml /etc/secgroupd/policy.yaml'],
+  examples: [
+    'sgctl check',
+    'sgctl check new-policy.yaml && sudo mv new-policy.yaml /etc/secgroupd/policy.yaml',
+    'sgctl check --as /etc/secgroupd/policy.yaml rendered.yaml',
+    'generate-policy | sgctl check - --as /etc/secgroupd/policy.yaml',
+  ],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const loaded = await readPolicy(file);
+    const loaded = await readPolicy(await placementOf(line, file));
     if (line.given('json')) {
       streams.out(`${JSON.stringify(loaded.diagnostics.map(diagnosticToJson), null, 2)}\n`);
       return loaded.policy === undefined ? EXIT.no : EXIT.fine;
@@ -26,7 +33,7 @@ export const check: Command = {
       `${addressGroups.size} address groups`,
       `${instances.size} instances`,
     ].join(', ');
-    streams.out(`${file}: valid (${counts})\n`);
+    streams.out(`${shownName(file)}: valid (${counts})\n`);
     return EXIT.fine;
   },
 };

@@ -3,7 +3,7 @@ import { scriptText } from '../model/script.ts';
 import { stampOf } from '../nft/stamp.ts';
 import { planChange } from '../pipeline.ts';
 import { type Command, EXIT } from './command.ts';
-import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
 /**
@@ -14,12 +14,13 @@ export const compile: Command = {
   name: 'compile',
   summary:
     'Prints the nft script of all that would be in force; loaded by nft -f, it replaces the table that is there. Comments name groups, rules and lines.',
-  usage: '[FILE] [--instance NAME]',
-  options: { instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
+  usage: '[FILE] [--as PATH] [--instance NAME]',
+  options: { as: OPTION.as, instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
   examples: ['sgctl compile', 'sgctl compile policy.yaml --instance web-1 | less'],
   async run(line, streams) {
-    const policy = await readPolicyOrExplain(line.positionals[0] ?? DEFAULT_POLICY_FILE, streams);
+    const placement = await placementOf(line, line.positionals[0] ?? DEFAULT_POLICY_FILE);
+    const policy = await readPolicyOrExplain(placement, streams);
     if (policy === undefined) return EXIT.no;
     const hostPolicy = locate(policy, await readHost(), line.text('instance'));
     const { change, whole } = planChange(hostPolicy, undefined, stampOf);

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { findInstance } from '../2-analyze/host-policy.ts';
 import { type Decision, evaluate } from '../evaluate/evaluate.ts';
+import { isStandardInput } from '../host/placed-reader.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import { reportRule } from '../model/rule-report.ts';
 import { formatAddress } from '../model/address.ts';
@@ -17,7 +18,7 @@ import {
   UnableError,
   UsageError,
 } from './command.ts';
-import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { type PacketQuery, readPacketQuery } from './packet-query.ts';
 
@@ -64,6 +65,7 @@ export const explain: Command = {
       help: 'read one JSON query a line from FILE (- is standard input), answer one JSON object a line',
     },
     policy: OPTION.policy,
+    as: OPTION.as,
     instance: OPTION.instance,
     json: OPTION.json,
     help: OPTION.help,
@@ -81,7 +83,10 @@ export const explain: Command = {
     const batch = line.text('batch');
     // What is wrong with the question is said before anything is read.
     if (batch === undefined) readPacketQuery(queryOf(line));
-    const policy = await readPolicyOrExplain(line.text('policy') ?? DEFAULT_POLICY_FILE, streams);
+    const file = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    if (batch !== undefined && isStandardInput(batch) && isStandardInput(file))
+      throw new UsageError('standard input is read once: name a file for --policy or for --batch');
+    const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
     if (policy === undefined) return EXIT.no;
     const host = await readHost();
     if (batch !== undefined) return explainBatch({ batch, policy, host, line, streams });

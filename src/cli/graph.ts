@@ -1,11 +1,12 @@
 import { printable } from '../diagnostics/printable.ts';
 import { FileWriteError, writeFileAtomically } from '../host/write-file.ts';
+import { shownName } from '../host/placed-reader.ts';
 import { policyReachability } from '../policy-reachability.ts';
 import { type Command, EXIT, UnableError, UsageError } from './command.ts';
 import { mermaidOf } from './graph-mermaid.ts';
 import { type Graph, graphOf } from './graph-model.ts';
 import { htmlOf, svgOf } from './graph-svg.ts';
-import { readPolicyOrExplain } from './load.ts';
+import { placementOf, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
 const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
@@ -15,8 +16,9 @@ export const graph: Command = {
   name: 'graph',
   summary:
     'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. What anyone may is not told of others again.',
-  usage: '[FILE] [--format mermaid|svg|html] [--output FILE]',
+  usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE]',
   options: {
+    as: OPTION.as,
     format: {
       type: 'string',
       value: 'FORMAT',
@@ -36,9 +38,9 @@ export const graph: Command = {
     const format = FORMATS.find((one) => one === said);
     if (format === undefined) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const policy = await readPolicyOrExplain(file, streams);
+    const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
     if (policy === undefined) return EXIT.no;
-    const text = printable(draw(graphOf(policyReachability(policy)), format, file));
+    const text = printable(draw(graphOf(policyReachability(policy)), format, shownName(file)));
     if (output === undefined) {
       streams.out(text);
       return EXIT.fine;

@@ -2,9 +2,10 @@ import { styleDiagnostic, type Told } from '../diagnostics/format-diagnostic.ts'
 import { LINT_CODES } from '../diagnostics/lint-codes.ts';
 import type { LintFinding } from '../evaluate/lint/finding.ts';
 import { formatPacket } from '../evaluate/packet-text.ts';
+import { shownName } from '../host/placed-reader.ts';
 import { lintPolicy } from '../lint-policy.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { printDiagnostics, readHost, readPolicy } from './load.ts';
+import { placementOf, printDiagnostics, readHost, readPolicy } from './load.ts';
 import type { HostState } from '../model/host.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { packetToJson } from './packet-json.ts';
@@ -16,8 +17,9 @@ export const lint: Command = {
   name: 'lint',
   summary:
     'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses; and, where this host is one of them, interfaces whose names judge nothing. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
-  usage: '[FILE] [--fail-on warning|info|never]',
+  usage: '[FILE] [--as PATH] [--fail-on warning|info|never]',
   options: {
+    as: OPTION.as,
     'fail-on': {
       type: 'string',
       value: 'LEVEL',
@@ -33,7 +35,7 @@ export const lint: Command = {
     const level = FAIL_ON.find((one) => one === (line.text('fail-on') ?? 'never'));
     if (level === undefined) throw new UsageError(`--fail-on is one of ${FAIL_ON.join(', ')}`);
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const loaded = await readPolicy(file);
+    const loaded = await readPolicy(await placementOf(line, file));
     if (loaded.policy === undefined) {
       printDiagnostics(loaded, streams);
       return EXIT.no;
@@ -51,7 +53,7 @@ export const lint: Command = {
         streams.out(styleDiagnostic(toldOf(finding), sourceOf));
         streams.out('\n\n');
       }
-      streams.out(`${file}: ${countText(findings, accepted.length)}\n`);
+      streams.out(`${shownName(file)}: ${countText(findings, accepted.length)}\n`);
     }
     return isFailure(findings, level) ? EXIT.no : EXIT.fine;
   },

@@ -1,21 +1,38 @@
+import { stat } from 'node:fs/promises';
 import { styleDiagnostic } from '../diagnostics/format-diagnostic.ts';
-import { createPolicyReader } from '../host/policy-reader.ts';
 import { readIdentity } from '../host/identity.ts';
 import { patienceOf } from '../host/patience.ts';
+import { createPlacedReader, type Placement } from '../host/placed-reader.ts';
+import { createPolicyReader } from '../host/policy-reader.ts';
 import { readInterfaces } from '../host/rtnetlink.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import { MAX_PROOF_SECONDS } from '../model/patience.ts';
 import type { Policy } from '../model/policy.ts';
 import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
 import { locateHost } from '../pipeline.ts';
-import { type Streams, UnableError } from './command.ts';
+import { type CommandLine, type Streams, UnableError, UsageError } from './command.ts';
 
-/**
- * Reads a policy for a person: whose file it is does not matter, unless it is to be enforced as it stands there, without
- * a look by the person.
- */
-export function readPolicy(file: string, ownership: 'root' | 'any' = 'any'): Promise<LoadedPolicy> {
+/** Reads a policy for a person who judges it: whose file it is does not matter. */
+export function readPolicy(placement: Placement): Promise<LoadedPolicy> {
+  return loadPolicy(createPlacedReader(placement), patienceOf(MAX_PROOF_SECONDS));
+}
+
+/** Reads a policy that is to be enforced as it stands there, without a look by a person. */
+export function readPolicyToEnforce(file: string, ownership: 'root' | 'any'): Promise<LoadedPolicy> {
   return loadPolicy(createPolicyReader(file, ownership), patienceOf(MAX_PROOF_SECONDS));
+}
+
+/** The file that a command line names, and the path that `--as` says it stands at. Throws a UsageError for a directory. */
+export async function placementOf(line: CommandLine, file: string): Promise<Placement> {
+  const at = line.text('as');
+  if (at === undefined) return { file };
+  const isDirectory = await stat(at).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (at === '' || at.endsWith('/') || isDirectory)
+    throw new UsageError(`--as is the path that the file will have, and not that of a directory: \`${at}\``);
+  return { file, at };
 }
 
 /** Prints the diagnostics of a policy to standard error, frames and all. */
@@ -27,8 +44,8 @@ export function printDiagnostics({ diagnostics, sources }: LoadedPolicy, streams
 }
 
 /** The policy of a file, or undefined once its mistakes are printed. Warnings are printed too. */
-export async function readPolicyOrExplain(file: string, streams: Streams): Promise<Policy | undefined> {
-  const loaded = await readPolicy(file);
+export async function readPolicyOrExplain(placement: Placement, streams: Streams): Promise<Policy | undefined> {
+  const loaded = await readPolicy(placement);
   printDiagnostics(loaded, streams);
   return loaded.policy;
 }

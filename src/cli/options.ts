@@ -16,6 +16,11 @@ export const OPTION = {
   help: { type: 'boolean', short: 'h', help: 'print this help' },
   json: { type: 'boolean', help: 'print JSON' },
   policy: { type: 'string', value: 'FILE', help: `the policy file (default ${DEFAULT_POLICY_FILE})` },
+  as: {
+    type: 'string',
+    value: 'PATH',
+    help: 'judge FILE as if it stood at PATH, with the lists and drop-ins beside PATH; PATH may be one of the drop-ins',
+  },
   instance: {
     type: 'string',
     value: 'NAME',

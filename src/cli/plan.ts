@@ -2,7 +2,7 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InstanceName } from '../model/names.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
-import { locate, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { formatPlanned, NOTHING, planOf, plannedToJson } from './planned-change.ts';
 
@@ -31,7 +31,7 @@ export const plan: Command = {
   ],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const policy = await readPolicyOrExplain(file, streams);
+    const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
     if (policy === undefined) return EXIT.no;
     const host = await readHost();
     const base = await baseOf(line, host, streams);
@@ -58,7 +58,7 @@ interface Base {
 async function baseOf(line: CommandLine, host: HostState, streams: Streams): Promise<Base | undefined> {
   const against = line.text('against');
   if (against !== undefined) {
-    const policy = await readPolicyOrExplain(against, streams);
+    const policy = await readPolicyOrExplain({ file: against }, streams);
     if (policy === undefined) return undefined;
     const located = locate(policy, host, line.text('instance'));
     return { name: against, instance: located.instance, policy: located };

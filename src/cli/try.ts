@@ -49,7 +49,7 @@ export const tryOut: Command = {
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const seconds = readSeconds(line.text('timeout') ?? String(DEFAULT_SECONDS));
-    const loaded = await readPolicy(file);
+    const loaded = await readPolicy({ file });
     printDiagnostics(loaded, streams);
     if (loaded.policy === undefined) return EXIT.no;
     const socket = socketPath(line);

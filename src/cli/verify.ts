@@ -66,7 +66,7 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
   const host = await readHost();
   const [file] = line.positionals;
   if (file !== undefined) {
-    const policy = await readPolicyOrExplain(file, streams);
+    const policy = await readPolicyOrExplain({ file }, streams);
     return policy === undefined ? undefined : locate(policy, host, line.text('instance'));
   }
   const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');

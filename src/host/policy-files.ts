@@ -25,7 +25,8 @@ export type FileErrorKind =
   | 'untrusted'
   | 'not-utf8'
   | 'unreadable'
-  | 'changing';
+  | 'changing'
+  | 'late';
 
 /** A file that could not be read, or may not be trusted; `hint` says what to do about it. */
 export class FileError extends Error {
@@ -105,7 +106,7 @@ async function readUnchanged(path: string, { maxBytes, ownership, known }: ReadO
     const bytes = await readAtMost(handle, maxBytes + 1);
     if (fileSignature(await handle.stat({ bigint: true })) !== signature) return undefined;
     if (bytes.length > maxBytes) throw tooBig(path, maxBytes);
-    return { path, text: decode(path, bytes), signature, changedAt: Number(before.ctimeNs / 1_000_000n), readAt };
+    return { path, text: decodeUtf8(path, bytes), signature, changedAt: Number(before.ctimeNs / 1_000_000n), readAt };
   } catch (error) {
     throw error instanceof FileError ? error : systemError(path, error);
   } finally {
@@ -158,7 +159,8 @@ function refuse(distrust: Distrust | undefined): void {
   if (distrust !== undefined) throw new FileError({ kind: 'untrusted', ...distrust });
 }
 
-function decode(path: string, bytes: Buffer): string {
+/** The text of a file's bytes, without a byte order mark. Throws a FileError for what is no UTF-8. */
+export function decodeUtf8(path: string, bytes: Buffer): string {
   const offset = invalidUtf8Offset(bytes);
   if (offset === undefined) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   const line = bytes.subarray(0, offset).reduce((count, byte) => (byte === 0x0a ? count + 1 : count), 1);
@@ -170,7 +172,8 @@ function decode(path: string, bytes: Buffer): string {
   });
 }
 
-function tooBig(path: string, maxBytes: number): FileError {
+/** What is wrong with a file of more than so many bytes. */
+export function tooBig(path: string, maxBytes: number): FileError {
   return new FileError({
     kind: 'too-big',
     path,

@@ -6,10 +6,10 @@ import { FileError, type FileText as TrustedText, readTrustedFile } from './poli
 import type { Settling } from './settling.ts';
 
 /** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */
-const LONGEST_POLICY = 16 * 1024 * 1024;
+export const MAX_POLICY_BYTES = 16 * 1024 * 1024;
 
 /** One million addresses and their comments. */
-const LONGEST_LIST = 64 * 1024 * 1024;
+const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Reads the policy at `path` from disk, and again only those of its files that have changed; `ownership` says whether
@@ -44,7 +44,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
       before = known;
       known = new Map();
       settling?.begin();
-      const text = await read(path, LONGEST_POLICY);
+      const text = await read(path, MAX_POLICY_BYTES);
       const alike = text.kind === 'text' ? undefined : await missingNamesake(path);
       if (text.kind === 'text' || alike === undefined) return text;
       return { ...text, help: `\`${basename(alike)}\` is there: rename it to \`${basename(path)}\`, or name it` };
@@ -54,7 +54,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
       try {
         const names = await listDropIns(directory, ownership);
         const texts = await Promise.all(
-          names.read.map((name) => readIfThere(join(directory, name), LONGEST_POLICY, true)),
+          names.read.map((name) => readIfThere(join(directory, name), MAX_POLICY_BYTES, true)),
         );
         return {
           read: texts.filter((text) => text !== undefined),
@@ -67,11 +67,12 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
         return { read: [unreadable(directory, error)], passedOver: [] };
       }
     },
-    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), LONGEST_LIST),
+    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), MAX_LIST_BYTES),
   };
 }
 
-function unreadable(file: string, error: unknown): UnreadableFile {
+/** What stands for a file that could not be read. Throws what is no FileError. */
+export function unreadable(file: string, error: unknown): UnreadableFile {
   if (!(error instanceof FileError)) throw error;
   return {
     kind: 'unreadable',
