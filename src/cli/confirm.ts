@@ -14,6 +14,7 @@ import { readHost } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { formatPlanned, NOTHING, planOf } from './planned-change.ts';
 import {
+  differingBeside,
   lookAtTarget,
   obstacleTo,
   type PolicyTarget,
@@ -50,6 +51,9 @@ export const confirm: Command = {
     const submission = await readSubmission(policyFile);
     const isSubmitted = submission?.identity === identityOfTexts(texts);
     const files = isSubmitted ? submission.files : identityOfTexts(target.texts);
+    const changed =
+      isSubmitted && submission.files !== identityOfTexts(target.texts) ? differingBeside(target, texts) : [];
+    if (changed.length > 0) streams.err(`${policyFile}: changed since it was tried: ${changed.join(', ')}\n`);
     const isWritten = !saysAlready(target, texts) && obstacleTo(target, texts, files) === undefined;
     if (isWritten && !isSubmitted && !(await isMeant({ target, texts, line }, streams))) {
       streams.err('nothing was changed: what is tried goes back when its time is up\n');

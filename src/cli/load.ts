@@ -4,10 +4,12 @@ import { readIdentity } from '../host/identity.ts';
 import { patienceOf } from '../host/patience.ts';
 import { createPlacedReader, type Placement } from '../host/placed-reader.ts';
 import { createPolicyReader } from '../host/policy-reader.ts';
+import { policyTexts, renamedTexts } from '../host/policy-texts.ts';
 import { readInterfaces } from '../host/rtnetlink.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import { MAX_PROOF_SECONDS } from '../model/patience.ts';
 import type { Policy } from '../model/policy.ts';
+import type { PolicyTexts } from '../model/policy-texts.ts';
 import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
 import { locateHost } from '../pipeline.ts';
 import { type CommandLine, type Streams, UnableError, UsageError } from './command.ts';
@@ -15,6 +17,20 @@ import { type CommandLine, type Streams, UnableError, UsageError } from './comma
 /** Reads a policy for a person who judges it: whose file it is does not matter. */
 export function readPolicy(placement: Placement): Promise<LoadedPolicy> {
   return loadPolicy(createPlacedReader(placement), patienceOf(MAX_PROOF_SECONDS));
+}
+
+/** Reads a policy as `readPolicy` does, and gives its texts by the names that the files have where they are thought to stand. */
+export async function readPolicyAndTexts(
+  placement: Placement,
+): Promise<{ readonly loaded: LoadedPolicy; readonly texts: PolicyTexts }> {
+  const reader = createPlacedReader(placement);
+  const loaded = await loadPolicy(reader, patienceOf(MAX_PROOF_SECONDS));
+  const texts = renamedTexts(policyTexts(loaded, ''), reader.standing);
+  if (texts !== undefined) return { loaded, texts };
+  const lists = [...reader.standing].slice(1).map(([own, there]) => `\`${own}\` and \`${there}\``);
+  throw new UnableError(
+    `lists of one name that say different things are both in use: ${lists.join('; ')}\nhelp: make them the same, or say --alone`,
+  );
 }
 
 /** Reads a policy that is to be enforced as it stands there, without a look by a person. */

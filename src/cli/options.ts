@@ -21,6 +21,10 @@ export const OPTION = {
     value: 'PATH',
     help: 'judge FILE as if it stood at PATH, with the lists and drop-ins beside PATH; PATH may be one of the drop-ins',
   },
+  alone: {
+    type: 'boolean',
+    help: 'take FILE as it lies, with the lists and drop-ins beside it alone, and not in the place of the policy file',
+  },
   instance: {
     type: 'string',
     value: 'NAME',

@@ -1,8 +1,10 @@
+import { shownName, type Placement } from '../host/placed-reader.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InstanceName } from '../model/names.ts';
-import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
+import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from './command.ts';
+import { alongText, filesAlong, inPlaceOf } from './in-place.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
-import { locate, placementOf, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, placementOf, printDiagnostics, readHost, readPolicy, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { formatPlanned, NOTHING, planOf, plannedToJson } from './planned-change.ts';
 
@@ -10,9 +12,11 @@ import { formatPlanned, NOTHING, planOf, plannedToJson } from './planned-change.
 export const plan: Command = {
   name: 'plan',
   summary:
-    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups.',
-  usage: '[FILE] [--against FILE] [--instance NAME]',
+    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared --against another, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
+  usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME]',
   options: {
+    as: { ...OPTION.as, help: `${OPTION.as.help} (default ${DEFAULT_POLICY_FILE})` },
+    alone: OPTION.alone,
     against: {
       type: 'string',
       value: 'FILE',
@@ -26,32 +30,50 @@ export const plan: Command = {
   mostPositionals: 1,
   examples: [
     'sgctl plan new-policy.yaml',
+    'generate-policy | sgctl plan -',
     'sgctl plan new-policy.yaml --against policy.yaml --instance web-1',
     "sgctl plan new-policy.yaml --json | jq '.changes'",
   ],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
-    const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
+    const placement = await placeOf(line, file);
+    const loaded = await readPolicy(placement);
+    printDiagnostics(loaded, streams);
+    const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
+    const along = filesAlong(loaded);
     const host = await readHost();
     const base = await baseOf(line, host, streams);
     if (base === undefined) return EXIT.no;
+    if (placement.at !== undefined && loaded.documents.length === 1 && base.dropIns.length > 0)
+      streams.err(
+        `${shownName(file)} is taken without drop-ins, and what is in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH takes those of the policy file PATH along\n`,
+      );
     const named = line.text('instance') ?? (policy.instances.has(base.instance) ? base.instance : undefined);
     const after = locate(policy, host, named);
     const planned = await planOf(base.policy, after, host);
     streams.out(
       line.given('json')
-        ? `${JSON.stringify(plannedToJson(planned, host), null, 2)}\n`
-        : formatPlanned(planned, `${file} against ${base.name}, as ${after.instance}`),
+        ? `${JSON.stringify({ ...plannedToJson(planned, host), with: along }, null, 2)}\n`
+        : formatPlanned(planned, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
     );
     return EXIT.fine;
   },
 };
 
+/** Where the file is to be thought to stand. Throws a UsageError. */
+async function placeOf(line: CommandLine, file: string): Promise<Placement> {
+  const isPlaced = line.text('as') !== undefined;
+  if (isPlaced && line.given('alone')) throw new UsageError('say --as PATH or --alone, and not both');
+  const isAlone = line.given('alone') || line.text('against') !== undefined;
+  return isPlaced || isAlone ? placementOf(line, file) : inPlaceOf(DEFAULT_POLICY_FILE, file);
+}
+
 interface Base {
   readonly name: string;
   readonly instance: InstanceName;
   readonly policy: HostPolicy;
+  readonly dropIns: readonly string[];
 }
 
 /** What the policy is compared with; undefined once the mistakes of a file are printed. */
@@ -61,15 +83,20 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
     const policy = await readPolicyOrExplain({ file: against }, streams);
     if (policy === undefined) return undefined;
     const located = locate(policy, host, line.text('instance'));
-    return { name: against, instance: located.instance, policy: located };
+    return { name: against, instance: located.instance, policy: located, dropIns: [] };
   }
   const inForce = await policyInForce(socketPath(line));
   if (inForce.kind === 'nothing') {
-    return { name: 'nothing in force: every packet passes', instance: NOTHING.instance, policy: NOTHING };
+    return { name: 'nothing in force: every packet passes', instance: NOTHING.instance, policy: NOTHING, dropIns: [] };
   }
   const { texts, generation } = inForce;
   const located = await locateTexts(texts, host);
   if (located === undefined)
     throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
-  return { name: `what is in force (generation ${generation})`, instance: located.instance, policy: located };
+  return {
+    name: `what is in force (generation ${generation})`,
+    instance: located.instance,
+    policy: located,
+    dropIns: texts.documents.slice(1),
+  };
 }

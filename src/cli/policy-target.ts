@@ -52,11 +52,17 @@ export function obstacleTo(target: PolicyTarget, texts: PolicyTexts, files: stri
   if (saysAlready(target, texts)) return undefined;
   if (identityOfTexts(target.texts) !== files) return 'it was changed meanwhile';
   if (target.obstacle !== undefined) return target.obstacle;
-  const [theirs, ours] = [filesBeside(target.texts), filesBeside(texts)];
-  const others = [...ours].filter(([name]) => name !== '');
-  return theirs.size !== ours.size || others.some(([name, text]) => theirs.get(name) !== text)
-    ? 'its drop-ins and lists are not those of the file that was tried; copy all of them'
+  const others = differingBeside(target, texts);
+  return others.length > 0
+    ? `its drop-ins and lists are not those of the file that was tried; copy all of them: ${others.join(', ')}`
     : undefined;
+}
+
+/** The drop-ins and lists that the target has and `texts` do not have, the other way round, or with other texts. */
+export function differingBeside(target: PolicyTarget, texts: PolicyTexts): readonly string[] {
+  const [theirs, ours] = [filesBeside(target.texts), filesBeside(texts)];
+  const names = new Set([...theirs.keys(), ...ours.keys()]);
+  return [...names].filter((name) => name !== '' && theirs.get(name) !== ours.get(name)).toSorted();
 }
 
 /** Whether the policy's files say just that already. */
@@ -101,7 +107,8 @@ export async function refuseOtherPolicyFile(policyFile: string, told: string): P
   );
 }
 
-async function isSameFile(one: string, other: string): Promise<boolean> {
+/** Whether two paths lead to one file, or are one path where there is none. */
+export async function isSameFile(one: string, other: string): Promise<boolean> {
   const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
   return (await real(one)) === (await real(other));
 }

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
-import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
+import { isStandardInput, shownName } from '../host/placed-reader.ts';
+import { identityOfTexts } from '../host/policy-texts.ts';
 import { forgetSubmission, noteSubmission, type Submission } from '../host/submission.ts';
 import { deadlineIn } from '../host/uptime.ts';
 import { FileWriteError } from '../host/write-file.ts';
@@ -8,7 +9,8 @@ import { agrees } from './agrees.ts';
 import { type Confirmation, confirmTrial } from './confirm.ts';
 import { HOLDING, type HoldingStatus } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
-import { printDiagnostics, readPolicy } from './load.ts';
+import { alongText, filesAlong, inPlaceOf } from './in-place.ts';
+import { printDiagnostics, readPolicyAndTexts } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { lookAtTarget, refuseOtherPolicyFile } from './policy-target.ts';
 
@@ -18,9 +20,10 @@ const DEFAULT_SECONDS = 60;
 export const tryOut: Command = {
   name: 'try',
   summary:
-    'Brings a policy into force for a while: what was in force before comes back by itself, whatever happens to you, sgctl, the daemon or the machine, unless the policy is confirmed; then the policy file is made to say it.',
-  usage: '[FILE] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
+    'Brings a policy into force for a while: what was in force before comes back by itself, whatever happens to you, sgctl, the daemon or the machine, unless the policy is confirmed; then the policy file is made to say it. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own is taken as it lies. The output names the drop-ins and lists that were taken along; none of them is written. FILE may be a FIFO, or - for standard input.',
+  usage: '[FILE] [--alone] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
   options: {
+    alone: OPTION.alone,
     timeout: {
       type: 'string',
       value: 'SECONDS',
@@ -49,13 +52,14 @@ export const tryOut: Command = {
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const seconds = readSeconds(line.text('timeout') ?? String(DEFAULT_SECONDS));
-    const loaded = await readPolicy({ file });
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const { loaded, texts } = await readPolicyAndTexts(
+      line.given('alone') ? { file } : await inPlaceOf(policyFile, file),
+    );
     printDiagnostics(loaded, streams);
     if (loaded.policy === undefined) return EXIT.no;
     const socket = socketPath(line);
     const began = performance.now();
-    const texts = policyTexts(loaded, '');
-    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
     const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
     const known = await askRunningDaemon(socket, question);
     await refuseOtherPolicyFile(policyFile, known.policyFile);
@@ -64,14 +68,18 @@ export const tryOut: Command = {
     // INVARIANT: the note is of what was submitted last. It is there first, should this program be killed; where another
     // trial is under way the daemon refuses this one, and the note of that one stays.
     if (known.trial === null) await noting();
-    const body = { policy: texts, timeoutSeconds: seconds };
+    // A daemon of an earlier version, which may still run, knows no other name.
+    const [name = ''] = loaded.documents;
+    const called = texts.documents[0] === name ? {} : { file: name };
+    const body = { policy: texts, timeoutSeconds: seconds, ...called };
     const status = await askRunningDaemon(socket, { method: 'POST', path: '/v1/try', body, answer: HOLDING });
     if (known.trial !== null) await noting();
     const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
-    const said = `${file}: in force for ${seconds} s; then what was in force before comes back, unless it is confirmed`;
+    const along = filesAlong(loaded);
+    const said = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} in force for ${seconds} s; then what was in force before comes back, unless it is confirmed`;
     if (!line.given('json')) streams.err(`${said}\n`);
     const answer = await decide(line, left, streams);
-    return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status }, streams);
+    return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status, along }, streams);
   },
 };
 
@@ -81,7 +89,9 @@ type Answer = 'keep' | 'back' | 'later';
 async function decide(line: CommandLine, left: () => number, streams: Streams): Promise<Answer> {
   const command = line.text('check');
   if (command !== undefined) return (await succeeds(command, left(), streams)) ? 'keep' : 'back';
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !line.given('json') && !line.given('no-wait');
+  const isTyped = isStandardInput(line.positionals[0] ?? '');
+  const canAsk =
+    process.stdin.isTTY && process.stderr.isTTY && !line.given('json') && !line.given('no-wait') && !isTyped;
   if (!canAsk) return 'later';
   return (await agrees('Keep it? Try a new connection first.', left())) ? 'keep' : 'back';
 }
@@ -127,12 +137,14 @@ async function note(
 interface Trial extends Confirmation {
   readonly json: boolean;
   readonly status: HoldingStatus;
+  /** The drop-ins and lists that are tried with the file. */
+  readonly along: readonly string[];
 }
 
 async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<ExitStatus> {
-  const { socket, policyFile, json, status } = trial;
+  const { socket, policyFile, json, status, along } = trial;
   const say = (result: object, message: string): void =>
-    streams.out(json ? `${JSON.stringify(result, null, 2)}\n` : `${message}\n`);
+    streams.out(json ? `${JSON.stringify({ ...result, with: along }, null, 2)}\n` : `${message}\n`);
   switch (answer) {
     case 'later':
       say(

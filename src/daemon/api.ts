@@ -205,8 +205,8 @@ async function change(asked: string, body: string, handlers: ApiHandlers): Promi
       await handlers.clear();
       return [200, handlers.status()];
     case 'POST /v1/try': {
-      const { policy, timeoutSeconds } = parseBody(TRY, body);
-      await handlers.holding.tryOut(policy, timeoutSeconds);
+      const { policy, timeoutSeconds, file } = parseBody(TRY, body);
+      await handlers.holding.tryOut(policy, timeoutSeconds, file);
       return [200, handlers.status()];
     }
     case 'POST /v1/confirm':
@@ -260,6 +260,7 @@ const TRY = z.strictObject({
     texts: z.record(z.string(), z.string()),
   }),
   timeoutSeconds: z.number().min(1).max(LONGEST_TRIAL_SECONDS),
+  file: z.string().optional(),
 });
 
 const ROLLBACK = z.strictObject({

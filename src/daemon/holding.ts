@@ -37,8 +37,11 @@ export interface HoldingLoop {
 export interface Holding {
   /** Goes on with what an earlier run of the daemon held. */
   resume(): Promise<void>;
-  /** Brings a policy into force until it is confirmed, or for so many seconds. Throws HoldingRefused. */
-  tryOut(texts: PolicyTexts, seconds: number): Promise<void>;
+  /**
+   * Brings a policy into force until it is confirmed, or for so many seconds. `file` is what is tried, where the texts
+   * have another name for it. Throws HoldingRefused.
+   */
+  tryOut(texts: PolicyTexts, seconds: number, file?: string): Promise<void>;
   /** Has what is tried stay in force. Throws HoldingRefused. */
   confirm(): Promise<Confirmed>;
   /** Ends a trial; else, or with a version, brings an earlier policy into force. Throws HoldingRefused. */
@@ -159,7 +162,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         log.error({ err: error }, 'the policy that was in force cannot be read: the policy file is in force');
       });
     },
-    async tryOut(texts, seconds) {
+    async tryOut(texts, seconds, file) {
       // INVARIANT: proofs are waited for before the loop is held up, so that it goes on putting things right.
       const proved = await prover.prove(await readTexts(texts));
       await exclusively(async (loop) => {
@@ -176,7 +179,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         const deadline = await deadlineIn(seconds);
         if (deadline === undefined)
           throw new HoldingRefused('/proc/sys/kernel/random/boot_id cannot be read, so a reboot could not go back');
-        const tried = { kind: 'tried', texts, before, files: identityOf(known.files), deadline } as const;
+        const tried = { kind: 'tried', texts, file, before, files: identityOf(known.files), deadline } as const;
         await replace(loop, heldOf(tried, proved));
         log.warn({ seconds }, 'a policy is tried: what was in force before comes back unless it is confirmed');
         await endLater(tried);

@@ -116,7 +116,8 @@ function waitingOf({ waiting }: Enforcement, now: Date): Status['waitingFor'] {
 function trialOf({ held }: Enforcement, uptimeSeconds: number): Status['trial'] {
   if (held?.policy.kind !== 'tried') return null;
   const secondsLeft = Math.max(0, Math.ceil(held.policy.deadline.uptimeSeconds - uptimeSeconds));
-  return { file: held.policy.texts.documents[0] ?? '', since: held.since.toISOString(), secondsLeft };
+  const { file = held.policy.texts.documents[0] ?? '' } = held.policy;
+  return { file, since: held.since.toISOString(), secondsLeft };
 }
 
 function pinnedOf({ held }: Enforcement): Status['pinned'] {

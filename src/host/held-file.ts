@@ -23,6 +23,7 @@ const HELD = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('tried'),
     texts: TEXTS,
+    file: z.string().optional(),
     before: TEXTS,
     files: z.string(),
     deadline: z.object({ bootId: z.string(), uptimeSeconds: z.number() }),

@@ -20,6 +20,12 @@ export interface Placement {
   readonly ownListsFirst?: boolean | undefined;
 }
 
+/** A reader that knows where the files that it has read are thought to stand. */
+export interface PlacedReader extends PolicyReader {
+  /** The paths of files that stand elsewhere than where they were read, by the names that they were read under. */
+  readonly standing: ReadonlyMap<string, string>;
+}
+
 /** Standard input by the names it has. */
 const STANDARD_INPUT: ReadonlySet<string> = new Set(['-', '/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']);
 
@@ -31,7 +37,7 @@ export function isStandardInput(file: string): boolean {
 }
 
 /** Whether a file named so is read once: standard input, or a FIFO. */
-function isStream(file: string): boolean {
+export function isStream(file: string): boolean {
   return isStandardInput(file) || isFifo(file);
 }
 
@@ -45,12 +51,13 @@ export function shownName(file: string): string {
  * another path. A path in the drop-in directory of a policy stands for that policy with this drop-in.
  * INVARIANT: what is enforced is never read by this but by `createPolicyReader`, which waits for no stream.
  */
-export function createPlacedReader({ file, at, ownListsFirst = false }: Placement): PolicyReader {
+export function createPlacedReader({ file, at, ownListsFirst = false }: Placement): PlacedReader {
   const isRead = isStream(file);
-  if (at === undefined && !isRead) return createPolicyReader(file, 'any');
+  if (at === undefined && !isRead) return { ...createPolicyReader(file, 'any'), standing: new Map() };
   const name = shownName(file);
   const path = at === undefined ? join(process.cwd(), 'stream') : normalize(at);
   const main = policyOfDropIn(path);
+  const standing = new Map([[name, path]]);
   const there = createPolicyReader(main ?? path, 'any');
   const readSubject = async (): Promise<FileText> => {
     try {
@@ -60,6 +67,7 @@ export function createPlacedReader({ file, at, ownListsFirst = false }: Placemen
     }
   };
   return {
+    standing,
     readPolicy: () => (main === undefined ? readSubject() : there.readPolicy()),
     async readDropIns() {
       if (at === undefined) return { read: [], passedOver: [] };
@@ -71,7 +79,9 @@ export function createPlacedReader({ file, at, ownListsFirst = false }: Placemen
     },
     async readList(document, list) {
       if (document !== name) return there.readList(document, list);
-      const hasOwn = ownListsFirst && !isRead && !isAbsolute(list) && (await isThere(join(dirname(file), list)));
+      const own = join(dirname(file), list);
+      const hasOwn = ownListsFirst && !isRead && !isAbsolute(list) && (await isThere(own));
+      if (hasOwn) standing.set(own, join(dirname(path), list));
       return there.readList(hasOwn ? file : path, list);
     },
   };

@@ -11,6 +11,23 @@ export function policyTexts(
   return { instance, documents, texts: Object.fromEntries(sources) };
 }
 
+/**
+ * The texts as if the files of `standing` were called as it says; undefined where a file would take the name of another
+ * that says something else.
+ */
+export function renamedTexts(
+  { instance, documents, texts }: PolicyTexts,
+  standing: ReadonlyMap<string, string>,
+): PolicyTexts | undefined {
+  const nameOf = (file: string): string => standing.get(file) ?? file;
+  const renamed = new Map<string, string>();
+  for (const [file, text] of Object.entries(texts)) {
+    if ((renamed.get(nameOf(file)) ?? text) !== text) return undefined;
+    renamed.set(nameOf(file), text);
+  }
+  return { instance, documents: documents.map(nameOf), texts: Object.fromEntries(renamed) };
+}
+
 /** Reads a policy from its texts. */
 export function readerOfTexts({ documents, texts }: Pick<PolicyTexts, 'documents' | 'texts'>): PolicyReader {
   const read = async (file: string): Promise<FileText> => {

@@ -8,6 +8,8 @@ export type HeldPolicy = TriedPolicy | PinnedPolicy;
 export interface TriedPolicy {
   readonly kind: 'tried';
   readonly texts: PolicyTexts;
+  /** The file that is tried, where it is not called as the texts call it; undefined where it is. */
+  readonly file?: string | undefined;
   readonly before: PolicyTexts;
   /** Identifies what the files said when the trial began. */
   readonly files: string;

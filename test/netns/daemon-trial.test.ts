@@ -309,6 +309,108 @@ describe('sgctl try', () => {
   });
 });
 
+describe('sgctl try of a file that stands in the place of the policy file', () => {
+  const OFFICE = 'addressGroups: { office: { file: lists/office.txt } }\n';
+  let dropIn: string;
+  let elsewhere: string;
+
+  /** A policy whose group `more` is a drop-in's, and whose list lies beside the policy file. */
+  const parted = (port: number): string =>
+    `${policy(port).replace('source: any', 'source: { addressGroup: office }').replace('[web]', '[web, more]')}${OFFICE}`;
+
+  const more = (port: number): string =>
+    `securityGroups: { more: { inbound: [{ protocol: tcp, ports: ${port}, source: any }] } }\n`;
+
+  beforeEach(() => {
+    mkdirSync(site.dropIns);
+    mkdirSync(join(site.directory, 'etc/lists'));
+    writeFileSync(join(site.directory, 'etc/lists/office.txt'), '203.0.113.0/24\n');
+    dropIn = join(site.dropIns, '10-more.yaml');
+    writeFileSync(dropIn, more(OTHER));
+    replaceFile(site.policyFile, parted(OLD));
+    elsewhere = join(site.directory, 'new.yaml');
+    writeFileSync(elsewhere, parted(NEW));
+  });
+
+  test('takes the drop-ins and lists there along, says so, and confirmed writes the policy file alone', async () => {
+    const daemon = await site.start();
+    const { stderr, exitCode } = await site.sgctl('try', elsewhere, '--timeout', '60');
+    const list = join(site.directory, 'etc/lists/office.txt');
+    expect([exitCode, stderr]).toEqual([
+      0,
+      `${elsewhere}, with ${dropIn}, ${list}, in force for 60 s; then what was in force before comes back, unless it is confirmed`,
+    ]);
+    expect(await open()).toEqual([NEW, OTHER]);
+    expect((await daemon.status()).trial).toMatchObject({ file: elsewhere });
+    const confirmed = await site.sgctl('confirm');
+    expect([confirmed.stdout, confirmed.stderr]).toEqual([`confirmed: ${site.policyFile} says it now`, '']);
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(parted(NEW));
+    expect(readFileSync(dropIn, 'utf8')).toBe(more(OTHER));
+    await daemon.until('the file is in force', ({ pinned, state }) => pinned === null && state === 'enforced');
+    expect(await open()).toEqual([NEW, OTHER]);
+  });
+
+  test('from a pipe, and the trial goes on and ends as any other when the daemon is killed', async () => {
+    const daemon = await site.start();
+    const places = `--runtime-dir ${site.runtimeDirectory} --policy ${site.policyFile}`;
+    const line = `cat ${elsewhere} | ${process.execPath} ${PROGRAMS.sgctl} try - ${places} --timeout 5 --json`;
+    const { stdout } = await site.world.exec(site.world.host, ['sh', '-c', line]);
+    const answer = { confirmed: false, trial: { file: '<stdin>' }, with: [dropIn, expect.any(String)] };
+    expect(JSON.parse(stdout)).toMatchObject(answer);
+    await daemon.stop('SIGKILL');
+    const next = await site.start({ becomes: 'held' });
+    expect((await next.status()).trial).toMatchObject({ file: '<stdin>' });
+    expect(await open()).toEqual([NEW, OTHER]);
+    await next.until('the trial is over', ({ trial }) => trial === null, 8_000);
+    expect(await open()).toEqual([OLD, OTHER]);
+  });
+
+  test('alone is without them, and is not written where they are', async () => {
+    await site.start();
+    const lacking = await site.sgctl('try', elsewhere, '--alone');
+    expect([lacking.exitCode, lacking.stderr]).toEqual([1, expect.stringContaining('more')]);
+    writeFileSync(elsewhere, policy(NEW));
+    expect((await site.sgctl('try', elsewhere, '--alone')).stderr).toContain(`${elsewhere}: in force`);
+    expect(await open()).toEqual([NEW]);
+    expect((await site.sgctl('confirm')).stdout).toContain(
+      'which was not written: its drop-ins and lists are not those of the file that was tried; copy all of them: ',
+    );
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(parted(OLD));
+  });
+
+  test('a drop-in that is changed meanwhile is told, and nothing is written', async () => {
+    const daemon = await site.start();
+    await site.sgctl('try', elsewhere, '--timeout', '4');
+    writeFileSync(dropIn, more(9_999));
+    await wait(500);
+    expect(await open()).toEqual([NEW, OTHER]);
+    const { exitCode, stderr } = await site.sgctl('confirm');
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringMatching(
+        /changed since it was tried: policy.d\/10-more.yaml\n.*changed while another policy was tried/,
+      ),
+    ]);
+    expect(readFileSync(site.policyFile, 'utf8')).toBe(parted(OLD));
+    await daemon.until('the trial is over', ({ trial, state }) => trial === null && state === 'enforced', 10_000);
+    expect(await open()).toEqual([OLD]);
+  });
+
+  test('lists beside the file are tried, and so are drop-ins of its own', async () => {
+    await site.start();
+    mkdirSync(join(site.directory, 'lists'));
+    writeFileSync(join(site.directory, 'lists/office.txt'), '192.0.2.0/24\n');
+    await site.sgctl('try', elsewhere);
+    expect(await open()).toEqual([OTHER]);
+    await site.sgctl('rollback');
+    mkdirSync(join(site.directory, 'new.d'));
+    writeFileSync(join(site.directory, 'new.d/own.yaml'), more(NEW));
+    await site.sgctl('try', elsewhere);
+    expect(await open()).toEqual([NEW]);
+    for (const name of ['lists', 'new.d']) rmSync(join(site.directory, name), { recursive: true });
+  });
+});
+
 describe('sgctl rollback and history', () => {
   async function save(daemon: DaemonProcess, port: number): Promise<void> {
     replaceFile(site.policyFile, policy(port));

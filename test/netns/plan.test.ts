@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PROGRAMS } from './harness-daemon/programs.ts';
@@ -161,5 +161,33 @@ describe('sgctl plan', () => {
     expect(stdout).toContain('against nothing in force');
     expect(stdout).toContain('newly denied, inbound on eth0');
     expect(stdout).not.toContain('newly allowed');
+  });
+
+  test('of a file in the place of the policy file has its drop-ins, and without them says what that changes', async () => {
+    mkdirSync(site.dropIns);
+    const dropIn = join(site.dropIns, '10-more.yaml');
+    writeFileSync(
+      dropIn,
+      'instances: { other: { interfaces: { eth0: { addresses: [10.1.1.1], securityGroups: [web] } } } }\n',
+    );
+    const member = tcp('80', '{ securityGroup: web }');
+    replaceFile(site.policyFile, policy(member));
+    await site.start();
+    writeFileSync(planned, policy(member));
+    const there = await site.sgctl('plan', planned, '--as', site.policyFile);
+    expect(there.stdout).toContain(`${planned}, with ${dropIn}, against what is in force`);
+    expect(there.stdout).toContain('no change in meaning');
+    const { stdout } = await site.sgctl('plan', planned, '--as', site.policyFile, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ same: true, with: [dropIn] });
+    const alone = await site.sgctl('plan', planned, '--alone');
+    expect(alone.stdout).toContain('security group web: 10.1.1.1 leaves');
+    expect([alone.stderr, JSON.parse((await site.sgctl('plan', planned, '--alone', '--json')).stdout)]).toEqual([
+      '',
+      expect.objectContaining({ with: [] }),
+    ]);
+    // The place that is told is not that of the policy in force.
+    const astray = await site.sgctl('plan', planned, '--as', join(site.directory, 'nowhere/policy.yaml'));
+    expect(astray.stderr).toContain(`is taken without drop-ins, and what is in force has some: ${dropIn}`);
+    expect((await site.sgctl('plan', planned, '--as', site.policyFile, '--alone')).exitCode).toBe(2);
   });
 });
