@@ -260,7 +260,7 @@ instances:
     replaceFile(site.policyFile, POLICY('alt0: { securityGroups: [web] }'));
     const daemon = await site.start();
     await plug('x0', 1);
-    expect(await openPorts('10.9.1.1')).toEqual([80, 81]);
+    await untilOpen('10.9.1.1', [80, 81]);
     await ip('link', 'property', 'add', 'dev', 'x0', 'altname', 'alt0');
     await untilOpen('10.9.1.1', [80]);
     expect(await daemon.status()).toMatchObject({
