@@ -173,6 +173,11 @@ export const platformSchema = z.strictObject(
     routerAdvertisement: flag.optional().describe('IPv6 router advertisements in. Default: true.'),
     dhcpClient: flag.optional().describe('DHCP for IPv4 and IPv6, as a client. Default: true.'),
     igmp: flag.optional().describe('IGMP, by which IPv4 hosts join multicast groups. Default: true.'),
+    ownAddress: flag
+      .optional()
+      .describe(
+        "Whether packets are dropped that come in with an address of the host's own, or for loopback: neighbours forge them. Default: true.",
+      ),
     helpers: flag
       .optional()
       .describe(

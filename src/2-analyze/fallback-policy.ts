@@ -24,7 +24,14 @@ export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[
     inbound,
     outbound,
   }));
-  return { ...policy, bindings, accounts: { counters: false, logDenied: false, logRate: policy.accounts.logRate } };
+  // The kernel may be another one, which cannot be asked whose an address is.
+  const platform = { ...policy.platform, ownAddress: false };
+  return {
+    ...policy,
+    platform,
+    bindings,
+    accounts: { counters: false, logDenied: false, logRate: policy.accounts.logRate },
+  };
 }
 
 /** What a host is closed by that has no policy to go by: on all of its interfaces what {@link fallbackPolicy} lets pass. */
@@ -48,6 +55,7 @@ export function limitedPolicy(
       management: { inbound: [], outbound: [] },
       bindings: [everywhere],
       flowLabels,
+      held: [],
       members: new Map(),
       addressGroups: new Map(),
     },

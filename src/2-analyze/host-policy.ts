@@ -49,6 +49,8 @@ export function resolveHost(policy: Policy, host: HostState, instance: InstanceN
     },
     bindings: interfaces.map((binding) => bind(policy, self, binding)).toSorted(bySpecificity),
     flowLabels: host.flowLabels,
+    routeLookups: host.routeLookups,
+    held: host.interfaces,
     members: membersOfGroups(policy, host, { self, interfaces }),
     addressGroups: new Map([...policy.addressGroups].map(([name, { entries }]) => [name, entries])),
   };

@@ -1,7 +1,7 @@
 import { FAMILIES } from '../model/address.ts';
 import type { Binding, HostPolicy, OrderedRules } from '../model/host.ts';
 import type { InterfacePattern } from '../model/names.ts';
-import { ICMP_ERRORS, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
+import { ICMP_ERRORS, OWN_ADDRESS, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { InvalidPackets } from '../model/policy.ts';
 import { admitChain, OPENED_CHAIN } from '../model/label-chains.ts';
 import { objectName } from '../model/object-name.ts';
@@ -11,6 +11,7 @@ import type { Match, NftChain, NftRule, Ruleset, SimpleVerdict } from '../model/
 import { type Aspect, platformMatches } from './match-terms.ts';
 import { builtIn } from './built-in-rule.ts';
 import { dispatchRules, judgeChain, membersChain, tellsMembers, TO_VRF, toLive } from './dispatch.ts';
+import { OWN_ADDRESS_CHAIN, ownAddressChains, ownAddressRules } from './own-address.ts';
 import { classesFor } from './group-shape.ts';
 import { sharedByLogRules } from './log-rules.ts';
 import {
@@ -62,6 +63,7 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
     platformChain(policy, 'inbound'),
     platformChain(policy, 'outbound'),
     ...(judged.length === 0 ? [] : [REVOKED]),
+    ...ownAddressChains(policy),
     ...judged.flatMap((one) => one.chains),
     ...(tellsMembers(policy) ? [membersChain(policy, names)] : []),
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
@@ -78,12 +80,16 @@ export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
 /** What a chain that counts and logs is about. */
 export type ChainAccount =
   | { readonly kind: 'rule'; readonly direction: Direction; readonly rule: Rule; readonly isCounted: boolean }
+  /** Built-in traffic that is denied. */
+  | { readonly kind: 'platform'; readonly direction: 'inbound'; readonly name: typeof OWN_ADDRESS }
   /** What no rule is about, on these interfaces. */
   | { readonly kind: 'default'; readonly direction: Direction; readonly patterns: readonly string[] };
 
 /** What the chains are about that count and log, by the names they have in the ruleset; for rules without a chain too. */
 export function chainAccounts(policy: HostPolicy): ReadonlyMap<string, ChainAccount> {
   const accounts = new Map<string, ChainAccount>();
+  if (policy.platform.ownAddress)
+    accounts.set(OWN_ADDRESS_CHAIN, { kind: 'platform', direction: 'inbound', name: OWN_ADDRESS });
   for (const judge of judgesOf(policy)) {
     for (const direction of DIRECTIONS) {
       const rules = [...policy.management[direction], ...judge[direction]];
@@ -185,6 +191,7 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
         ...live,
         toState(names.stateIn),
         ...platformRules(policy, 'inbound'),
+        ...ownAddressRules(policy),
         ...invalid,
         ...inbound.rules,
         builtIn([], ins.otherwise, 'default'),

@@ -86,6 +86,16 @@ function renderMatch(match: Match, names: KernelNames): string {
       return `${match.family === 'ipv4' ? 'ip ttl' : 'ip6 hoplimit'} ${match.value}`;
     case 'state':
       return `ct state ${match.state === 'establishedOrRelated' ? 'established,related' : match.state}`;
+    case 'sourceType':
+      return `fib saddr${match.of === 'host' ? '' : ' . iif'} type ${match.isLocal ? '' : '!= '}local`;
+    case 'toMany':
+      return 'meta pkttype != host';
+    case 'manyIpv4':
+      return 'fib daddr type { broadcast, multicast }';
+    case 'inVrf':
+      return 'meta iifkind "vrf"';
+    case 'translated':
+      return 'ct status dnat';
     case 'notRelated':
       return 'ct state != related';
     case 'midstream':

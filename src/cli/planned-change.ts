@@ -27,6 +27,7 @@ export const NOTHING: HostPolicy = {
   instance: '' as InstanceName,
   unmanagedInterfaces: 'allow',
   platform: PLATFORM_DEFAULTS,
+  held: [],
   accounts: { counters: false, logDenied: false, logRate: 1 },
   management: { inbound: [], outbound: [] },
   bindings: [],

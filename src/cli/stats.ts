@@ -46,7 +46,7 @@ async function ask(socket: string): Promise<Stats> {
   return known;
 }
 
-function format({ counters, rules, defaults }: Stats): string {
+function format({ counters, rules, platform = [], defaults }: Stats): string {
   const row = (packets: string, bytes: string, text: string): string =>
     `${packets.padStart(12)} ${bytes.padStart(14)}  ${text}\n`;
   const lines = rules.map((rule) => {
@@ -61,8 +61,11 @@ function format({ counters, rules, defaults }: Stats): string {
       `deny   ${counters ? 'no rule is about it' : 'no rule, or one that is not counted'}, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
     ),
   );
+  const builtIn = platform.map(({ name, direction, packets, bytes }) =>
+    row(String(packets), String(bytes), `deny   platform:${name}, ${direction}`),
+  );
   const off = counters
     ? ''
     : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them all the same), or the policy says so\n';
-  return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...rest].join('')}`;
+  return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...builtIn, ...rest].join('')}`;
 }

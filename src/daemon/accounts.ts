@@ -3,7 +3,7 @@ import { evaluate } from '../evaluate/evaluate.ts';
 import { formatAddress } from '../model/address.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import type { LoggedPacket } from '../model/logged-packet.ts';
-import type { CountReport, LogEntry, Stats } from '../model/packet-account.ts';
+import type { CountReport, LogEntry, PlatformReport, Stats } from '../model/packet-account.ts';
 import { protocolName } from '../model/protocol-name.ts';
 import type { Rule, RuleOrigin } from '../model/rule.ts';
 import { reportRule } from '../model/rule-report.ts';
@@ -28,13 +28,22 @@ export function logEntry(
 ): LogEntry | undefined {
   const account = policies.map((policy) => accountsOf(policy).get(packet.prefix)).find((one) => one !== undefined);
   if (account === undefined) return undefined;
-  const rule = account.kind === 'rule' ? account.rule : ruleThatDenied(packet, account, { policies, host });
-  const reason = rule === undefined ? 'default' : rule.origin.group === undefined ? 'management' : 'rule';
+  const platform = account.kind === 'platform' ? account.name : undefined;
+  const rule = ruleOf(account, packet, { policies, host });
+  const reason =
+    platform !== undefined
+      ? 'platform'
+      : rule === undefined
+        ? 'default'
+        : rule.origin.group === undefined
+          ? 'management'
+          : 'rule';
   return {
     time: now.toISOString(),
     verdict: rule?.action ?? 'deny',
     reason,
     rule: rule === undefined ? null : reportRule(rule),
+    platform: platform ?? null,
     interface: host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name ?? null,
     direction: account.direction,
     protocol: protocolName(packet.protocol, packet.source.family),
@@ -48,11 +57,28 @@ export function logEntry(
   };
 }
 
+interface Judges {
+  readonly policies: readonly HostPolicy[];
+  readonly host: HostState | undefined;
+}
+
+/** The rule that a chain's account is about, as far as there is one. */
+function ruleOf(account: ChainAccount, packet: LoggedPacket, judges: Judges): Rule | undefined {
+  switch (account.kind) {
+    case 'rule':
+      return account.rule;
+    case 'default':
+      return ruleThatDenied(packet, account, judges);
+    case 'platform':
+      return undefined;
+  }
+}
+
 /** The rule that has denied a packet, where many share a chain; undefined where none has. */
 function ruleThatDenied(
   packet: LoggedPacket,
   { direction, patterns }: Extract<ChainAccount, { readonly kind: 'default' }>,
-  { policies, host }: { readonly policies: readonly HostPolicy[]; readonly host: HostState | undefined },
+  { policies, host }: Judges,
 ): Rule | undefined {
   const name = host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name;
   const [policy] = policies;
@@ -68,10 +94,15 @@ function ruleThatDenied(
 export function statsOf(policy: HostPolicy, counts: ReadonlyMap<string, Count>): Stats {
   const rules = new Map<RuleOrigin, { readonly rule: Rule; readonly count: Count }>();
   const defaults: Stats['defaults'][number][] = [];
+  const platform: PlatformReport[] = [];
   for (const [chain, account] of accountsOf(policy)) {
     const count = counts.get(chain) ?? NOTHING;
     if (account.kind === 'default') {
       defaults.push({ direction: account.direction, interfaces: account.patterns, ...countOf(count) });
+      continue;
+    }
+    if (account.kind === 'platform') {
+      platform.push({ name: account.name, direction: account.direction, ...countOf(count) });
       continue;
     }
     const { rule } = account;
@@ -80,8 +111,9 @@ export function statsOf(policy: HostPolicy, counts: ReadonlyMap<string, Count>):
   }
   const ordered = [...rules.values()].toSorted(({ rule: a }, { rule: b }) => inReadingOrder(a.origin, b.origin));
   return {
-    counters: [...accountsOf(policy).values()].every((account) => account.kind === 'default' || account.isCounted),
+    counters: [...accountsOf(policy).values()].every((account) => account.kind !== 'rule' || account.isCounted),
     rules: ordered.map(({ rule, count }) => ({ ...reportRule(rule), ...countOf(count) })),
+    platform,
     defaults,
   };
 }

@@ -96,6 +96,9 @@ export async function startDaemon({
   const otherTables = createOtherTables(TABLE);
   const flowLabels = await elements.labelsSupported();
   if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
+  const routeLookups = await elements.routeLookupsSupported();
+  if (!routeLookups)
+    log.warn('this kernel has no nft_fib: packets with an address of this host as source are not dropped');
   const status = (): Status =>
     describeStatus(reconciler.enforcement(), {
       policyFile,
@@ -107,6 +110,9 @@ export async function startDaemon({
     });
   const missingFeatures = (): readonly string[] => [
     ...(flowLabels ? [] : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
+    ...(routeLookups
+      ? []
+      : ["lookups of routes in rules (CONFIG_NFT_FIB_INET): a neighbour can send with the host's own IPv6 address"]),
     ...(records.trouble() === undefined
       ? []
       : [`the packet log (nfnetlink_log): nothing is logged: ${records.trouble() ?? ''}`]),
@@ -167,7 +173,12 @@ export async function startDaemon({
     prover,
     onFiles: watchAlso,
     // The host's name too is read each time: at boot it may be set after the daemon has started.
-    readHost: async () => ({ ...(await readIdentity()), interfaces: await interfaces.snapshot(), flowLabels }),
+    readHost: async () => ({
+      ...(await readIdentity()),
+      interfaces: await interfaces.snapshot(),
+      flowLabels,
+      routeLookups,
+    }),
     nft,
     elements,
     changes,

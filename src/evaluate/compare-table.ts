@@ -7,6 +7,7 @@ import type { Packet } from '../model/packet.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '../model/platform.ts';
 import type { Action, Direction, Traffic } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
+import { localAddresses, ownSources } from './own-address.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
 import { classMatches, hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
@@ -184,7 +185,7 @@ function judgesAmong(
   };
 }
 
-function sidesAt({ policy, named, direction, family }: Place): Sides {
+function sidesAt({ policy, named, name, direction, family }: Place): Sides {
   const own = sideOf(policy, named, { direction, family });
   const { reason } = own.rest;
   const builtIn = PLATFORM_FLOWS.filter(
@@ -205,9 +206,19 @@ function sidesAt({ policy, named, direction, family }: Place): Sides {
           },
         ],
   );
+  const denies = policy.platform.ownAddress && policy.routeLookups !== false && direction === 'inbound';
+  const forged: Side['candidates'] = denies
+    ? [
+        {
+          traffic: { kind: 'all' },
+          addresses: ownSources(localAddresses(policy, name, family)),
+          decider: { action: 'deny', reason: 'rule', rule: undefined },
+        },
+      ]
+    : [];
   const binding = policy.bindings.find(({ pattern }) => pattern === named);
   return {
-    new: { ...own, candidates: reason === 'unmanaged' ? [] : [...builtIn, ...own.candidates] },
+    new: { ...own, candidates: reason === 'unmanaged' ? [] : [...builtIn, ...forged, ...own.candidates] },
     inbound: sideOf(policy, named, { direction: 'inbound', family }),
     isOpen: reason === 'unmanaged',
     invalid: binding?.invalid ?? 'drop',
@@ -342,6 +353,7 @@ function shapeOf(place: Place, one: TrafficClass, { state, flowDirection, inVrf 
     state,
     flowDirection,
     hopLimit: HOP_LIMIT,
+    own: localAddresses(place.policy, name, family),
   };
 }
 

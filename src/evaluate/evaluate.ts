@@ -1,9 +1,10 @@
 import { type Binding, type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY } from '../model/platform.ts';
+import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY, OWN_ADDRESS } from '../model/platform.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
 import type { Action, Direction, Rule } from '../model/rule.ts';
 import { platformTrafficOf } from './match-platform.ts';
+import { isOwnAddress } from './own-address.ts';
 import { ruleMatches } from './match-rule.ts';
 
 /** What settled a packet's fate: a group's rule, no rule, built-in traffic, a management rule, or the flow it belongs to. */
@@ -18,7 +19,7 @@ export interface Decision {
   /** The rules after the deciding one that match too, in deciding order. */
   readonly runnersUp: readonly Rule[];
   /** Which platform traffic it is, where that is the reason. */
-  readonly platform: keyof PlatformTraffic | 'loopback' | undefined;
+  readonly platform: keyof PlatformTraffic | 'loopback' | typeof OWN_ADDRESS | undefined;
   /** The binding that judged it; undefined for loopback and for interfaces that the policy does not name. */
   readonly binding: Binding | undefined;
 }
@@ -45,9 +46,10 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
   if (platform !== undefined) return decide('allow', 'platform', { platform });
   const matching = (direction: Direction, candidate: Packet): readonly Rule[] =>
     [...policy.management[direction], ...judges[direction]].filter((rule) => ruleMatches(policy, rule, candidate));
+  const isOwn = isOwnAddress(policy, packet);
   switch (packet.state) {
     case 'invalid':
-      if (judges.invalid === 'drop') return decide('deny', 'state');
+      if (judges.invalid === 'drop' && !isOwn) return decide('deny', 'state');
       break;
     case 'related':
       if (isIcmpError(packet)) return decide('allow', 'state');
@@ -69,6 +71,7 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
     case 'new':
       break;
   }
+  if (isOwn) return decide('deny', 'platform', { platform: OWN_ADDRESS });
   const [rule, ...runnersUp] = matching(packet.direction, packet);
   if (rule === undefined) return decide('deny', 'default');
   return decide(rule.action, rule.origin.group === undefined ? 'management' : 'rule', { rule, runnersUp });

@@ -2,14 +2,18 @@ import { FAMILIES } from '../model/address.ts';
 import type { FoundTable } from '../model/found-table.ts';
 import type { HostPolicy } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ICMP_REQUEST_OF_REPLY, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
+import { ICMP_REQUEST_OF_REPLY, LOOPBACK, PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { evaluate } from './evaluate.ts';
 import { judgeByTable } from './table-meaning.ts';
+import { localAddresses } from './own-address.ts';
 import { placeOn } from './witness.ts';
 
 /** As of packets that a router has forwarded. */
 const HOP_LIMIT = 64;
+
+/** For experiments: RFC 3692. */
+const UNUSED_PROTOCOL = 253;
 
 const ANY_SOURCE_PORTS = [547, 50_000];
 
@@ -38,6 +42,7 @@ export function* platformDifferences(
         state: packet.state === 'reply' ? 'established' : 'new',
         flowDirection: packet.state === 'reply' ? 'reply' : 'original',
         hopLimit,
+        own: localAddresses(policy, name, family),
       });
       const found = line.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
       const { verdict, rule } = evaluate(policy, packet);
@@ -92,7 +97,21 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       hopLimit: HOP_LIMIT,
     }));
   });
-  return [...flows, ...answers];
+  // What is for loopback, which no address line has at the host's end.
+  const toLoopback = LOOPBACK.map(({ family, from }): Packet => {
+    const { value } = placeOn(name, policy, family).local;
+    return {
+      ...none,
+      interface: name,
+      direction: 'inbound',
+      state: 'new',
+      source: { family, value: value + 8n },
+      destination: { family, value: from },
+      protocol: UNUSED_PROTOCOL,
+      hopLimit: HOP_LIMIT,
+    };
+  });
+  return [...flows, ...answers, ...toLoopback];
 }
 
 type Content = Pick<Packet, 'protocol' | 'hopLimit'> &

@@ -10,6 +10,7 @@ import type {
 } from '../model/found-table.ts';
 import { revokedFields, revokedSet } from '../model/revoked-flows.ts';
 import type { Action, Direction } from '../model/rule.ts';
+import type { LocalAddresses } from './own-address.ts';
 import { type Region, union, within, without } from './region.ts';
 
 /** Packets that differ in the address at their other end alone. */
@@ -29,6 +30,8 @@ export interface PacketShape {
   readonly state: 'new' | 'established' | 'related' | 'invalid';
   readonly flowDirection: 'original' | 'reply';
   readonly hopLimit: number;
+  /** Addresses of the host. */
+  readonly own: LocalAddresses;
 }
 
 /** Neighbouring addresses to whose packets the same is done. */
@@ -170,6 +173,11 @@ class Walk {
       this.unknown.add(rule);
       return [];
     }
+    const own = this.#ownAmong(field);
+    if (own !== undefined) {
+      const isOwn = numbersOf(field, known)?.some(({ from, to }) => from <= LOCAL && LOCAL <= to);
+      if (isOwn !== undefined) return (operator === 'notAmong') === isOwn ? without(region, own) : within(region, own);
+    }
     const end = this.#addressOf(field);
     if (end === 'other family') return [];
     if (end === 'remote' && known.kind === 'numbers')
@@ -206,6 +214,14 @@ class Walk {
     return found === undefined ? [] : [{ verdict: found.verdict, region }];
   }
 
+  /** The remote addresses of which a question for their type is answered `local`; undefined where that is not asked. */
+  #ownAmong(field: string): Region | undefined {
+    const { direction, own } = this.#shape;
+    if (direction === 'outbound') return undefined;
+    if (field === 'fib.saddr.type') return own.host;
+    return field === 'fib.saddr.iif.type' ? own.interface : undefined;
+  }
+
   /** Which end of the packet a field is. */
   #addressOf(field: string): 'remote' | 'local' | 'other family' | undefined {
     const match = /^(ip6?)\.(saddr|daddr)$/.exec(field);
@@ -227,6 +243,8 @@ class Walk {
       );
       return (operator === 'notAmong') !== isAmong;
     }
+    // Whether an interface is a VRF, the packets do not say; theirs are none.
+    if (field === 'iifkind') return operator === 'notAmong';
     const value = this.#value(field);
     if (value === 'none') return false;
     const numbers = numbersOf(field, values);
@@ -296,6 +314,9 @@ class Walk {
         return shape.state === 'related' ? 1n : 0n;
       case 'ct.label':
         return 0n;
+      // They are to one address of the host's end.
+      case 'fib.daddr.type':
+        return LOCAL;
       case 'pkttype':
         return 0n;
       case 'sdif':
@@ -336,12 +357,19 @@ const REVOKED_LOOKUPS = new Map(FAMILIES.map((family) => [revokedSet(family), re
 /** Rules ask whether there is one. */
 const SOME_INDEX = 1n;
 
+/** Types of addresses, as routes have them: include/uapi/linux/rtnetlink.h. */
+const ADDRESS_TYPES = { unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5 };
+const LOCAL = BigInt(ADDRESS_TYPES.local);
+
 const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   nfproto: { ipv4: 2, ipv6: 10 },
   l4proto: { icmp: 1, tcp: 6, udp: 17, gre: 47, esp: 50, ah: 51, 'ipv6-icmp': 58, sctp: 132 },
   'ct.state': { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
   'ct.direction': { original: 0, reply: 1 },
-  'ct.status': { expected: 1 },
+  'ct.status': { expected: 1, dnat: 32 },
+  'fib.saddr.type': ADDRESS_TYPES,
+  'fib.saddr.iif.type': ADDRESS_TYPES,
+  'fib.daddr.type': ADDRESS_TYPES,
   pkttype: { host: 0, unicast: 0, broadcast: 1, multicast: 2, other: 3 },
 };
 

@@ -30,6 +30,8 @@ export interface HostState {
   readonly interfaces: readonly HostInterface[];
   /** Whether the kernel can label flows, so that one is judged once; it is taken for able where nobody has asked. */
   readonly flowLabels?: boolean | undefined;
+  /** Whether rules can ask the kernel's routes whose an address is; it is taken for able where nobody has asked. */
+  readonly routeLookups?: boolean | undefined;
 }
 
 /** Of no host but the one it runs on does anybody know what its interfaces hold: members are those that the policy lists. */
@@ -71,6 +73,10 @@ export interface HostPolicy {
   readonly members: ReadonlyMap<GroupName, EntriesByFamily>;
   /** As in {@link HostState}. */
   readonly flowLabels?: boolean | undefined;
+  /** As in {@link HostState}. */
+  readonly routeLookups?: boolean | undefined;
+  /** What the host's interfaces hold now. Of another host nobody knows it, whatever addresses the policy lists. */
+  readonly held: readonly HostInterface[];
   readonly addressGroups: ReadonlyMap<AddressGroupName, EntriesByFamily>;
 }
 

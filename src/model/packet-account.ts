@@ -18,9 +18,11 @@ export interface LogEntry {
   /** ISO 8601. */
   readonly time: string;
   readonly verdict: 'allow' | 'deny';
-  readonly reason: 'rule' | 'management' | 'default';
+  readonly reason: 'rule' | 'management' | 'default' | 'platform';
   /** Null where no rule is about it. */
   readonly rule: RuleReport | null;
+  /** Which built-in traffic it is, where that is the reason. */
+  readonly platform?: string | null;
   /** Null where it is gone. */
   readonly interface: string | null;
   readonly direction: Direction;
@@ -40,12 +42,20 @@ export interface Stats {
   readonly counters: boolean;
   /** In the order of the policy's files: every rule that judges packets of this host. */
   readonly rules: readonly (RuleReport & CountReport)[];
+  /** Built-in traffic that is denied. */
+  readonly platform?: readonly PlatformReport[];
   /** What no rule is about. */
   readonly defaults: readonly (CountReport & {
     readonly direction: Direction;
     /** Interfaces, and globs of them; none are those that the policy does not name. */
     readonly interfaces: readonly string[];
   })[];
+}
+
+/** Built-in traffic that is denied, and how much of it. */
+export interface PlatformReport extends CountReport {
+  readonly name: string;
+  readonly direction: Direction;
 }
 
 /** How much came by since the rule came into force. */

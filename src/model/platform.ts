@@ -9,6 +9,7 @@ export const PLATFORM_DEFAULTS: PlatformTraffic = {
   routerAdvertisement: true,
   dhcpClient: true,
   igmp: true,
+  ownAddress: true,
   helpers: false,
 };
 
@@ -36,7 +37,29 @@ export interface PlatformFlow {
   readonly destination: readonly Interval[] | undefined;
 }
 
-const LINK_LOCAL: Interval = { family: 'ipv6', from: 0xfe80n << 112n, to: (0xfec0n << 112n) - 1n };
+/** What people read of packets that come from outside with an address of this host: `platform:own-address`. */
+export const OWN_ADDRESS = 'own-address';
+
+const IPV6_LINK_LOCAL: Interval = { family: 'ipv6', from: 0xfe80n << 112n, to: (0xfec0n << 112n) - 1n };
+
+/** Addresses that are unique on their link only (RFC 3927, RFC 4291 section 2.5.6). */
+export const LINK_LOCAL: readonly Interval[] = [
+  { family: 'ipv4', from: 0xa9fe_0000n, to: 0xa9fe_ffffn },
+  IPV6_LINK_LOCAL,
+];
+
+/** Addresses that no packet on a wire has (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3). */
+export const LOOPBACK: readonly Interval[] = [
+  { family: 'ipv4', from: 0x7f00_0000n, to: 0x7fff_ffffn },
+  { family: 'ipv6', from: 1n, to: 1n },
+];
+
+/** Addresses of many hosts; IPv4's with that of all hosts on a link, and all that is reserved before it. */
+export const MULTICAST: Readonly<Record<Family, Interval>> = {
+  ipv4: { family: 'ipv4', from: 0xe000_0000n, to: 0xffff_ffffn },
+  ipv6: { family: 'ipv6', from: 0xffn << 120n, to: (1n << 128n) - 1n },
+};
+
 const IPV4_MULTICAST: Interval = { family: 'ipv4', from: 0xe000_0000n, to: 0xefff_ffffn };
 const UNSPECIFIED: Interval = { family: 'ipv6', from: 0n, to: 0n };
 
@@ -62,7 +85,7 @@ function multicastListener(direction: Direction): PlatformFlow {
     direction,
     family: 'ipv6',
     match,
-    source: [UNSPECIFIED, LINK_LOCAL],
+    source: [UNSPECIFIED, IPV6_LINK_LOCAL],
     destination: undefined,
   };
 }
@@ -94,7 +117,7 @@ export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
     direction: 'inbound',
     family: 'ipv6',
     match: { kind: 'icmpv6', types: [ROUTER_ADVERTISEMENT], hopLimit: 255, code: 0 },
-    source: [LINK_LOCAL],
+    source: [IPV6_LINK_LOCAL],
     destination: undefined,
   },
   igmp('inbound'),
@@ -103,9 +126,9 @@ export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
   dhcp('inbound', { sourcePort: 67, destinationPort: 68 }),
   // A DHCPv6 client speaks from its link-local address and is answered there (RFC 8415 section 18.2). Servers listen on
   // 547 (section 7.2); where they send from is nowhere said, and some answer from other ports.
-  dhcp('outbound', { sourcePort: 546, destinationPort: 547 }, { family: 'ipv6', source: [LINK_LOCAL] }),
-  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', destination: [LINK_LOCAL] }),
-  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', source: [LINK_LOCAL] }),
+  dhcp('outbound', { sourcePort: 546, destinationPort: 547 }, { family: 'ipv6', source: [IPV6_LINK_LOCAL] }),
+  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', destination: [IPV6_LINK_LOCAL] }),
+  dhcp('inbound', { sourcePort: 'any', destinationPort: 546 }, { family: 'ipv6', source: [IPV6_LINK_LOCAL] }),
 ];
 
 /**

@@ -19,6 +19,8 @@ export interface PlatformTraffic {
   readonly routerAdvertisement: boolean;
   readonly dhcpClient: boolean;
   readonly igmp: boolean;
+  /** Whether packets are dropped that come from outside with an address of this host, or for loopback. */
+  readonly ownAddress: boolean;
   /** Whether flows pass that conntrack helpers announce. */
   readonly helpers: boolean;
 }

@@ -145,6 +145,16 @@ export type Match =
   | { readonly kind: 'flowDirection'; readonly direction: 'original' | 'reply' }
   /** It was sent to this host by another: no copy of what the host itself sends to many. */
   | { readonly kind: 'fromAnother' }
+  /** Whether the packet's source is an address of this host, or of the interface that it came in by. */
+  | { readonly kind: 'sourceType'; readonly of: 'host' | 'interface'; readonly isLocal: boolean }
+  /** It was not sent to this host alone, by its link's address. */
+  | { readonly kind: 'toMany' }
+  /** Its destination is an IPv4 multicast or broadcast address. */
+  | { readonly kind: 'manyIpv4' }
+  /** It came in by a member of a VRF. */
+  | { readonly kind: 'inVrf' }
+  /** Another table has changed where it goes. */
+  | { readonly kind: 'translated' }
   /** A packet of a flow that was announced by another that a conntrack helper reads, as FTP data connections are; no error about it. */
   | { readonly kind: 'expected' };
 

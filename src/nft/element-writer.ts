@@ -5,6 +5,7 @@ import { clearFlowLabels } from './flow-labels.ts';
 import { labelsSupported } from './labels-supported.ts';
 import { NetfilterSocket } from './netfilter-socket.ts';
 import { NftError } from './nft-error.ts';
+import { routeLookupsSupported } from './route-lookups-supported.ts';
 
 /** Changes elements of sets by netlink, without a program: microseconds, whatever the size of the set. */
 export interface ElementWriter {
@@ -14,6 +15,8 @@ export interface ElementWriter {
   fill(change: ElementTransaction): Promise<boolean>;
   /** Whether this kernel can label flows, and free them of labels; true where that cannot be told. */
   labelsSupported(): Promise<boolean>;
+  /** Whether rules of this kernel can ask its routes whose an address is; true where that cannot be told. */
+  routeLookupsSupported(): Promise<boolean>;
   /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
   freeFlows(labels: readonly number[]): Promise<boolean>;
   close(): void;
@@ -32,18 +35,21 @@ export function createElementWriter(): ElementWriter {
       for (const { set, key, interval, added } of changes) await fillSet(socket, { table, set, key, interval }, added);
       return true;
     },
-    async labelsSupported() {
-      try {
-        return await labelsSupported(socket);
-      } catch (error) {
-        if (error instanceof NftError) return true;
-        throw error;
-      }
-    },
+    labelsSupported: () => unlessUntold(labelsSupported(socket)),
+    routeLookupsSupported: () => unlessUntold(routeLookupsSupported(socket)),
     async freeFlows(labels) {
       const { left } = await clearFlowLabels(socket, labels);
       return left === 0;
     },
     close: () => socket.close(),
   };
+}
+
+async function unlessUntold(answer: Promise<boolean>): Promise<boolean> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof NftError) return true;
+    throw error;
+  }
 }

@@ -117,7 +117,8 @@ export function labelOf(bits: readonly number[]): Buffer {
   return label;
 }
 
-function writeExpression(writer: MessageWriter, name: string, writeData: () => void): void {
+/** Writes an expression of a rule; `writeData` writes its attributes. */
+export function writeExpression(writer: MessageWriter, name: string, writeData: () => void): void {
   const element = writer.beginNest(NFTA_LIST_ELEM);
   writer.text(NFTA_EXPR_NAME, name);
   const data = writer.beginNest(NFTA_EXPR_DATA);

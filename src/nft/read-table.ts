@@ -89,17 +89,18 @@ function decodeMatch(body: Json | undefined): FoundStep {
   return { kind: 'test', field, operator, values: decodeValues(get(right, 'set') ?? right) };
 }
 
-/** `tcp.dport`, `iifname`, `ct.state`; `tcp.flags & 23` for masked ones, `ip.saddr . tcp.dport` for several at once. */
+/** `tcp.dport`, `iifname`, `ct.state`, `fib.saddr.iif.type`; `tcp.flags & 23` for masked ones, `ip.saddr . tcp.dport` for several at once. */
 function fieldOf(expression: Json | undefined): string | undefined {
   const concatenated = get(expression, 'concat');
   if (concatenated !== undefined) {
     const fields = listOf(concatenated).map(fieldOf);
     return fields.includes(undefined) ? undefined : fields.join(' . ');
   }
-  const [payload, meta, ct, masked] = ['payload', 'meta', 'ct', '&'].map((kind) => get(expression, kind));
+  const [payload, meta, ct, fib, masked] = ['payload', 'meta', 'ct', 'fib', '&'].map((kind) => get(expression, kind));
   if (payload !== undefined) return `${textOf(get(payload, 'protocol'))}.${textOf(get(payload, 'field'))}`;
   if (meta !== undefined) return textOf(get(meta, 'key'));
   if (ct !== undefined) return `ct.${textOf(get(ct, 'key'))}`;
+  if (fib !== undefined) return ['fib', ...listOf(get(fib, 'flags')).map(textOf), textOf(get(fib, 'result'))].join('.');
   const [left, mask] = listOf(masked);
   const field = left === undefined ? undefined : fieldOf(left);
   if (field === undefined || mask === undefined) return undefined;

@@ -52,6 +52,7 @@ const VALUES: Readonly<Record<string, readonly Tree[]>> = {
   dhcpClient: [true, false],
   igmp: [true, false],
   helpers: [true, false],
+  ownAddress: [true, false],
   addresses: ['dynamic', ['192.0.2.1'], ['10.0.0.0/8', '2001:db8::1'], []],
   description: [
     '"; flush ruleset; "',

@@ -115,6 +115,46 @@ describe('sgctl stats', () => {
     expect(text).toContain('deny   no rule is about it, inbound on eth0');
   });
 
+  test('and the log name what comes in with an address of the host itself, which no rule is about', async () => {
+    replaceFile(site.policyFile, policyOf(['{ source: any }']));
+    await site.start();
+    const own = { source: 'fd77:0::1', destination: 'fd77:0::1', protocol: 17, sourcePort: 9, destinationPort: 53 };
+    const stranger = { ...own, source: 'fd77:0::99', identity: 2 };
+    expect(await send([{ ...own, identity: 1 }, stranger])).toBe(1);
+    await until('the entry', async () => (await entries()).length > 0);
+    expect(await entries()).toMatchObject([
+      {
+        verdict: 'deny',
+        reason: 'platform',
+        platform: 'own-address',
+        rule: null,
+        interface: 'eth0',
+        direction: 'inbound',
+        src: 'fd77::1',
+      },
+    ]);
+    expect((await site.sgctl('log')).stdout).toMatch(/inbound on eth0, by platform:own-address$/m);
+    expect((await stats()).platform).toMatchObject([{ name: 'own-address', direction: 'inbound', packets: 1 }]);
+    expect((await site.sgctl('stats')).stdout).toMatch(/ 1 +\d+ {2}deny {3}platform:own-address, inbound$/m);
+    const query = [
+      '--protocol',
+      'udp',
+      '--dport',
+      '53',
+      '--src',
+      'fd77::1',
+      '--dst',
+      'fd77::1',
+      '--direction',
+      'inbound',
+    ];
+    const anyHost = join(site.directory, 'etc/any-host.yaml');
+    writeFileSync(anyHost, policyOf(['{ source: any }']).replace('  host:', '  "*":'));
+    const explained = await site.sgctl('explain', '--policy', anyHost, ...query);
+    expect(explained.stdout).toMatch(/^deny .*\nbecause {4}platform:own-address, built in$/m);
+    expect((await site.sgctl('verify')).exitCode).toBe(0);
+  });
+
   test('keeps counting while other rules come and go, and begins anew with a rule that says something else', async () => {
     const kept = '{ protocol: udp, ports: 7, source: any }';
     replaceFile(site.policyFile, policyOf([kept]));

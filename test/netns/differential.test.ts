@@ -36,6 +36,7 @@ const INTERFACES = HOST.interfaces.map(({ name }) => name).filter((name) => name
 
 /** Tracks flows and lets everything through, so that they can be opened before the policy under test judges them. */
 const PERMISSIVE = `version: 1
+platform: { ownAddress: false }
 securityGroups:
   open:
     inbound: [{ source: any }]

@@ -101,6 +101,12 @@ test('whether the kernel has labels is found out without a trace', async () => {
   expect(await namespace.call('countFlows')).toBe(0);
 });
 
+test('whether rules can ask routes is found out without a trace', async () => {
+  namespace.nft(RESET);
+  expect(await namespace.call('routeLookupsSupported')).toBe(true);
+  expect(namespace.list('list', 'ruleset')).toBe('');
+});
+
 /** How many datagrams of flows there were in each state when one was sent in each flow. */
 async function countsNow(): Promise<Readonly<Record<string, number>>> {
   const before = counts();

@@ -136,6 +136,17 @@ describe('sgctl verify', () => {
       /inbound on eth0, reply: .*\n {2}policy {2}allow/,
     ],
     [
+      'addresses of the host itself that pass as sources',
+      () => 'flush chain inet secgroupd platform/own-source/g1',
+      /inbound on eth0, new: .* from .*127\.0\.0\.0\/8.*\n {2}policy {2}deny {3}.*\n {2}kernel {2}allow/,
+    ],
+    [
+      'packets to loopback that pass',
+      () =>
+        'flush chain inet secgroupd platform/to-loopback/g1; add rule inet secgroupd platform/to-loopback/g1 accept',
+      /inbound on eth0, new: protocol 253 from .*\n {2}policy {2}deny {3}.*\n {2}kernel {2}allow/,
+    ],
+    [
       'redirects about live flows that pass',
       () => 'insert rule inet secgroupd in/eth0/g1 ct state related icmp type redirect accept',
       /inbound on eth0, related: icmp (type )?(5|redirect).*\n {2}policy {2}deny {3}no rule is about it\n {2}kernel {2}allow/,

@@ -4,6 +4,9 @@ import { answer, hostWith, icmp, incoming, outgoing, policyOf, tcp } from './sce
 
 const DEFAULT = 'deny default';
 
+/** The only members of some groups here are the host's own addresses. */
+const OWN_AS_OTHERS = { ownAddress: false };
+
 describe('remotes (section 3)', () => {
   const addressGroups = {
     office: { addresses: ['203.0.113.0/28', '203.0.113.8-203.0.113.20', '203.0.113.21', '2001:db8:1::/64'] },
@@ -66,7 +69,7 @@ describe('security groups as remotes (section 3)', () => {
 
   function policy(remote: PlainRemote, own: Record<string, PlainInterface>): PlainPolicy {
     const securityGroups = { g: { inbound: [{ source: remote }] }, x: {}, nobody: {} };
-    return { version: 1, securityGroups, instances: { ...hostWith(own), ...other } };
+    return { version: 1, platform: OWN_AS_OTHERS, securityGroups, instances: { ...hostWith(own), ...other } };
   }
 
   const dynamic = { addresses: 'dynamic', securityGroups: ['g'] } as const;
@@ -135,6 +138,7 @@ describe('templates (section 6)', () => {
   ] as const)('%s', (template, allowed, denied) => {
     const policy: PlainPolicy = {
       version: 1,
+      platform: OWN_AS_OTHERS,
       securityGroups: { g: { template } },
       instances: hostWith({ eth0: { securityGroups: ['g'] } }),
     };

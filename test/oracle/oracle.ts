@@ -35,7 +35,8 @@ export function judge(policy: Policy, host: HostState, instanceName: InstanceNam
   const scene: Scene = { policy, host, instance, binding };
 
   if (isPlatformTraffic(policy.platform, packet)) return allow('platform');
-  if (packet.state === 'invalid') {
+  const isForged = policy.platform.ownAddress && packet.direction === 'inbound' && hasOwnAddress(scene, packet);
+  if (packet.state === 'invalid' && !isForged) {
     return binding?.invalid === 'match'
       ? judgeByRules(scene, packet)
       : { verdict: 'deny', reason: 'state', rule: undefined };
@@ -54,7 +55,22 @@ export function judge(policy: Policy, host: HostState, instanceName: InstanceNam
     const opening = openingOf(packet);
     if (opening !== undefined && judgeByRules(scene, opening).verdict === 'allow') return allow('state');
   }
+  if (isForged) return { verdict: 'deny', reason: 'platform', rule: undefined };
   return judgeByRules(scene, packet);
+}
+
+/** Whether a packet that comes in says that the host itself has sent it, or is for loopback. */
+function hasOwnAddress({ host }: Scene, { interface: link, source, destination }: Packet): boolean {
+  const isLoopback = ({ family, value }: Address): boolean =>
+    family === 'ipv4' ? value >> 24n === 127n : value === 1n;
+  if (isLoopback(destination)) return true;
+  // Copies of what the host sends to many come back to it.
+  const isToMany =
+    destination.family === 'ipv4' ? destination.value >> 28n >= 14n : destination.value >> 120n === 0xffn;
+  if (isToMany) return false;
+  const isLinkLocal = source.family === 'ipv4' ? source.value >> 16n === 0xa9fen : source.value >> 118n === 0x3fan;
+  const own = host.interfaces.filter(({ name }) => name === link || !isLinkLocal).flatMap(({ addresses }) => addresses);
+  return isLoopback(source) || own.some(({ family, value }) => family === source.family && value === source.value);
 }
 
 function allow(reason: 'platform' | 'state' | 'default'): Judgement {

@@ -56,6 +56,7 @@ export interface PlainPolicy {
     readonly routerAdvertisement?: boolean;
     readonly dhcpClient?: boolean;
     readonly igmp?: boolean;
+    readonly ownAddress?: boolean;
     readonly helpers?: boolean;
     readonly management?: readonly PlainRule[];
   };

@@ -20,6 +20,76 @@ function out(source: string, destination: string, content: Content): Packet {
   return { ...between(source, destination, content), direction: 'outbound' };
 }
 
+describe('what comes in with an address of the host itself, or for loopback (section 4)', () => {
+  const ALL_ALLOWED = policyOf({ inbound: [{ source: 'any' }], outbound: [{ destination: 'any' }] });
+  // On lo, on eth0 itself and on eth1; for loopback, whose addresses no packet on a wire has.
+  const FORGED = [
+    into('192.0.2.10', '192.0.2.10', tcp(22)),
+    into('192.0.2.99', '192.0.2.10', udp(53)),
+    into('192.0.2.11', '192.0.2.10', tcp(22)),
+    into('2001:db8::10', '2001:db8::10', tcp(22)),
+    into('127.0.0.1', '192.0.2.10', tcp(22)),
+    into('127.255.255.255', '192.0.2.10', tcp(22)),
+    into('::1', '2001:db8::10', tcp(22)),
+    into('203.0.113.9', '127.0.0.1', tcp(22)),
+    into('2001:db8::9', '::1', tcp(22)),
+  ];
+  const HONEST = [
+    into('192.0.2.9', '192.0.2.10', tcp(22)),
+    into('128.0.0.0', '192.0.2.10', tcp(22)),
+    into('::2', '2001:db8::10', tcp(22)),
+    into('203.0.113.9', '126.255.255.255', tcp(22)),
+    // Copies of what the host sends to many.
+    into('192.0.2.10', '224.0.0.251', udp(5353)),
+    into('2001:db8::10', 'ff02::fb', udp(5353)),
+    into('192.0.2.10', '255.255.255.255', udp(9)),
+    ...FORGED.map((packet): Packet => ({ ...packet, direction: 'outbound' })),
+  ];
+  const judged = (packets: readonly Packet[], policy: PlainPolicy): string[] =>
+    packets.map((packet) => answer(policy, packet).replace(/ g .*/, ''));
+
+  it('is dropped whatever the rules say, and nothing else is', () => {
+    expect(judged(FORGED, ALL_ALLOWED)).toEqual(FORGED.map(() => 'deny platform'));
+    expect(judged(HONEST, ALL_ALLOWED)).toEqual(HONEST.map(() => 'allow rule'));
+    const management = [{ source: 'any' }] as const;
+    expect(judged(FORGED, policyOf({}, { platform: { management } }))).toEqual(FORGED.map(() => 'deny platform'));
+    expect(judged(FORGED, { ...ALL_ALLOWED, platform: { ownAddress: false } })).toEqual(FORGED.map(() => 'allow rule'));
+  });
+
+  it.each(['established', 'invalid'] as const)('is dropped as %s', (state) => {
+    const packets = FORGED.map((packet) => ({ ...packet, state }));
+    expect(judged(packets, ALL_ALLOWED)).toEqual(packets.map(() => 'deny platform'));
+  });
+
+  it('passes on loopback, as an answer to a flow that the host opened, and where nothing is filtered', () => {
+    expect(
+      judged(
+        FORGED.map((packet) => ({ ...packet, interface: 'lo' })),
+        ALL_ALLOWED,
+      ),
+    ).toEqual(FORGED.map(() => 'allow platform'));
+    expect(
+      judged(
+        FORGED.map((packet) => ({ ...packet, state: 'reply' })),
+        ALL_ALLOWED,
+      ),
+    ).toEqual(FORGED.map(() => 'allow state'));
+    const elsewhere = FORGED.map((packet) => ({ ...packet, interface: 'eth9' }));
+    expect(judged(elsewhere, ALL_ALLOWED)).toEqual(FORGED.map(() => 'allow default'));
+    expect(judged(elsewhere, { ...ALL_ALLOWED, unmanagedInterfaces: 'deny' })).toEqual(
+      FORGED.map(() => 'deny platform'),
+    );
+  });
+
+  it('leaves neighbour discovery alone, by which a duplicate of an address is found', () => {
+    const duplicate = into('2001:db8::10', ALL_NODES, icmpv6(136, 0, 255));
+    expect(judged([duplicate, into('2001:db8::10', '2001:db8::10', icmpv6(135, 0, 255))], policyOf({}))).toEqual([
+      'allow platform',
+      'allow platform',
+    ]);
+  });
+});
+
 type Switch = 'neighborDiscovery' | 'routerAdvertisement' | 'dhcpClient' | 'igmp';
 
 function igmp(hopLimit?: number): Content {

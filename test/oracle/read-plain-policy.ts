@@ -21,6 +21,7 @@ export function readPlainPolicy(plain: PlainPolicy): Policy {
       routerAdvertisement: platform.routerAdvertisement ?? true,
       dhcpClient: platform.dhcpClient ?? true,
       igmp: platform.igmp ?? true,
+      ownAddress: platform.ownAddress ?? true,
       helpers: platform.helpers ?? false,
     },
     accounts: { counters: 'few', logDenied: true, logRate: 10 },

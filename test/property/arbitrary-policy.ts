@@ -77,6 +77,7 @@ const PLATFORM = fc.record(
     routerAdvertisement: FLAG,
     dhcpClient: FLAG,
     igmp: FLAG,
+    ownAddress: FLAG,
     helpers: FLAG,
     management: fc.array(
       fc.record({ rule: RULE, direction: fc.constantFrom('inbound' as const, 'outbound' as const) }),

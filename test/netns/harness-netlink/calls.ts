@@ -26,6 +26,7 @@ export interface Calls {
   /** The same, and all flows go after they were listed. */
   clearLabelsOfGone(bits: readonly number[]): ClearedLabels;
   labelsSupported(): boolean;
+  routeLookupsSupported(): boolean;
   /** How many flows conntrack knows. */
   countFlows(): number;
 }

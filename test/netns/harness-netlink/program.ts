@@ -5,6 +5,7 @@ import { applyElements } from '../../../src/nft/element-change.ts';
 import { writeElements } from '../../../src/nft/encode-elements.ts';
 import { fillSet } from '../../../src/nft/fill-set.ts';
 import { clearFlowLabels } from '../../../src/nft/flow-labels.ts';
+import { routeLookupsSupported } from '../../../src/nft/route-lookups-supported.ts';
 import { labelsSupported } from '../../../src/nft/labels-supported.ts';
 import { MessageWriter } from '../../../src/nft/message-writer.ts';
 import { NetfilterError } from '../../../src/nft/netfilter-error.ts';
@@ -50,6 +51,7 @@ const calls: { [Name in keyof Calls]: (...args: Parameters<Calls[Name]>) => Prom
   clearFlowLabels: async (bits, passes) => clearFlowLabels(socket, bits, passes),
   clearLabelsOfGone: async (bits) => clearFlowLabels(new ForgetfulSocket(), bits),
   labelsSupported: async () => labelsSupported(socket),
+  routeLookupsSupported: async () => routeLookupsSupported(socket),
   countFlows: async () => Number(readFileSync('/proc/sys/net/netfilter/nf_conntrack_count', 'utf8')),
 };
 

@@ -1,0 +1,45 @@
+import type { Family } from '../model/address.ts';
+import { addressEntries } from '../model/address-entries.ts';
+import type { HostPolicy } from '../model/host.ts';
+import { type Interval, intervalContains, intervalOf } from '../model/interval.ts';
+import type { Packet } from '../model/packet.ts';
+import { LINK_LOCAL, LOOPBACK, MULTICAST } from '../model/platform.ts';
+
+/** Addresses of one family that the host has: on any interface, and on one. */
+export interface LocalAddresses {
+  readonly host: readonly Interval[];
+  readonly interface: readonly Interval[];
+}
+
+/** The addresses that the host has, and all for loopback; disjoint and ascending. */
+export function localAddresses({ held }: HostPolicy, name: string, family: Family): LocalAddresses {
+  const of = (addresses: (typeof held)[number]['addresses']): Interval[] =>
+    addresses.filter((address) => address.family === family).map(intervalOf);
+  const loopback = LOOPBACK.filter((interval) => interval.family === family);
+  const disjoint = (intervals: readonly Interval[]): readonly Interval[] => {
+    const { hosts, ranges } = addressEntries(intervals)[family];
+    return [...hosts, ...ranges].toSorted((a, b) => (a.from < b.from ? -1 : 1));
+  };
+  return {
+    host: disjoint([...loopback, ...held.flatMap(({ addresses }) => of(addresses))]),
+    interface: disjoint(held.filter((one) => one.name === name).flatMap(({ addresses }) => of(addresses))),
+  };
+}
+
+/** The sources that nobody but the host itself has, seen from an interface: a link-local address is one on its own link only. */
+export function ownSources(local: LocalAddresses): readonly Interval[] {
+  const isLinkLocal = ({ family, from }: Interval): boolean =>
+    LINK_LOCAL.some((link) => intervalContains(link, { family, value: from }));
+  return [...local.host.filter((one) => !isLinkLocal(one)), ...local.interface.filter(isLinkLocal)];
+}
+
+/** Whether a packet that comes in is built to look like one of the host's own, or is for loopback: `platform:own-address`. */
+export function isOwnAddress(policy: HostPolicy, { direction, interface: name, source, destination }: Packet): boolean {
+  if (!policy.platform.ownAddress || direction === 'outbound') return false;
+  const among = (intervals: readonly Interval[], address: Packet['source']): boolean =>
+    intervals.some((interval) => intervalContains(interval, address));
+  if (among(LOOPBACK, destination)) return true;
+  // The host gets copies of what it sends to many.
+  if (policy.routeLookups === false || among(Object.values(MULTICAST), destination)) return false;
+  return among(ownSources(localAddresses(policy, name, source.family)), source);
+}
