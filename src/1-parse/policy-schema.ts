@@ -171,7 +171,11 @@ export const platformSchema = z.strictObject(
       .optional()
       .describe('IPv6 neighbour discovery and multicast listener discovery. Default: true.'),
     routerAdvertisement: flag.optional().describe('IPv6 router advertisements in. Default: true.'),
-    dhcpClient: flag.optional().describe('DHCP for IPv4 and IPv6, as a client. Default: true.'),
+    dhcpClient: flag
+      .optional()
+      .describe(
+        'DHCP for IPv4 and IPv6, as a client: answers are let in from whoever sends them. Switch it off where addresses are static. Default: true.',
+      ),
     igmp: flag.optional().describe('IGMP, by which IPv4 hosts join multicast groups. Default: true.'),
     ownAddress: flag
       .optional()
