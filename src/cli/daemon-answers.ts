@@ -148,8 +148,9 @@ const RULE = object({
 export const LOG_ENTRY: z.ZodType<LogEntry> = object({
   time: text,
   verdict,
-  reason: z.enum(['rule', 'management', 'default']),
+  reason: z.enum(['rule', 'management', 'default', 'platform']),
   rule: RULE.nullable() satisfies z.ZodType<RuleReport | null>,
+  platform: text.nullable().optional(),
   interface: text.nullable(),
   direction,
   protocol: text,
@@ -170,6 +171,7 @@ export const STATS: z.ZodType<{ readonly stats: Stats | null }> = object({
   stats: object({
     counters: z.boolean(),
     rules: z.array(RULE.extend({ packets: count, bytes: count })),
+    platform: z.array(object({ name: text, direction, packets: count, bytes: count })).optional(),
     defaults: z.array(object({ direction, interfaces: z.array(text), packets: count, bytes: count })),
   }).nullable(),
 });

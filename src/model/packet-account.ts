@@ -22,7 +22,7 @@ export interface LogEntry {
   /** Null where no rule is about it. */
   readonly rule: RuleReport | null;
   /** Which built-in traffic it is, where that is the reason. */
-  readonly platform?: string | null;
+  readonly platform?: string | null | undefined;
   /** Null where it is gone. */
   readonly interface: string | null;
   readonly direction: Direction;
@@ -43,7 +43,7 @@ export interface Stats {
   /** In the order of the policy's files: every rule that judges packets of this host. */
   readonly rules: readonly (RuleReport & CountReport)[];
   /** Built-in traffic that is denied. */
-  readonly platform?: readonly PlatformReport[];
+  readonly platform?: readonly PlatformReport[] | undefined;
   /** What no rule is about. */
   readonly defaults: readonly (CountReport & {
     readonly direction: Direction;
