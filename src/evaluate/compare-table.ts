@@ -7,7 +7,7 @@ import type { Packet } from '../model/packet.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '../model/platform.ts';
 import type { Action, Direction, Traffic } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
-import { localAddresses, ownSources } from './own-address.ts';
+import { deniedSources, localAddresses } from './own-address.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
 import { classMatches, hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
@@ -206,16 +206,17 @@ function sidesAt({ policy, named, name, direction, family }: Place): Sides {
           },
         ],
   );
-  const denies = policy.platform.ownAddress && policy.routeLookups !== false && direction === 'inbound';
-  const forged: Side['candidates'] = denies
-    ? [
-        {
-          traffic: { kind: 'all' },
-          addresses: ownSources(localAddresses(policy, name, family)),
-          decider: { action: 'deny', reason: 'rule', rule: undefined },
-        },
-      ]
-    : [];
+  const denied = direction === 'inbound' ? deniedSources(policy, name, family) : [];
+  const forged: Side['candidates'] =
+    denied.length > 0
+      ? [
+          {
+            traffic: { kind: 'all' },
+            addresses: denied,
+            decider: { action: 'deny', reason: 'rule', rule: undefined },
+          },
+        ]
+      : [];
   const binding = policy.bindings.find(({ pattern }) => pattern === named);
   return {
     new: { ...own, candidates: reason === 'unmanaged' ? [] : [...builtIn, ...forged, ...own.candidates] },

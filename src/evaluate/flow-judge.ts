@@ -1,5 +1,5 @@
 import type { Address, Family } from '../model/address.ts';
-import { type EntriesByFamily, entriesContain } from '../model/address-entries.ts';
+import { addressEntries, type EntriesByFamily, entriesContain } from '../model/address-entries.ts';
 import {
   addressCharacters,
   addressNumber,
@@ -15,6 +15,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Action, Rule } from '../model/rule.ts';
 import { addressLine, type Addresses, type Stretch } from './address-line.ts';
 import { platformTrafficOf } from './match-platform.ts';
+import { deniedSources } from './own-address.ts';
 
 /** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
 export type FlowJudge = (key: FlowKey) => Action;
@@ -110,6 +111,19 @@ function judgeOf(
   const place = policy.bindings.findIndex(({ pattern }) => patternMatches(pattern, name));
   const binding = policy.bindings[place];
   if (binding === undefined && policy.unmanagedInterfaces === 'allow') return () => 'allow';
+  const { family } = called;
+  const forged = addressEntries(deniedSources(policy, name, family));
+  const byRules = judgeByRulesOf(policy, place, called, lines);
+  return (value) => (entriesContain(forged, { family, value }) ? 'deny' : byRules(value));
+}
+
+function judgeByRulesOf(
+  policy: HostPolicy,
+  place: number,
+  called: Called,
+  lines: Map<string, (remote: bigint) => Action>,
+): (remote: bigint) => Action {
+  const binding = policy.bindings[place];
   const all = [...policy.management.inbound, ...(binding?.inbound ?? [])];
   const own = all.flatMap((rule, index) => (isAbout(rule, called) ? [index] : []));
   // Most ports are judged like others.

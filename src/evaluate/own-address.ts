@@ -27,10 +27,16 @@ export function localAddresses({ held }: HostPolicy, name: string, family: Famil
 }
 
 /** The sources that nobody but the host itself has, seen from an interface: a link-local address is one on its own link only. */
-export function ownSources(local: LocalAddresses): readonly Interval[] {
+function ownSources(local: LocalAddresses): readonly Interval[] {
   const isLinkLocal = ({ family, from }: Interval): boolean =>
     LINK_LOCAL.some((link) => intervalContains(link, { family, value: from }));
   return [...local.host.filter((one) => !isLinkLocal(one)), ...local.interface.filter(isLinkLocal)];
+}
+
+/** The sources of packets that are dropped where they come in by an interface that the policy filters. */
+export function deniedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
+  const { platform, routeLookups } = policy;
+  return platform.ownAddress && routeLookups !== false ? ownSources(localAddresses(policy, name, family)) : [];
 }
 
 /** Whether a packet that comes in is built to look like one of the host's own, or is for loopback: `platform:own-address`. */
@@ -40,6 +46,5 @@ export function isOwnAddress(policy: HostPolicy, { direction, interface: name, s
     intervals.some((interval) => intervalContains(interval, address));
   if (among(LOOPBACK, destination)) return true;
   // The host gets copies of what it sends to many.
-  if (policy.routeLookups === false || among(Object.values(MULTICAST), destination)) return false;
-  return among(ownSources(localAddresses(policy, name, source.family)), source);
+  return !among(Object.values(MULTICAST), destination) && among(deniedSources(policy, name, source.family), source);
 }

@@ -96,7 +96,9 @@ describe('what the advisor says of rules', () => {
           }
           if (changes !== undefined && origin.template === undefined) {
             const packet = witnessOf(changes);
-            const { verdict } = judged(policy, packet);
+            const { verdict, reason } = judged(policy, packet);
+            // What is built in is judged whatever rules say.
+            if (reason === 'platform') continue;
             const other = judged(without(policy, new Set([nameOf(origin)])), packet).verdict;
             expect([packet, verdict === other]).toEqual([packet, false]);
             changed += 1;
