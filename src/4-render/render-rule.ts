@@ -92,8 +92,6 @@ function renderMatch(match: Match, names: KernelNames): string {
       return 'meta pkttype != host';
     case 'manyIpv4':
       return 'fib daddr type { broadcast, multicast }';
-    case 'inVrf':
-      return 'meta iifkind "vrf"';
     case 'translated':
       return 'ct status dnat';
     case 'notRelated':

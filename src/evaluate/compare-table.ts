@@ -7,7 +7,7 @@ import type { Packet } from '../model/packet.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '../model/platform.ts';
 import type { Action, Direction, Traffic } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
-import { deniedSources, localAddresses } from './own-address.ts';
+import { forgedSources, localAddresses } from './own-address.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
 import { classMatches, hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
@@ -206,14 +206,14 @@ function sidesAt({ policy, named, name, direction, family }: Place): Sides {
           },
         ],
   );
-  const denied = direction === 'inbound' ? deniedSources(policy, name, family) : [];
+  const denied = direction === 'inbound' ? forgedSources(policy, name, family) : [];
   const forged: Side['candidates'] =
     denied.length > 0
       ? [
           {
             traffic: { kind: 'all' },
             addresses: denied,
-            decider: { action: 'deny', reason: 'rule', rule: undefined },
+            decider: FORGED,
           },
         ]
       : [];
@@ -225,6 +225,15 @@ function sidesAt({ policy, named, name, direction, family }: Place): Sides {
     invalid: binding?.invalid ?? 'drop',
   };
 }
+
+/** Denies what comes in with an address of the host itself. */
+const FORGED: Decider = { action: 'deny', reason: 'rule', rule: undefined };
+
+/** A VRF has addresses of its own, so none is taken for a forgery there. */
+const byRulesInVrf = ({ new: { side } }: Judges, { family }: Place): Expected => {
+  const honest: Side = { ...side, candidates: side.candidates.filter(({ decider }) => decider !== FORGED) };
+  return { stretches: lineOf(honest, family), deciderAt: (at) => deciderAt(honest, at) };
+};
 
 /** A line of addresses, and who decides where. */
 interface Expected {
@@ -261,7 +270,7 @@ const SCENES: readonly Scene[] = [
     flowDirection: 'original',
     packetState: 'new',
     inVrf: true,
-    expected: (judges, _, { direction }) => (direction === 'inbound' ? byRules(judges) : undefined),
+    expected: (judges, _, place) => (place.direction === 'inbound' ? byRulesInVrf(judges, place) : undefined),
   },
   {
     state: 'established',

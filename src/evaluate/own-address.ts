@@ -12,7 +12,9 @@ export interface LocalAddresses {
 }
 
 /** The addresses that the host has, and all for loopback; disjoint and ascending. */
-export function localAddresses({ held }: HostPolicy, name: string, family: Family): LocalAddresses {
+export function localAddresses(policy: HostPolicy, name: string, family: Family): LocalAddresses {
+  // A VRF has addresses of its own, which may be those of others outside.
+  const held = policy.held.filter((one) => !isInVrf(policy, one.name));
   const of = (addresses: (typeof held)[number]['addresses']): Interval[] =>
     addresses.filter((address) => address.family === family).map(intervalOf);
   const loopback = LOOPBACK.filter((interval) => interval.family === family);
@@ -33,10 +35,20 @@ function ownSources(local: LocalAddresses): readonly Interval[] {
   return [...local.host.filter((one) => !isLinkLocal(one)), ...local.interface.filter(isLinkLocal)];
 }
 
-/** The sources of packets that are dropped where they come in by an interface that the policy filters. */
-export function deniedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
+function isInVrf({ held }: HostPolicy, name: string): boolean {
+  const one = held.find((link) => link.name === name);
+  return one?.kind === 'vrf' || held.some(({ index, kind }) => kind === 'vrf' && index === one?.master);
+}
+
+/** The sources of packets that are dropped where they come in by an interface of this name, outside of VRFs. */
+export function forgedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
   const { platform, routeLookups } = policy;
   return platform.ownAddress && routeLookups !== false ? ownSources(localAddresses(policy, name, family)) : [];
+}
+
+/** The sources of packets that are dropped where they come in by this interface. */
+export function deniedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
+  return isInVrf(policy, name) ? [] : forgedSources(policy, name, family);
 }
 
 /** Whether a packet that comes in is built to look like one of the host's own, or is for loopback: `platform:own-address`. */

@@ -243,8 +243,6 @@ class Walk {
       );
       return (operator === 'notAmong') !== isAmong;
     }
-    // Whether an interface is a VRF, the packets do not say; theirs are none.
-    if (field === 'iifkind') return operator === 'notAmong';
     const value = this.#value(field);
     if (value === 'none') return false;
     const numbers = numbersOf(field, values);

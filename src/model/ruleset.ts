@@ -109,8 +109,6 @@ export type InterfaceOf = Direction | 'member';
 /** One test of a packet. */
 export type Match =
   | { readonly kind: 'interface'; readonly of: InterfaceOf; readonly pattern: InterfacePattern }
-  /** It came in by a member of a VRF. */
-  | { readonly kind: 'inVrf' }
   /** It goes out by a VRF, and once more by the member of it that takes it. */
   | { readonly kind: 'toVrf' }
   | { readonly kind: 'family'; readonly family: Family }
