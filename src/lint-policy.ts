@@ -1,4 +1,5 @@
-import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
+import { findInstance } from './2-analyze/find-instance.ts';
+import { resolveHost } from './2-analyze/host-policy.ts';
 import { interfaceNotes } from './evaluate/interface-notes.ts';
 import type { Linted } from './evaluate/lint/check.ts';
 import type { LintFinding, LintSubject } from './evaluate/lint/finding.ts';

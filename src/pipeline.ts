@@ -1,24 +1,37 @@
 import { fallbackPolicy, limitedPolicy } from './2-analyze/fallback-policy.ts';
-import { findInstance, resolveHost } from './2-analyze/host-policy.ts';
+import { matchHost } from './2-analyze/find-instance.ts';
+import { resolveHost } from './2-analyze/host-policy.ts';
 import { compile } from './3-compile/compile.ts';
 import { renderChange, type RenderedChange } from './4-render/render-change.ts';
 import { didYouMean } from './diagnostics/did-you-mean.ts';
 import type { HostPolicy, HostState } from './model/host.ts';
 import type { Before } from './model/in-force.ts';
+import type { InstanceName } from './model/names.ts';
 import type { Policy } from './model/policy.ts';
 import type { PortRange } from './model/rule.ts';
 import type { Script } from './model/script.ts';
 
 /** The policy as a host sees it, or why the host is not in it. */
 export type Located =
-  | { readonly kind: 'found'; readonly hostPolicy: HostPolicy }
+  | { readonly kind: 'found'; readonly hostPolicy: HostPolicy; readonly doubt: Doubt | undefined }
   | { readonly kind: 'absent'; readonly message: string; readonly help: string };
+
+/** Why a host that is `*` may be meant to be another instance. */
+export interface Doubt {
+  readonly message: string;
+  readonly help: string;
+}
 
 /** Finds the host in the policy, as the instance `named` or by what the host is called, and resolves the policy for it. */
 export function locateHost(policy: Policy, host: HostState, named: string | undefined): Located {
   const names = [...policy.instances.keys()].toSorted();
-  const instance = named === undefined ? findInstance(policy, host) : names.find((name) => name === named);
-  if (instance !== undefined) return { kind: 'found', hostPolicy: resolveHost(policy, host, instance) };
+  const found =
+    named === undefined ? matchHost(policy, host) : { instance: names.find((name) => name === named), alike: [] };
+  const { instance, alike } = found;
+  if (instance !== undefined) {
+    const doubt = alike.length === 0 ? undefined : doubtOf(host.hostname, alike);
+    return { kind: 'found', hostPolicy: resolveHost(policy, host, instance), doubt };
+  }
   if (named !== undefined) {
     const near = didYouMean(named, names);
     const help = near === undefined ? `its instances are: ${names.join(', ') || 'none'}` : `did you mean \`${near}\`?`;
@@ -27,8 +40,19 @@ export function locateHost(policy: Policy, host: HostState, named: string | unde
   return {
     kind: 'absent',
     message: `no instance of the policy is this host (host name \`${host.hostname}\`, machine id \`${host.machineId}\`)`,
-    help: 'name an instance like the host, give one its `hostname` or `machineId`, add an instance `"*"`, or say --instance NAME',
+    help: `${alike.length === 0 ? '' : `${listOf(alike)} ${alike.length === 1 ? 'is' : 'are'} called alike: say which by \`hostname\` or \`machineId\`; or `}name an instance like the host, give one its \`hostname\` or \`machineId\`, add an instance \`"*"\`, or say --instance NAME`,
   };
+}
+
+function doubtOf(hostname: string, alike: readonly InstanceName[]): Doubt {
+  return {
+    message: `this host is the instance \`*\`, though its host name \`${hostname}\` is like that of ${listOf(alike)}`,
+    help: 'where it is one of them, give that one its `hostname` or `machineId`, or say --instance NAME',
+  };
+}
+
+function listOf(names: readonly InstanceName[]): string {
+  return names.map((name) => `\`${name}\``).join(' and ');
 }
 
 /** Compiles a policy for its host and plans the change from what is there now. `digest` identifies a text. */

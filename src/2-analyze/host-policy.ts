@@ -7,32 +7,6 @@ import type { Instance, Policy } from '../model/policy.ts';
 import type { Direction, Rule } from '../model/rule.ts';
 import { bindingOf, type KernelNamed, withKernelNames } from './kernel-names.ts';
 
-/**
- * The instance that a host is: by machine id, then by host name (as it stands, then its first label), then `*`.
- * An instance without `hostname` or `machineId` is the host called like it. Undefined where the policy has none.
- */
-export function findInstance(
-  policy: Policy,
-  { hostname, machineId }: Pick<HostState, 'hostname' | 'machineId'>,
-): InstanceName | undefined {
-  const instances = [...policy.instances.values()];
-  const byMachineId = instances.find(
-    (instance) => instance.machineId !== undefined && instance.machineId === machineId,
-  );
-  if (byMachineId !== undefined) return byMachineId.name;
-  const full = hostname.toLowerCase();
-  const [label = full] = full.split('.');
-  for (const wanted of [full, label]) {
-    const byName = instances.find((instance) => instance.name !== '*' && hostnameOf(instance) === wanted);
-    if (byName !== undefined) return byName.name;
-  }
-  return instances.find(({ name }) => name === '*')?.name;
-}
-
-function hostnameOf({ name, hostname, machineId }: Instance): string | undefined {
-  return hostname ?? (machineId === undefined ? name.toLowerCase() : undefined);
-}
-
 /** The policy as the host that is `instance` sees it. Throws where the policy has no such instance. */
 export function resolveHost(policy: Policy, host: HostState, instance: InstanceName): HostPolicy {
   const self = policy.instances.get(instance);

@@ -49,7 +49,7 @@ export const apply: Command = {
       );
     }
     const host = await readHost();
-    const hostPolicy = locate(policy, host, line.text('instance'));
+    const hostPolicy = locate(policy, host, { named: line.text('instance'), streams });
     const nft = createNft();
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');

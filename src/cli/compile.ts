@@ -22,7 +22,7 @@ export const compile: Command = {
     const placement = await placementOf(line, line.positionals[0] ?? DEFAULT_POLICY_FILE);
     const policy = await readPolicyOrExplain(placement, streams);
     if (policy === undefined) return EXIT.no;
-    const hostPolicy = locate(policy, await readHost(), line.text('instance'));
+    const hostPolicy = locate(policy, await readHost(), { named: line.text('instance'), streams });
     const { change, whole } = planChange(hostPolicy, undefined, stampOf);
     const text = scriptText(whole());
     if (line.given('json')) {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { findInstance } from '../2-analyze/host-policy.ts';
+import { findInstance } from '../2-analyze/find-instance.ts';
 import { type Decision, evaluate } from '../evaluate/evaluate.ts';
 import { isStandardInput } from '../host/placed-reader.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
@@ -18,7 +18,7 @@ import {
   UnableError,
   UsageError,
 } from './command.ts';
-import { locate, placementOf, readHost, readPolicyOrExplain } from './load.ts';
+import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 import { type PacketQuery, readPacketQuery } from './packet-query.ts';
 
@@ -90,7 +90,7 @@ export const explain: Command = {
     if (policy === undefined) return EXIT.no;
     const host = await readHost();
     if (batch !== undefined) return explainBatch({ batch, policy, host, line, streams });
-    const hostPolicy = resolveAs(policy, host, line.text('instance'));
+    const hostPolicy = resolveAs(policy, host, { named: line.text('instance'), streams });
     const packet = completePacket(queryOf(line), line.text('interface'), { hostPolicy, host, policy });
     const decision = evaluate(hostPolicy, packet);
     streams.out(line.given('json') ? `${JSON.stringify(toJson(decision))}\n` : formatDecision(packet, decision));
@@ -134,7 +134,7 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
       try {
         const query = parseQuery(text);
         const named = query.instance ?? line.text('instance');
-        const hostPolicy = views.get(named) ?? resolveAs(policy, host, named);
+        const hostPolicy = views.get(named) ?? resolveAs(policy, host, { named, streams });
         views.set(named, hostPolicy);
         streams.out(
           `${JSON.stringify(toJson(evaluate(hostPolicy, completePacket(query, query.interface, { hostPolicy, host, policy }))))}\n`,
@@ -170,9 +170,10 @@ function parseQuery(
 }
 
 /** The policy as the instance `named` sees it: with this host's interfaces if that is this host, without any if it is another. */
-function resolveAs(policy: Policy, host: HostState, named: string | undefined): HostPolicy {
+function resolveAs(policy: Policy, host: HostState, { named, streams }: Locating): HostPolicy {
   const own = findInstance(policy, host);
-  return locate(policy, named === undefined || named === own ? host : { ...host, interfaces: [] }, named);
+  const seen = named === undefined || named === own ? host : { ...host, interfaces: [] };
+  return locate(policy, seen, { named, streams });
 }
 
 interface Surroundings {

@@ -71,9 +71,18 @@ export async function readHost(): Promise<HostState> {
   return { ...(await readIdentity()), interfaces: await readInterfaces() };
 }
 
+/** Which instance a host is to be, and where doubts about it are printed. */
+export interface Locating {
+  readonly named: string | undefined;
+  readonly streams: Streams;
+}
+
 /** The policy as this host sees it, being the instance `named` if one is. Throws an UnableError where the host is not in it. */
-export function locate(policy: Policy, host: HostState, named: string | undefined): HostPolicy {
+export function locate(policy: Policy, host: HostState, { named, streams }: Locating): HostPolicy {
   const located = locateHost(policy, host, named);
-  if (located.kind === 'found') return located.hostPolicy;
+  if (located.kind === 'found') {
+    if (located.doubt !== undefined) streams.err(`warning: ${located.doubt.message}\nhelp: ${located.doubt.help}\n`);
+    return located.hostPolicy;
+  }
   throw new UnableError(`${located.message}\nhelp: ${located.help}`);
 }

@@ -50,7 +50,7 @@ export const plan: Command = {
         `${shownName(file)} is taken without drop-ins, and what is in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH takes those of the policy file PATH along\n`,
       );
     const named = line.text('instance') ?? (policy.instances.has(base.instance) ? base.instance : undefined);
-    const after = locate(policy, host, named);
+    const after = locate(policy, host, { named, streams });
     const planned = await planOf(base.policy, after, host);
     streams.out(
       line.given('json')
@@ -82,7 +82,7 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
   if (against !== undefined) {
     const policy = await readPolicyOrExplain({ file: against }, streams);
     if (policy === undefined) return undefined;
-    const located = locate(policy, host, line.text('instance'));
+    const located = locate(policy, host, { named: line.text('instance'), streams });
     return { name: against, instance: located.instance, policy: located, dropIns: [] };
   }
   const inForce = await policyInForce(socketPath(line));

@@ -67,7 +67,7 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
   const [file] = line.positionals;
   if (file !== undefined) {
     const policy = await readPolicyOrExplain({ file }, streams);
-    return policy === undefined ? undefined : locate(policy, host, line.text('instance'));
+    return policy === undefined ? undefined : locate(policy, host, { named: line.text('instance'), streams });
   }
   const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');
   if (inForce.kind === 'nothing') throw new UnableError('nothing of ours is in force: there is nothing to verify');

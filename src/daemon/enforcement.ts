@@ -71,6 +71,8 @@ export interface Enforcement {
   readonly kernelTrouble: Trouble | undefined;
   /** Why what is in force could not be kept for the next boot. */
   readonly savingTrouble: Trouble | undefined;
+  /** Why the instance that this host is may not be the one that is meant. */
+  readonly hostDoubt: Trouble | undefined;
   /** Somebody undoes what we do. */
   readonly fight: Trouble | undefined;
   /** The rules were removed on request, and stay away until the policy changes. */
@@ -95,6 +97,7 @@ export const NOTHING_KNOWN: Enforcement = {
   appliedAt: undefined,
   kernelTrouble: undefined,
   savingTrouble: undefined,
+  hostDoubt: undefined,
   fight: undefined,
   cleared: false,
   applied: 0,

@@ -23,7 +23,7 @@ import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
-import { locateHost, planChange, planFallback, planLimited } from '../pipeline.ts';
+import { planChange, planFallback, planLimited } from '../pipeline.ts';
 import { createBootScript } from './boot-script.ts';
 import type { Cutting } from './cutting.ts';
 import {
@@ -36,6 +36,7 @@ import {
   WHY_WAITING,
 } from './enforcement.ts';
 import { createInterfaceNotices } from './interface-notices.ts';
+import { createHostFinder } from './host-name.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
 import type { PolicyProver } from './policy-prover.ts';
@@ -139,6 +140,7 @@ export function createRounds(options: RoundOptions): Rounds {
   const guard = createTableGuard({ nft, elements }, changes);
   const opponent = createOpponent(committers, log);
   const noticeInterfaces = createInterfaceNotices(log);
+  const finder = createHostFinder(instance, log);
 
   const know = (news: Partial<Enforcement>): void => {
     known = { ...known, ...news };
@@ -301,7 +303,8 @@ export function createRounds(options: RoundOptions): Rounds {
     const { held, host, cleared } = known;
     const policy = held === undefined ? known.policy : held.loaded.policy;
     if (policy === undefined || host === undefined || cleared) return;
-    const located = locateHost(policy, host, instance);
+    const located = finder.find(policy, host, forced);
+    know({ hostDoubt: finder.doubt() });
     if (located.kind === 'absent') {
       // A mistake in newer files is the newer news.
       if (known.refusal !== undefined && !isOfApplying(known.refusal)) return;

@@ -27,7 +27,7 @@ export function describeStatus(
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
   const bindingOf = new Map(names.map((name) => [name, bindings.find(({ pattern }) => patternMatches(pattern, name))]));
   const used = new Set([...bindingOf.values()].map((binding) => binding?.by?.pattern ?? binding?.pattern));
-  const troubles = [known.kernelTrouble, known.fight, known.savingTrouble].filter(
+  const troubles = [known.kernelTrouble, known.fight, known.savingTrouble, known.hostDoubt].filter(
     (trouble): trouble is Trouble => trouble !== undefined,
   );
   return {

@@ -1,3 +1,4 @@
+import { hostnameOf } from '../find-instance.ts';
 import type { Instance } from '../../model/policy.ts';
 import type { Check } from './check.ts';
 
@@ -21,7 +22,7 @@ export const oneInstanceAHost: Check = (policy, report) => {
   for (const instance of policy.instances.values()) {
     if (instance.machineId !== undefined)
       claim(`id ${instance.machineId}`, `machine id \`${instance.machineId}\``, instance);
-    const hostname = instance.hostname ?? (instance.machineId === undefined ? instance.name.toLowerCase() : undefined);
+    const hostname = hostnameOf(instance);
     if (hostname !== undefined && instance.name !== '*') claim(`name ${hostname}`, `name \`${hostname}\``, instance);
   }
 };
