@@ -1,8 +1,10 @@
 import { type Address, type Family, highestAddress } from '../model/address.ts';
 import type { Interval } from '../model/interval.ts';
+import type { FoundRange } from '../model/found-table.ts';
 import { type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Difference } from './compare-policies.ts';
+import { union, within, without } from './region.ts';
 import { hasParts, type NumberRange, type TrafficClass } from './traffic-classes.ts';
 
 /** What a witness needs that rules do not look at. */
@@ -68,24 +70,44 @@ export function witnessOf(
 }
 
 const EVERYWHERE: Readonly<Record<Family, readonly Interval[]>> = {
-  ipv4: [{ family: 'ipv4', from: 0xcb00_7101n, to: highestAddress('ipv4') }],
-  ipv6: [{ family: 'ipv6', from: (0x2001_0db8n << 96n) | 1n, to: highestAddress('ipv6') }],
+  ipv4: [{ family: 'ipv4', from: 0n, to: highestAddress('ipv4') }],
+  ipv6: [{ family: 'ipv6', from: 0n, to: highestAddress('ipv6') }],
 };
 
-/** An address that a packet can have on a wire, if there is one at an end or in the middle of an interval. */
-function addressAmong(intervals: readonly Interval[]): bigint {
-  for (const { family, from, to } of intervals) {
-    const usual = [from, from + 1n, (from + to) / 2n, to].find((value) => value <= to && isUnicast({ family, value }));
-    if (usual !== undefined) return usual;
-  }
-  return intervals[0]?.from ?? 0n;
-}
+/** Addresses for documentation, which people know for examples: RFC 5737, RFC 3849. */
+const EXAMPLES: Readonly<Record<Family, readonly FoundRange[]>> = {
+  ipv4: [
+    { from: 0xcb00_7101n, to: 0xcb00_71fen },
+    { from: 0xc633_6401n, to: 0xc633_64fen },
+  ],
+  ipv6: [{ from: (0x2001_0db8n << 96n) | 1n, to: (0x2001_0db9n << 96n) - 1n }],
+};
 
-/** Not this network, loopback, mapped, multicast or beyond: RFC 6890. */
-function isUnicast({ family, value }: Address): boolean {
-  if (family === 'ipv6') return value > 1n && value >> 120n !== 0xffn && value >> 32n !== 0xffffn;
-  const first = value >> 24n;
-  return first !== 0n && first !== 127n && first < 224n;
+/** This network, loopback, mapped, multicast and beyond, which no packet of another host comes from: RFC 6890. */
+const UNUSUAL: Readonly<Record<Family, readonly FoundRange[]>> = {
+  ipv4: [
+    { from: 0n, to: 0x00ff_ffffn },
+    { from: 0x7f00_0000n, to: 0x7fff_ffffn },
+    { from: 0xe000_0000n, to: highestAddress('ipv4') },
+  ],
+  ipv6: [
+    { from: 0n, to: 1n },
+    { from: 0xffffn << 32n, to: (0x1_0000n << 32n) - 1n },
+    { from: 0xffn << 120n, to: highestAddress('ipv6') },
+  ],
+};
+
+/** An address among those of intervals of one family: an example's, else one that hosts have, else the first. */
+function addressAmong(intervals: readonly Interval[]): bigint {
+  const [first] = intervals;
+  if (first === undefined) return 0n;
+  const usual = without(union(intervals), UNUSUAL[first.family]);
+  const [example] = within(usual, EXAMPLES[first.family]);
+  const [own] = usual;
+  if (example !== undefined) return example.from;
+  // The first address of a network is the network's own.
+  if (own !== undefined) return own.from < own.to ? own.from + 1n : own.from;
+  return first.from;
 }
 
 function firstOf(traffic: readonly TrafficClass[]): { readonly protocol: number; readonly part: number } {
