@@ -1,11 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { icmpTypeName } from '../2-analyze/icmp-names.ts';
 import { findInstance } from '../2-analyze/find-instance.ts';
 import { type Decision, evaluate } from '../evaluate/evaluate.ts';
 import { isStandardInput } from '../host/placed-reader.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import { reportRule } from '../model/rule-report.ts';
 import { formatAddress } from '../model/address.ts';
+import { protocolName } from '../model/protocol-name.ts';
+import { stateOfUnasked } from '../model/unasked-icmp.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Policy } from '../model/policy.ts';
 import { formatRuleName, type Rule } from '../model/rule.ts';
@@ -51,7 +54,7 @@ export const explain: Command = {
       type: 'string',
       value: 'STATE',
       choices: ['new', 'established', 'reply', 'related', 'invalid'],
-      help: "new (default), established (in its flow's original direction), reply, related or invalid",
+      help: "new, established (in its flow's original direction), reply, related or invalid; default: what conntrack makes of a packet of no flow, which is new, but invalid for ICMP replies and errors",
     },
     expect: {
       type: 'string',
@@ -82,7 +85,7 @@ export const explain: Command = {
       throw new UsageError('--expect is allow or deny');
     const batch = line.text('batch');
     // What is wrong with the question is said before anything is read.
-    if (batch === undefined) readPacketQuery(queryOf(line));
+    if (batch === undefined) readPacketQuery(queryOf(line), 'options');
     const file = line.text('policy') ?? DEFAULT_POLICY_FILE;
     if (batch !== undefined && isStandardInput(batch) && isStandardInput(file))
       throw new UsageError('standard input is read once: name a file for --policy or for --batch');
@@ -91,9 +94,12 @@ export const explain: Command = {
     const host = await readHost();
     if (batch !== undefined) return explainBatch({ batch, policy, host, line, streams });
     const hostPolicy = resolveAs(policy, host, { named: line.text('instance'), streams });
-    const packet = completePacket(queryOf(line), line.text('interface'), { hostPolicy, host, policy });
+    const query = readPacketQuery(queryOf(line), 'options');
+    const packet = completePacket(query, line.text('interface'), { hostPolicy, host, policy });
     const decision = evaluate(hostPolicy, packet);
-    streams.out(line.given('json') ? `${JSON.stringify(toJson(decision))}\n` : formatDecision(packet, decision));
+    streams.out(
+      line.given('json') ? `${JSON.stringify(toJson(packet, decision))}\n` : formatDecision(packet, decision),
+    );
     return expected === undefined || expected === decision.verdict ? EXIT.fine : EXIT.no;
   },
 };
@@ -136,9 +142,9 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
         const named = query.instance ?? line.text('instance');
         const hostPolicy = views.get(named) ?? resolveAs(policy, host, { named, streams });
         views.set(named, hostPolicy);
-        streams.out(
-          `${JSON.stringify(toJson(evaluate(hostPolicy, completePacket(query, query.interface, { hostPolicy, host, policy }))))}\n`,
-        );
+        const asked = readPacketQuery(query, 'json');
+        const packet = completePacket(asked, query.interface, { hostPolicy, host, policy });
+        streams.out(`${JSON.stringify(toJson(packet, evaluate(hostPolicy, packet)))}\n`);
       } catch (error) {
         if (!(error instanceof UsageError) && !(error instanceof UnableError)) throw error;
         outcome = EXIT.usage;
@@ -184,11 +190,10 @@ interface Surroundings {
 
 /** The packet of a query on the interface `named`, or on the one that can be told: the only one, or the one that has the packet's local address. */
 function completePacket(
-  query: PacketQuery,
+  packet: Omit<Packet, 'interface'>,
   named: string | undefined,
   { hostPolicy, host, policy }: Surroundings,
 ): Packet {
-  const packet = readPacketQuery(query);
   if (named !== undefined) return { ...packet, interface: named };
   const local = packet.direction === 'inbound' ? packet.destination : packet.source;
   const isLocal = ({ family, value }: Packet['source']): boolean => family === local.family && value === local.value;
@@ -210,22 +215,22 @@ function completePacket(
 }
 
 /** The answer as scripts read it: a contract. */
-function toJson({ verdict, reason, rule, runnersUp, platform }: Decision): object {
+function toJson({ state }: Packet, { verdict, reason, rule, runnersUp, platform }: Decision): object {
   return {
     verdict,
     reason,
     rule: rule === undefined ? null : reportRule(rule),
     platform: platform ?? null,
+    state,
     runnersUp: runnersUp.map(reportRule),
   };
 }
 
 function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, platform, binding }: Decision): string {
   const port = (value: number | undefined): string => (value === undefined ? '' : ` port ${value}`);
-  const icmp = packet.icmpType === undefined ? '' : ` type ${packet.icmpType} code ${packet.icmpCode ?? 0}`;
-  const what = `protocol ${packet.protocol}${icmp} from ${formatAddress(packet.source)}${port(packet.sourcePort)} to ${formatAddress(packet.destination)}${port(packet.destinationPort)}`;
+  const what = `${protocolText(packet)} from ${formatAddress(packet.source)}${port(packet.sourcePort)} to ${formatAddress(packet.destination)}${port(packet.destinationPort)}`;
   const because: Readonly<Record<Decision['reason'], string>> = {
-    rule: 'a rule of a group',
+    rule: `rule of group ${rule?.origin.group ?? ''}`,
     management: 'a management rule, judged before all groups',
     default: binding === undefined ? 'the policy does not name this interface' : 'no rule matches',
     platform: `platform:${platform ?? ''}, built in`,
@@ -249,10 +254,22 @@ function judgedAs(binding: Decision['binding']): string {
   return by.as === 'altname' ? ` (by its other name ${by.pattern})` : ` (as its VRF: ${by.pattern})`;
 }
 
-function stateReason({ state, direction, icmpType }: Packet): string {
+/** `new tcp connection`, `reply icmp echo-reply`: what conntrack says of a packet, and what it is. */
+function protocolText({ state, source, protocol, icmpType, icmpCode }: Packet): string {
+  const name = protocolName(protocol, source.family);
+  if (icmpType === undefined) return state === 'new' && protocol === TCP ? `${name} connection` : name;
+  const code = icmpCode === undefined || icmpCode === 0 ? '' : ` code ${icmpCode}`;
+  return `${name} ${icmpTypeName(source.family, icmpType) ?? `type ${icmpType}`}${code}`;
+}
+
+const TCP = 6;
+
+function stateReason({ state, direction, source, icmpType }: Packet): string {
   switch (state) {
     case 'invalid':
-      return 'conntrack calls it invalid';
+      return icmpType === undefined || stateOfUnasked(source.family === 'ipv4' ? 1 : 58, icmpType) === 'new'
+        ? 'conntrack calls it invalid'
+        : 'conntrack calls it invalid where it belongs to no flow; ask with --state reply or related for one that does';
     case 'related':
       return icmpType === undefined
         ? 'a conntrack helper announced its flow, and `platform.helpers` is on'

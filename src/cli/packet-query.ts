@@ -3,6 +3,7 @@ import { icmpTypeNumber } from '../2-analyze/icmp-names.ts';
 import type { Address, Family } from '../model/address.ts';
 import type { Packet, PacketState } from '../model/packet.ts';
 import type { Direction } from '../model/rule.ts';
+import { stateOfUnasked } from '../model/unasked-icmp.ts';
 import { UsageError } from './command.ts';
 
 /** A packet as a person or a script describes it: options of `sgctl explain`, or one JSON object a line with `--batch`. */
@@ -21,33 +22,44 @@ export interface PacketQuery {
 const STATES: readonly PacketState[] = ['new', 'established', 'reply', 'related', 'invalid'];
 const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, gre: 47, icmpv6: 58 };
 
-/** The packet that a query describes, its interface left open. Throws a UsageError that says what is wrong. */
-export function readPacketQuery(query: PacketQuery): Omit<Packet, 'interface'> {
+/** How people write the parts of a query: as options of a command line, or as keys of JSON. */
+export type QueryForm = 'options' | 'json';
+
+/**
+ * The packet that a query describes, its interface left open; `form` is how errors name its parts. Without a state it is
+ * what conntrack makes of a packet that belongs to no flow. Throws a UsageError that says what is wrong.
+ */
+export function readPacketQuery(query: PacketQuery, form: QueryForm): Omit<Packet, 'interface'> {
+  const { oneOf, address, protocolNumber, icmpTypeOf, number, nameOf } = form === 'options' ? OPTIONS : KEYS;
   const direction = oneOf<Direction>('direction', query.direction, ['inbound', 'outbound']);
   const source = address('src', query.src);
   const destination = address('dst', query.dst);
-  if (source.family !== destination.family) throw new UsageError('src and dst are of different families');
+  if (source.family !== destination.family)
+    throw new UsageError(`${nameOf('src')} and ${nameOf('dst')} are of different families`);
   const protocol = protocolNumber(query.protocol, source.family);
   const ports = protocol === 6 || protocol === 17;
   const icmp = protocol === (source.family === 'ipv4' ? 1 : 58);
   const only = (key: 'sport' | 'dport' | 'icmpType' | 'icmpCode', able: boolean): void => {
-    if (given(query[key]) && !able) throw new UsageError(`${key} does not go with protocol ${String(query.protocol)}`);
+    if (given(query[key]) && !able)
+      throw new UsageError(`${nameOf(key)} does not go with protocol ${String(query.protocol)}`);
   };
   only('sport', ports);
   only('dport', ports);
   only('icmpType', icmp);
   only('icmpCode', icmp);
-  if (ports && !given(query.dport)) throw new UsageError('dport is missing');
-  if (icmp && !given(query.icmpType)) throw new UsageError('icmpType is missing');
+  if (ports && !given(query.dport)) throw new UsageError(`${nameOf('dport')} is missing`);
+  if (icmp && !given(query.icmpType)) throw new UsageError(`${nameOf('icmpType')} is missing`);
+  const icmpType = icmp ? icmpTypeOf(query.icmpType, source.family) : undefined;
+  const unasked = icmpType === undefined ? 'new' : stateOfUnasked(source.family === 'ipv4' ? 1 : 58, icmpType);
   return {
     direction,
-    state: given(query.state) ? oneOf('state', query.state, STATES) : 'new',
+    state: given(query.state) ? oneOf('state', query.state, STATES) : unasked,
     source,
     destination,
     protocol,
     sourcePort: ports ? (number('sport', query.sport, 65_535) ?? ANY_CLIENT_PORT) : undefined,
     destinationPort: number('dport', query.dport, 65_535),
-    icmpType: icmp ? icmpType(query.icmpType, source.family) : undefined,
+    icmpType,
     icmpCode: icmp ? (number('icmpCode', query.icmpCode, 255) ?? 0) : undefined,
     hopLimit: undefined,
   };
@@ -60,43 +72,60 @@ function given(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function oneOf<Word extends string>(key: string, value: unknown, words: readonly Word[]): Word {
-  const word = words.find((one) => one === value);
-  if (word === undefined)
-    throw new UsageError(`${key} is one of ${words.join(', ')}${given(value) ? `, not ${JSON.stringify(value)}` : ''}`);
-  return word;
+type QueryKey = keyof PacketQuery;
+
+/** Readers of the parts of a query, which name a part in errors as the person wrote it. */
+function readersOf(nameOf: (key: QueryKey) => string) {
+  const number = (key: QueryKey, value: unknown, most: number): number | undefined => {
+    if (!given(value)) return undefined;
+    const text = String(value);
+    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > most)
+      throw new UsageError(`${nameOf(key)} is a number from 0 to ${most}, not ${JSON.stringify(value)}`);
+    return Number(text);
+  };
+  return {
+    nameOf,
+    number,
+    oneOf<Word extends string>(key: QueryKey, value: unknown, words: readonly Word[]): Word {
+      const word = words.find((one) => one === value);
+      if (word !== undefined) return word;
+      const list = `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+      return fail(
+        given(value) ? `${nameOf(key)} is ${list}, not ${JSON.stringify(value)}` : `${nameOf(key)} is missing: ${list}`,
+      );
+    },
+    address(key: QueryKey, value: unknown): Address {
+      if (typeof value !== 'string') return fail(`${nameOf(key)} is missing: an address`);
+      const parsed = parseAddress(value);
+      return parsed.kind === 'problem' ? fail(`${nameOf(key)}: ${parsed.message}`) : parsed.address;
+    },
+    protocolNumber(value: unknown, family: Family): number {
+      const text = typeof value === 'string' ? value : '';
+      if (text === 'icmp') return family === 'ipv4' ? 1 : 58;
+      return (
+        PROTOCOLS[text] ??
+        number('protocol', value, 255) ??
+        fail(`${nameOf('protocol')} is missing: tcp, udp, icmp, gre or a number`)
+      );
+    },
+    icmpTypeOf(value: unknown, family: Family): number {
+      if (typeof value === 'string' && !/^[0-9]+$/.test(value)) {
+        return (
+          icmpTypeNumber(family, value) ??
+          fail(
+            `${nameOf('icmpType')} ${JSON.stringify(value)} is not known in ${family === 'ipv4' ? 'ICMP' : 'ICMPv6'}`,
+          )
+        );
+      }
+      return number('icmpType', value, 255) ?? fail(`${nameOf('icmpType')} is missing`);
+    },
+  };
 }
 
-function address(key: string, value: unknown): Address {
-  if (typeof value !== 'string') throw new UsageError(`${key} is missing: an address`);
-  const parsed = parseAddress(value);
-  if (parsed.kind === 'problem') throw new UsageError(`${key}: ${parsed.message}`);
-  return parsed.address;
-}
-
-function protocolNumber(value: unknown, family: Family): number {
-  const text = typeof value === 'string' ? value : '';
-  if (text === 'icmp') return family === 'ipv4' ? 1 : 58;
-  return (
-    PROTOCOLS[text] ?? number('protocol', value, 255) ?? missing('protocol is missing: tcp, udp, icmp, gre or a number')
-  );
-}
-
-function icmpType(value: unknown, family: Family): number {
-  if (typeof value === 'string' && !/^[0-9]+$/.test(value)) {
-    return icmpTypeNumber(family, value) ?? missing(`icmpType ${JSON.stringify(value)} is not known in ${family}`);
-  }
-  return number('icmpType', value, 255) ?? missing('icmpType is missing');
-}
-
-function number(key: string, value: unknown, most: number): number | undefined {
-  if (!given(value)) return undefined;
-  const text = String(value);
-  if (!/^[0-9]{1,5}$/.test(text) || Number(text) > most)
-    throw new UsageError(`${key} is a number from 0 to ${most}, not ${JSON.stringify(value)}`);
-  return Number(text);
-}
-
-function missing(message: string): never {
+function fail(message: string): never {
   throw new UsageError(message);
 }
+
+const KEYS = readersOf((key) => key);
+/** `icmpType` is `--icmp-type`. */
+const OPTIONS = readersOf((key) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);

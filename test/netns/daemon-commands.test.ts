@@ -222,7 +222,7 @@ describe('sgctl check, compile and explain', () => {
     expect((await site.sgctl(...common)).exitCode).toBe(2);
     const sideways = await site.sgctl(...common, '--src', '203.0.113.9', '--direction', 'sideways');
     expect(sideways).toMatchObject({ exitCode: 2, stdout: '' });
-    expect(sideways.stderr).toContain('inbound, outbound');
+    expect(sideways.stderr).toContain('inbound or outbound');
     replaceFile(site.policyFile, INVALID);
     expect((await site.sgctl(...common, '--src', '203.0.113.9')).exitCode).toBe(1);
   });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Family } from '../../src/model/address.ts';
+import { stateOfUnasked } from '../../src/model/unasked-icmp.ts';
 import { Agent } from './harness/agent.ts';
 import { createNamespaces, namespacePrefix, removeNamespaces } from './harness/namespaces.ts';
 import { buildPacket, type PacketDescription } from './harness/packet.ts';
@@ -83,6 +84,21 @@ afterAll(async () => {
 function bare(address: string): string {
   return address.replace(/\/.*/, '');
 }
+
+describe.each(FAMILIES)('%s, all ICMP allowed inbound', (family) => {
+  test('of types that nobody asked for those pass that conntrack does not call invalid', async () => {
+    await firewall.apply({ inbound: [{ protocol: 'icmp', source: 'any' }] });
+    // Redirects of IPv6 are built in, and of multicast router discovery kernels think differently.
+    const types = Array.from({ length: 256 }, (_, type) => type).filter((type) => ![137, 151, 152].includes(type));
+    const packets = types.map((icmpType) =>
+      // An identity of its own for each, and none of 0.
+      probe(family, { protocol: ICMP[family], icmpType, icmpCode: 0, identity: icmpType + 1 }),
+    );
+    const arrived = await sendInbound(world, 'eth0', packets);
+    const expected = types.filter((type) => stateOfUnasked(ICMP[family], type) === 'new');
+    expect(types.filter((type) => arrived.has(type + 1))).toEqual(expected);
+  });
+});
 
 describe.each(FAMILIES)('%s, nothing allowed inbound', (family) => {
   test('path-MTU discovery works through a router with a narrow link', async () => {
