@@ -6,6 +6,7 @@ import { parseAddress } from './address-text.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import type { KnownNames } from './read-rule.ts';
 import type { Report } from '../diagnostics/report.ts';
+import { reportUnrealMember } from './report-unreal.ts';
 import { whyNoInterface } from './interface-text.ts';
 
 /** What reading an instance needs beside it. */
@@ -108,10 +109,14 @@ function readAddresses(entry: Entry<InterfaceInput>, report: Report): readonly A
   if (addresses === undefined || addresses === 'dynamic') return 'dynamic';
   return addresses.flatMap((text, index) => {
     const parsed = parseAddress(text);
-    if (parsed.kind === 'address') return [parsed.address];
+    const span = spanAt(entry, 'addresses', index);
+    if (parsed.kind === 'address') {
+      reportUnrealMember(parsed.address, { span, report });
+      return [parsed.address];
+    }
     report({
       code: 'bad-address',
-      span: spanAt(entry, 'addresses', index),
+      span,
       message: parsed.message,
       help: parsed.help,
     });

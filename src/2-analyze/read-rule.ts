@@ -6,6 +6,8 @@ import type { Span } from '../model/span.ts';
 import { parseInterval } from './address-text.ts';
 import { type Entry, reportUnknown, spanAt } from './merge-documents.ts';
 import { readTraffic } from './read-traffic.ts';
+import { reportExtensionHeader } from './report-numbers.ts';
+import { reportUnrealRemote } from './report-unreal.ts';
 import type { Report } from '../diagnostics/report.ts';
 
 /** The names a rule may refer to. */
@@ -49,6 +51,9 @@ export function readRule(entry: Entry<AnyRuleInput>, { origin, known, report }: 
   const traffic = readTraffic(entry, families, report);
   if (remote === undefined || input.enabled === false) return [];
   const { action = 'allow', description } = input;
+  const { direction } = origin;
+  reportUnrealRemote({ remote, direction, action, traffic, span: spanAt(entry, remoteKey) }, report);
+  if (input.protocol !== undefined) reportExtensionHeader(traffic, spanAt(entry, 'protocol'), report);
   const priorityWritten = input.priority !== undefined;
   return [...traffic].map(([family, of]) => ({
     origin,

@@ -5,6 +5,7 @@ import type { PortRange, Traffic } from '../model/rule.ts';
 import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from './icmp-names.ts';
 import { type Entry, spanAt } from './merge-documents.ts';
 import { parsePorts, type PortsInput } from './port-text.ts';
+import { reportAmbiguousIcmp } from './report-numbers.ts';
 import type { Report } from '../diagnostics/report.ts';
 
 const TCP = 6;
@@ -177,6 +178,7 @@ function readIcmp(
     const code = codeInput === undefined ? 'any' : icmpNumber(codeInput, (name) => icmpCodeNumber(family, type, name));
     if (code !== undefined) traffic.set(family, { kind: 'icmp', protocol: icmpProtocol(family), type, code });
   }
+  if (!families.written && traffic.size > 1) reportAmbiguousIcmp(typeInput, typeSpan, report);
   if (traffic.size === 0) {
     report({
       code: 'bad-icmp',

@@ -73,6 +73,12 @@ export const DIAGNOSTIC_CODES = {
   'bad-address': 'error',
   /** A CIDR with host bits set is taken for its network. */
   'host-bits': 'warning',
+  /** Packets have the other end that a rule names: 0.0.0.0 is one address, and not everybody. */
+  'unreal-remote': 'warning',
+  /** Protocols of IPv6 are what is behind its extension headers. */
+  'extension-header': 'warning',
+  /** A rule about both families names ICMP types, which have other numbers in the other family. */
+  'ambiguous-icmp': 'warning',
   /** A rule's type is the family of its remote. */
   'family-mismatch': 'error',
   /** Priorities are 1 to 100. */

@@ -15,6 +15,8 @@ export const LINT_CODES = {
   'shadowed-rule': { severity: 'warning', requirement: 'A rule decides on some packet.' },
   'opposite-actions': { severity: 'warning', requirement: 'Two rules of a group about the same packets say the same.' },
   'empty-remote': { severity: 'warning', requirement: 'The other end of a rule is somebody.' },
+  'unreal-remote': { severity: 'warning', requirement: 'Packets have the other end that a rule names.' },
+  'unasked-icmp': { severity: 'info', requirement: 'A rule is about packets that conntrack does not call invalid.' },
   'cuts-management': { severity: 'warning', requirement: 'No denial keeps everybody from logging in.' },
   'judges-nothing': {
     severity: 'warning',

@@ -7,6 +7,8 @@ import { ipv4Only } from './ipv4-only.ts';
 import { redundantRules } from './redundant-rules.ts';
 import { sameMatch } from './same-match.ts';
 import { shadowedRules } from './shadowed-rules.ts';
+import { unaskedIcmp } from './unasked-icmp.ts';
+import { unrealRemotes } from './unreal-remotes.ts';
 import { unused } from './unused.ts';
 import { worldOpen } from './world-open.ts';
 
@@ -19,6 +21,8 @@ export const LINT_CHECKS: readonly LintCheck[] = [
   shadowedRules,
   redundantRules,
   emptyRemotes,
+  unrealRemotes,
+  unaskedIcmp,
   ipv4Only,
   implicitPriority,
   unused,
