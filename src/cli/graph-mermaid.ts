@@ -1,4 +1,4 @@
-import type { Graph } from './graph-model.ts';
+import { butText, type Graph } from './graph-model.ts';
 
 /** The picture as a Mermaid flowchart. */
 export function mermaidOf({ nodes, edges }: Graph): string {
@@ -11,7 +11,10 @@ export function mermaidOf({ nodes, edges }: Graph): string {
   return [
     'flowchart LR',
     ...lines,
-    ...edges.map(({ from, to, label }) => `  ${from} -->|${quoted(label)}| ${to}`),
+    ...edges.map(
+      ({ from, to, label, but }) =>
+        `  ${from} -->|${quoted(`${label}${but.length === 0 ? '' : `, all${butText(but)}`}`)}| ${to}`,
+    ),
     '',
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import {
+  type Denied,
   type End,
   type FamilyTraffic,
   isNothing,
@@ -24,6 +25,8 @@ export interface GraphEdge {
   readonly from: string;
   readonly to: string;
   readonly label: string;
+  /** Who at the end outside is denied some of it. */
+  readonly but: readonly string[];
 }
 
 /** Nodes in order of their distance from outside, and edges. */
@@ -48,7 +51,12 @@ export function graphOf({ roles, ways }: Reachability): Graph {
     outsiders.set(title, { id, kind, title, about: end.kind === 'addressGroup' ? 'address group' : '' });
     return id;
   };
-  const edges = ways.map(({ from, to, traffic }) => ({ from: idOf(from), to: idOf(to), label: labelOf(traffic) }));
+  const edges = ways.map(({ from, to, traffic, but }) => ({
+    from: idOf(from),
+    to: idOf(to),
+    label: labelOf(traffic),
+    but: but.map(titleOf),
+  }));
   const all = [...outsiders.values(), ...nodes.values()];
   const distances = distancesFrom(outsiders, edges);
   return {
@@ -83,16 +91,26 @@ function describeRole({ groups, interfaces }: Role): Pick<GraphNode, 'title' | '
   };
 }
 
-function titleOf(end: Exclude<End, { readonly kind: 'role' }>): string {
+function titleOf(end: Denied | Exclude<End, { readonly kind: 'role' }>): string {
   switch (end.kind) {
     case 'anyone':
       return 'anyone';
     case 'addressGroup':
+    case 'securityGroup':
       return end.name;
     case 'interval':
       return formatInterval(end.interval);
   }
 }
+
+/** ` but banned, 192.0.2.7`: who of an end is denied something; nothing where nobody is. */
+export function butText(but: readonly string[]): string {
+  if (but.length === 0) return '';
+  const shown = but.slice(0, MOST_NAMED).join(', ');
+  return ` but ${shown}${but.length > MOST_NAMED ? ` and ${but.length - MOST_NAMED} more` : ''}`;
+}
+
+const MOST_NAMED = 3;
 
 /** Traffic of both families in one line where it is alike. */
 function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {

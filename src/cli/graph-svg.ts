@@ -1,4 +1,4 @@
-import type { Graph, GraphEdge, GraphNode } from './graph-model.ts';
+import { butText, type Graph, type GraphEdge, type GraphNode } from './graph-model.ts';
 
 /** In pixels. */
 const CHARACTER = 7.9;
@@ -112,11 +112,13 @@ function rowsOf(node: GraphNode, edges: readonly GraphEdge[], titles: ReadonlyMa
     .filter(({ to }) => to === node.id)
     .map((edge): Row => {
       const who = edge.from === node.id ? 'each other' : nameOf(edge.from);
-      return { edge, text: cut(`from ${who}: ${edge.label}`), hasLine: edge.from !== node.id };
+      return { edge, text: cut(`from ${who}${butText(edge.but)}: ${edge.label}`), hasLine: edge.from !== node.id };
     });
   const out = edges
     .filter(({ from, to }) => from === node.id && !to.startsWith('r'))
-    .map((edge): Row => ({ edge, text: cut(`to ${nameOf(edge.to)}: ${edge.label}`), hasLine: false }));
+    .map(
+      (edge): Row => ({ edge, text: cut(`to ${nameOf(edge.to)}${butText(edge.but)}: ${edge.label}`), hasLine: false }),
+    );
   return [...into, ...out];
 }
 

@@ -5,6 +5,7 @@ import { formatInterval, type Interval, isWholeFamily } from '../model/interval.
 import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Direction, Remote, Rule } from '../model/rule.ts';
+import { type Region, union, within, without } from './region.ts';
 import { classMembers, isAllTraffic, joinClasses, type TrafficClass } from './traffic-classes.ts';
 
 /** Interfaces that carry the same groups, and so are judged alike. */
@@ -34,7 +35,14 @@ export interface Way {
   readonly from: End;
   readonly to: End;
   readonly traffic: FamilyTraffic;
+  /** Who is among the end outside, and is denied some of the traffic: named by rules that deny. */
+  readonly but: readonly Denied[];
 }
+
+/** Somebody whom a rule that denies names. */
+export type Denied =
+  | Exclude<Outsider, { readonly kind: 'anyone' }>
+  | { readonly kind: 'securityGroup'; readonly name: GroupName };
 
 /** Who reaches whom. */
 export interface Reachability {
@@ -56,21 +64,23 @@ export function reachability(policy: Policy, hosts: readonly HostPolicy[]): Reac
     const fromAnyone = inbound({ kind: 'anyone' });
     const toAnyone = outbound({ kind: 'anyone' });
     const self: End = { kind: 'role', role: to };
-    ways.push({ from: { kind: 'anyone' }, to: self, traffic: fromAnyone });
-    ways.push({ from: self, to: { kind: 'anyone' }, traffic: toAnyone });
+    const butFrom = (end: Outsider): readonly Denied[] => deniedAmong({ judged: target, direction: 'inbound', end });
+    const butTo = (end: Outsider): readonly Denied[] => deniedAmong({ judged: target, direction: 'outbound', end });
+    ways.push({ from: ANYONE, to: self, traffic: fromAnyone, but: butFrom(ANYONE) });
+    ways.push({ from: self, to: ANYONE, traffic: toAnyone, but: butTo(ANYONE) });
     for (const end of outsidersOf(target, 'inbound')) {
       const traffic = beyond(
         [{ judged: target, direction: 'inbound', end }],
         [{ judged: target, direction: 'inbound', end: { kind: 'anyone' } }],
       );
-      ways.push({ from: end, to: self, traffic });
+      ways.push({ from: end, to: self, traffic, but: butFrom(end) });
     }
     for (const end of outsidersOf(target, 'outbound')) {
       const traffic = beyond(
         [{ judged: target, direction: 'outbound', end }],
         [{ judged: target, direction: 'outbound', end: { kind: 'anyone' } }],
       );
-      ways.push({ from: self, to: end, traffic });
+      ways.push({ from: self, to: end, traffic, but: butTo(end) });
     }
     for (const [from, source] of judged.entries()) {
       const both: readonly Question[] = [
@@ -78,7 +88,7 @@ export function reachability(policy: Policy, hosts: readonly HostPolicy[]): Reac
         { judged: source, direction: 'outbound', end: target },
       ];
       const traffic = beyond(both, [{ judged: target, direction: 'inbound', end: { kind: 'anyone' } }]);
-      ways.push({ from: { kind: 'role', role: from }, to: self, traffic });
+      ways.push({ from: { kind: 'role', role: from }, to: self, traffic, but: [] });
     }
   }
   return { roles, ways: ways.filter(({ traffic }) => FAMILIES.some((family) => !isNothing(traffic[family]))) };
@@ -137,11 +147,51 @@ function outsidersOf({ rules }: JudgedRole, direction: Direction): readonly Outs
   return [...found.values()];
 }
 
+const ANYONE = { kind: 'anyone' } as const;
+
+/** Those among an end outside who are denied some of what passes with the end. */
+function deniedAmong(question: Asked): readonly Denied[] {
+  const { judged, direction, end } = question;
+  return deniedBy(judged, direction).filter((denied) => {
+    const lost = passing([question], [{ judged, direction, end: denied }]);
+    return FAMILIES.some((family) => isAmong(denied, end, family, judged.policy) && !isNothing(lost[family]));
+  });
+}
+
+/** Those whom rules that deny name. */
+function deniedBy({ rules }: JudgedRole, direction: Direction): readonly Denied[] {
+  const found = new Map<string, Denied>();
+  for (const { remote, action } of rules[direction]) {
+    if (action !== 'deny' || remote.kind === 'any') continue;
+    if (remote.kind !== 'interval') found.set(`${remote.kind} ${remote.name}`, remote);
+    else if (!isWholeFamily(remote.interval)) found.set(formatInterval(remote.interval), remote);
+  }
+  return [...found.values()];
+}
+
+/** Whether somebody of a family is in both, and the end is not within what is denied. */
+function isAmong(denied: Denied, end: Outsider, family: Family, policy: HostPolicy): boolean {
+  const inner = addressesOf(denied, family, policy);
+  if (end.kind === 'anyone') return inner.length > 0;
+  const outer = addressesOf(end, family, policy);
+  return within(inner, outer).length > 0 && without(outer, inner).length > 0;
+}
+
+function addressesOf(one: Denied, family: Family, { addressGroups, members }: HostPolicy): Region {
+  if (one.kind === 'interval') return one.interval.family === family ? [one.interval] : [];
+  const entries = one.kind === 'addressGroup' ? addressGroups.get(one.name) : members.get(one.name);
+  const of = entries?.[family];
+  return of === undefined ? [] : union([...of.hosts, ...of.ranges]);
+}
+
+/** What is asked about somebody outside. */
+type Asked = Question & { readonly end: Outsider };
+
 /** Whether rules of a role, in a direction, let traffic with an end pass. */
 interface Question {
   readonly judged: JudgedRole;
   readonly direction: Direction;
-  readonly end: Outsider | JudgedRole;
+  readonly end: Outsider | Denied | JudgedRole;
 }
 
 /** The traffic that passes by all of the questions, if it is more than what passes by the others: all of it, or what is more. */
@@ -198,7 +248,7 @@ export function isNothing(traffic: WayTraffic): boolean {
 type Matcher = (remote: Remote) => boolean;
 
 /** Which remotes an end is among: one for each of its parts that rules can tell apart; none where it has no part of the family. */
-function matchersOf(end: Outsider | JudgedRole, family: Family, policy: HostPolicy): readonly Matcher[] {
+function matchersOf(end: Outsider | Denied | JudgedRole, family: Family, policy: HostPolicy): readonly Matcher[] {
   const isAll = (remote: Remote): boolean => holdsAll(remote, family, policy);
   switch (end.kind) {
     case 'anyone':
@@ -208,6 +258,8 @@ function matchersOf(end: Outsider | JudgedRole, family: Family, policy: HostPoli
       if (entries === undefined || entries.hosts.length + entries.ranges.length === 0) return [];
       return [(remote) => isAll(remote) || (remote.kind === 'addressGroup' && remote.name === end.name)];
     }
+    case 'securityGroup':
+      return [(remote) => isAll(remote) || (remote.kind === 'securityGroup' && remote.name === end.name)];
     case 'interval':
       if (end.interval.family !== family) return [];
       return [(remote) => isAll(remote) || holds(remote, end.interval, policy)];

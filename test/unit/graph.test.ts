@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { mermaidOf } from '../../src/cli/graph-mermaid.ts';
-import { type Graph, graphOf } from '../../src/cli/graph-model.ts';
+import { butText, type Graph, graphOf } from '../../src/cli/graph-model.ts';
 import { htmlOf, svgOf } from '../../src/cli/graph-svg.ts';
 import { policyReachability } from '../../src/policy-reachability.ts';
 import { policyOf } from '../netns/enforce.ts';
@@ -42,7 +42,7 @@ async function picture(text = TEXT): Promise<Graph> {
 /** Edges in words: `anyone -> web: tcp 443`. */
 function edgesOf({ nodes, edges }: Graph): readonly string[] {
   const title = (id: string): string => nodes.find((node) => node.id === id)?.title ?? id;
-  return edges.map(({ from, to, label }) => `${title(from)} -> ${title(to)}: ${label}`).toSorted();
+  return edges.map(({ from, to, label, but }) => `${title(from)} -> ${title(to)}: ${label}${butText(but)}`).toSorted();
 }
 
 describe('who reaches whom', () => {
@@ -61,6 +61,43 @@ describe('who reaches whom', () => {
       // Not 9100, which web may not open. Its members have IPv4 addresses alone.
       'web -> db: tcp 5432 (IPv4)',
     ]);
+  });
+
+  test('names who is denied some of what others may', async () => {
+    const denials = await picture(`version: 1
+addressGroups:
+  banned: { addresses: [192.0.2.0/24, 198.51.100.7] }
+  elsewhere: { addresses: [10.9.0.0/16] }
+  nobody: { addresses: [] }
+securityGroups:
+  web:
+    inbound:
+      - { action: deny, source: { addressGroup: banned } }
+      - { action: deny, source: { addressGroup: nobody } }
+      - { action: deny, source: { securityGroup: lab } }
+      - { action: deny, protocol: udp, source: 203.0.113.9 }
+      - { action: deny, protocol: tcp, ports: 22, source: { addressGroup: elsewhere } }
+      - { action: deny, source: 10.1.0.0/16 }
+      - { protocol: tcp, ports: 443, source: any, priority: 2 }
+      - { protocol: tcp, ports: 22, source: 10.0.0.0/8, priority: 2 }
+      - { protocol: tcp, ports: 25, source: 172.16.0.0/12, priority: 2 }
+    outbound:
+      - { action: deny, destination: 10.1.0.0/16 }
+      - { destination: any, priority: 2 }
+  lab: {}
+instances:
+  web: { interfaces: { eth0: { addresses: [192.0.2.1], securityGroups: [web] } } }
+  lab: { interfaces: { eth0: { addresses: [10.77.0.1], securityGroups: [lab] } } }
+`);
+    expect(edgesOf(denials)).toEqual([
+      '10.0.0.0/8 -> web: tcp 22 (IPv4) but lab, elsewhere, 10.1.0.0/16',
+      '172.16.0.0/12 -> web: tcp 25 (IPv4)',
+      'anyone -> web: tcp 443 but banned, lab, 10.1.0.0/16',
+      'web -> anyone: all traffic but 10.1.0.0/16',
+    ]);
+    expect(svgOf(denials, 'title')).toContain('from anyone but banned, lab, 10.1.0.0/16: tcp 443');
+    expect(svgOf(denials, 'title')).toContain('from 172.16.0.0/12: tcp 25 (IPv4)');
+    expect(mermaidOf(denials)).toContain('"tcp 443, all but banned, lab, 10.1.0.0/16"');
   });
 
   test('has interfaces with the same groups in one card, and groups by their distance from outside', async () => {
