@@ -1,6 +1,6 @@
 import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import { quote } from '../diagnostics/quote.ts';
-import { isMapping, type PlainValue } from './plain-value.ts';
+import { isMapping, type PlainMapping, type PlainValue } from './plain-value.ts';
 
 /** A value in words, for "found ...". */
 export function describeValue(value: PlainValue): string {
@@ -42,18 +42,41 @@ export function typeHelp(expected: string, found: PlainValue): string | undefine
       return textHelp(expected, found);
     case 'number':
     case 'boolean':
+      if (expected === '`ipv4` or `ipv6`' && (found === 4 || found === 6)) return `write \`ipv${found}\``;
+      if (expected === '`allow` or `deny`' && typeof found === 'boolean')
+        return `write \`${found ? 'allow' : 'deny'}\``;
+      if (expected === '`true` or `false`' && (found === 0 || found === 1)) return `write \`${found === 1}\``;
       return /^(?:text|the name|an address)/.test(expected) ? `put it in quotes: \`"${found}"\`` : undefined;
     default:
-      if (isMapping(found)) return expected === 'a list of rules' ? 'begin each rule with `- `' : undefined;
-      return /^an address.*`any`/.test(expected)
-        ? 'a rule has one remote: write an address group, or a rule for each'
-        : undefined;
+      return isMapping(found) ? mappingHelp(expected, found) : listHelp(expected, found);
   }
+}
+
+function mappingHelp(expected: string, found: PlainMapping): string | undefined {
+  if (expected === 'a list of rules') return 'begin each rule with `- `';
+  if (!expected.startsWith('a port')) return undefined;
+  const [from, to] = Object.values(found);
+  return typeof from === 'number' && typeof to === 'number'
+    ? `write \`${from}-${to}\``
+    : 'a range is written `8000-8999`';
+}
+
+function listHelp(expected: string, found: PlainValue): string | undefined {
+  const entries = found as readonly PlainValue[];
+  if (/^an address.*`any`/.test(expected)) {
+    return entries.length === 2 && entries.includes('0.0.0.0/0') && entries.includes('::/0')
+      ? 'write `any`: it is every address of both families'
+      : 'a rule takes one source or destination: write a rule for each, or put them into an address group';
+  }
+  if (expected.startsWith('`tcp`'))
+    return 'a rule takes one protocol: write a rule for each, or `all` for every protocol';
+  return undefined;
 }
 
 function textHelp(expected: string, found: string): string | undefined {
   if (expected === '`true` or `false`') {
     const word = found.toLowerCase();
+    if (word === 'true' || word === 'false') return `leave the quotes out: \`${word}\``;
     return Object.hasOwn(OLD_BOOLEANS, word) ? `write \`${OLD_BOOLEANS[word]}\`` : undefined;
   }
   if (expected.endsWith('`dynamic`') && didYouMean(found, ['dynamic']) !== undefined) return 'did you mean `dynamic`?';

@@ -1,5 +1,4 @@
 import type { core } from 'zod';
-import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
 import { describeValue, typeHelp } from './describe-value.ts';
@@ -7,6 +6,7 @@ import type { NodePositions, Path } from './node-positions.ts';
 import { isMapping, type PlainMapping, type PlainValue, REPORTED, unescapeKey } from './plain-value.ts';
 import { innermost } from './innermost-issues.ts';
 import { meantKey } from './meant-keys.ts';
+import { wordHelp } from './meant-words.ts';
 import { mappingAt } from './policy-mappings.ts';
 
 /** What explaining needs beside the issues. */
@@ -143,12 +143,11 @@ function explainRemote(path: Path, found: PlainMapping, context: IssueContext): 
 
 function explainWord(issue: core.$ZodIssueInvalidValue, found: string, { positions, report }: IssueContext): void {
   const words = issue.values.filter((word) => typeof word === 'string');
-  const near = didYouMean(found, words);
   report({
     code: 'bad-value',
     span: positions.spanOf(placeOf(issue.path as Path)),
     message: `expected ${issue.message}, found ${quote(found)}`,
-    help: near === undefined ? undefined : `did you mean \`${near}\`?`,
+    help: wordHelp(found, words),
   });
 }
 

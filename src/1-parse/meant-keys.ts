@@ -29,6 +29,8 @@ const RULE_WORDS: Readonly<Record<string, string>> = {
   comment: 'description',
   name: 'description',
   icmptype: 'icmp',
+  prio: 'priority',
+  order: 'priority',
 };
 
 /** What they call the other end of an inbound rule. */
@@ -77,6 +79,17 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     path: 'file',
   },
   'an interface': { groups: 'securityGroups', sgs: 'securityGroups', ips: 'addresses' },
+  'a remote': {
+    group: 'securityGroup',
+    sg: 'securityGroup',
+    groupid: 'securityGroup',
+    groupname: 'securityGroup',
+    securitygroupid: 'securityGroup',
+    list: 'addressGroup',
+    addresslist: 'addressGroup',
+    ipset: 'addressGroup',
+    prefixlist: 'addressGroup',
+  },
   'a policy': { groups: 'securityGroups', hosts: 'instances', servers: 'instances', log: 'logging' },
 };
 

@@ -1,10 +1,12 @@
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
+import type { Span } from '../model/span.ts';
 import { type MeantKey, meantKey } from './meant-keys.ts';
 import type { NodePositions, Path } from './node-positions.ts';
 import type { Origins } from './origins.ts';
 import { isMapping, Mapping, type PlainMapping, type PlainValue, unescapeKey } from './plain-value.ts';
 import { mappingAt, type PolicyMapping } from './policy-mappings.ts';
+import { strayKeys } from './stray-keys.ts';
 
 /** What mending keys needs beside the value. */
 export interface MendContext {
@@ -39,14 +41,22 @@ function mend(value: PlainValue, path: Path, place: Path, context: Mending): Pla
 
 function mendMapping(value: PlainMapping, path: Path, place: Path, context: Mending): PlainValue {
   const mapping = mappingAt(path);
+  const address = mapping.what === 'a remote' ? bareAddress(value) : undefined;
+  if (address !== undefined) {
+    reportBareAddress(address, place, context);
+    return address.text;
+  }
+  const keySpanOf = (key: string): Span => context.positions.keySpanOf([...place, unescapeKey(key)]);
+  const stray = strayKeys(value, { mapping, keySpanOf, report: context.report });
   const result = new Mapping();
   const moves = new Map<string, string>();
-  let changed = false;
+  let changed = stray.size > 0;
   for (const [key, body] of Object.entries(value)) {
+    if (stray.has(key)) continue;
     const meant =
       mapping.keys.length === 0 || mapping.keys.includes(key) ? undefined : meantBy(unescapeKey(key), mapping, context);
     const here = [...place, unescapeKey(key)];
-    if (meant === undefined || meant.key in value || meant.key in result) {
+    if (meant === undefined || body === null || meant.key in value || meant.key in result) {
       result[key] = mend(body, [...path, key], here, context);
     } else {
       report(key, meant.help, here);
@@ -68,6 +78,31 @@ function mendMapping(value: PlainMapping, path: Path, place: Path, context: Mend
       help,
     });
   }
+}
+
+interface BareAddress {
+  readonly key: string;
+  readonly text: string;
+}
+
+/** What other tools write as `{ cidr: ADDRESS }`. */
+const ADDRESS_KEYS = /^(?:cidr|cidrip|cidripv6|address|ip|ipv4|ipv6|ipblock|network|subnet|prefix|range)$/i;
+
+function bareAddress(value: PlainMapping): BareAddress | undefined {
+  const [entry, ...more] = Object.entries(value);
+  if (entry === undefined || more.length > 0) return undefined;
+  const [key, text] = entry;
+  return ADDRESS_KEYS.test(key.replace(/[-_]/g, '')) && typeof text === 'string' ? { key, text } : undefined;
+}
+
+function reportBareAddress({ key, text }: BareAddress, place: Path, { positions, report }: Mending): void {
+  const owner = place.findLast((at) => typeof at === 'string');
+  report({
+    code: 'unknown-key',
+    span: positions.keySpanOf([...place, key]),
+    message: `unknown key ${quote(key)} in a remote`,
+    help: `write the address without it: ${quote(owner === 'except' ? `[${text}]` : `${owner}: ${text}`)}`,
+  });
 }
 
 function meantBy(key: string, mapping: PolicyMapping, { meant }: Mending): MeantKey | undefined {

@@ -121,9 +121,12 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
         report({
           code: 'bad-number',
           span: spanOf(scalar),
-          message: Number.isSafeInteger(value)
-            ? `the number ${quote(source)} is not in plain decimal digits`
-            : `${quote(source)} is not a number a policy can mean`,
+          message:
+            Number.isSafeInteger(value) && value < 0
+              ? `${quote(source)} is negative, and no number of a policy is`
+              : Number.isSafeInteger(value)
+                ? `the number ${quote(source)} is not in plain decimal digits`
+                : `${quote(source)} is not a number a policy can mean`,
           help: numberHelp(value, source),
         });
         return REPORTED;
@@ -181,6 +184,7 @@ export function isMapping(value: PlainValue | undefined): value is PlainMapping 
 }
 
 function numberHelp(value: number, source: string): string {
+  if (value === -1) return 'where other tools write `-1` for all, leave the key out';
   const quotes = 'if it is text, put it in quotes';
   return Number.isSafeInteger(value) && value >= 0 && String(value) !== source
     ? `write \`${value}\`; ${quotes}`

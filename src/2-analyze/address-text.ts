@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { quote } from '../diagnostics/quote.ts';
 import { type Address, addressBits, addressFromBytes, formatAddress } from '../model/address.ts';
 import { formatInterval, type Interval } from '../model/interval.ts';
+import { addressHint } from './address-hint.ts';
 
 /** Why a text is no address, CIDR or range, and what to write instead. */
 export interface AddressProblem {
@@ -19,6 +20,17 @@ export interface AddressText {
 
 /** Reads an address, a CIDR or a range `first-last`, of either family. */
 export function parseInterval(text: string): AddressText | AddressProblem {
+  const parsed = readInterval(text);
+  return parsed.kind === 'problem' ? hinted(text, parsed) : parsed;
+}
+
+/** A problem with a part of `text`, or, where all of it is what other tools write, with that. */
+function hinted(text: string, found: AddressProblem): AddressProblem {
+  const help = addressHint(text);
+  return help === undefined ? found : problem(`${quote(text)} is not an address, a CIDR or a range`, help);
+}
+
+function readInterval(text: string): AddressText | AddressProblem {
   if (text.includes('-')) return parseRange(text);
   if (text.includes('/')) return parseCidr(text);
   const address = parseAddress(text);
@@ -27,7 +39,17 @@ export function parseInterval(text: string): AddressText | AddressProblem {
 }
 
 /** Reads one address: no prefix length (but the full one), no zone, not IPv4 written as IPv6. */
-export function parseAddress(text: string): { readonly kind: 'address'; readonly address: Address } | AddressProblem {
+export function parseAddress(text: string): OneAddress | AddressProblem {
+  const parsed = readAddress(text);
+  return parsed.kind === 'problem' && parsed.help === undefined ? hinted(text, parsed) : parsed;
+}
+
+interface OneAddress {
+  readonly kind: 'address';
+  readonly address: Address;
+}
+
+function readAddress(text: string): OneAddress | AddressProblem {
   const slash = text.indexOf('/');
   if (slash >= 0) {
     const parsed = parseCidr(text);

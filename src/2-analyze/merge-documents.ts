@@ -1,4 +1,5 @@
 import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import { quote } from '../diagnostics/quote.ts';
 import type { PolicyDocument } from '../1-parse/parse-document.ts';
 import type {
   AddressGroupInput,
@@ -149,6 +150,15 @@ function mergeSection<Input>({ documents, section, what, report }: Section): Rea
   return entries;
 }
 
+/** More names than this are not listed in a hint. */
+const MAX_LISTED = 8;
+
+function thoseThereAre(what: string, names: readonly string[]): string {
+  if (names.length === 0) return `the policy has no ${what}s`;
+  const listed = names.slice(0, MAX_LISTED).map(quote).join(', ');
+  return `those there are: ${listed}${names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : ''}`;
+}
+
 /** Reports a reference to something that does not exist, with the nearest name that does. */
 export function reportUnknown(
   report: Report,
@@ -158,12 +168,15 @@ export function reportUnknown(
     name,
     known,
     span,
+    elsewhere,
   }: {
     what: string;
     code: 'unknown-group' | 'unknown-address-group' | 'unknown-instance';
     name: string;
     known: Iterable<string>;
     span: Span;
+    /** What to write where the name is one of another kind. */
+    elsewhere?: string | undefined;
   },
 ): void {
   const names = [...known].toSorted();
@@ -172,11 +185,6 @@ export function reportUnknown(
     code,
     span,
     message: `there is no ${what} \`${name}\``,
-    help:
-      near === undefined
-        ? names.length === 0
-          ? `the policy has no ${what}s`
-          : undefined
-        : `did you mean \`${near}\`?`,
+    help: elsewhere ?? (near === undefined ? thoseThereAre(what, names) : `did you mean \`${near}\`?`),
   });
 }

@@ -1,4 +1,5 @@
 import type { PortRange } from '../model/rule.ts';
+import { portHint } from './port-hint.ts';
 
 /** Ports as a policy may write them: `22`, `"22,80,8000-8999"`, or a list of either. */
 export type PortsInput = number | string | readonly (number | string)[];
@@ -41,11 +42,13 @@ function parseRange(text: string): PortRange | { readonly message: string; reado
   if (match === null) {
     return {
       message: `\`${text}\` is not a port`,
-      help: 'write a number, a range `8000-8999`, or several with commas',
+      help: portHint(text),
     };
   }
   const from = Number(match[1]);
   const to = match[2] === undefined ? from : Number(match[2]);
+  if (from === 0 && to === 65535)
+    return { message: 'port `0` is out of range', help: 'leave `ports` out to mean all ports, or write `1-65535`' };
   for (const port of [from, to]) {
     if (port < 1 || port > 65535) return { message: `port \`${port}\` is out of range`, help: 'ports are 1 to 65535' };
   }

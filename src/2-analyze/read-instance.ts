@@ -83,6 +83,9 @@ function readInterface(
         name: group,
         known: known.securityGroups,
         span,
+        elsewhere: known.addressGroups.has(group)
+          ? 'it is an address group, which rules name, not interfaces'
+          : undefined,
       });
     } else if (groups.includes(group as GroupName)) {
       report({

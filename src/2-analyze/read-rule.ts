@@ -3,6 +3,7 @@ import { FAMILIES, type Family } from '../model/address.ts';
 import type { AddressGroupName, GroupName } from '../model/names.ts';
 import type { Remote, Rule, RuleOrigin } from '../model/rule.ts';
 import type { Span } from '../model/span.ts';
+import { remoteWord } from './address-hint.ts';
 import { parseInterval } from './address-text.ts';
 import { type Entry, reportUnknown, spanAt } from './merge-documents.ts';
 import { readTraffic } from './read-traffic.ts';
@@ -38,14 +39,14 @@ export function readRule(entry: Entry<AnyRuleInput>, { origin, known, report }: 
     remoteInput === undefined
       ? undefined
       : readRemote(remoteInput, { span: spanAt(entry, remoteKey), group: origin.group, known, report });
-  const families = readFamilies(entry, remote, report);
+  const families = readFamilies(entry, remote, { remoteKey, report });
   const priority = input.priority ?? 1;
   if (!Number.isInteger(priority) || priority < 1 || priority > 100) {
     report({
       code: 'bad-priority',
       span: spanAt(entry, 'priority'),
       message: `priority \`${priority}\` is out of range`,
-      help: 'priorities are 1 (first) to 100 (last)',
+      help: `priorities are 1 (first) to 100 (last)${priority > 100 ? ': keep the order in smaller numbers' : ''}`,
     });
   }
   const traffic = readTraffic(entry, families, report);
@@ -74,14 +75,18 @@ interface Families {
   readonly written: boolean;
 }
 
-function readFamilies(entry: Entry<AnyRuleInput>, remote: Remote | undefined, report: Report): Families {
+function readFamilies(
+  entry: Entry<AnyRuleInput>,
+  remote: Remote | undefined,
+  { remoteKey, report }: { readonly remoteKey: string; readonly report: Report },
+): Families {
   const { type } = entry.input;
   const told = remote?.kind === 'interval' ? remote.interval.family : undefined;
   if (type !== undefined && told !== undefined && type !== told) {
     report({
       code: 'family-mismatch',
       span: spanAt(entry, 'type'),
-      message: `the rule's type is \`${type}\`, and its remote is an ${told === 'ipv4' ? 'IPv4' : 'IPv6'} address`,
+      message: `the rule's type is \`${type}\`, and its ${remoteKey} is an ${told === 'ipv4' ? 'IPv4' : 'IPv6'} address`,
       help: `write \`type: ${told}\` or leave it out`,
     });
   }
@@ -103,7 +108,16 @@ export function readRemote(input: RemoteInput, { span, group, known, report }: R
     if ('securityGroup' in input) {
       const name = input.securityGroup;
       if (known.securityGroups.has(name)) return { kind: 'securityGroup', name: name as GroupName };
-      reportUnknown(report, { what: 'security group', code: 'unknown-group', name, known: known.securityGroups, span });
+      reportUnknown(report, {
+        what: 'security group',
+        code: 'unknown-group',
+        name,
+        known: known.securityGroups,
+        span,
+        elsewhere: known.addressGroups.has(name)
+          ? `it is an address group: write \`{ addressGroup: ${name} }\``
+          : undefined,
+      });
       return undefined;
     }
     const name = input.addressGroup;
@@ -114,6 +128,9 @@ export function readRemote(input: RemoteInput, { span, group, known, report }: R
       name,
       known: known.addressGroups,
       span,
+      elsewhere: known.securityGroups.has(name)
+        ? `it is a security group: write \`{ securityGroup: ${name} }\``
+        : undefined,
     });
     return undefined;
   }
@@ -139,7 +156,13 @@ function readAddressRemote(text: string, { span, known, report }: Omit<RemoteCon
       : known.addressGroups.has(text)
         ? 'addressGroup'
         : undefined;
-    const help = named === undefined ? parsed.help : `to name the group write \`{ ${named}: ${text} }\``;
+    const word = remoteWord(text);
+    const help =
+      named !== undefined
+        ? `to name the group write \`{ ${named}: ${text} }\``
+        : word === undefined
+          ? parsed.help
+          : `write \`${word}\``;
     report({ code: 'bad-address', span, message: parsed.message, help });
     return undefined;
   }

@@ -1,9 +1,11 @@
 import type { RuleInput } from '../1-parse/policy-schema.ts';
 import { didYouMean } from '../diagnostics/did-you-mean.ts';
+import { quote } from '../diagnostics/quote.ts';
 import type { Family } from '../model/address.ts';
 import type { PortRange, Traffic } from '../model/rule.ts';
 import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from './icmp-names.ts';
 import { type Entry, spanAt } from './merge-documents.ts';
+import { protocolHint } from './protocol-hint.ts';
 import { parsePorts, type PortsInput } from './port-text.ts';
 import { reportAmbiguousIcmp } from './report-numbers.ts';
 import type { Report } from '../diagnostics/report.ts';
@@ -13,7 +15,6 @@ const UDP = 17;
 const GRE = 47;
 const ICMP = 1;
 const ICMPV6 = 58;
-const PROTOCOL_NAMES = ['tcp', 'udp', 'icmp', 'gre', 'all'];
 
 type Protocol = 'all' | 'icmp' | number;
 
@@ -126,17 +127,11 @@ function readProtocol(
       return GRE;
   }
   if (/^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255) return Number(text);
-  const lower = text.toLowerCase();
-  const near = lower === 'icmpv6' || lower === 'ipv6-icmp' ? undefined : didYouMean(lower, PROTOCOL_NAMES);
   report({
     code: 'bad-protocol',
     span: spanAt(entry, 'protocol'),
-    message: `\`${text}\` is not a protocol`,
-    help: /^icmpv6$|^ipv6-icmp$/.test(lower)
-      ? 'write `protocol: icmp` with `type: ipv6`'
-      : near === undefined
-        ? 'write tcp, udp, icmp, gre, all or a protocol number 0 to 255'
-        : `did you mean \`${near}\`?`,
+    message: `${quote(text)} is not a protocol`,
+    help: protocolHint(text),
   });
   return undefined;
 }
@@ -211,9 +206,14 @@ function reportBadType({ typeInput, families, span, report }: BadType): void {
     code: 'bad-icmp',
     span,
     message: `\`${text}\` is not a type of ${where}`,
-    help:
-      near === undefined
-        ? 'write a name such as `echo-request`, or a number from 0 to 255'
-        : `did you mean \`${near}\`?`,
+    help: icmpHelp(text, near),
   });
+}
+
+function icmpHelp(text: string, near: string | undefined): string {
+  const [, type, code] = /^([0-9]+)[/:,]([0-9]+)$/.exec(text) ?? [];
+  if (type !== undefined) return `write \`{ type: ${type}, code: ${code} }\``;
+  if (/^(?:any|all|\*)$/i.test(text)) return 'leave `icmp` out to mean all types';
+  if (near === undefined) return 'write a name such as `echo-request`, or a number from 0 to 255';
+  return near === text.toLowerCase() ? `write \`${near}\`` : `did you mean \`${near}\`?`;
 }

@@ -247,7 +247,7 @@ const RULES: typeof TEXTS = [
     'a list of sources',
     inbound('{ source: [a, b] }'),
     [
-      `5:19-5:25 wrong-type: expected ${REMOTE}, found a list | a rule has one remote: write an address group, or a rule for each`,
+      `5:19-5:25 wrong-type: expected ${REMOTE}, found a list | a rule takes one source or destination: write a rule for each, or put them into an address group`,
     ],
   ],
   [
@@ -294,12 +294,12 @@ const RULES: typeof TEXTS = [
   [
     'a capital action',
     inbound('{ source: any, action: Deny }'),
-    ['5:32-5:36 bad-value: expected `allow` or `deny`, found `Deny` | did you mean `deny`?'],
+    ['5:32-5:36 bad-value: expected `allow` or `deny`, found `Deny` | write `deny`'],
   ],
   [
     'an unknown type',
     inbound('{ source: any, type: inet }'),
-    ['5:30-5:34 bad-value: expected `ipv4` or `ipv6`, found `inet`'],
+    ['5:30-5:34 bad-value: expected `ipv4` or `ipv6`, found `inet` | write `ipv4`'],
   ],
   [
     'a quoted priority',
@@ -334,7 +334,7 @@ const OTHERS: typeof TEXTS = [
     'a template in another case',
     'version: 1\nsecurityGroups: { web: { template: sys-webserver } }',
     [
-      '2:36-2:49 bad-value: expected `default`, `Sys-WebServer` or `Sys-FullAccess`, found `sys-webserver` | did you mean `Sys-WebServer`?',
+      '2:36-2:49 bad-value: expected `default`, `Sys-WebServer` or `Sys-FullAccess`, found `sys-webserver` | write `Sys-WebServer`',
     ],
   ],
   [
