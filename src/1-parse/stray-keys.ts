@@ -29,8 +29,9 @@ export function strayKeys(value: PlainMapping, { mapping, keySpanOf, report }: S
   let run: { readonly key: string; readonly span: Span }[] = [];
   const flush = (): void => {
     const [first] = run;
-    if (owner !== undefined && first !== undefined) {
-      const parts = [String(value[owner]), ...run.map(({ key }) => key)];
+    const before = owner === undefined ? undefined : value[owner];
+    if (owner !== undefined && first !== undefined && (typeof before === 'string' || typeof before === 'number')) {
+      const parts = [String(before), ...run.map(({ key }) => key)];
       report({
         code: 'unknown-key',
         span: first.span,
