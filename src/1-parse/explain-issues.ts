@@ -7,7 +7,7 @@ import { isMapping, type PlainMapping, type PlainValue, REPORTED, unescapeKey } 
 import { innermost } from './innermost-issues.ts';
 import { meantKey } from './meant-keys.ts';
 import { wordHelp } from './meant-words.ts';
-import { mappingAt } from './policy-mappings.ts';
+import { isName, mappingAt, mappingsWith } from './policy-mappings.ts';
 
 /** What explaining needs beside the issues. */
 export interface IssueContext {
@@ -97,7 +97,16 @@ function rightRemoteKey(what: string, key: string): 'source' | 'destination' | u
   return undefined;
 }
 
+/** A key of a named thing that stands a level too far left, among the names. */
+function keyAmongNames(path: Path): { readonly key: string; readonly what: string } | undefined {
+  const key = path.at(-1);
+  const { what, keys } = mappingAt(path);
+  return typeof key === 'string' && isName(path) && keys.includes(key) ? { key, what } : undefined;
+}
+
 function unknownKeyHelp(key: string, what: string, keys: readonly string[]): string {
+  const owners = mappingsWith(key);
+  if (owners.length > 0) return `it is a key of ${owners.join(' and of ')}: is the line indented as it should be?`;
   if (key === '<<') return 'merge keys are not part of YAML 1.2';
   return `the keys of ${what} are ${keys.map((known) => `\`${known}\``).join(', ')}`;
 }
@@ -158,6 +167,16 @@ function explainType(issue: Issue, found: PlainValue | undefined, context: Issue
 }
 
 function reportType(path: Path, expected: string, found: PlainValue, { positions, report }: IssueContext): void {
+  const outside = keyAmongNames(path);
+  if (outside !== undefined) {
+    report({
+      code: 'wrong-type',
+      span: positions.keySpanOf(placeOf(path)),
+      message: `\`${outside.key}\` stands where the name of ${outside.what} is expected`,
+      help: `it is a key of ${outside.what}: indent it, and what is below it, like the other keys of the one above`,
+    });
+    return;
+  }
   report({
     code: 'wrong-type',
     span: positions.spanOf(placeOf(path)),

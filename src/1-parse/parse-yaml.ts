@@ -2,17 +2,45 @@ import { Composer, type CST, type Document, Parser } from 'yaml';
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
 import type { SpanAt } from './text-positions.ts';
+import { yamlCauses } from './yaml-causes.ts';
 
 /** A policy needs seven levels. The bound keeps whatever recurses, the YAML library included, far from the stack's end. */
 const DEEPEST = 64;
 
-/** What to do about the mistakes whose message does not say it. */
-const HELP: Readonly<Record<string, string>> = {
-  BAD_INDENT: 'lines of one list or mapping begin at the same column',
-  BAD_SCALAR_START: 'put the value in quotes',
-  BLOCK_AS_IMPLICIT_KEY: 'put the value in quotes, or begin it on a line of its own',
-  TAB_AS_INDENT: 'indent with spaces',
+/** What a mistake of YAML is called here whose cause is not found, and what to do about it; by the library's code. */
+const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> = {
+  ALIAS_PROPS: ['an alias has neither anchor nor tag', 'text that begins with `*` needs quotes'],
+  BAD_ALIAS: ['an alias without a name', 'text that begins with `*` needs quotes: `"*"`'],
+  BAD_DQ_ESCAPE: [
+    'an escape that YAML does not have',
+    'write `\\\\` for a backslash, or put the text in single quotes',
+  ],
+  BAD_INDENT: ['the indentation does not fit the lines above', 'lines of one list or mapping begin at the same column'],
+  BAD_SCALAR_START: ['a text cannot begin with this character', 'put the value in quotes'],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'a second `key: value` on the line, or one that is not indented like the others',
+    'put a value with a colon in quotes, or begin it on a line of its own',
+  ],
+  BLOCK_IN_FLOW: ['lines of a list or mapping stand inside brackets', 'close the bracket before, or use commas inside'],
+  KEY_OVER_1024_CHARS: [
+    'a key of more than 1024 characters',
+    'is the colon meant to be text? then put the text in quotes',
+  ],
+  MISSING_CHAR: ['something is missing before this', 'is a comma, a colon, a bracket or a quote missing?'],
+  MULTILINE_IMPLICIT_KEY: [
+    'a key that goes over several lines',
+    'a key stands on one line: is a colon or a quote missing?',
+  ],
+  NON_STRING_KEY: ['a key that is not plain text', 'write the key as a word, in quotes if it has other characters'],
+  TAB_AS_INDENT: ['a tab stands where the line is indented', 'put spaces in its place'],
+  UNEXPECTED_TOKEN: ['this does not belong here', 'is a comma missing, or a text to be put in quotes?'],
 };
+
+/** Of a mistake that no policy is likely to have. */
+const OTHER_WORDS = [
+  'this is not well-formed YAML',
+  'compare it with the lines around it, and with a policy in config/examples',
+] as const;
 
 /**
  * Reads the one YAML document of a text into nodes with positions. Reports every mistake of YAML, and returns
@@ -61,30 +89,75 @@ export function parseYaml(text: string, spanAt: SpanAt, report: Report): Documen
     // The composer adds errors after the document's end only as it runs on.
   }
   if (document === undefined) throw new Error('the YAML composer made no document');
-  for (const { code, message, pos } of document.errors) {
-    fail({
-      code: code === 'TAG_RESOLVE_FAILED' ? 'yaml-tag' : 'yaml-syntax',
-      span: spanAt(pos[0], Math.min(pos[1], text.length)),
-      message:
-        code === 'TAG_RESOLVE_FAILED'
-          ? tagMessage(text, pos)
-          : code === 'NON_STRING_KEY'
-            ? 'a key that is not plain text'
-            : sentence(message),
-      help: HELP[code],
-    });
-  }
-  for (const { code, message, pos } of document.warnings) {
+  if (document.errors.length > 0) reportErrors(document.errors, { text, spanAt, report: fail });
+  for (const { code, pos } of document.warnings) {
     const span = spanAt(pos[0], Math.min(pos[1], text.length));
     // An unknown tag is but a warning to the library, which then reads the value as if the tag were not there.
     if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') {
-      fail({ code: 'yaml-tag', span, message: tagMessage(text, pos), help: 'leave the tag out' });
+      fail({
+        code: 'yaml-tag',
+        span,
+        message: tagMessage(text, pos),
+        help: text.startsWith('!!', pos[0]) ? TAG_HELP : `${TAG_HELP}; text that begins with \`!\` needs quotes`,
+      });
     } else {
-      report({ code: 'yaml-warning', span, message: sentence(message), help: HELP[code] });
+      report({
+        code: 'yaml-warning',
+        span,
+        message: 'readers of YAML differ about this: an anchor ends, or a key begins, in an unusual way',
+        help: 'put the text in quotes, or a space before the colon',
+      });
     }
   }
   return sound ? document : undefined;
 }
+
+const TAG_HELP = 'leave the tag out';
+
+interface ErrorContext {
+  readonly text: string;
+  readonly spanAt: SpanAt;
+  readonly report: Report;
+}
+
+/** The likely causes of what the library found; where there are none, what it found in the words of this project. */
+function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report }: ErrorContext): void {
+  const tags = errors.filter(({ code }) => code === 'TAG_RESOLVE_FAILED');
+  for (const { pos } of tags) {
+    report({
+      code: 'yaml-tag',
+      span: spanAt(pos[0], Math.min(pos[1], text.length)),
+      message: tagMessage(text, pos),
+      help: TAG_HELP,
+    });
+  }
+  const others = errors.filter(({ code }) => code !== 'TAG_RESOLVE_FAILED');
+  if (others.length === 0) return;
+  const causes = others.every(({ code }) => OF_ITS_OWN.has(code))
+    ? []
+    : yamlCauses(
+        text,
+        others.some(({ code }) => code === 'TAB_AS_INDENT'),
+      );
+  for (const { start, end, message, help, related } of causes) {
+    const places =
+      related === undefined ? [] : [{ span: spanAt(related.start, related.end), message: related.message }];
+    report({ code: 'yaml-syntax', span: spanAt(start, end), message, help, related: places });
+  }
+  if (causes.length > 0) return;
+  // One mistake makes the library stumble again and again, so of each line the first is reported.
+  const lines = new Set<number>();
+  for (const { code, pos } of others) {
+    const span = spanAt(pos[0], Math.min(pos[1], text.length));
+    if (lines.has(span.line)) continue;
+    lines.add(span.line);
+    const [message, help] = WORDS[code] ?? OTHER_WORDS;
+    report({ code: 'yaml-syntax', span, message, help });
+  }
+}
+
+/** Mistakes that are exactly what they are called. */
+const OF_ITS_OWN: ReadonlySet<string> = new Set(['BAD_ALIAS', 'ALIAS_PROPS', 'BAD_DQ_ESCAPE', 'NON_STRING_KEY']);
 
 function tagMessage(text: string, pos: readonly [number, number]): string {
   return `the tag ${quote(text.slice(...pos))} has no meaning in a policy, or does not fit its value`;
@@ -112,10 +185,4 @@ function firstBelow(document: CST.Document, limit: number): CST.Token | undefine
     }
   }
   return undefined;
-}
-
-/** A message of the library in the style of all others. */
-function sentence(message: string): string {
-  const text = message.replace(/\.$/, '');
-  return /^[A-Z][a-z]/.test(text) ? `${text.charAt(0).toLowerCase()}${text.slice(1)}` : text;
 }

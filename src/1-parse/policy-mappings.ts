@@ -70,6 +70,34 @@ export function mappingAt(path: Path): PolicyMapping {
   return MAPPINGS.get(pattern) ?? { what: 'this place', keys: [] };
 }
 
+/** What has `key`, of the mappings that lines are indented for. */
+export function mappingsWith(key: string): readonly string[] {
+  const whats = OUTLINE.map((pattern) => MAPPINGS.get(pattern)).flatMap((mapping) =>
+    mapping?.keys.includes(key) === true ? [mapping.what] : [],
+  );
+  return whats.length > MAX_OWNERS ? [] : whats;
+}
+
+/** A key that more mappings than this have says nothing of where it belongs. */
+const MAX_OWNERS = 2;
+
+const OUTLINE = [
+  '',
+  'platform',
+  'logging',
+  'addressGroups *',
+  'securityGroups *',
+  'securityGroups * inbound *',
+  'securityGroups * outbound *',
+  'instances *',
+  'instances * interfaces *',
+];
+
+/** Whether a path ends with a name of the user's choice. */
+export function isName(path: Path): boolean {
+  return typeof path.at(-1) === 'string' && isFree(path, path.length - 1);
+}
+
 /** Sections with names of the user's choice. */
 const NAMED: readonly (string | number)[] = ['addressGroups', 'securityGroups', 'instances'];
 

@@ -70,27 +70,33 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'a flow list left open',
     'version: [',
-    [
-      '1:11-1:11 yaml-syntax: flow sequence in block collection must be sufficiently indented and end with a ] | lines of one list or mapping begin at the same column',
-    ],
+    ['1:10-1:11 yaml-syntax: the `[` of line 1 is not closed | write `]` where it ends, before the end of the file'],
   ],
   [
     'a tab for indentation',
     'version: 1\nplatform:\n\tdhcpClient: true',
-    ['3:1-3:2 yaml-syntax: tabs are not allowed as indentation | indent with spaces'],
+    [
+      '3:1-3:2 yaml-syntax: a tab indents this line | tabs are not allowed as indentation in YAML: put spaces in their place',
+    ],
   ],
-  ['a list as a key', 'version: 1\n? [a]\n: b', ['2:3-2:4 yaml-syntax: a key that is not plain text']],
+  [
+    'a list as a key',
+    'version: 1\n? [a]\n: b',
+    [
+      '2:3-2:4 yaml-syntax: a key that is not plain text | write the key as a word, in quotes if it has other characters',
+    ],
+  ],
   [
     'two mappings on a line',
     'version: 1\na: b: c',
-    [
-      '2:4-2:5 yaml-syntax: nested mappings are not allowed in compact mappings | put the value in quotes, or begin it on a line of its own',
-    ],
+    ['2:4-2:8 yaml-syntax: `b: c` has a colon in it, and stands without quotes | put the text in quotes: `"b: c"`'],
   ],
   [
     'an ambiguous anchor',
     'version: 1\ndescription: &a: x\n',
-    ['2:16-2:17 yaml-warning: anchor ending in : is ambiguous'],
+    [
+      '2:16-2:17 yaml-warning: readers of YAML differ about this: an anchor ends, or a key begins, in an unusual way | put the text in quotes, or a space before the colon',
+    ],
   ],
   [
     'YAML 1.1',
@@ -103,7 +109,7 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
     'tags',
     'version: !!int "1"\ndescription: !x y\ninstances: !!set {}',
     [
-      '2:14-2:16 yaml-tag: the tag `!x` has no meaning in a policy, or does not fit its value | leave the tag out',
+      '2:14-2:16 yaml-tag: the tag `!x` has no meaning in a policy, or does not fit its value | leave the tag out; text that begins with `!` needs quotes',
       '3:12-3:17 yaml-tag: the tag `!!set` has no meaning in a policy, or does not fit its value | leave the tag out',
     ],
   ],

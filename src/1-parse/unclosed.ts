@@ -1,0 +1,116 @@
+import { mayBeginScalar, type Opening, type YamlCause, type YamlLine } from './yaml-lines.ts';
+
+const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']' };
+
+/** What lines are found to be: causes, and those lines that are not inside brackets. */
+export interface BracketScan {
+  readonly causes: readonly YamlCause[];
+  readonly block: readonly YamlLine[];
+}
+
+/** Finds quotes, brackets and braces that are not closed, or close nothing, and missing commas between them. */
+export function scanBrackets(lines: readonly YamlLine[]): BracketScan {
+  const causes: YamlCause[] = [];
+  const block: YamlLine[] = [];
+  let open: Opening[] = [];
+  for (const line of lines) {
+    const [first] = open;
+    // Text inside brackets stands further right than the line they were opened on, but for the closing one.
+    if (first !== undefined && line.indent <= first.indent && !/^\s*[\]},]/.test(line.text)) {
+      causes.push(...open.map((one) => unclosed(one, line)));
+      open = [];
+    }
+    if (open.length === 0) block.push(line);
+    open = scanLine(line, open, causes);
+  }
+  causes.push(...open.map((one) => unclosed(one, undefined)));
+  return { causes, block };
+}
+
+function unclosed({ offset, line, character }: Opening, next: YamlLine | undefined): YamlCause {
+  const closing = CLOSING[character] ?? '';
+  return {
+    start: offset,
+    end: offset + 1,
+    message: `the \`${character}\` of line ${line} is not closed`,
+    help: `write \`${closing}\` where it ends, ${next === undefined ? 'before the end of the file' : `before line ${next.number}`}`,
+  };
+}
+
+function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[]): Opening[] {
+  const { text, start } = line;
+  const open = [...before];
+  for (let i = line.indent; i < text.length; i += 1) {
+    const character = text[i] ?? '';
+    const inFlow = open.length > 0;
+    if ((character === '"' || character === "'") && mayBeginScalar(text, i)) {
+      const end = quoteEnd(text, i);
+      if (end === undefined) {
+        causes.push({
+          start: start + i,
+          end: start + i + 1,
+          message: `the quote \`${character}\` is not closed on its line`,
+          help: `write \`${character}\` behind the last character of the text`,
+        });
+        // What is behind the quote is text, so that nothing is known of the brackets around it.
+        return [];
+      }
+      i = end;
+    } else if ((character === '{' || character === '[') && (inFlow || mayBeginScalar(text, i))) {
+      open.push({ offset: start + i, line: line.number, indent: line.indent, character });
+    } else if (inFlow && (character === '}' || character === ']')) {
+      const last = open.pop();
+      if (last !== undefined && CLOSING[last.character] !== character) {
+        causes.push({
+          start: start + i,
+          end: start + i + 1,
+          message: `\`${character}\` stands where the \`${last.character}\` of line ${last.line} has to be closed`,
+          help: `write \`${CLOSING[last.character]}\` before it, or in its place`,
+          related: { start: last.offset, end: last.offset + 1, message: 'it is opened here' },
+        });
+        return [];
+      }
+      const rest = text.slice(i + 1).trim();
+      if (open.length === 0 && /^[\]}]/.test(rest)) {
+        const at = start + i + 1 + text.slice(i + 1).search(/\S/);
+        causes.push({
+          start: at,
+          end: at + 1,
+          message: `\`${rest.charAt(0)}\` closes nothing`,
+          help: 'leave it out, or write the bracket that it closes',
+        });
+        return [];
+      }
+    } else if (inFlow && mayBeginScalar(text, i) && !/\s/.test(character)) {
+      const missing = missingComma(line, i);
+      if (missing !== undefined) causes.push(missing);
+    }
+  }
+  return open;
+}
+
+/** `{ protocol: tcp ports: 22 }`. */
+function missingComma({ text, start }: YamlLine, index: number): YamlCause | undefined {
+  const match = /^([\w-]+:\s+(?:"[^"]*"|'[^']*'|[^\s,[\]{}"':]+)\s+)([\w-]+):(?=\s)/.exec(text.slice(index));
+  if (match === null) return undefined;
+  const at = start + index + (match[1] ?? '').length;
+  return {
+    start: at,
+    end: at + (match[2] ?? '').length,
+    message: `a comma is missing before \`${match[2]}\``,
+    help: 'in braces, write a comma between one key with its value and the next',
+  };
+}
+
+/** The index of the quote that ends the text which begins at `start`. */
+function quoteEnd(text: string, start: number): number | undefined {
+  const quote = text[start];
+  for (let i = start + 1; i < text.length; i += 1) {
+    if (text[i] === '\\' && quote === '"') i += 1;
+    else if (text[i] === quote) {
+      if (quote === "'" && text[i + 1] === quote) i += 1;
+      else return i;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,38 @@
+import { scanBrackets } from './unclosed.ts';
+import { scanIndentation } from './yaml-indentation.ts';
+import { type YamlCause, yamlLines } from './yaml-lines.ts';
+
+/**
+ * What a text that is not well-formed YAML most likely suffers from: tabs, brackets and quotes that are not closed, lines
+ * that are not indented alike, missing colons and commas. Empty where none of these is found. For texts with mistakes
+ * alone: in a sound one it may see some that are none. `isAboutTabs` says that a tab is one of the mistakes.
+ */
+export function yamlCauses(text: string, isAboutTabs: boolean): readonly YamlCause[] {
+  // Looking for causes takes more than a step a character on long lines, which no person writes.
+  if (text.length > MAX_LENGTH || LONG_LINE.test(text)) return [];
+  const tabs = tabsOf(text);
+  if (isAboutTabs && tabs !== undefined) return [tabs];
+  const { causes, block } = scanBrackets(yamlLines(text));
+  const found = causes.length > 0 ? causes : scanIndentation(block);
+  return found.length > 0 || tabs === undefined ? found : [tabs];
+}
+
+/** In UTF-16 units. */
+const MAX_LENGTH = 1_000_000;
+
+const LONG_LINE = /[^\n]{1000}/;
+
+/** Tabs that lines begin with, as one mistake: an editor makes them all alike. */
+function tabsOf(text: string): YamlCause | undefined {
+  const found = [...text.matchAll(/^( *)(\t[ \t]*)(?=[^\s#])/gm)];
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const start = first.index + (first[1] ?? '').length;
+  const more = found.length - 1;
+  return {
+    start,
+    end: start + (first[2] ?? '').length,
+    message: `a tab indents this line${more === 0 ? '' : `, and ${more} more ${more === 1 ? 'line' : 'lines'}`}`,
+    help: 'tabs are not allowed as indentation in YAML: put spaces in their place',
+  };
+}
