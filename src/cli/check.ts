@@ -1,14 +1,15 @@
 import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
 import { shownName } from '../host/placed-reader.ts';
 import { type Command, EXIT } from './command.ts';
-import { placementOf, printDiagnostics, readPolicy } from './load.ts';
+import { hostNotes } from './host-notes.ts';
+import { placementOf, printDiagnostics, readHost, readPolicy } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
 /** `sgctl check [FILE]`: is this a valid policy? */
 export const check: Command = {
   name: 'check',
   summary:
-    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
+    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
   usage: '[FILE] [--as PATH]',
   options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
@@ -29,11 +30,19 @@ export const check: Command = {
     if (loaded.policy === undefined) return EXIT.no;
     const { securityGroups, addressGroups, instances } = loaded.policy;
     const counts = [
-      `${securityGroups.size} security groups`,
-      `${addressGroups.size} address groups`,
-      `${instances.size} instances`,
+      counted(securityGroups.size, 'security group'),
+      counted(addressGroups.size, 'address group'),
+      counted(instances.size, 'instance'),
     ].join(', ');
     streams.out(`${shownName(file)}: valid (${counts})\n`);
+    // Policies are checked on any machine, and some let nobody ask for interfaces.
+    const host = await readHost().catch(() => undefined);
+    const notes = host === undefined ? [] : hostNotes(loaded.policy, host);
+    for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
     return EXIT.fine;
   },
 };
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
