@@ -31,6 +31,8 @@ export interface ApiHandlers {
   readonly history: Pick<History, 'list' | 'open'>;
   readonly records: Pick<PacketRecords, 'stats' | 'log' | 'follow'>;
   readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback' | 'endTrial'>;
+  /** Members of `group` cannot speak on the socket at `path`, which is theirs: why. */
+  readonly onShut: (path: string, group: string, reason: string) => void;
 }
 
 /** Another daemon answers on the socket. */
@@ -61,6 +63,7 @@ export async function serveApi(directory: string, handlers: ApiHandlers): Promis
           else send(call, statusOf(error), { error: error instanceof Error ? error.message : String(error) });
         });
       },
+      onShut: (reason) => handlers.onShut(path, group, reason),
     });
   };
   const doors = [

@@ -218,6 +218,8 @@ export async function startDaemon({
     history,
     holding,
     records,
+    onShut: (socket, group, reason) =>
+      log.warn({ socket, group, reason }, 'the group cannot be given its socket: its members may not speak there'),
   });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),

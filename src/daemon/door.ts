@@ -10,6 +10,8 @@ export interface DoorSpec {
   readonly group: string;
   /** Must not throw. */
   readonly onCall: (call: Call) => void;
+  /** The group cannot be given the socket, so that its members are shut out: why. */
+  readonly onShut: (reason: string) => void;
 }
 
 /** A request, and what its connection is to wait for, so that none stands in the way of others. */
@@ -42,7 +44,7 @@ const MAX_WAIT_MILLISECONDS = 10_000;
 const MAX_TRANSFER_MILLISECONDS = 60_000;
 
 /** Serves a unix socket, one request a connection. A file that is there is replaced. Throws what listening throws. */
-export async function openDoor({ path, group, onCall }: DoorSpec): Promise<Door> {
+export async function openDoor({ path, group, onCall, onShut }: DoorSpec): Promise<Door> {
   await rm(path, { force: true });
   const connections = new Map<unknown, Connection>();
   const http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES }, (incoming, response) => {
@@ -69,7 +71,10 @@ export async function openDoor({ path, group, onCall }: DoorSpec): Promise<Door>
   await listen(server, path);
   // INVARIANT: the group before the mode, so that no other group is let in for a moment.
   const id = await groupId(group);
-  if (id !== undefined) await chown(path, process.geteuid?.() ?? 0, id).catch(() => undefined);
+  if (id !== undefined)
+    await chown(path, process.geteuid?.() ?? 0, id).catch((error: unknown) =>
+      onShut(error instanceof Error ? error.message : String(error)),
+    );
   await chmod(path, 0o660);
   return {
     close: () =>

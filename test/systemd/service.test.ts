@@ -86,6 +86,43 @@ describe('the service, as scripts/run.sh installs it', () => {
     expect(children).toMatch(/inotifywait --monitor .*\/etc\/secgroupd\//);
   });
 
+  test('lets its groups in: one may do everything, one may look, and others neither', async () => {
+    for (const [name, ...groups] of [['ann', '--groups=secgroupd'], ['joe', '--groups=secgroupd-read'], ['eve']])
+      await machine.exec(['useradd', '--no-create-home', ...groups, String(name)]);
+    const lookAndChange = async (user: string): Promise<readonly number[]> => {
+      const exits = [];
+      for (const words of [['status'], ['stats'], ['clear', '--yes']])
+        exits.push((await machine.exec(['runuser', '-u', user, '--', 'sgctl', ...words], { reject: false })).exitCode);
+      return exits;
+    };
+    const before = await table();
+    // Who may ask for more is told that there is nothing to confirm.
+    const { stderr: answered } = await machine.exec(['runuser', '-u', 'ann', '--', 'sgctl', 'confirm'], {
+      reject: false,
+    });
+    expect(answered).toContain('no policy is being tried');
+    expect(await lookAndChange('joe')).toEqual([0, 0, 3]);
+    expect(await lookAndChange('eve')).toEqual([3, 3, 3]);
+    expect(await table()).toBe(before);
+    // Where the kernel does not let the daemon give the socket away, it says so.
+    const dropIn = '/run/systemd/system/secgroupd.service.d';
+    await machine.exec([
+      'sh',
+      '-c',
+      `mkdir -p ${dropIn} && printf '[Service]\\nSystemCallFilter=~chown fchownat\\n' >${dropIn}/chown.conf`,
+    ]);
+    await machine.exec(['systemctl', 'daemon-reload']);
+    await machine.exec(['systemctl', 'restart', SERVICE]);
+    expect(await lookAndChange('joe')).toEqual([3, 3, 3]);
+    expect(
+      (await machine.exec(['journalctl', '--unit', SERVICE, '--grep', 'cannot be given its socket'])).stdout,
+    ).toMatch(/"group":"secgroupd-read"[^\n]*EPERM/);
+    await machine.exec(['rm', '-r', dropIn]);
+    await machine.exec(['systemctl', 'daemon-reload']);
+    await machine.exec(['systemctl', 'restart', SERVICE]);
+    expect(await lookAndChange('joe')).toEqual([0, 0, 3]);
+  });
+
   test('is exposed as little in the machine as it is on paper', async () => {
     for (const [unit, threshold] of [
       [SERVICE, 15],

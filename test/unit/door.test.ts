@@ -24,6 +24,7 @@ beforeEach(async () => {
       calls.push(call);
       onCall(call);
     },
+    onShut: () => undefined,
   });
 });
 
