@@ -17,7 +17,7 @@ import { readBootConf } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
 import { liveFlows } from './live-flows.ts';
-import { locate, printDiagnostics, readHost, readPolicyToEnforce } from './load.ts';
+import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from './options.ts';
 
 /** `sgctl apply [FILE]`: what the daemon does, once. */
@@ -50,6 +50,7 @@ export const apply: Command = {
     }
     const host = await readHost();
     const hostPolicy = locate(policy, host, { named: line.text('instance'), streams });
+    warnWhereUnprotected(hostPolicy, host, streams);
     const nft = createNft();
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');

@@ -2,7 +2,7 @@ import { diagnosticToJson } from '../diagnostics/diagnostic-json.ts';
 import { shownName } from '../host/placed-reader.ts';
 import { type Command, EXIT } from './command.ts';
 import { hostNotes } from './host-notes.ts';
-import { placementOf, printDiagnostics, readHost, readPolicy } from './load.ts';
+import { placementOf, printDiagnostics, readHost, readPolicy, warnWhereUnprotectedHere } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
 
 /** `sgctl check [FILE]`: is this a valid policy? */
@@ -37,6 +37,7 @@ export const check: Command = {
     streams.out(`${shownName(file)}: valid (${counts})\n`);
     // Policies are checked on any machine, and some let nobody ask for interfaces.
     const host = await readHost().catch(() => undefined);
+    if (host !== undefined) warnWhereUnprotectedHere(loaded.policy, host, streams);
     const notes = host === undefined ? [] : hostNotes(loaded.policy, host);
     for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
     return EXIT.fine;

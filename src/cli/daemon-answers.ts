@@ -43,7 +43,7 @@ export const HOLDING: z.ZodType<HoldingStatus> = object({
 });
 
 /** Keys that the daemon of an earlier version, which may still run, does not answer. */
-type LaterKey = 'interfaceNotes' | 'revokedFlows' | 'waitingFor';
+type LaterKey = 'interfaceNotes' | 'protected' | 'revokedFlows' | 'waitingFor';
 
 /** A status as a daemon answers it, of this version or an earlier one. */
 export type AnsweredStatus = Omit<Status, LaterKey> & { readonly [Key in LaterKey]?: Status[Key] | undefined };
@@ -54,6 +54,7 @@ export const STATUS: z.ZodType<AnsweredStatus> = object({
   policyFile: text,
   instance: text.nullable(),
   state: z.enum(['enforced', 'refused', 'held', 'failing', 'cleared', 'starting']),
+  protected: z.boolean().optional(),
   inForce,
   trial,
   pinned,

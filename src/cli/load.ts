@@ -12,6 +12,7 @@ import type { Policy } from '../model/policy.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import { type LoadedPolicy, loadPolicy } from '../load-policy.ts';
 import { locateHost } from '../pipeline.ts';
+import { whyUnprotected } from '../unprotected-host.ts';
 import { type CommandLine, type Streams, UnableError, UsageError } from './command.ts';
 
 /** Reads a policy for a person who judges it: whose file it is does not matter. */
@@ -85,4 +86,17 @@ export function locate(policy: Policy, host: HostState, { named, streams }: Loca
     return located.hostPolicy;
   }
   throw new UnableError(`${located.message}\nhelp: ${located.help}`);
+}
+
+/** As {@link warnWhereUnprotected}, of this host as the policy finds it; nothing where the host is not in the policy. */
+export function warnWhereUnprotectedHere(policy: Policy, host: HostState, streams: Streams): void {
+  const located = locateHost(policy, host, undefined);
+  if (located.kind === 'found') warnWhereUnprotected(located.hostPolicy, host, streams);
+}
+
+/** Warns where a policy, once in force, would leave this host without protection. */
+export function warnWhereUnprotected(hostPolicy: HostPolicy, host: HostState, streams: Streams): void {
+  const unprotected = whyUnprotected(hostPolicy, host);
+  if (unprotected === undefined) return;
+  streams.err([{ style: 'error', text: unprotected.message }, `\nhelp: ${unprotected.help}\n`]);
 }

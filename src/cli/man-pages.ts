@@ -58,7 +58,7 @@ const WRITING = [
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   fine: 'Fine.',
-  no: 'The answer is no: policy invalid, or not as --expect says.',
+  no: 'The answer is no: policy invalid, not as --expect says, or a host that is not as its policy has it (sgctl status).',
   usage: 'Wrong usage.',
   unable: 'It could not be done: no rights, the kernel refused, no daemon.',
 };

@@ -4,7 +4,15 @@ import type { InstanceName } from '../model/names.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from './command.ts';
 import { alongText, filesAlong, inPlaceOf } from './in-place.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
-import { locate, placementOf, printDiagnostics, readHost, readPolicy, readPolicyOrExplain } from './load.ts';
+import {
+  locate,
+  placementOf,
+  printDiagnostics,
+  readHost,
+  readPolicy,
+  readPolicyOrExplain,
+  warnWhereUnprotected,
+} from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { formatPlanned, NOTHING, planOf, plannedToJson } from './planned-change.ts';
 
@@ -51,6 +59,8 @@ export const plan: Command = {
       );
     const named = line.text('instance') ?? (policy.instances.has(base.instance) ? base.instance : undefined);
     const after = locate(policy, host, { named, streams });
+    // Who names an instance may foresee what happens on another host.
+    if (line.text('instance') === undefined) warnWhereUnprotected(after, host, streams);
     const planned = await planOf(base.policy, after, host);
     streams.out(
       line.given('json')

@@ -1,5 +1,10 @@
+import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
+import type { StyledText } from '../diagnostics/styled-text.ts';
 import type { InterfaceStatus, OtherChain, Status } from '../model/status.ts';
-import { type Command, EXIT, UnableError } from './command.ts';
+import { createNft } from '../nft/nft.ts';
+import { readInForce } from '../nft/table.ts';
+import { interfaceMeantBy, whyStatusUnprotected } from '../unprotected-host.ts';
+import { type Command, EXIT, type ExitStatus, UnableError } from './command.ts';
 import { type AnsweredStatus, STATUS } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
 import { OPTION, socketPath } from './options.ts';
@@ -8,48 +13,87 @@ import { OPTION, socketPath } from './options.ts';
 export const status: Command = {
   name: 'status',
   summary:
-    'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not.',
+    'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not. Exit status 0 says that the host is protected: by the newest policy, or by one that somebody chose in its place (`sgctl try`, `sgctl rollback`). It is 1 where the newest policy is refused or the kernel refuses it, where the rules are removed or not there yet, where they name no interface of this host, and where something keeps the daemon from its work; and 3 where no daemon answers.',
   usage: '',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 0,
-  examples: ['sgctl status', "sgctl status --json | jq '.refusal'"],
+  examples: [
+    'sgctl status',
+    'sgctl status >/dev/null || echo "look at the firewall of $(hostname)"',
+    "sgctl status --json | jq '.refusal'",
+  ],
   async run(line, streams) {
     const socket = socketPath(line);
     const known = await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: STATUS });
     if (known === undefined) {
       throw new UnableError(
-        `no daemon serves ${socket}\nhelp: systemctl start secgroupd. Rules that were in force still are: sudo nft list table inet secgroupd`,
+        `no daemon serves ${socket}\nhelp: systemctl start secgroupd. ${await rulesWithoutDaemon()}`,
       );
     }
     streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : formatStatus(known));
-    return EXIT.fine;
+    return exitOf(known);
   },
 };
 
+/** Of all states the two whose rules are those that somebody wants. */
+function exitOf(known: AnsweredStatus): ExitStatus {
+  const isWanted = known.state === 'enforced' || known.state === 'held';
+  return isWanted && known.inForce !== null && known.protected !== false && known.troubles.length === 0
+    ? EXIT.fine
+    : EXIT.no;
+}
+
+/** What is in force where no daemon tells. */
+async function rulesWithoutDaemon(): Promise<string> {
+  const inForce =
+    process.geteuid?.() === 0
+      ? await readInForce(createNft(), TABLE_NAMES).then(
+          (found) => (found === undefined ? 'nothing' : 'rules'),
+          () => 'unknown',
+        )
+      : 'unknown';
+  switch (inForce) {
+    case 'rules':
+      return `Rules that were in force still are: nft list table ${TABLE}`;
+    case 'nothing':
+      return `NOT PROTECTED: there are no rules of secgroupd on this host (no table ${TABLE})`;
+    default:
+      return `Rules that were in force before still are, if there were any: sudo nft list table ${TABLE}`;
+  }
+}
+
 const STATE: Readonly<Record<Status['state'], string>> = {
   enforced: 'enforced',
-  refused: 'NOT in force: the newest policy has mistakes',
+  refused: 'REFUSED, NOT in force: the newest policy has mistakes; what was in force before still is',
   failing: 'NOT in force: the kernel could not be changed',
-  cleared: 'NO RULES: removed on request, until the policy changes, a reload or a restart',
+  cleared: 'OFF (sgctl clear), until the policy changes, a reload or a restart. On again: systemctl reload secgroupd',
   held: 'valid, and NOT in force: another policy is in its place',
   starting: 'starting',
 };
 
-function formatStatus(known: AnsweredStatus): string {
+function formatStatus(known: AnsweredStatus): StyledText {
   const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
   const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
+  const unprotected = whyStatusUnprotected(known);
+  // Nobody who reads one line of it is to take an open host for a protected one.
+  const headline: StyledText =
+    unprotected === undefined
+      ? []
+      : [{ style: 'error', text: unprotected.message }, `\n${row('', unprotected.help)}\n`];
+  const state =
+    unprotected !== undefined && known.state === 'enforced' ? 'valid, and it filters nothing here' : STATE[known.state];
   const lines = [
-    row('policy', `${known.policyFile}: ${STATE[known.state]}`),
+    row('policy', `${known.policyFile}: ${state}`),
     row(
       'in force',
       inForce === null
-        ? 'nothing of ours: every packet passes, as far as other tables let it'
+        ? 'no secgroupd rules: all traffic passes unless other tables block it'
         : `generation ${inForce.generation}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${inForce.since} (${formatAge(inForce.ageSeconds)})`}`,
     ),
     ...pinnedRows(known).map((text) => row('policy', text)),
     // A daemon of an earlier version does not report it.
     ...(known.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
-    row('instance', known.instance ?? 'none'),
+    row('instance', known.instance === '*' ? '* (no other entry is this host)' : (known.instance ?? 'none')),
     ...interfaces.map(({ name, pattern, as, groups, rules }) =>
       row(
         'interface',
@@ -57,7 +101,7 @@ function formatStatus(known: AnsweredStatus): string {
       ),
     ),
     ...(known.interfaceNotes ?? []).map(({ message, help }) => row('interface', `${message}; ${help}`)),
-    ...absentInterfaces.map((pattern) => row('interface', `${pattern}: none on this host now`)),
+    ...absentInterfaces.map((pattern) => row('interface', formatAbsent(pattern, unmanagedInterfaces.names))),
     ...(unmanagedInterfaces.names.length === 0
       ? []
       : [
@@ -66,7 +110,7 @@ function formatStatus(known: AnsweredStatus): string {
             `${unmanagedInterfaces.names.join(', ')}: ${unmanagedInterfaces.action === 'allow' ? 'everything passes' : 'denied'}`,
           ),
         ]),
-    row('forwarded', 'not filtered: this firewall judges what the host itself receives and sends'),
+    row('forwarded', 'not filtered: traffic of containers, virtual machines and routed networks passes'),
     ...(known.otherChains ?? []).map((chain) => row('others', formatOtherChain(chain))),
     ...(known.publishedPorts ?? []).map(({ table, protocol, port, to }) =>
       row('published', `${protocol} ${port} goes to ${to ?? 'a container'} by table ${table}, past these rules`),
@@ -79,10 +123,20 @@ function formatStatus(known: AnsweredStatus): string {
     ),
     ...(known.driftsMended === 0
       ? []
-      : [row('drift', `our table was changed by others and mended, ${known.driftsMended} times`)]),
+      : [row('drift', `other programs changed our rules; put back, ${formatTimes(known.driftsMended)}`)]),
     ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
   ];
-  return `${lines.join('\n')}\n`;
+  return [...headline, `${lines.join('\n')}\n`];
+}
+
+function formatAbsent(pattern: string, unmanaged: readonly string[]): string {
+  const meant = pattern.endsWith('*') ? undefined : interfaceMeantBy(pattern, unmanaged);
+  const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`;
+  return `${pattern}: named in the policy, and this host has none now${hint}`;
+}
+
+function formatTimes(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 /** Nothing where a daemon from before does not tell. */

@@ -10,7 +10,7 @@ import { type Confirmation, confirmTrial } from './confirm.ts';
 import { HOLDING, type HoldingStatus } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
 import { alongText, filesAlong, inPlaceOf } from './in-place.ts';
-import { printDiagnostics, readPolicyAndTexts } from './load.ts';
+import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from './options.ts';
 import { lookAtTarget, refuseOtherPolicyFile } from './policy-target.ts';
 
@@ -58,6 +58,7 @@ export const tryOut: Command = {
     );
     printDiagnostics(loaded, streams);
     if (loaded.policy === undefined) return EXIT.no;
+    warnWhereUnprotectedHere(loaded.policy, await readHost(), streams);
     const socket = socketPath(line);
     const began = performance.now();
     const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;

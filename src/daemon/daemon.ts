@@ -25,6 +25,7 @@ import { createNft } from '../nft/nft.ts';
 import { createRevocation } from '../nft/revocation.ts';
 import { createOtherTables } from '../nft/other-tables.ts';
 import { TABLE } from '../4-render/names.ts';
+import { whyStatusUnprotected } from '../unprotected-host.ts';
 import { VERSION } from '../version.ts';
 import { serveApi } from './api.ts';
 import { createCutting } from './cutting.ts';
@@ -151,10 +152,20 @@ export async function startDaemon({
     clearTimeout(resting);
     resting = setTimeout(releaseMemory, REST_MILLISECONDS).unref();
   };
+  let warned: string | undefined;
+  const warnWhereUnprotected = (now: Status): void => {
+    const unprotected = whyStatusUnprotected(now);
+    if (unprotected?.message === warned) return;
+    warned = unprotected?.message;
+    if (unprotected === undefined) log.info('the policy names an interface of this host again');
+    else log.error({ help: unprotected.help }, unprotected.message);
+  };
   const onRound = (known: Enforcement): void => {
     restAfter(known);
     records.onRound(known);
-    notifier.status(oneLine(status()));
+    const now = status();
+    warnWhereUnprotected(now);
+    notifier.status(oneLine(now));
   };
   const notices = createWriteNotices({
     markDirectory: runtimeDirectory,
@@ -277,7 +288,10 @@ export async function startDaemon({
 }
 
 /** The status in one line, as `systemctl status` shows it. */
-function oneLine({ state, instance, inForce, refusal, troubles, trial, policyFile, waitingFor }: Status): string {
+function oneLine(status: Status): string {
+  const { state, instance, inForce, refusal, troubles, trial, policyFile, waitingFor } = status;
+  const unprotected = whyStatusUnprotected(status);
+  if (unprotected !== undefined) return unprotected.message;
   const first = refusal?.diagnostics.find(({ severity }) => severity === 'error');
   if (first !== undefined)
     return `policy refused: ${first.file}:${first.line}:${first.column}: ${first.message}; what was in force still is`;

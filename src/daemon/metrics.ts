@@ -5,6 +5,12 @@ export function formatMetrics(status: Status): string {
   const metrics: readonly (readonly [name: string, type: 'gauge' | 'counter', help: string, value: number])[] = [
     ['secgroupd_enforced', 'gauge', '1 if the newest policy file is in force', status.state === 'enforced' ? 1 : 0],
     [
+      'secgroupd_protected',
+      'gauge',
+      '0 if no rules judge the packets of this host: none are in force, or they name none of its interfaces',
+      status.protected ? 1 : 0,
+    ],
+    [
       'secgroupd_policy_refused',
       'gauge',
       '1 if the newest policy file has mistakes and is not in force',

@@ -4,6 +4,7 @@ import { formatDiagnostic } from '../diagnostics/format-diagnostic.ts';
 import { interfaceNotes } from '../evaluate/interface-notes.ts';
 import { patternMatches } from '../model/host.ts';
 import type { RevokedFlows, Status } from '../model/status.ts';
+import { coverageOf } from '../unprotected-host.ts';
 import { type Enforcement, type Refusal, type Trouble, WHY_WAITING } from './enforcement.ts';
 
 /** What is not known of what is enforced. */
@@ -26,7 +27,10 @@ export function describeStatus(
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
   const bindingOf = new Map(names.map((name) => [name, bindings.find(({ pattern }) => patternMatches(pattern, name))]));
-  const used = new Set([...bindingOf.values()].map((binding) => binding?.by?.pattern ?? binding?.pattern));
+  const coverage = coverageOf(
+    { bindings, unmanagedInterfaces: hostPolicy?.unmanagedInterfaces ?? 'allow' },
+    { interfaces: host?.interfaces ?? [] },
+  );
   const troubles = [known.kernelTrouble, known.fight, known.savingTrouble, known.hostDoubt].filter(
     (trouble): trouble is Trouble => trouble !== undefined,
   );
@@ -35,6 +39,8 @@ export function describeStatus(
     policyFile,
     instance: hostPolicy?.instance ?? null,
     state: stateOf(known),
+    // Of rules that were found in the kernel nobody knows which interfaces they name.
+    protected: inForce !== undefined && !known.cleared && (hostPolicy === undefined || coverage.isProtected),
     inForce:
       inForce === undefined
         ? null
@@ -73,15 +79,13 @@ export function describeStatus(
         },
       ];
     }),
-    absentInterfaces: bindings
-      .filter(({ by, pattern }) => by === undefined && !used.has(pattern))
-      .map(({ pattern }) => pattern),
+    absentInterfaces: coverage.absent,
     interfaceNotes:
       hostPolicy === undefined || host === undefined
         ? []
         : interfaceNotes(hostPolicy, host).map(({ pattern: _pattern, ...note }) => note),
     unmanagedInterfaces: {
-      names: hostPolicy === undefined ? names : names.filter((name) => bindingOf.get(name) === undefined),
+      names: coverage.unnamed,
       action: hostPolicy?.unmanagedInterfaces ?? 'allow',
     },
     forwardedTraffic: 'not filtered',

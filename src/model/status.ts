@@ -33,6 +33,11 @@ export interface Status {
    * `held`: they are good, and another policy is in force in their place, on trial or pinned.
    */
   readonly state: 'enforced' | 'refused' | 'held' | 'failing' | 'cleared' | 'starting';
+  /**
+   * Whether rules judge the packets of this host: false where none are in force, and where the policy names none of the
+   * host's interfaces and lets everything pass on those that it does not name.
+   */
+  readonly protected: boolean;
   readonly inForce: {
     readonly generation: number;
     readonly stamp: string;

@@ -105,12 +105,48 @@ describe('sgctl status', () => {
     const without = await site.sgctl('status');
     expect(without).toMatchObject({ exitCode: 3, stdout: '' });
     expect(without.stderr).toContain('no daemon serves');
+    expect(without.stderr).toContain('NOT PROTECTED: there are no rules of secgroupd on this host');
     replaceFile(site.policyFile, VALID);
     await site.start();
     const status = await site.sgctl('status');
     expect(status.exitCode).toBe(0);
     expect(status.stdout).toMatch(/^interface +eth0: web \(2 inbound, 0 outbound rules\)$/m);
     expect(status.stdout).toMatch(/^forwarded +not filtered/m);
+  });
+
+  test('says what is still in force where the daemon has ended', async () => {
+    replaceFile(site.policyFile, VALID);
+    await (await site.start()).stop();
+    const { exitCode, stderr } = await site.sgctl('status');
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('Rules that were in force still are');
+    expect(stderr).not.toContain('NOT PROTECTED');
+  });
+
+  test('exits with 1 where the host is not as its newest policy has it, and nobody chose that', async () => {
+    replaceFile(site.policyFile, VALID);
+    const daemon = await site.start();
+    const status = async (): Promise<number> => (await site.sgctl('status')).exitCode;
+    replaceFile(site.policyFile, INVALID);
+    await daemon.until('it is refused', ({ state }) => state === 'refused');
+    expect(await status()).toBe(1);
+    replaceFile(site.policyFile, VALID.replaceAll('80', '81'));
+    await daemon.until('it is in force', ({ state }) => state === 'enforced');
+    expect(await status()).toBe(0);
+    const tried = join(site.directory, 'tried.yaml');
+    replaceFile(tried, VALID);
+    expect((await site.sgctl('try', tried, '--no-wait')).exitCode).toBe(0);
+    const onTrial = await site.sgctl('status');
+    expect(onTrial).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('ON TRIAL') as string });
+    expect((await site.sgctl('rollback')).exitCode).toBe(0);
+    expect((await site.sgctl('rollback', '1')).exitCode).toBe(0);
+    expect(await site.sgctl('status')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('NOT in force') as string,
+    });
+    expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);
+    const cleared = await site.sgctl('status');
+    expect(cleared).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('OFF (sgctl clear)') as string });
   });
 });
 
@@ -119,7 +155,13 @@ describe('sgctl clear', () => {
     replaceFile(site.policyFile, VALID);
     await (await site.start()).stop();
     expect(await isOpen(81)).toBe(false);
-    expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);
+    const table = await site.table();
+    const unasked = await site.sgctl('clear');
+    expect(unasked).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('--yes') as string });
+    expect(await site.table()).toBe(table);
+    const cleared = await site.sgctl('clear', '--yes');
+    expect(cleared.exitCode).toBe(0);
+    expect(cleared.stdout).toContain('on again: systemctl start secgroupd');
     expect(await site.table()).toBe('');
     expect(await isOpen(81)).toBe(true);
     expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);

@@ -98,6 +98,50 @@ instances:
     expect((await daemon.status()).inForce?.generation).toBe(1);
   });
 
+  test('none that the policy names: everybody is told that the host is not protected, and with one it is', async () => {
+    const policy = (name: string, more = ''): string => `version: 1
+${more}securityGroups:
+  web: { inbound: [{ protocol: tcp, ports: 80, source: any }], outbound: [{ destination: any }] }
+instances:
+  "*": { interfaces: { ${name}: { securityGroups: [web] } } }
+`;
+    const OPEN = /^NOT PROTECTED: everything passes. The policy names only ehh0, and this host has eth0, eth1$/m;
+    const HINT = /did you mean `eth0`, not `ehh0`\?/;
+    replaceFile(site.policyFile, policy('ehh0'));
+    const daemon = await site.start({ instance: null });
+    expect(await daemon.status()).toMatchObject({ state: 'enforced', protected: false });
+    const told = await site.sgctl('status');
+    expect(told).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(OPEN) as string });
+    expect(told.stdout.split('\n')[0]).toMatch(OPEN);
+    expect(told.stdout).toMatch(HINT);
+    expect(told.stdout).not.toContain('enforced');
+    expect((await site.sgctl('status', '--json')).exitCode).toBe(1);
+    expect(daemon.log.some(({ msg }) => msg.startsWith('NOT PROTECTED'))).toBe(true);
+    for (const command of ['check', 'plan']) {
+      const { exitCode, stderr } = await site.sgctl(command, site.policyFile);
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(OPEN) as string });
+      expect(stderr).toMatch(HINT);
+    }
+    // Another host's plan is none of this one's.
+    const elsewhere = ['--against', site.policyFile, '--instance', '*'];
+    expect((await site.sgctl('plan', site.policyFile, ...elsewhere)).stderr).toBe('');
+
+    const isProtected = async (text: string): Promise<void> => {
+      replaceFile(site.policyFile, text);
+      await daemon.until('the host is protected', (status) => status.protected);
+      expect(await site.sgctl('status')).toMatchObject({
+        exitCode: 0,
+        stdout: expect.not.stringContaining('NOT PROTECTED') as string,
+      });
+      expect(await site.sgctl('check', site.policyFile)).toMatchObject({ exitCode: 0, stderr: '' });
+    };
+    await isProtected(policy('eth0'));
+    replaceFile(site.policyFile, policy('ehh0'));
+    await daemon.until('it is not', (status) => !status.protected);
+    await isProtected(policy('eth*'));
+    await isProtected(policy('ehh0', 'unmanagedInterfaces: deny\n'));
+  });
+
   test('unmanagedInterfaces: deny shuts what the policy does not name, and a renamed interface with it', async () => {
     await listen();
     replaceFile(

@@ -141,7 +141,7 @@ describe('tables of others', () => {
     expect(await ruleset()).toEqual({ others: before.others, ours: false });
     expect(await openPorts([80, 81])).toEqual([80, 81]);
     expect(await daemon.status()).toMatchObject({ state: 'cleared', inForce: null });
-    expect((await site.sgctl('status')).stdout).toContain('NO RULES');
+    expect((await site.sgctl('status')).stdout).toContain('OFF (sgctl clear)');
     // An interface that comes is a reason for a round, and none to bring the rules back.
     await site.world.exec(site.world.host, ['ip', 'link', 'add', 'br7', 'type', 'bridge']);
     await daemon.until('the bridge is seen', ({ unmanagedInterfaces }) => unmanagedInterfaces.names.includes('br7'));

@@ -198,7 +198,7 @@ assert:
     const column = (VALID.split('\n')[line - 1] ?? '').indexOf('"80,443') + 1;
 
     const json = await site.sgctl('status', '--json');
-    expect(json.exitCode).toBe(0);
+    expect(json.exitCode).toBe(1);
     const status = JSON.parse(json.stdout) as Status;
     expect(status).toMatchObject({ state: 'refused', inForce: { generation: 1 } });
     const [diagnostic] = status.refusal?.diagnostics ?? [];
@@ -207,7 +207,7 @@ assert:
     expect(diagnostic?.column).toBeLessThan(column + '"80,443,8000-899"'.length);
 
     const text = await site.sgctl('status');
-    expect(text.exitCode).toBe(0);
+    expect(text.exitCode).toBe(1);
     expect(text.stdout).toContain(`${site.policyFile}:${line}:${diagnostic?.column}: error[${diagnostic?.code}]`);
     expect(text.stdout).toContain('NOT in force');
     expect(text.stdout).toContain('8000-899"');

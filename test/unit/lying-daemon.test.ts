@@ -104,6 +104,7 @@ function statusOf(file: string, isTried: boolean): Status {
     policyFile: file,
     instance: '*',
     state: isTried ? 'held' : 'enforced',
+    protected: true,
     inForce: { generation: 1, stamp: 'x', since: null, ageSeconds: null },
     trial: isTried ? { file: tried, since: '2026-01-01T00:00:00Z', secondsLeft: 60 } : null,
     pinned: null,
