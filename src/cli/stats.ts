@@ -1,4 +1,4 @@
-import { describeRule } from '../model/log-entry-text.ts';
+import { formatRuleName } from '../model/rule.ts';
 import type { Stats } from '../model/packet-account.ts';
 import { type Command, EXIT, UnableError } from './command.ts';
 import { STATS } from './daemon-answers.ts';
@@ -51,7 +51,7 @@ function format({ counters, rules, platform = [], defaults }: Stats): string {
     `${packets.padStart(12)} ${bytes.padStart(14)}  ${text}\n`;
   const lines = rules.map((rule) => {
     const never = counters && rule.packets === 0 ? '  never' : '';
-    const text = `${rule.action.padEnd(5)}  ${describeRule(rule)}  ${rule.file}:${rule.line}${never}`;
+    const text = `${rule.action.padEnd(5)}  ${formatRuleName(rule)}  ${rule.file}:${rule.line}${never}`;
     return counters ? row(String(rule.packets), String(rule.bytes), text) : row('-', '-', text);
   });
   const rest = defaults.map(({ direction, interfaces, packets, bytes }) =>

@@ -1,18 +1,13 @@
-import type { LogEntry, RuleReport } from './packet-account.ts';
+import type { LogEntry } from './packet-account.ts';
+import { formatRuleName } from './rule.ts';
 
 /** A logged packet in one line: `deny tcp 203.0.113.9:50000 -> 192.0.2.1:22 inbound on eth0, by web inbound[0] policy.yaml:25`. */
 export function describeLogEntry(entry: LogEntry): string {
   const { verdict, protocol, src, dst, sport, dport, icmpType, icmpCode, direction, rule, platform } = entry;
   const icmp = icmpType === null ? '' : ` type ${icmpType} code ${icmpCode ?? 0}`;
   const other = platform === undefined || platform === null ? 'no rule is about it' : `by platform:${platform}`;
-  const by = rule === null ? other : `by ${describeRule(rule)} ${rule.file}:${rule.line}`;
+  const by = rule === null ? other : `by ${formatRuleName(rule)} ${rule.file}:${rule.line}`;
   return `${verdict} ${protocol}${icmp} ${end(src, sport)} -> ${end(dst, dport)} ${direction} on ${entry.interface ?? 'an interface that is gone'}, ${by}`;
-}
-
-/** How people name a rule. */
-export function describeRule({ group, direction, index, template }: RuleReport): string {
-  const suffix = template === null ? '' : ` (template ${template})`;
-  return group === null ? `management[${index}]` : `${group} ${direction}[${index}]${suffix}`;
 }
 
 function end(address: string, port: number | null): string {

@@ -61,9 +61,20 @@ export interface Rule {
   readonly description: string | undefined;
 }
 
-/** How people and comments name a rule: `web inbound[3]`, `web inbound[0] (template default)`, `management[1]`. */
-export function formatRuleName({ group, direction, index, template }: RuleOrigin): string {
-  if (group === undefined) return `management[${index}]`;
-  const suffix = template === undefined ? '' : ` (template ${template})`;
-  return `${group} ${direction}[${index}]${suffix}`;
+/**
+ * How people and comments name a rule: `web inbound[3]`, `web template default inbound[0]`, `management[1]`. The rules of a
+ * template are counted by themselves, so their names say so before the number.
+ */
+export function formatRuleName({ group, direction, index, template }: NamedRule): string {
+  if (group === undefined || group === null) return `management[${index}]`;
+  const of = template === undefined || template === null ? '' : ` template ${template}`;
+  return `${group}${of} ${direction}[${index}]`;
+}
+
+/** What of a rule is in its name; programs read null for what is not there. */
+interface NamedRule {
+  readonly group: string | null | undefined;
+  readonly direction: Direction;
+  readonly index: number;
+  readonly template: string | null | undefined;
 }

@@ -157,7 +157,7 @@ describe('templates (section 6)', () => {
       securityGroups: { g: { template: 'Sys-WebServer', inbound: added } },
       instances: hostWith({ eth0: { securityGroups: ['g'] } }),
     };
-    expect(answer(policy, incoming(world, tcp(443)))).toBe('allow rule g inbound[1] (template Sys-WebServer)');
+    expect(answer(policy, incoming(world, tcp(443)))).toBe('allow rule g template Sys-WebServer inbound[1]');
     expect(answer(policy, incoming(world, tcp(22)))).toBe('deny rule g inbound[2]');
     expect(answer(policy, incoming(world, tcp(8080)))).toBe('deny rule g inbound[0]');
   });
