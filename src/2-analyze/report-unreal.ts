@@ -28,7 +28,7 @@ export function reportUnrealRemote({ remote, direction, action, traffic, span }:
 }
 
 /** What to say of a remote that no packet has. */
-export function unrealRemoteText(
+function unrealRemoteText(
   text: string,
   kind: UnrealKind,
   direction: Direction,

@@ -86,7 +86,7 @@ function readersOf(nameOf: (key: QueryKey) => string) {
   return {
     nameOf,
     number,
-    oneOf<Word extends string>(key: QueryKey, value: unknown, words: readonly Word[]): Word {
+    oneOf: <Word extends string>(key: QueryKey, value: unknown, words: readonly Word[]): Word => {
       const word = words.find((one) => one === value);
       if (word !== undefined) return word;
       const list = `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
@@ -94,12 +94,12 @@ function readersOf(nameOf: (key: QueryKey) => string) {
         given(value) ? `${nameOf(key)} is ${list}, not ${JSON.stringify(value)}` : `${nameOf(key)} is missing: ${list}`,
       );
     },
-    address(key: QueryKey, value: unknown): Address {
+    address: (key: QueryKey, value: unknown): Address => {
       if (typeof value !== 'string') return fail(`${nameOf(key)} is missing: an address`);
       const parsed = parseAddress(value);
       return parsed.kind === 'problem' ? fail(`${nameOf(key)}: ${parsed.message}`) : parsed.address;
     },
-    protocolNumber(value: unknown, family: Family): number {
+    protocolNumber: (value: unknown, family: Family): number => {
       const text = typeof value === 'string' ? value : '';
       if (text === 'icmp') return family === 'ipv4' ? 1 : 58;
       return (
@@ -108,7 +108,7 @@ function readersOf(nameOf: (key: QueryKey) => string) {
         fail(`${nameOf('protocol')} is missing: tcp, udp, icmp, gre or a number`)
       );
     },
-    icmpTypeOf(value: unknown, family: Family): number {
+    icmpTypeOf: (value: unknown, family: Family): number => {
       if (typeof value === 'string' && !/^[0-9]+$/.test(value)) {
         return (
           icmpTypeNumber(family, value) ??

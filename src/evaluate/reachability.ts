@@ -5,7 +5,7 @@ import { formatInterval, type Interval, isWholeFamily } from '../model/interval.
 import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Direction, Remote, Rule } from '../model/rule.ts';
-import { type Region, union, within, without } from './region.ts';
+import { type Region, union, within as shared, without } from './region.ts';
 import { classMembers, isAllTraffic, joinClasses, type TrafficClass } from './traffic-classes.ts';
 
 /** Interfaces that carry the same groups, and so are judged alike. */
@@ -174,7 +174,7 @@ function isAmong(denied: Denied, end: Outsider, family: Family, policy: HostPoli
   const inner = addressesOf(denied, family, policy);
   if (end.kind === 'anyone') return inner.length > 0;
   const outer = addressesOf(end, family, policy);
-  return within(inner, outer).length > 0 && without(outer, inner).length > 0;
+  return shared(inner, outer).length > 0 && without(outer, inner).length > 0;
 }
 
 function addressesOf(one: Denied, family: Family, { addressGroups, members }: HostPolicy): Region {
