@@ -75,27 +75,21 @@ function secgroupdPage(): string {
       ),
     ]),
     ...section('OPTIONS', optionLines(SECGROUPD)),
-    ...section(
-      'TRUST',
-      TRUST.flatMap((paragraph) => ['.PP', text(paragraph)]),
-    ),
-    ...section(
-      'WRITING FILES',
-      WRITING.flatMap((paragraph) => ['.PP', text(paragraph)]),
-    ),
+    ...section('TRUST', paragraphs(TRUST)),
+    ...section('WRITING FILES', paragraphs(WRITING)),
     ...section('EXAMPLES', exampleLines(SECGROUPD)),
-    ...section(
-      'LIVE CONNECTIONS',
-      LIVE_CONNECTIONS.map(text)
-        .flatMap((paragraph) => ['.PP', paragraph])
-        .slice(1),
-    ),
+    ...section('LIVE CONNECTIONS', paragraphs(LIVE_CONNECTIONS)),
     ...section(
       'FILES',
       FILES.flatMap(([file, what]) => ['.TP', `.I ${text(file)}`, text(what)]),
     ),
     ...section('SEE ALSO', ['.BR sgctl (8),', '.BR secgroupd-policy (5),', '.BR nft (8)']),
   ]);
+}
+
+/** Paragraphs of a section, which itself begins the first. */
+function paragraphs(texts: readonly string[]): readonly string[] {
+  return texts.flatMap((paragraph) => ['.PP', text(paragraph)]).slice(1);
 }
 
 function sgctlPage(): string {

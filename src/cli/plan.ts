@@ -20,7 +20,7 @@ import { formatPlanned, NOTHING, planOf, plannedToJson } from './planned-change.
 export const plan: Command = {
   name: 'plan',
   summary:
-    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared --against another, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
+    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared with another file, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
   usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME]',
   options: {
     as: { ...OPTION.as, help: `${OPTION.as.help} (default ${DEFAULT_POLICY_FILE})` },
