@@ -6,7 +6,7 @@ import type { AddressGroupName, GroupName, InstanceName } from '../model/names.t
 import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Rule } from '../model/rule.ts';
-import { CHECKS } from './checks/registry.ts';
+import { CHECKS, HOST_CHECKS } from './checks/registry.ts';
 import { type Entry, keySpanAt, spanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
 import { readAcceptances } from './read-acceptances.ts';
 import { type ListFiles, readAddressGroup } from './read-address-group.ts';
@@ -50,6 +50,9 @@ export function analyze(
   };
   const policy = readPolicy(mergeDocuments(documents, report), lists, report);
   const invalid = (): boolean => diagnostics.some(({ severity }) => severity === 'error');
+  // Of a document with mistakes, what says which host an instance is may be missing.
+  if (doubtful.size === 0 && documents.every((document) => document.lost === undefined))
+    for (const check of HOST_CHECKS) check(policy, report);
   // The checks look at what names stand for, so they wait until all of them stand for something.
   if (!invalid()) for (const check of CHECKS) check(policy, report);
   return { policy: invalid() ? undefined : policy, diagnostics };

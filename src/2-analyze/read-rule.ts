@@ -105,34 +105,9 @@ export interface RemoteContext {
 /** Reads a remote; undefined once what is wrong with it is reported. */
 export function readRemote(input: RemoteInput, { span, group, known, report }: RemoteContext): Remote | undefined {
   if (typeof input === 'object') {
-    if ('securityGroup' in input) {
-      const name = input.securityGroup;
-      if (known.securityGroups.has(name)) return { kind: 'securityGroup', name: name as GroupName };
-      reportUnknown(report, {
-        what: 'security group',
-        code: 'unknown-group',
-        name,
-        known: known.securityGroups,
-        span,
-        elsewhere: known.addressGroups.has(name)
-          ? `it is an address group: write \`{ addressGroup: ${name} }\``
-          : undefined,
-      });
-      return undefined;
-    }
-    const name = input.addressGroup;
-    if (known.addressGroups.has(name)) return { kind: 'addressGroup', name: name as AddressGroupName };
-    reportUnknown(report, {
-      what: 'address group',
-      code: 'unknown-address-group',
-      name,
-      known: known.addressGroups,
-      span,
-      elsewhere: known.securityGroups.has(name)
-        ? `it is a security group: write \`{ securityGroup: ${name} }\``
-        : undefined,
-    });
-    return undefined;
+    return 'securityGroup' in input
+      ? readGroup('securityGroup', input.securityGroup, { span, known, report })
+      : readGroup('addressGroup', input.addressGroup, { span, known, report });
   }
   if (input === 'any') return { kind: 'any' };
   if (input === 'self') {
@@ -146,6 +121,33 @@ export function readRemote(input: RemoteInput, { span, group, known, report }: R
     return undefined;
   }
   return readAddressRemote(input, { span, known, report });
+}
+
+const GROUP_KINDS = {
+  securityGroup: { what: 'security group', code: 'unknown-group', names: 'securityGroups', other: 'addressGroup' },
+  addressGroup: {
+    what: 'address group',
+    code: 'unknown-address-group',
+    names: 'addressGroups',
+    other: 'securityGroup',
+  },
+} as const;
+
+function readGroup(
+  kind: 'securityGroup' | 'addressGroup',
+  name: string,
+  { span, known, report }: Omit<RemoteContext, 'group'>,
+): Remote | undefined {
+  const { what, code, names, other } = GROUP_KINDS[kind];
+  if (known[names].has(name)) {
+    return kind === 'securityGroup' ? { kind, name: name as GroupName } : { kind, name: name as AddressGroupName };
+  }
+  const { what: otherWhat, names: otherNames } = GROUP_KINDS[other];
+  const elsewhere = known[otherNames].has(name)
+    ? `it is ${otherWhat === 'address group' ? 'an' : 'a'} ${otherWhat}: write \`{ ${other}: ${name} }\``
+    : undefined;
+  reportUnknown(report, { what, code, name, known: known[names], span, elsewhere });
+  return undefined;
 }
 
 function readAddressRemote(text: string, { span, known, report }: Omit<RemoteContext, 'group'>): Remote | undefined {
