@@ -39,7 +39,7 @@ if [[ -z $architecture ]]; then
   esac
 fi
 [[ -n ${NODE_PACKAGE[$architecture]-} ]] || fail "--arch is amd64 or arm64, not \`$architecture\`"
-[[ -d $into || $into == "$PROJECT/dist" ]] || fail "--into is a directory, and \`$into\` is none"
+[[ -n $into && (-d $into || ! -e $into) ]] || fail "--into is a directory, and \`$into\` is none"
 into=$(realpath -m -- "$into")
 [[ $revision =~ ^[0-9]+$ ]] || fail "--revision is a number, not \`$revision\`"
 command -v dpkg-deb >/dev/null || fail 'a package for Debian can only be built where dpkg-deb is'
@@ -118,6 +118,7 @@ ln -s sgctl.fish "$share/fish/vendor_completions.d/secgroupd.fish"
 doc=$share/doc/secgroupd
 mkdir -p -- "$doc/examples"
 cp -r -- config/examples/. "$doc/examples/"
+sed -i 's#schema=../policy.schema.json#schema=/usr/share/secgroupd/policy.schema.json#' "$doc"/examples/*.yaml
 cp -- README.md config/migration.md "$doc/"
 {
   cat -- LICENSE

@@ -33,6 +33,7 @@ export const init: Command = {
       heard: await readHeardProtocols(),
       clientPorts: await readClientPorts(),
       session: await session(),
+      schema: await schema(),
     };
     const text = starterPolicy(surroundings);
     if (file === '-') {
@@ -53,6 +54,13 @@ async function exists(file: string): Promise<boolean> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
+}
+
+/** Where the schema was installed, by the package or by scripts/install.sh; undefined where it was not. */
+async function schema(): Promise<string | undefined> {
+  for (const file of ['/usr/share/secgroupd/policy.schema.json', '/etc/secgroupd/policy.schema.json'])
+    if (await exists(file)) return file;
+  return undefined;
 }
 
 async function session(): Promise<Surroundings['session']> {

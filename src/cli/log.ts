@@ -18,7 +18,7 @@ export const log: Command = {
       type: 'string',
       short: 'n',
       value: 'COUNT',
-      help: 'show so many at the most (default 100; 1000 are kept)',
+      help: 'show at most the last COUNT (default 100, with -f 10; 1000 are kept)',
     },
     json: { type: 'boolean', help: 'print JSON, one object a line' },
     'runtime-dir': OPTION.runtimeDir,
@@ -31,17 +31,28 @@ export const log: Command = {
   },
 };
 
+/** Of the packets that are kept, unless -n says. */
+const MOST_SHOWN = 100;
+
 async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  const text = line.text('lines') ?? '100';
-  if (!/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, and not \`${text}\``);
   const answer = await askRunningDaemon(socketPath(line), { method: 'GET', path: '/v1/log', answer: LOG });
-  const count = Number(text);
+  const count = countOf(line) ?? MOST_SHOWN;
   for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
   return EXIT.fine;
 }
 
+/** How many packets are to be shown; undefined where that is not said. Throws a UsageError. */
+function countOf(line: CommandLine): number | undefined {
+  const text = line.text('lines');
+  if (text !== undefined && !/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, and not \`${text}\``);
+  return text === undefined ? undefined : Number(text);
+}
+
 async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  const call = { path: '/v1/log/follow', answer: LOG_ENTRY };
+  const count = countOf(line);
+  // A daemon of an earlier version knows no number.
+  const path = count === undefined ? '/v1/log/follow' : `/v1/log/follow?last=${count}`;
+  const call = { path, answer: LOG_ENTRY };
   await followDaemon(socketPath(line), call, (entry) => print(entry, line, streams));
   streams.err('the daemon has ended\n');
   return EXIT.unable;

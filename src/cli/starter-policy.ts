@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly sockets: readonly ListeningSocket[];
   /** None where they are left out. */
   readonly heard?: readonly HeardProtocol[];
+  /** Where editors find the schema: beside the policy where it is left out. */
+  readonly schema?: string | undefined;
   /** The kernel's own where they are left out. */
   readonly clientPorts?: ClientPorts | undefined;
   /** Where the person at work is logged in from, and the port on this host. */
@@ -22,10 +24,10 @@ const ADMINISTRATION: ReadonlySet<number> = new Set([22, 3389, 8848, 5900, 10_00
 const DATABASES: ReadonlySet<number> = new Set([1433, 1521, 2379, 3306, 5432, 6379, 9200, 11_211, 27_017]);
 
 /** A policy under which what listens now is reached as before, to be narrowed by hand; all else that comes in is denied. */
-export function starterPolicy({ host, sockets, heard = [], clientPorts, session }: Surroundings): string {
+export function starterPolicy({ host, sockets, heard = [], clientPorts, session, schema }: Surroundings): string {
   const found = servicesOf(sockets, [...heard, ...tunnelProtocols(host.interfaces)], clientPorts);
   const { own, ports, others } = starterInterfaces(host.interfaces);
-  return `# yaml-language-server: $schema=policy.schema.json
+  return `# yaml-language-server: $schema=${schema ?? 'policy.schema.json'}
 #
 # Written by \`sgctl init\` from what this host had: under it, whatever listened is reached as before, on TCP and UDP ports
 # and raw sockets, but for what is named below as left out; ping is answered, everything goes out, and all else that

@@ -123,7 +123,7 @@ const CALLS = [
   'GET /v1/history/NUMBER',
   'GET /v1/stats',
   'GET /v1/log',
-  'GET /v1/log/follow',
+  'GET /v1/log/follow?last=NUMBER',
   'POST /v1/reload',
   'POST /v1/clear',
   'POST /v1/try',
@@ -142,8 +142,9 @@ async function answer(call: Call, desk: Desk): Promise<void> {
   const body = await receive(call, desk);
   call.awaitNothing();
   const asked = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
-  if (asked === 'GET /v1/log/follow') {
-    follow(call, desk);
+  const followed = FOLLOW.exec(asked);
+  if (followed !== null) {
+    follow(call, desk, Number(followed[1] ?? MOST_BEFORE));
     return;
   }
   const make = questionAbout(asked, desk.handlers);
@@ -228,8 +229,8 @@ function noSuchCall(asked: string): object {
   return { error: `there is no ${asked}`, calls: CALLS };
 }
 
-/** One line of JSON a packet, the last ones first, for as long as somebody listens. */
-function follow({ response }: Call, desk: Desk): void {
+/** One line of JSON a packet, the last ones from before first, for as long as somebody listens. */
+function follow({ response }: Call, desk: Desk, before: number): void {
   if (desk.followers >= MAX_FOLLOWERS)
     throw new Refused(503, `${MAX_FOLLOWERS} others follow the log: ask again when one of them has ended`);
   const { records } = desk.handlers;
@@ -239,7 +240,7 @@ function follow({ response }: Call, desk: Desk): void {
     if (!response.writableNeedDrain) response.write(`${JSON.stringify(entry)}\n`);
   };
   response.flushHeaders();
-  for (const entry of records.log().slice(-MOST_BEFORE)) write(entry);
+  for (const entry of before === 0 ? [] : records.log().slice(-before)) write(entry);
   const end = records.follow(write);
   desk.followers += 1;
   response.once('close', () => {
@@ -248,7 +249,11 @@ function follow({ response }: Call, desk: Desk): void {
   });
 }
 
+/** How many packets from before are sent first, where the question does not say. */
 const MOST_BEFORE = 10;
+
+/** The log as it grows, and how much of it from before. */
+const FOLLOW = /^GET \/v1\/log\/follow(?:\?last=([0-9]{1,6}))?$/;
 
 /** A part of a socket's connections, so that followers leave room for questions. */
 const MAX_FOLLOWERS = 16;

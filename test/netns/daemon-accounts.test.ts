@@ -266,7 +266,20 @@ describe('sgctl log', () => {
     );
     // The journal is what the daemon prints.
     expect(daemon.log.filter(({ msg }) => msg.startsWith('deny tcp'))).toHaveLength(2);
+    const late = [['-n', '2'], ['-n', '0'], []].map((words) => site.sgctl('log', '-f', '--json', ...words));
+    // What is kept is sent as soon as they listen.
+    await until('they listen', async () => {
+      const { stdout } = await site.world.exec(site.world.host, ['ss', '-Hx', 'state', 'connected']);
+      return stdout.split('\n').filter((line) => line.includes(`${site.runtimeDirectory}/`)).length >= 4;
+    });
+    await wait(500);
     await daemon.stop();
+    const told = (await Promise.all(late)).map(({ stdout }) => stdout.split('\n').filter(Boolean));
+    expect(told.map((lines) => lines.map((line) => (JSON.parse(line) as LogEntry).dport))).toEqual([
+      [80, 82],
+      [],
+      [22, 80, 82],
+    ]);
     const followed = await follower;
     expect(followed.stdout.split('\n').map((line) => (JSON.parse(line) as LogEntry).dport)).toEqual([22, 80, 82]);
     expect(followed.stderr).toBe('the daemon has ended');

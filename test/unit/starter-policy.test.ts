@@ -75,6 +75,10 @@ describe('the starter policy', () => {
     expect(text).toContain('"eth0": { securityGroups: [host] } # 192.0.2.11\n');
     expect(text).toContain('# Left to those who made them, and unfiltered by this policy: docker0\n');
     expect(text).not.toContain('"docker0"');
+    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=policy.schema.json');
+    const schema = '/usr/share/secgroupd/policy.schema.json';
+    const installed = starterPolicy({ host: HOST, sockets: SOCKETS, session: undefined, schema });
+    expect(installed.split('\n')[0]).toBe(`# yaml-language-server: $schema=${schema}`);
   });
 
   describe('of UDP in the range that clients get ports from', () => {
