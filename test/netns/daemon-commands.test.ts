@@ -178,7 +178,7 @@ describe('sgctl check, compile and explain', () => {
     replaceFile(site.policyFile, INVALID);
     const no = await site.sgctl('check', site.policyFile);
     expect(no).toMatchObject({ exitCode: 1, stdout: '' });
-    expect(no.stderr).toContain('did you mean `ports`?');
+    expect(no.stderr).toContain('the key is called `ports`');
     const json = await site.sgctl('check', '--json', site.policyFile);
     expect(json.exitCode).toBe(1);
     expect(JSON.parse(json.stdout)).toMatchObject([{ severity: 'error', file: site.policyFile, line: 6 }]);
@@ -215,7 +215,7 @@ describe('sgctl check, compile and explain', () => {
     replaceFile(site.policyFile, INVALID);
     expect(await site.sgctl('lint', site.policyFile)).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringContaining('did you mean `ports`?'),
+      stderr: expect.stringContaining('the key is called `ports`'),
     });
   });
 
