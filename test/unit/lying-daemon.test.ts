@@ -18,15 +18,14 @@ import { confirm } from '../../src/cli/confirm.ts';
 import { type Command, EXIT } from '../../src/cli/command.ts';
 import { history } from '../../src/cli/history.ts';
 import { log } from '../../src/cli/log.ts';
-import { runCommand } from '../../src/cli/program.ts';
 import { rollback } from '../../src/cli/rollback.ts';
 import { stats } from '../../src/cli/stats.ts';
 import { status } from '../../src/cli/status.ts';
 import { tryOut } from '../../src/cli/try.ts';
-import { unstyled } from '../../src/diagnostics/styled-text.ts';
 import { identityOfTexts } from '../../src/host/policy-texts.ts';
 import type { PolicyTexts } from '../../src/model/policy-texts.ts';
 import type { Status } from '../../src/model/status.ts';
+import { type Ran, ranCommand } from './run-command.ts';
 
 const policy = (port: number): string => `version: 1
 securityGroups: { web: { inbound: [{ protocol: tcp, ports: ${port}, source: any }] } }
@@ -76,24 +75,9 @@ function put(name: string, text: string): string {
   return join(directory, name);
 }
 
-interface Ran {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** Runs a command of sgctl against the false daemon. */
-async function run(command: Command, ...args: readonly string[]): Promise<Ran> {
-  const printed = { out: '', err: '' };
-  const streams = {
-    out: (text: Parameters<typeof unstyled>[0]) => void (printed.out += unstyled(text)),
-    err: (text: Parameters<typeof unstyled>[0]) => void (printed.err += unstyled(text)),
-    exact: (text: string) => void (printed.out += text),
-    clear: () => undefined,
-  };
-  const exit = await runCommand('sgctl', command, { args: [...args, '--runtime-dir', directory], streams });
-  return { status: exit, ...printed };
-}
+const run = (command: Command, ...args: readonly string[]): Promise<Ran> =>
+  ranCommand(command, [...args, '--runtime-dir', directory]);
 
 const confirmIt = (...args: readonly string[]): Promise<Ran> => run(confirm, '--policy', policyFile, ...args);
 const tryIt = (...args: readonly string[]): Promise<Ran> => run(tryOut, tried, '--policy', policyFile, ...args);
