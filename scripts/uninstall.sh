@@ -43,7 +43,10 @@ rm -f -- "$share"/bash-completion/completions/{secgroupd,sgctl} "$share"/zsh/sit
 
 if [[ $purge == yes ]]; then
   if nft list chain inet secgroupd input >/dev/null 2>&1; then nft delete table inet secgroupd; fi
-  rm -rf -- /etc/secgroupd /var/lib/secgroupd /run/secgroupd
+  for directory in /etc/secgroupd /var/lib/secgroupd /run/secgroupd; do
+    # One that something is mounted on cannot be removed, and is left empty.
+    rm -rf -- "$directory" 2>/dev/null || echo "$directory is in use and stays; what can be removed in it is" >&2
+  done
   if getent passwd secgroupd >/dev/null; then userdel secgroupd; fi
   for group in secgroupd secgroupd-read; do
     if getent group "$group" >/dev/null; then groupdel "$group"; fi
