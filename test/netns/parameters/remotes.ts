@@ -221,7 +221,11 @@ export const REMOTE_ROWS: readonly ParameterRow[] = [
   {
     parameter: 'remote: self',
     policy: rules('{ REMOTE: self }'),
-    through: ['all with 198.51.100.20', 'all with 2001:db8:5::20', 'inbound all with 10.77.0.1'],
-    not: ['all with 198.51.100.19', 'all with 198.51.100.5', 'all with 2001:db8:5::21', 'all with 10.77.0.2'],
+    through: ['all with 198.51.100.20', 'all with 2001:db8:5::20'],
+    not: [
+      ...['all with 198.51.100.19', 'all with 198.51.100.5', 'all with 2001:db8:5::21', 'all with 10.77.0.2'],
+      // A member, but nobody else has the host's own address.
+      'inbound all with 10.77.0.1',
+    ],
   },
 ];
