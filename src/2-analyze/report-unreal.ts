@@ -54,7 +54,10 @@ function unrealRemoteText(
   }
 }
 
-/** Reports an address that no interface can have. */
+/**
+ * Reports an address that no interface can have. One of IPv6 multicast is a warning: peers' policies list such members,
+ * and what they mean is clear, though nothing comes from there.
+ */
 export function reportUnrealMember(
   address: Address,
   { span, report }: { readonly span: Span; readonly report: Report },
@@ -63,7 +66,7 @@ export function reportUnrealMember(
   if (kind === undefined) return;
   const article = kind === 'unspecified' ? 'the' : 'a';
   report({
-    code: 'bad-address',
+    code: kind === 'multicast' && address.family === 'ipv6' ? 'multicast-member' : 'bad-address',
     span,
     message: `\`${formatInterval(intervalOf(address))}\` is ${article} ${kind} address, which no interface has for others to see`,
     help: 'list the addresses that other hosts see, or say `dynamic`',

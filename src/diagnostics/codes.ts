@@ -75,6 +75,8 @@ export const DIAGNOSTIC_CODES = {
   'host-bits': 'warning',
   /** Packets have the other end that a rule names: 0.0.0.0 is one address, and not everybody. */
   'unreal-remote': 'warning',
+  /** No packet comes from a multicast address, so as a member it stands for nobody. */
+  'multicast-member': 'warning',
   /** Protocols of IPv6 are what is behind its extension headers. */
   'extension-header': 'warning',
   /** A rule about both families names ICMP types, which have other numbers in the other family. */
