@@ -3,10 +3,11 @@ import { resolveHost } from './2-analyze/host-policy.ts';
 import { interfaceNotes } from './evaluate/interface-notes.ts';
 import type { Linted } from './evaluate/lint/check.ts';
 import type { LintFinding, LintSubject } from './evaluate/lint/finding.ts';
-import { placesOf } from './evaluate/lint/place.ts';
+import { type Place, placesOf } from './evaluate/lint/place.ts';
 import { LINT_CHECKS } from './evaluate/lint/registry.ts';
 import { effectsOf } from './evaluate/lint/rule-effects.ts';
 import { type HostState, NO_HOST } from './model/host.ts';
+import { ENDLESS, OutOfPatience, type Patience } from './model/patience.ts';
 import type { Acceptance, Policy } from './model/policy.ts';
 
 /** What is found on the host that it is about, and not where the policy is written. */
@@ -17,15 +18,39 @@ export interface Advice {
   /** In reading order. */
   readonly findings: readonly LintFinding[];
   readonly accepted: readonly { readonly finding: LintFinding; readonly because: string }[];
+  /** What was not looked at, for `patience` ended. */
+  readonly leftOut: readonly string[];
+}
+
+const FAMILY_NAMES = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
+
+/** What else the advisor goes by. */
+export interface LintOptions {
+  /** This host, if it is known. */
+  readonly host?: HostState | undefined;
+  readonly patience?: Patience;
 }
 
 /**
- * Looks at a policy as all its instances see it; and at the interfaces of `host`, as the instance that it is, if it is
- * known and one.
+ * Looks at a policy as all its instances see it, while patience lasts; and at the interfaces of `host`, as the instance
+ * that it is, if it is one.
  */
-export function lintPolicy(policy: Policy, host?: HostState): Advice {
-  const linted = lookAt(policy);
-  const all = [...LINT_CHECKS.flatMap((check) => check(linted)), ...(host === undefined ? [] : lintHost(policy, host))];
+export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOptions = {}): Advice {
+  const { linted, leftOut: places } = lookAt(policy, patience);
+  const leftOut = places.map(
+    ({ policy: { instance }, pattern, direction, family }) =>
+      `what the rules do that judge ${direction} ${FAMILY_NAMES[family]} on \`${pattern}\` of \`${instance}\``,
+  );
+  const ofRules = LINT_CHECKS.flatMap(({ about, check }) => {
+    try {
+      return check(linted);
+    } catch (error) {
+      if (!(error instanceof OutOfPatience)) throw error;
+      leftOut.push(about);
+      return [];
+    }
+  });
+  const all = [...ofRules, ...(host === undefined ? [] : lintHost(policy, host))];
   const used = new Set<Acceptance>();
   const findings: LintFinding[] = [];
   const accepted: { readonly finding: LintFinding; readonly because: string }[] = [];
@@ -38,18 +63,20 @@ export function lintPolicy(policy: Policy, host?: HostState): Advice {
     used.add(acceptance);
     accepted.push({ finding, because: acceptance.because });
   }
+  // What was not looked at may be there to be accepted.
   const needless = policy.acceptances
-    .filter((one) => !used.has(one) && !OF_THE_HOST.has(one.code))
+    .filter((one) => leftOut.length === 0 && !used.has(one) && !OF_THE_HOST.has(one.code))
     .map(needlessAcceptance);
-  return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted };
+  return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted, leftOut };
 }
 
-function lookAt(policy: Policy): Linted {
+function lookAt(policy: Policy, patience: Patience): { readonly linted: Linted; readonly leftOut: readonly Place[] } {
   const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, NO_HOST, name));
   const bindings = [...policy.instances.values()].flatMap(({ interfaces }) => interfaces);
   const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
   const places = placesOf(hosts, unknown);
-  return { policy, hosts, places, effects: effectsOf(places), unknown };
+  const { effects, leftOut } = effectsOf(places, patience);
+  return { linted: { policy, hosts, places, effects, unknown, patience }, leftOut };
 }
 
 function lintHost(policy: Policy, host: HostState): readonly LintFinding[] {

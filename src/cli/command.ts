@@ -46,6 +46,8 @@ export interface Streams {
   err(text: StyledText): void;
   /** What a file or another program takes as it is, such as a script; on a terminal it is for people, as `out` is. */
   exact(text: string): void;
+  /** On a terminal, one line of standard error that the next call replaces, and that goes away by undefined. */
+  progress(text: string | undefined): void;
   /** Empties the terminal; nothing where the output is none. */
   clear(): void;
 }

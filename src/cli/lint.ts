@@ -5,6 +5,8 @@ import { formatPacket } from '../evaluate/packet-text.ts';
 import { shownName } from '../host/placed-reader.ts';
 import { lintPolicy } from '../lint-policy.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
+import { WAIT_LONGER, WITHIN, workWithin } from './command-patience.ts';
+import { joinAlike } from './lint-alike.ts';
 import { placementOf, printDiagnostics, readHost, readPolicy } from './load.ts';
 import type { HostState } from '../model/host.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
@@ -17,7 +19,7 @@ export const lint: Command = {
   name: 'lint',
   summary:
     'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses; and, where this host is one of them, interfaces whose names judge nothing. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
-  usage: '[FILE] [--as PATH] [--fail-on warning|info|never]',
+  usage: '[FILE] [--as PATH] [--fail-on warning|info|never] [--all] [--within SECONDS]',
   options: {
     as: OPTION.as,
     'fail-on': {
@@ -26,6 +28,8 @@ export const lint: Command = {
       choices: FAIL_ON,
       help: 'exit status 1 if there is a finding so grave: warning, info or never (default)',
     },
+    all: { type: 'boolean', help: 'show each finding, also where many say the same of different rules' },
+    within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,
   },
@@ -40,22 +44,33 @@ export const lint: Command = {
       printDiagnostics(loaded, streams);
       return EXIT.no;
     }
-    const { findings, accepted } = lintPolicy(loaded.policy, await readHostIfPossible());
+    const { policy } = loaded;
+    const host = await readHostIfPossible();
+    const about = { streams, what: 'looking at the rules' };
+    const { findings, accepted, leftOut } = workWithin(line, about, (patience) =>
+      lintPolicy(policy, { host, patience }),
+    );
     if (line.given('json')) {
       const all = {
         findings: findings.map(findingToJson),
         accepted: accepted.map(({ finding, because }) => ({ ...findingToJson(finding), because })),
+        leftOut,
       };
       streams.out(`${JSON.stringify(all, null, 2)}\n`);
     } else {
       const sourceOf = (name: string): string | undefined => loaded.sources.get(name);
-      for (const finding of findings) {
+      for (const finding of line.given('all') ? findings : joinAlike(findings)) {
         streams.out(styleDiagnostic(toldOf(finding), sourceOf));
         streams.out('\n\n');
       }
-      streams.out(`${shownName(file)}: ${countText(findings, accepted.length)}\n`);
+      for (const what of leftOut) streams.out(`not looked at in time: ${what}\n`);
+      if (leftOut.length > 0) streams.out(`help: ${WAIT_LONGER}\n`);
+      streams.out(
+        `${shownName(file)}: ${countText(findings, accepted.length)}${leftOut.length === 0 ? '' : ', not all looked at'}\n`,
+      );
     }
-    return isFailure(findings, level) ? EXIT.no : EXIT.fine;
+    // What was not looked at may be what was asked for.
+    return isFailure(findings, level) || (level !== 'never' && leftOut.length > 0) ? EXIT.no : EXIT.fine;
   },
 };
 

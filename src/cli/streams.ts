@@ -27,6 +27,9 @@ export function streamsOnto(outputs: { readonly out: Output; readonly err: Outpu
     out: (text) => write(out, text),
     err: (text) => write(err, text),
     exact: (text) => void out.write(out.isTTY === true ? printable(text) : text),
+    progress: (text) => {
+      if (err.isTTY === true) err.write(`\r\u001b[K${printable(text ?? '')}`);
+    },
     clear: () => {
       if (out.isTTY === true) out.write('\u001b[H\u001b[2J');
     },

@@ -103,12 +103,19 @@ function window(length: number, start: number): { readonly from: number; readonl
 
 /** The line of that number, from 1, without its end; a byte-order mark at the start of a text is no character of it. */
 function lineOf(text: string, number: number): string | undefined {
-  let start = text.startsWith('\u{feff}') ? 1 : 0;
-  for (let line = 1; line < number; line += 1) {
-    const end = text.indexOf('\n', start);
-    if (end < 0) return undefined;
-    start = end + 1;
-  }
+  const start = startsOf(text)[number - 1];
+  if (start === undefined) return undefined;
   const end = text.indexOf('\n', start);
   return (end < 0 ? text.slice(start) : text.slice(start, end)).replace(/\r$/, '').trimEnd();
+}
+
+let indexed: { readonly text: string; readonly starts: readonly number[] } | undefined;
+
+/** Where lines begin. Of the text that was asked for last it is known: many diagnostics are about one file. */
+function startsOf(text: string): readonly number[] {
+  if (indexed?.text === text) return indexed.starts;
+  const starts = [text.startsWith('\u{feff}') ? 1 : 0];
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) starts.push(end + 1);
+  indexed = { text, starts };
+  return starts;
 }

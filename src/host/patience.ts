@@ -3,8 +3,8 @@ import { OutOfPatience, type Patience } from '../model/patience.ts';
 /** The clock is asked after so many steps: some milliseconds. */
 const STEPS_BETWEEN_LOOKS = 20_000;
 
-/** Patience that lasts so many seconds from now on. */
-export function patienceOf(seconds: number): Patience {
+/** Patience that lasts so many seconds from now on; `onLook` is called now and then meanwhile. */
+export function patienceOf(seconds: number, onLook: () => void = () => undefined): Patience {
   const end = performance.now() + 1000 * seconds;
   let steps = 0;
   return {
@@ -13,6 +13,7 @@ export function patienceOf(seconds: number): Patience {
       steps += more;
       if (steps < STEPS_BETWEEN_LOOKS) return;
       steps = 0;
+      onLook();
       if (performance.now() > end) throw new OutOfPatience();
     },
   };

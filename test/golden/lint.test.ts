@@ -19,7 +19,7 @@ describe('the advice', () => {
     const { policy, diagnostics, sources } = await loadCase(`lint/${name}`);
     expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
     if (policy === undefined) return;
-    const { findings, accepted } = lintPolicy(policy, hostOf(name));
+    const { findings, accepted } = lintPolicy(policy, { host: hostOf(name) });
     const local = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
     const text = findings.map((finding) => {
       const told = toldOf(finding);

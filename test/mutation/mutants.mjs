@@ -23,6 +23,7 @@ const SWAP = '4-render/swap.ts';
 const NAMES = '4-render/plan-names.ts';
 const COMPARE = 'evaluate/compare-policies.ts';
 const BOXES = 'evaluate/boxes.ts';
+const FIRST_JUDGED = 'evaluate/first-judged.ts';
 const GRID = 'evaluate/grid.ts';
 const LINE = 'evaluate/address-line.ts';
 const SIDES = 'evaluate/sides.ts';
@@ -30,6 +31,7 @@ const PROVE = 'evaluate/prove-assertion.ts';
 const CLASSES_OF_TRAFFIC = 'evaluate/traffic-classes.ts';
 const ACCOUNTS = '3-compile/rule-accounts.ts';
 const PLACE = 'evaluate/lint/place.ts';
+const POSSIBLE = 'evaluate/lint/possible-deciders.ts';
 const EFFECTS = 'evaluate/lint/rule-effects.ts';
 const REDUNDANT = 'evaluate/lint/redundant-rules.ts';
 const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
@@ -802,12 +804,12 @@ export const MUTANTS = [
   ),
   mutant(
     'lint: of two possible rules the first decides',
-    EFFECTS,
+    POSSIBLE,
     'if (isCertain) return found;',
     'return found;',
     'meaning',
   ),
-  mutant('lint: a rule behind one that may decide never does', EFFECTS, 'if (isCertain) break;', 'break;', 'meaning'),
+  mutant('lint: a rule behind one that may decide never does', POSSIBLE, 'if (isCertain) break;', 'break;', 'meaning'),
   mutant(
     'lint: what is shadowed decides in place of others',
     REDUNDANT,
@@ -826,21 +828,21 @@ export const MUTANTS = [
   mutant(
     'assertion: all traffic is looked at',
     PROVE,
-    'traffic: rule.traffic, addresses }',
-    "traffic: { kind: 'all' } as const, addresses }",
+    'traffic: rule.traffic, addresses,',
+    "traffic: { kind: 'all' } as const, addresses,",
     'meaning',
   ),
   mutant(
     'assertion: the first packet speaks for all',
-    PROVE,
+    FIRST_JUDGED,
     '!== action) return true;',
     '!== action) break;',
     'meaning',
   ),
   mutant(
     'assertion: nothing is ever broken',
-    PROVE,
-    'if (decider.action === this.#asked[id]?.expected) continue;',
+    FIRST_JUDGED,
+    'if (decider.action !== this.#searches[id]?.action) continue;',
     'continue;',
     'meaning',
   ),

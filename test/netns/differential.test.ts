@@ -11,6 +11,7 @@ import { formatAddress } from '../../src/model/address.ts';
 import type { HostPolicy } from '../../src/model/host.ts';
 import type { InForce } from '../../src/model/in-force.ts';
 import type { Packet } from '../../src/model/packet.ts';
+import { ENDLESS } from '../../src/model/patience.ts';
 import type { Action, Direction } from '../../src/model/rule.ts';
 import { decodeTable } from '../../src/nft/read-table.ts';
 import { judge } from '../oracle/oracle.ts';
@@ -204,7 +205,7 @@ function onHost(expected: readonly Expectation[]): readonly Expectation[] {
 
 /** Packets on which the advisor says that a rule decides. */
 function adviceAbout(policy: HostPolicy): readonly Expectation[] {
-  return effectsOf(placesOf([policy], new Set())).flatMap(({ decides, changes }) =>
+  return effectsOf(placesOf([policy], new Set()), ENDLESS).effects.flatMap(({ decides, changes }) =>
     [decides, changes].flatMap((example) => {
       if (example === undefined) return [];
       const { packet } = witnessAt(example.place, example.one, example.interval);

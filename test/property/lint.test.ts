@@ -6,6 +6,7 @@ import { redundantRules } from '../../src/evaluate/lint/redundant-rules.ts';
 import { type Example, effectsOf, type RuleEffect } from '../../src/evaluate/lint/rule-effects.ts';
 import type { GroupName } from '../../src/model/names.ts';
 import type { Packet } from '../../src/model/packet.ts';
+import { ENDLESS } from '../../src/model/patience.ts';
 import type { Policy } from '../../src/model/policy.ts';
 import type { Rule, RuleOrigin } from '../../src/model/rule.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
@@ -30,7 +31,7 @@ function asOfNewFlow(packet: Packet): Packet {
 /** What the advisor knows of the rules where every address is told. */
 async function known(plain: PlainPolicy): Promise<readonly RuleEffect[]> {
   const host = await hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE });
-  return effectsOf(placesOf([host], new Set()));
+  return effectsOf(placesOf([host], new Set()), ENDLESS).effects;
 }
 
 /** What it knows where no policy tells the addresses of members. */
@@ -43,7 +44,7 @@ async function knownWithoutMembers(plain: PlainPolicy): Promise<readonly RuleEff
   const text = policyText(hidden as unknown as PlainPolicy);
   const host = await hostPolicyOf(text, { host: { ...HOST, interfaces: [] }, instance: INSTANCE });
   const groups = interfaces.flatMap(({ securityGroups = [] }) => securityGroups as GroupName[]);
-  return effectsOf(placesOf([host], new Set(groups)));
+  return effectsOf(placesOf([host], new Set(groups)), ENDLESS).effects;
 }
 
 /** The two read the rules of a template in orders of their own. */

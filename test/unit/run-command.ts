@@ -18,6 +18,7 @@ export async function ranCommand(command: Command, args: readonly string[]): Pro
       out: (text) => void (printed.out += unstyled(text)),
       err: (text) => void (printed.err += unstyled(text)),
       exact: (text) => void (printed.out += text),
+      progress: () => undefined,
       clear: () => undefined,
     },
   });

@@ -1,5 +1,6 @@
 import type { HostPolicy } from '../../model/host.ts';
 import type { GroupName } from '../../model/names.ts';
+import type { Patience } from '../../model/patience.ts';
 import type { Policy } from '../../model/policy.ts';
 import type { LintFinding } from './finding.ts';
 import type { Place } from './place.ts';
@@ -12,9 +13,11 @@ export interface Linted {
   readonly hosts: readonly HostPolicy[];
   readonly places: readonly Place[];
   readonly effects: readonly RuleEffect[];
+  /** How long a check may take. */
+  readonly patience: Patience;
   /** Groups with members whose addresses no policy tells. */
   readonly unknown: ReadonlySet<GroupName>;
 }
 
-/** One thing that the advisor looks for. */
+/** One thing that the advisor looks for. Throws OutOfPatience. */
 export type LintCheck = (linted: Linted) => readonly LintFinding[];

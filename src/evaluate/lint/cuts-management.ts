@@ -1,20 +1,25 @@
+import { OutOfPatience, type Patience } from '../../model/patience.ts';
 import { formatRuleName, type RuleOrigin, type Rule, type Traffic } from '../../model/rule.ts';
-import { deciderAt, judging, lineOf, type Side } from '../sides.ts';
-import { classMatches, type TrafficClass, trafficClasses } from '../traffic-classes.ts';
+import { visitBoxes } from '../boxes.ts';
+import { firstJudged } from '../first-judged.ts';
+import { gridOf, intervalOfRows } from '../grid.ts';
+import { classMatches, type TrafficClass } from '../traffic-classes.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
 
-const SSH: Traffic = { kind: 'ports', protocol: 6, ports: [{ from: 22, to: 22 }] };
+const PORT = { from: 22, to: 22 };
+const SSH: Traffic = { kind: 'ports', protocol: 6, ports: [PORT] };
+const SSH_CLASS: TrafficClass = { protocols: [{ from: 6, to: 6 }], parts: PORT };
 
 /** Requirement: no denial comes before all the rules that would let somebody log in by ssh. */
-export const cutsManagement: LintCheck = ({ places }) => {
+export const cutsManagement: LintCheck = ({ places, patience }) => {
   const found = new Map<RuleOrigin, LintFinding>();
   for (const place of places) {
     const other = otherFamily(place, places);
     const both = other === undefined ? [place] : [place, other];
-    if (place.direction !== 'inbound' || both.some(letsSomebodyIn)) continue;
-    for (const { rule, witness } of denialsInTheWay(place)) {
+    if (place.direction !== 'inbound' || both.some((one) => letsSomebodyIn(one, patience))) continue;
+    for (const { rule, witness } of denialsInTheWay(place, patience)) {
       const { origin } = rule;
       if (found.has(origin)) continue;
       found.set(origin, {
@@ -31,40 +36,54 @@ export const cutsManagement: LintCheck = ({ places }) => {
   return [...found.values()];
 };
 
-function letsSomebodyIn(place: Place): boolean {
-  const { side, one } = sshAt(place);
+function letsSomebodyIn(place: Place, patience: Patience): boolean {
   // Members that nobody knows may well be let in.
   const mayBe = place.candidates.some(
-    ({ rule, group }) => group !== undefined && rule.action === 'allow' && classMatches(rule.traffic, one),
+    ({ rule, group }) => group !== undefined && rule.action === 'allow' && isAboutSsh(rule.traffic),
   );
   if (mayBe) return true;
-  return allowedIn(side, one, place) !== undefined;
+  const search = { traffic: SSH, addresses: 'any', action: 'allow' } as const;
+  const found = firstJudged(sideAt(place), [search], { family: place.family, patience }).get(search);
+  if (found === 'unknown') throw new OutOfPatience();
+  return found !== 'none';
 }
 
-function sshAt(place: Place): { readonly side: Side; readonly one: TrafficClass } {
-  const side = sideAt(place);
-  const classes = trafficClasses([...side.candidates.map(({ traffic }) => traffic), SSH], place.family);
-  const one = classes.find((some) => classMatches(SSH, some));
-  if (one === undefined) throw new Error('ssh is in no class of traffic');
-  return { side, one };
+function isAboutSsh(traffic: Traffic): boolean {
+  return classMatches(traffic, SSH_CLASS);
 }
 
-/** Addresses that a side lets in. */
-function allowedIn(side: Side, one: TrafficClass, { family }: Place) {
-  const judges = judging(side, one);
-  return lineOf(judges, family).find(({ decider }) => deciderAt(judges, decider).action === 'allow');
+interface Denial {
+  readonly rule: Rule;
+  readonly witness: LintWitness;
 }
 
-/** The denials without each of which somebody could log in. */
-function* denialsInTheWay(place: Place): Generator<{ readonly rule: Rule; readonly witness: LintWitness }> {
-  const { side, one } = sshAt(place);
+/** The denials without each of which somebody could log in: behind them comes a rule that allows. */
+function denialsInTheWay(place: Place, patience: Patience): readonly Denial[] {
   const { family } = place;
-  for (const denial of side.candidates) {
-    const { rule, action } = denial.decider;
-    if (action === 'allow' || rule === undefined || !classMatches(denial.traffic, one)) continue;
-    const without: Side = { ...side, candidates: side.candidates.filter((candidate) => candidate !== denial) };
-    const allowed = allowedIn(without, one, place);
-    if (allowed === undefined) continue;
-    yield { rule, witness: witnessAt(place, one, { family, from: allowed.from, to: allowed.to }) };
-  }
+  const { candidates } = sideAt(place);
+  const about = candidates.filter(({ traffic }) => isAboutSsh(traffic));
+  const grid = gridOf(
+    about.map(({ addresses }) => ({ traffic: { kind: 'all' }, addresses })),
+    family,
+    patience,
+  );
+  const found = new Map<number, number>();
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers: [{ areas: grid.areas, upTo: 2 }], patience },
+    {
+      enter: () => true,
+      leaf({ top }, [judges]) {
+        if (judges === undefined || judges.length < 2) return;
+        const [first, second] = [judges.id(0), judges.id(1)];
+        const isInTheWay = about[first]?.decider.action === 'deny' && about[second]?.decider.action === 'allow';
+        if (isInTheWay) found.set(first, Math.min(top, found.get(first) ?? top));
+      },
+    },
+  );
+  return [...found]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([id, row]) => {
+      const rule = about[id]?.decider.rule;
+      return rule === undefined ? [] : [{ rule, witness: witnessAt(place, SSH_CLASS, intervalOfRows(grid, row, row)) }];
+    });
 }

@@ -5,11 +5,10 @@ import { witnessAt } from './place.ts';
 
 /** Requirement: where the priority of a rule makes it decide before another that says the opposite, it is written. */
 export const implicitPriority: LintCheck = ({ effects }) =>
-  effects.flatMap(({ origin, judges, rivals }): readonly LintFinding[] => {
-    if (origin.template !== undefined || judges[0]?.candidate.rule.priorityWritten !== false) return [];
-    const rival = [...rivals].find(([other]) => other.priorityWritten && other.priority > 1);
-    if (rival === undefined) return [];
-    const [other, { place, one, interval }] = rival;
+  effects.flatMap(({ origin, rival }): readonly LintFinding[] => {
+    if (origin.template !== undefined || rival === undefined) return [];
+    const { rule: other, example } = rival;
+    const { place, one, interval } = example;
     const [name, otherName] = [formatRuleName(origin), formatRuleName(other.origin)];
     return [
       {

@@ -1,6 +1,8 @@
+import { highestAddress } from '../../model/address.ts';
 import { isWholeFamily } from '../../model/interval.ts';
-import { formatRuleName, type Rule, type Traffic } from '../../model/rule.ts';
-import { deciderAt, judging, lineOf } from '../sides.ts';
+import { OutOfPatience, type Patience } from '../../model/patience.ts';
+import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '../../model/rule.ts';
+import { firstJudged, type Sought } from '../first-judged.ts';
 import { classMatches, trafficClasses } from '../traffic-classes.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
@@ -10,18 +12,32 @@ import type { RuleEffect } from './rule-effects.ts';
 const ECHO_REQUEST = { ipv4: 8, ipv6: 128 } as const;
 
 /** Requirement: what a rule says of everybody over IPv4 is true over IPv6 of somebody. */
-export const ipv4Only: LintCheck = ({ places, effects }) => {
+export const ipv4Only: LintCheck = ({ places, effects, patience }) => {
+  const twins = effects.flatMap((effect) => twinsOf(effect, places));
+  const missing = new Map<RuleOrigin, Missing>();
+  for (const twin of twinsMissing(twins, patience)) {
+    const { place, rule, traffic } = twin;
+    if (missing.has(rule.origin)) continue;
+    const [one] = trafficClasses([traffic], place.family).filter((some) => classMatches(traffic, some));
+    const everybody = { family: place.family, from: 0n, to: highestAddress(place.family) };
+    if (one !== undefined) missing.set(rule.origin, { rule, witness: witnessAt(place, one, everybody) });
+  }
   const told = new Set<string>();
-  return effects.flatMap((effect): readonly LintFinding[] => {
-    const { origin } = effect;
-    const missing = missingTwin(effect, places);
+  return effects.flatMap(({ origin }): readonly LintFinding[] => {
+    const found = missing.get(origin);
     // The rules of a template stand in one place.
     const key = `${origin.span.file}:${origin.span.line}:${origin.span.column}`;
-    if (missing === undefined || told.has(key)) return [];
+    if (found === undefined || told.has(key)) return [];
     told.add(key);
-    return [{ ...findingOf(missing), code: 'ipv4-only', span: origin.span, subject: { kind: 'rule', origin } }];
+    return [{ ...findingOf(found), code: 'ipv4-only', span: origin.span, subject: { kind: 'rule', origin } }];
   });
 };
+
+/** What a rule of IPv4 would say of IPv6, where that is judged. */
+interface Twin extends Sought {
+  readonly place: Place;
+  readonly rule: Rule;
+}
 
 interface Missing {
   readonly rule: Rule;
@@ -43,22 +59,30 @@ function findingOf({ rule, witness }: Missing): Pick<LintFinding, 'message' | 'h
   };
 }
 
-function missingTwin({ judges, decides }: RuleEffect, places: readonly Place[]): Missing | undefined {
+function twinsOf({ judges, decides }: RuleEffect, places: readonly Place[]): readonly Twin[] {
   // A list of one family's addresses says nothing of the other.
   const isOfIpv6 = ({ place, candidate }: RuleEffect['judges'][number]): boolean =>
     place.family === 'ipv6' && (candidate.certain === 'any' || candidate.certain.length > 0);
-  if (decides === undefined || judges.some(isOfIpv6)) return undefined;
-  for (const { place, candidate } of judges) {
-    const { rule, certain } = candidate;
-    const { traffic } = rule;
+  if (decides === undefined || judges.some(isOfIpv6)) return [];
+  return judges.flatMap(({ place, candidate: { rule, certain } }) => {
     const isAboutAll = certain === 'any' || certain.some(isWholeFamily);
-    const twin = twinOf(traffic);
+    if (!isAboutAll) return [];
+    const traffic = twinOf(rule.traffic);
     const other = otherFamily(place, places);
-    if (!isAboutAll || twin === undefined || other === undefined) continue;
-    const witness = judgedOtherwise(other, twin, rule);
-    if (witness !== undefined) return { rule, witness };
-  }
-  return undefined;
+    return traffic === undefined || other === undefined
+      ? []
+      : [{ place: other, rule, traffic, addresses: 'any', action: rule.action } as const];
+  });
+}
+
+/** Those of which no packet is judged as the rule says. */
+function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin[] {
+  return [...new Set(twins.map(({ place }) => place))].flatMap((place) => {
+    const own = twins.filter((twin) => twin.place === place);
+    const found = firstJudged(sideAt(place), own, { family: place.family, patience });
+    if ([...found.values()].includes('unknown')) throw new OutOfPatience();
+    return own.filter((twin) => found.get(twin) === 'none');
+  });
 }
 
 /** The same traffic over IPv6; undefined where there is none. */
@@ -69,20 +93,4 @@ function twinOf(traffic: Traffic): Traffic | undefined {
       : undefined;
   }
   return traffic.kind === 'protocol' && traffic.protocol === 1 ? { kind: 'protocol', protocol: 58 } : traffic;
-}
-
-/** A packet of the traffic, if none of it is judged as the rule says. */
-function judgedOtherwise(place: Place, traffic: Traffic, { action }: Rule): LintWitness | undefined {
-  const side = sideAt(place);
-  const { family } = place;
-  let witness: LintWitness | undefined;
-  for (const one of trafficClasses([...side.candidates.map((candidate) => candidate.traffic), traffic], family)) {
-    if (!classMatches(traffic, one)) continue;
-    const judges = judging(side, one);
-    for (const { from, to, decider } of lineOf(judges, family)) {
-      if (deciderAt(judges, decider).action === action) return undefined;
-      witness ??= witnessAt(place, one, { family, from, to });
-    }
-  }
-  return witness;
 }

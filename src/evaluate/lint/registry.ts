@@ -12,18 +12,24 @@ import { unrealRemotes } from './unreal-remotes.ts';
 import { unused } from './unused.ts';
 import { worldOpen } from './world-open.ts';
 
+/** A check, and what it looks for, in words. */
+export interface NamedCheck {
+  readonly about: string;
+  readonly check: LintCheck;
+}
+
 /** All that the advisor looks for. One check a file; a new one is added here and nowhere else. */
-export const LINT_CHECKS: readonly LintCheck[] = [
-  worldOpen,
-  fullAccess,
-  cutsManagement,
-  sameMatch,
-  shadowedRules,
-  redundantRules,
-  emptyRemotes,
-  unrealRemotes,
-  unaskedIcmp,
-  ipv4Only,
-  implicitPriority,
-  unused,
+export const LINT_CHECKS: readonly NamedCheck[] = [
+  { about: 'what the world is let in to', check: worldOpen },
+  { about: 'groups that let everything in', check: fullAccess },
+  { about: 'denials that keep everybody from logging in', check: cutsManagement },
+  { about: 'rules about the same packets', check: sameMatch },
+  { about: 'rules that never decide', check: shadowedRules },
+  { about: 'rules that change nothing', check: redundantRules },
+  { about: 'rules about nobody', check: emptyRemotes },
+  { about: 'rules that no packet can match', check: unrealRemotes },
+  { about: 'rules about ICMP that passes or is invalid anyway', check: unaskedIcmp },
+  { about: 'rules of IPv4 alone', check: ipv4Only },
+  { about: 'priorities that are not written', check: implicitPriority },
+  { about: 'groups that nobody uses', check: unused },
 ];

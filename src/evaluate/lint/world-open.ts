@@ -1,7 +1,8 @@
 import { type Family, highestAddress } from '../../model/address.ts';
+import type { Patience } from '../../model/patience.ts';
 import { formatRuleName, type Rule, type Traffic } from '../../model/rule.ts';
-import { deciderAt, judging, lineOf } from '../sides.ts';
-import { classMatches, trafficClasses } from '../traffic-classes.ts';
+import { visitBoxes } from '../boxes.ts';
+import { gridOf, intervalOfRows } from '../grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { type Place, sideAt, witnessAt } from './place.ts';
@@ -45,11 +46,11 @@ interface Opening {
 }
 
 /** Requirement: administration and databases are reached from few addresses; and who lets the world in says to what. */
-export const worldOpen: LintCheck = ({ places }) => {
+export const worldOpen: LintCheck = ({ places, patience }) => {
   const openings = new Map<string, Opening>();
   for (const place of places) {
     if (place.direction !== 'inbound') continue;
-    for (const { rule, port, witness } of openPorts(place)) {
+    for (const { rule, port, witness } of openPorts(place, patience)) {
       const { span, template } = rule.origin;
       if (template === 'Sys-FullAccess') continue;
       const key = `${span.file}:${span.line}:${span.column}`;
@@ -97,31 +98,47 @@ interface OpenPort {
   readonly witness: () => LintWitness;
 }
 
-function* openPorts(place: Place): Generator<OpenPort> {
-  const side = sideAt(place);
+function* openPorts(place: Place, patience: Patience): Generator<OpenPort> {
+  const { candidates } = sideAt(place);
   const { family } = place;
-  const asked = [...ADMIN_PORTS.keys()].map((port) => ({ port, traffic: tcp(port) }));
-  const traffics = [...side.candidates, ...asked].map(({ traffic }) => traffic);
-  const classes = trafficClasses(traffics, family);
-  for (const { port, traffic } of asked) {
-    const one = classes.find((some) => classMatches(traffic, some));
-    if (one === undefined) continue;
-    const judges = judging(side, one);
-    const parts = new Map<Rule, Part>();
-    for (const { from, to, decider } of lineOf(judges, family)) {
-      const { action, rule } = deciderAt(judges, decider);
-      if (action === 'deny' || rule === undefined) continue;
-      const part = parts.get(rule) ?? { count: 0n, from, to };
-      parts.set(rule, { ...part, count: part.count + to - from + 1n });
-    }
-    for (const [rule, { count, from, to }] of parts) {
-      if (isWorld(count, family)) yield { rule, port, witness: () => witnessAt(place, one, { family, from, to }) };
-    }
+  const ports = [...ADMIN_PORTS.keys()];
+  const asked = ports.map((port) => ({ traffic: tcp(port), addresses: 'any' as const }));
+  const grid = gridOf([...candidates, ...asked], family, patience);
+  const parts = new Map<string, Part>();
+  const layers = [
+    { areas: grid.areas.slice(0, candidates.length), upTo: 1 },
+    { areas: grid.areas.slice(candidates.length), upTo: 'none' },
+  ] as const;
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    {
+      enter: () => true,
+      leaf({ top, bottom }, [judges, about]) {
+        const decider = candidates[judges?.first() ?? -1]?.decider;
+        if (decider?.action !== 'allow' || decider.rule === undefined || about === undefined) return;
+        const { from, to } = intervalOfRows(grid, top, bottom);
+        for (let member = 0; member < about.length; member += 1) {
+          const at = about.id(member);
+          const key = `${judges?.first() ?? -1} ${at}`;
+          const part = parts.get(key) ?? { rule: decider.rule, at, count: 0n, from, to };
+          const isFirst = from < part.from;
+          parts.set(key, { ...part, count: part.count + to - from + 1n, ...(isFirst ? { from, to } : {}) });
+        }
+      },
+    },
+  );
+  for (const { rule, at, count, from, to } of [...parts.values()].toSorted((a, b) => a.at - b.at)) {
+    const port = ports[at] ?? 0;
+    const one = { protocols: [{ from: 6, to: 6 }], parts: { from: port, to: port } };
+    if (isWorld(count, family)) yield { rule, port, witness: () => witnessAt(place, one, { family, from, to }) };
   }
 }
 
-/** How many addresses, and the first of them. */
+/** What a rule lets in to a port: how many addresses, and the first of them. */
 interface Part {
+  readonly rule: Rule;
+  /** The place of the port. */
+  readonly at: number;
   readonly count: bigint;
   readonly from: bigint;
   readonly to: bigint;

@@ -1,0 +1,44 @@
+import { patienceOf } from '../host/patience.ts';
+import type { Patience } from '../model/patience.ts';
+import { type CommandLine, type CommandOption, type Streams, UsageError } from './command.ts';
+
+const DEFAULT_SECONDS = 60;
+const MAX_SECONDS = 86_400;
+
+/** `--within`: how long the work of a command may take. */
+export const WITHIN: CommandOption = {
+  type: 'string',
+  value: 'SECONDS',
+  help: `stop after so long and say what was left out (default ${DEFAULT_SECONDS})`,
+};
+
+/** What is printed where work was left out: how to have it done. */
+export const WAIT_LONGER = 'have it all looked at: --within SECONDS waits longer';
+
+/** Nothing is said of work that is done sooner. */
+const SILENT_MILLISECONDS = 1_000;
+
+/** Does what takes long, and tells how long it has taken meanwhile, where somebody sits at a terminal. Throws a UsageError. */
+export function workWithin<Result>(
+  line: CommandLine,
+  { streams, what }: { readonly streams: Streams; readonly what: string },
+  work: (patience: Patience) => Result,
+): Result {
+  const text = line.text('within') ?? String(DEFAULT_SECONDS);
+  const seconds = /^\d+$/.test(text) ? Number(text) : 0;
+  if (seconds < 1 || seconds > MAX_SECONDS)
+    throw new UsageError(`--within is 1 to ${MAX_SECONDS} seconds, and not \`${text}\``);
+  const began = performance.now();
+  let next = SILENT_MILLISECONDS;
+  const patience = patienceOf(seconds, () => {
+    const taken = performance.now() - began;
+    if (taken < next) return;
+    next = taken + SILENT_MILLISECONDS;
+    streams.progress(`${what}: ${Math.round(taken / 1000)} s of ${seconds} s at most`);
+  });
+  try {
+    return work(patience);
+  } finally {
+    streams.progress(undefined);
+  }
+}
