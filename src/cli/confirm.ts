@@ -7,6 +7,7 @@ import { MAX_PROOF_SECONDS } from '../model/patience.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
 import { locateHost } from '../pipeline.ts';
 import { agrees } from './agrees.ts';
+import { DEFAULT_SECONDS } from './command-patience.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
 import { CONFIRMED, POLICY, HOLDING } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
@@ -88,9 +89,9 @@ async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promis
   const before = located?.kind === 'found' ? located.hostPolicy : NOTHING;
   streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
   streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
-  streams.err(
-    formatPlanned(await planOf(before, after.hostPolicy, host), `what that changes, as ${after.hostPolicy.instance}`),
-  );
+  const change = { before, after: after.hostPolicy };
+  const planned = await planOf(change, host, patienceOf(DEFAULT_SECONDS));
+  streams.err(formatPlanned(planned, `what that changes, as ${after.hostPolicy.instance}`));
   if (line.given('yes')) return true;
   if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
   throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if the change above is meant`);

@@ -11,7 +11,9 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
   if (traffic === 'all') return 'all traffic';
   const byProtocol = new Map<string, string[]>();
   const add = (protocol: string, part: string): void => {
-    byProtocol.set(protocol, [...(byProtocol.get(protocol) ?? []), part]);
+    const known = byProtocol.get(protocol) ?? [];
+    byProtocol.set(protocol, known);
+    known.push(part);
   };
   for (const { protocols, parts } of traffic) {
     const [only] = protocols;

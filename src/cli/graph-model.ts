@@ -36,7 +36,7 @@ export interface Graph {
 }
 
 /** The picture of a policy: who reaches whom. */
-export function graphOf({ roles, ways }: Reachability): Graph {
+export function graphOf({ roles, ways }: Pick<Reachability, 'roles' | 'ways'>): Graph {
   const nodes = new Map<string, GraphNode>(
     roles.map((role, index) => [`r${index}`, { id: `r${index}`, kind: 'role', ...describeRole(role) }]),
   );
@@ -73,11 +73,12 @@ function distancesFrom(
   edges: readonly GraphEdge[],
 ): ReadonlyMap<string, number> {
   const distances = new Map<string, number>([...outsiders.values()].map(({ id }) => [id, 0]));
-  let frontier = [...distances.keys()];
-  for (let distance = 1; frontier.length > 0; distance += 1) {
-    const reached = edges.filter(({ from, to }) => frontier.includes(from) && !distances.has(to)).map(({ to }) => to);
+  let frontier = new Set(distances.keys());
+  for (let distance = 1; frontier.size > 0; distance += 1) {
+    const before = frontier;
+    const reached = edges.filter(({ from, to }) => before.has(from) && !distances.has(to)).map(({ to }) => to);
     for (const id of reached) distances.set(id, distance);
-    frontier = [...new Set(reached)];
+    frontier = new Set(reached);
   }
   return distances;
 }

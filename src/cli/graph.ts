@@ -4,6 +4,7 @@ import { shownName } from '../host/placed-reader.ts';
 import { policyReachability } from '../policy-reachability.ts';
 import { type Command, EXIT, UnableError, UsageError } from './command.ts';
 import { mermaidOf } from './graph-mermaid.ts';
+import { WAIT_LONGER, WITHIN, workWithin } from './command-patience.ts';
 import { type Graph, graphOf } from './graph-model.ts';
 import { htmlOf, svgOf } from './graph-svg.ts';
 import { placementOf, readPolicyOrExplain } from './load.ts';
@@ -16,7 +17,7 @@ export const graph: Command = {
   name: 'graph',
   summary:
     'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. What anyone may is not told of others again.',
-  usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE]',
+  usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE] [--within SECONDS]',
   options: {
     as: OPTION.as,
     format: {
@@ -26,6 +27,7 @@ export const graph: Command = {
       help: 'mermaid (default), svg, html or json; without it, as the name of --output ends',
     },
     output: { type: 'string', short: 'o', value: 'FILE', help: 'write there, and not to standard output' },
+    within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,
   },
@@ -40,10 +42,17 @@ export const graph: Command = {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
     if (policy === undefined) return EXIT.no;
-    const text = printable(draw(graphOf(policyReachability(policy)), format, shownName(file)));
+    const found = await workWithin(line, { streams, what: 'looking for ways' }, (patience) =>
+      policyReachability(policy, patience),
+    );
+    for (const { groups } of found.leftOut)
+      streams.err(`not drawn, for it was not looked at in time: who reaches ${groups.join(' + ') || 'no groups'}\n`);
+    if (found.leftOut.length > 0) streams.err(`help: ${WAIT_LONGER}\n`);
+    const status = found.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+    const text = printable(draw(graphOf(found), format, shownName(file)));
     if (output === undefined) {
       streams.out(text);
-      return EXIT.fine;
+      return status;
     }
     try {
       await writeFileAtomically(output, text, 0o644);
@@ -52,7 +61,7 @@ export const graph: Command = {
       throw error;
     }
     streams.err(`${output}: written\n`);
-    return EXIT.fine;
+    return status;
   },
 };
 

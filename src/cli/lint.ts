@@ -47,7 +47,7 @@ export const lint: Command = {
     const { policy } = loaded;
     const host = await readHostIfPossible();
     const about = { streams, what: 'looking at the rules' };
-    const { findings, accepted, leftOut } = workWithin(line, about, (patience) =>
+    const { findings, accepted, leftOut } = await workWithin(line, about, (patience) =>
       lintPolicy(policy, { host, patience }),
     );
     if (line.given('json')) {

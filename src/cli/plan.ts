@@ -2,6 +2,7 @@ import { shownName, type Placement } from '../host/placed-reader.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import type { InstanceName } from '../model/names.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from './command.ts';
+import { WITHIN, workWithin } from './command-patience.ts';
 import { alongText, filesAlong, inPlaceOf } from './in-place.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
 import {
@@ -21,7 +22,7 @@ export const plan: Command = {
   name: 'plan',
   summary:
     'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared with another file, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
-  usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME]',
+  usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME] [--within SECONDS]',
   options: {
     as: { ...OPTION.as, help: `${OPTION.as.help} (default ${DEFAULT_POLICY_FILE})` },
     alone: OPTION.alone,
@@ -32,6 +33,7 @@ export const plan: Command = {
     },
     instance: OPTION.instance,
     'runtime-dir': OPTION.runtimeDir,
+    within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,
   },
@@ -61,13 +63,16 @@ export const plan: Command = {
     const after = locate(policy, host, { named, streams });
     // Who names an instance may foresee what happens on another host.
     if (line.text('instance') === undefined) warnWhereUnprotected(after, host, streams);
-    const planned = await planOf(base.policy, after, host);
+    const change = { before: base.policy, after };
+    const planned = await workWithin(line, { streams, what: 'comparing' }, (patience) =>
+      planOf(change, host, patience),
+    );
     streams.out(
       line.given('json')
         ? `${JSON.stringify({ ...plannedToJson(planned, host), with: along }, null, 2)}\n`
         : formatPlanned(planned, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
     );
-    return EXIT.fine;
+    return planned.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
   },
 };
 

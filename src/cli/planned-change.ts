@@ -13,11 +13,13 @@ import { type HostPolicy, type HostState, patternMatches } from '../model/host.t
 import { formatInterval } from '../model/interval.ts';
 import type { InstanceName } from '../model/names.ts';
 import { PLATFORM_DEFAULTS } from '../model/platform.ts';
+import type { Patience } from '../model/patience.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
 import { protocolName } from '../model/protocol-name.ts';
 import { formatRuleName } from '../model/rule.ts';
 import { NetfilterError } from '../nft/netfilter-error.ts';
 import { readFlows } from '../nft/read-flows.ts';
+import { leftOutLines } from './command-patience.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
@@ -39,9 +41,14 @@ type Connections =
   | { readonly kind: 'known'; readonly cut: readonly CutFlow[] }
   | { readonly kind: 'unknown'; readonly why: string };
 
+/** Packets, by what judges them. */
+type NotCompared = Pick<Difference, 'interface' | 'direction' | 'family'>;
+
 /** What a change of policies does to this host. */
 export interface Planned {
   readonly differences: readonly Difference[];
+  /** Packets that were not compared, since nobody waited for it. */
+  readonly leftOut: readonly NotCompared[];
   readonly platform: readonly { readonly name: keyof PlatformTraffic; readonly after: boolean }[];
   readonly members: readonly MemberChange[];
   readonly connections: Connections;
@@ -50,12 +57,19 @@ export interface Planned {
 }
 
 /** What the change does, live connections and the caller's own ssh session among it. */
-export async function planOf(before: HostPolicy, after: HostPolicy, host: HostState): Promise<Planned> {
-  const change = { before, after };
+export async function planOf(
+  change: { readonly before: HostPolicy; readonly after: HostPolicy },
+  host: HostState,
+  patience: Patience,
+): Promise<Planned> {
+  const { before, after } = change;
+  const leftOut: NotCompared[] = [];
+  const onLeftOut = (place: NotCompared): void => void leftOut.push(place);
   const session = await ownSession();
   const switches = Object.keys(after.platform) as (keyof PlatformTraffic)[];
   return {
-    differences: comparePolicies(before, after),
+    differences: comparePolicies(before, after, { patience, onLeftOut }),
+    leftOut,
     platform: switches
       .filter((name) => before !== NOTHING && before.platform[name] !== after.platform[name])
       .map((name) => ({ name, after: after.platform[name] })),
@@ -97,11 +111,11 @@ async function ownSession(): Promise<Flow | undefined> {
 
 /** The plan as scripts read it: a contract. */
 export function plannedToJson(
-  { differences, platform, members, connections, session }: Planned,
+  { differences, leftOut, platform, members, connections, session }: Planned,
   host: HostState,
 ): object {
   return {
-    same: differences.length + platform.length === 0,
+    same: differences.length + platform.length + leftOut.length === 0,
     session: session === undefined ? null : { ...flowToJson(session.flow), cut: session.cut !== undefined },
     connections: connections.kind === 'known' ? connections.cut.map(cutToJson) : null,
     changes: differences.map((one) => ({
@@ -115,6 +129,7 @@ export function plannedToJson(
       after: deciderToJson(one.after),
       witness: witnessToJson(one, host),
     })),
+    leftOut: leftOut.map((one) => ({ interface: one.interface ?? null, direction: one.direction, family: one.family })),
     platform: platform.map(({ name, after }) => ({ name, after })),
     members: members.map(({ kind, name, joined, left }) => ({
       [kind]: name,
@@ -168,11 +183,12 @@ function flowToJson({ protocol, source, destination, sourcePort, destinationPort
 
 /** The plan for people. */
 export function formatPlanned(planned: Planned, title: string): StyledText {
-  const { differences, platform, members, connections, session } = planned;
-  const same = differences.length + platform.length === 0;
+  const { differences, leftOut, platform, members, connections, session } = planned;
+  const same = differences.length + platform.length + leftOut.length === 0;
   const lines = [
     ...(same ? ['no change in meaning for packets of new connections'] : []),
     ...changeLines(differences),
+    ...leftOutLines(leftOut),
     ...platform.map(({ name, after }) => `platform:${name} is switched ${after ? 'on' : 'off'}`),
     ...memberLines(members),
     ...connectionLines(connections, same),
@@ -196,7 +212,9 @@ function changeLines(differences: readonly Difference[]): readonly string[] {
   const byPlace = new Map<string, Difference[]>();
   for (const one of differences) {
     const place = `newly ${changeOf(one)}, ${one.direction} on ${one.interface ?? 'every other interface'}`;
-    byPlace.set(place, [...(byPlace.get(place) ?? []), one]);
+    const known = byPlace.get(place) ?? [];
+    byPlace.set(place, known);
+    known.push(one);
   }
   return [...byPlace].flatMap(([place, list]) => [
     place,

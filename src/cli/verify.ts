@@ -12,6 +12,7 @@ import { reportRule } from '../model/rule-report.ts';
 import { createNft } from '../nft/nft.ts';
 import { readTable } from '../nft/read-table.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
+import { leftOutLines, WITHIN, workWithin } from './command-patience.ts';
 import { formatRemotes } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
@@ -24,7 +25,7 @@ export const verify: Command = {
   name: 'verify',
   summary:
     'Reads the table back from the kernel, follows every packet through it, and proves that it means what the policy in force says, or names packets of which it does not. Which policy is in force is the daemon\u2019s word; FILE is yours.',
-  usage: '[FILE] [--instance NAME]',
+  usage: '[FILE] [--instance NAME] [--within SECONDS]',
   options: {
     policy: {
       ...OPTION.policy,
@@ -32,6 +33,7 @@ export const verify: Command = {
     },
     instance: OPTION.instance,
     'runtime-dir': OPTION.runtimeDir,
+    within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,
   },
@@ -50,14 +52,17 @@ export const verify: Command = {
       streams.out(line.given('json') ? `${JSON.stringify({ same: false, trouble: text })}\n` : `${text}\n`);
       return EXIT.no;
     }
-    const comparison = compareTable(policy, table);
+    const comparison = await workWithin(line, { streams, what: 'following packets' }, (patience) =>
+      compareTable(policy, table, patience),
+    );
     const { revoked } = table;
     streams.out(
       line.given('json')
         ? `${JSON.stringify({ ...toJson(comparison), revokedFlows: revoked }, null, 2)}\n`
         : `${format(comparison)}${revokedText(revoked)}`,
     );
-    return isSame(comparison) ? EXIT.fine : EXIT.no;
+    if (isSame(comparison)) return EXIT.fine;
+    return comparison.differences.length + comparison.unknown.length > 0 ? EXIT.no : EXIT.unable;
   },
 };
 
@@ -83,27 +88,28 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
   return located;
 }
 
-function isSame({ differences, unknown }: TableComparison): boolean {
-  return differences.length === 0 && unknown.length === 0;
+function isSame({ differences, unknown, leftOut }: TableComparison): boolean {
+  return differences.length + unknown.length + leftOut.length === 0;
 }
 
 /** So many differences are shown; `--json` has all. */
 const MOST_SHOWN = 20;
 
 function format(comparison: TableComparison): string {
-  const { differences, unknown, compared } = comparison;
+  const { differences, unknown, compared, leftOut } = comparison;
   if (isSame(comparison))
     return `the kernel does what the policy says: ${compared} classes of packets compared, each for all addresses\n`;
   const shown = differences.slice(0, MOST_SHOWN).flatMap((one) => [...differenceLines(one), '']);
   const more = differences.length - MOST_SHOWN;
+  const isOther = differences.length + unknown.length > 0;
   return [
-    'THE KERNEL DOES NOT DO what the policy says',
+    isOther ? 'THE KERNEL DOES NOT DO what the policy says' : `no difference in ${compared} classes of packets`,
     '',
+    ...leftOutLines(leftOut),
     ...shown,
     ...(more > 0 ? [`and ${more} differences more`, ''] : []),
     ...unknown.map(({ text }) => `a rule that is none of ours, and it cannot be told what it does: ${text}`),
-    'put it right: sudo systemctl reload secgroupd, or sudo sgctl apply FILE',
-    '',
+    ...(isOther ? ['put it right: sudo systemctl reload secgroupd, or sudo sgctl apply FILE', ''] : []),
   ].join('\n');
 }
 
@@ -145,5 +151,10 @@ function toJson(comparison: TableComparison): object {
       witness: packetToJson(one.witness),
     })),
     unknownRules: comparison.unknown.map(({ text }) => text),
+    leftOut: comparison.leftOut.map((one) => ({
+      interface: one.interface ?? null,
+      direction: one.direction,
+      family: one.family,
+    })),
   };
 }

@@ -4,6 +4,7 @@ import { type HostPolicy, patternMatches } from '../model/host.ts';
 import { isWholeFamily } from '../model/interval.ts';
 import type { InterfacePattern } from '../model/names.ts';
 import type { Packet } from '../model/packet.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '../model/patience.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '../model/platform.ts';
 import type { Action, Direction, Traffic } from '../model/rule.ts';
 import { addressLine, overlay, type Stretch } from './address-line.ts';
@@ -23,6 +24,8 @@ export interface TableComparison {
   readonly unknown: readonly FoundRule[];
   /** How many classes of packets were compared, each for all addresses. */
   readonly compared: number;
+  /** Where not all packets were compared, since nobody waited for it. */
+  readonly leftOut: readonly Pick<TableDifference, 'interface' | 'direction' | 'family'>[];
 }
 
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
@@ -38,10 +41,9 @@ const ICMP_ERROR_TRAFFIC: Readonly<Record<Family, readonly Traffic[]>> = { ipv4:
  * the policy says: exact set arithmetic over interface, family, protocol, port or ICMP type and code, and address. Of one
  * class of packets the first difference is told. Built-in traffic is followed by examples.
  */
-export function compareTable(policy: HostPolicy, table: FoundTable): TableComparison {
-  const differences: TableDifference[] = [];
-  const unknown = new Set<FoundRule>();
-  let compared = 0;
+export function compareTable(policy: HostPolicy, table: FoundTable, patience: Patience = ENDLESS): TableComparison {
+  const found: Found = { differences: [], unknown: new Set(), compared: 0 };
+  const leftOut: TableComparison['leftOut'][number][] = [];
   const traffics = trafficsOf(table);
   const names = interfacesOf(policy, table);
   const vrf = unnamed(names.flatMap(({ named }) => named ?? []));
@@ -49,63 +51,87 @@ export function compareTable(policy: HostPolicy, table: FoundTable): TableCompar
     for (const direction of DIRECTIONS) {
       for (const family of FAMILIES) {
         const place: Place = { policy, named, name, vrf, direction, family };
-        const sides = sidesAt(place);
-        const { invalid, isOpen } = sides;
-        const tested = traffics[family];
-        const lists = [
-          tested,
-          ...[sides.new, sides.inbound].map(({ candidates }) => candidates.map(({ traffic }) => traffic)),
-          ICMP_ERROR_TRAFFIC[family],
-        ];
-        const lines = new Map<string, readonly Stretch[]>();
-        for (const { one, members } of classMembers(lists.flat(), family)) {
-          const judges = {
-            new: judgesAmong(sides.new, members, tested.length, { lines, family }),
-            inbound: judgesAmong(sides.inbound, members, tested.length + sides.new.candidates.length, {
-              lines,
-              family,
-            }),
-            outbound: sides.new,
-            invalid,
-            isOpen,
-          };
-          for (const scene of SCENES) {
-            const expected = scene.expected(judges, one, place);
-            if (expected === undefined) continue;
-            compared += 1;
-            const shape = shapeOf(place, one, scene);
-            const verdict = judgeByTable(table, shape);
-            for (const rule of verdict.unknown) unknown.add(rule);
-            const difference = firstDifference(expected, verdict.line);
-            if (difference === undefined) continue;
-            const { from, to } = difference;
-            const remote = { family, from, to };
-            const about = {
-              direction,
-              family,
-              traffic: [one],
-              remotes: isWholeFamily(remote) ? 'any' : [remote],
-            } as const;
-            const witness = witnessOf(about, { interface: name, local: { family, value: shape.local } });
-            differences.push({
-              interface: named,
-              inVrf: scene.inVrf,
-              direction,
-              family,
-              state: scene.packetState,
-              traffic: one,
-              remote: { from, to },
-              expected: difference.expected,
-              found: difference.found,
-              witness: { ...witness, state: scene.packetState },
-            });
-          }
+        try {
+          compareAt(place, found, { table, tested: traffics[family], patience });
+        } catch (error) {
+          if (!(error instanceof OutOfPatience)) throw error;
+          leftOut.push({ interface: named, direction, family });
         }
       }
     }
   }
-  differences.push(...platformDifferences(policy, table, names));
-  return { differences, unknown: [...unknown], compared };
+  found.differences.push(...platformDifferences(policy, table, names));
+  return { differences: found.differences, unknown: [...found.unknown], compared: found.compared, leftOut };
+}
+
+interface Found {
+  readonly differences: TableDifference[];
+  readonly unknown: Set<FoundRule>;
+  compared: number;
+}
+
+interface Comparing {
+  readonly table: FoundTable;
+  /** What the table tells apart. */
+  readonly tested: readonly Traffic[];
+  readonly patience: Patience;
+}
+
+/** Following a packet's way through a table costs about so many steps beside those for each stretch of addresses. */
+const STEPS_OF_A_WAY = 100;
+
+/** Compares all packets of one interface, direction and family, and adds to `found`. */
+function compareAt(place: Place, found: Found, { table, tested, patience }: Comparing): void {
+  const { named, name, direction, family } = place;
+  const sides = sidesAt(place);
+  const { invalid, isOpen } = sides;
+  const lists = [
+    tested,
+    ...[sides.new, sides.inbound].map(({ candidates }) => candidates.map(({ traffic }) => traffic)),
+    ICMP_ERROR_TRAFFIC[family],
+  ];
+  const lines = new Map<string, readonly Stretch[]>();
+  for (const { one, members } of classMembers(lists.flat(), family)) {
+    const judges = {
+      new: judgesAmong(sides.new, members, tested.length, { lines, family }),
+      inbound: judgesAmong(sides.inbound, members, tested.length + sides.new.candidates.length, { lines, family }),
+      outbound: sides.new,
+      invalid,
+      isOpen,
+    };
+    for (const scene of SCENES) {
+      const expected = scene.expected(judges, one, place);
+      if (expected === undefined) continue;
+      const shape = shapeOf(place, one, scene);
+      const verdict = judgeByTable(table, shape);
+      patience.spend(STEPS_OF_A_WAY + members.length + expected.stretches.length + verdict.line.length);
+      found.compared += 1;
+      for (const rule of verdict.unknown) found.unknown.add(rule);
+      const difference = firstDifference(expected, verdict.line);
+      if (difference === undefined) continue;
+      const { from, to } = difference;
+      const remote = { family, from, to };
+      const about = {
+        direction,
+        family,
+        traffic: [one],
+        remotes: isWholeFamily(remote) ? 'any' : [remote],
+      } as const;
+      const witness = witnessOf(about, { interface: name, local: { family, value: shape.local } });
+      found.differences.push({
+        interface: named,
+        inVrf: scene.inVrf,
+        direction,
+        family,
+        state: scene.packetState,
+        traffic: one,
+        remote: { from, to },
+        expected: difference.expected,
+        found: difference.found,
+        witness: { ...witness, state: scene.packetState },
+      });
+    }
+  }
 }
 
 interface Place {

@@ -65,7 +65,10 @@ export function intervalOfRows({ starts, family }: Grid, first: number, last: nu
 }
 
 /** The traffic of ascending ranges of columns. */
-export function trafficOf({ classes }: Grid, columns: readonly (readonly [number, number])[]): readonly TrafficClass[] {
+export function trafficOf(
+  { classes }: Pick<Grid, 'classes'>,
+  columns: readonly (readonly [number, number])[],
+): readonly TrafficClass[] {
   return joinClasses(columns.flatMap(([first, last]) => trafficOfRange(classes, first, last)));
 }
 
@@ -113,7 +116,8 @@ function startsOf(lists: ReadonlySet<Addresses>, family: Family): readonly bigin
   return ascending.filter((start, place) => start !== ascending[place - 1]);
 }
 
-function rowsOf(addresses: Addresses, starts: readonly bigint[]): Int32Array {
+/** The rows of addresses between which the grid tells, by their first numbers: pairs as an area has them. */
+export function rowsOf(addresses: Addresses, starts: readonly bigint[]): Int32Array {
   if (addresses === 'any') return Int32Array.of(0, starts.length - 1);
   return joined(addresses.map(({ from, to }) => [lastUpTo(starts, from), lastUpTo(starts, to)] as const));
 }

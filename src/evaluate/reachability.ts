@@ -1,12 +1,15 @@
 import { FAMILIES, type Family } from '../model/address.ts';
-import type { EntriesByFamily } from '../model/address-entries.ts';
 import type { HostPolicy } from '../model/host.ts';
 import { formatInterval, type Interval, isWholeFamily } from '../model/interval.ts';
 import type { AddressGroupName, GroupName, InstanceName } from '../model/names.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '../model/patience.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Direction, Remote, Rule } from '../model/rule.ts';
-import { type Region, union, within as shared, without } from './region.ts';
-import { classMembers, isAllTraffic, joinClasses, type TrafficClass } from './traffic-classes.ts';
+import { trafficOf } from './grid.ts';
+import { Passage, type Passing } from './passage.ts';
+import type { Addresses } from './address-line.ts';
+import { addressesOf } from './sides.ts';
+import { classFinder, isAllTraffic, type TrafficClass, trafficClasses } from './traffic-classes.ts';
 
 /** Interfaces that carry the same groups, and so are judged alike. */
 export interface Role {
@@ -48,50 +51,295 @@ export type Denied =
 export interface Reachability {
   readonly roles: readonly Role[];
   readonly ways: readonly Way[];
+  /** Roles of which not all ways were looked for, since nobody waited for it. */
+  readonly leftOut: readonly Role[];
 }
 
 /**
  * Who can reach whom, on what: from outsiders to roles as the inbound rules say, from roles to outsiders as the outbound
  * rules say, and among roles where both let it pass. Members whose addresses nobody tells are known by their groups alone.
  */
-export function reachability(policy: Policy, hosts: readonly HostPolicy[]): Reachability {
+export function reachability(policy: Policy, hosts: readonly HostPolicy[], patience: Patience = ENDLESS): Reachability {
   const judged = judgedRoles(policy, hosts);
   const roles = judged.map(({ role }) => role);
   const ways: Way[] = [];
-  for (const [to, target] of judged.entries()) {
-    const inbound = (end: Outsider): FamilyTraffic => passing([{ judged: target, direction: 'inbound', end }]);
-    const outbound = (end: Outsider): FamilyTraffic => passing([{ judged: target, direction: 'outbound', end }]);
-    const fromAnyone = inbound({ kind: 'anyone' });
-    const toAnyone = outbound({ kind: 'anyone' });
-    const self: End = { kind: 'role', role: to };
-    const butFrom = (end: Outsider): readonly Denied[] => deniedAmong({ judged: target, direction: 'inbound', end });
-    const butTo = (end: Outsider): readonly Denied[] => deniedAmong({ judged: target, direction: 'outbound', end });
-    ways.push({ from: ANYONE, to: self, traffic: fromAnyone, but: butFrom(ANYONE) });
-    ways.push({ from: self, to: ANYONE, traffic: toAnyone, but: butTo(ANYONE) });
-    for (const end of outsidersOf(target, 'inbound')) {
-      const traffic = beyond(
-        [{ judged: target, direction: 'inbound', end }],
-        [{ judged: target, direction: 'inbound', end: { kind: 'anyone' } }],
-      );
-      ways.push({ from: end, to: self, traffic, but: butFrom(end) });
+  const done = new Set<number>();
+  try {
+    const passages = new Passages(patience);
+    for (const to of judged.keys()) {
+      ways.push(...waysOf(to, judged, passages));
+      done.add(to);
     }
-    for (const end of outsidersOf(target, 'outbound')) {
-      const traffic = beyond(
-        [{ judged: target, direction: 'outbound', end }],
-        [{ judged: target, direction: 'outbound', end: { kind: 'anyone' } }],
-      );
-      ways.push({ from: self, to: end, traffic, but: butTo(end) });
-    }
-    for (const [from, source] of judged.entries()) {
-      const both: readonly Question[] = [
-        { judged: target, direction: 'inbound', end: source },
-        { judged: source, direction: 'outbound', end: target },
-      ];
-      const traffic = beyond(both, [{ judged: target, direction: 'inbound', end: { kind: 'anyone' } }]);
-      ways.push({ from: { kind: 'role', role: from }, to: self, traffic, but: [] });
+  } catch (error) {
+    if (!(error instanceof OutOfPatience)) throw error;
+  }
+  return {
+    roles,
+    ways: ways.filter(({ traffic }) => FAMILIES.some((family) => !isNothing(traffic[family]))),
+    leftOut: roles.filter((_, place) => !done.has(place)),
+  };
+}
+
+/** The ways to a role, and from it to outsiders. */
+function waysOf(to: number, judged: readonly JudgedRole[], passages: Passages): readonly Way[] {
+  const target = judged[to];
+  if (target === undefined) return [];
+  const self: End = { kind: 'role', role: to };
+  return [
+    ...outsiderWays(target, 'inbound', passages).map(({ end, ...way }) => ({ from: end, to: self, ...way })),
+    ...outsiderWays(target, 'outbound', passages).map(({ end, ...way }) => ({ from: self, to: end, ...way })),
+    ...judged.map((source, from) => ({
+      from: { kind: 'role', role: from } as const,
+      to: self,
+      traffic: eachFamily((family) => amongRoles(source, target, { family, passages })),
+      but: [],
+    })),
+  ].toSorted((one, other) => orderOf(one) - orderOf(other));
+}
+
+/** What anyone may comes first. */
+function orderOf({ from, to }: Pick<Way, 'from' | 'to'>): number {
+  return from.kind === 'anyone' || to.kind === 'anyone' ? 0 : 1;
+}
+
+function eachFamily<Traffic>(of: (family: Family) => Traffic): Readonly<Record<Family, Traffic>> {
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') };
+}
+
+/** What passes from or to outsiders: anyone, and those whom a role's rules name, beyond what anyone may. */
+function outsiderWays(
+  role: JudgedRole,
+  direction: Direction,
+  passages: Passages,
+): readonly (Pick<Way, 'traffic' | 'but'> & { readonly end: Outsider })[] {
+  const outsiders: readonly Outsider[] = [ANYONE, ...outsidersOf(role, direction)];
+  const traffic = outsiders.map((): Record<Family, WayTraffic> => ({ ipv4: [], ipv6: [] }));
+  const but = outsiders.map(() => new Set<Denied>());
+  const denied = deniedBy(role, direction);
+  for (const family of FAMILIES) {
+    const passage = passages.of(role, direction, family);
+    const told = passages.ofAnyone(role, direction, family);
+    const exceptions = exceptionsOf(denied, { role, direction, family, passages });
+    for (const [place, passing] of passingOf(passage, outsiders, { role, family })) {
+      const [end, own] = [outsiders[place], traffic[place]];
+      if (end === undefined || own === undefined) continue;
+      own[family] = end.kind === 'anyone' ? wholeOf(passage, passing) : beyondOf(passage, passing, told);
+      if (isNothing(own[family])) continue;
+      passages.patience.spend(exceptions.length / 10);
+      const rows = end.kind === 'anyone' ? undefined : passage.rowsOf(addressesOfEnd(end, family, role.policy));
+      for (const one of exceptions)
+        if (isAmong(one.rows, rows) && losesSome(passing, one.passing)) but[place]?.add(one.denied);
     }
   }
-  return { roles, ways: ways.filter(({ traffic }) => FAMILIES.some((family) => !isNothing(traffic[family]))) };
+  return outsiders.flatMap((end, place) => {
+    const [own, without] = [traffic[place], but[place]];
+    if (own === undefined || without === undefined) return [];
+    return [{ end, traffic: own, but: denied.filter((one) => without.has(one)) }];
+  });
+}
+
+const ANYONE = { kind: 'anyone' } as const;
+
+interface OfRole {
+  readonly role: JudgedRole;
+  readonly family: Family;
+}
+
+/** What passes from or to each of the ends, by their places; none for one that has no address of the family. */
+function* passingOf(
+  passage: Passage,
+  ends: readonly (Outsider | Denied)[],
+  { role, family }: OfRole,
+): Generator<readonly [place: number, passing: Passing]> {
+  const intervals = ends.flatMap((end, place) => (end.kind === 'interval' ? [{ end, place }] : []));
+  for (const [at, passing] of passage.ofIntervals(intervals.map(({ end }) => end.interval)))
+    yield [intervals[at]?.place ?? -1, passing];
+  for (const [place, end] of ends.entries()) {
+    if (end.kind === 'interval') continue;
+    if (end.kind === 'addressGroup' && addressesOf(end, family, role.policy).length === 0) continue;
+    yield [
+      place,
+      passage.of(
+        ({ remote }) =>
+          holdsAll(remote, family, role.policy) ||
+          (end.kind !== 'anyone' && remote.kind === end.kind && remote.name === end.name),
+      ),
+    ];
+  }
+}
+
+/** Somebody of a family who is denied something: where on the grid, and what passes with them. */
+interface Exception {
+  readonly denied: Denied;
+  readonly rows: Int32Array;
+  readonly passing: Passing;
+}
+
+function exceptionsOf(
+  denied: readonly Denied[],
+  { role, direction, family, passages }: OfRole & { readonly direction: Direction; readonly passages: Passages },
+): readonly Exception[] {
+  const passage = passages.of(role, direction, family);
+  return [...passingOf(passage, denied, { role, family })].flatMap(([place, passing]): readonly Exception[] => {
+    const one = denied[place];
+    if (one === undefined) return [];
+    const rows = passage.rowsOf(addressesOfEnd(one, family, role.policy));
+    return rows.length === 0 ? [] : [{ denied: one, rows, passing }];
+  });
+}
+
+function addressesOfEnd(end: Denied, family: Family, policy: HostPolicy): Addresses {
+  const addresses = addressesOf(end, family, policy);
+  return addresses === 'any' ? addresses : addresses.filter((interval) => interval.family === family);
+}
+
+/** Those whom rules that deny name. */
+function deniedBy({ rules }: JudgedRole, direction: Direction): readonly Denied[] {
+  const found = new Map<string, Denied>();
+  for (const { remote, action } of rules[direction]) {
+    if (action !== 'deny' || remote.kind === 'any') continue;
+    if (remote.kind !== 'interval') found.set(`${remote.kind} ${remote.name}`, remote);
+    else if (!isWholeFamily(remote.interval)) found.set(formatInterval(remote.interval), remote);
+  }
+  return [...found.values()];
+}
+
+/** Whether rows share some with those of an end, and do not hold all of them; an end without is everywhere. */
+function isAmong(rows: Int32Array, end: Int32Array | undefined): boolean {
+  if (end === undefined) return true;
+  let isShared = false;
+  let isBeyond = false;
+  let range = 0;
+  for (let at = 0; at < end.length; at += 2) {
+    const [first, last] = [end[at] ?? 0, end[at + 1] ?? 0];
+    while (range < rows.length && (rows[range + 1] ?? 0) < first) range += 2;
+    const [from, to] = [rows[range] ?? Number.POSITIVE_INFINITY, rows[range + 1] ?? 0];
+    if (from <= last) isShared = true;
+    // Ranges are no neighbours: what goes on behind one is not held.
+    if (from > first || to < last) isBeyond = true;
+    if (isShared && isBeyond) return true;
+  }
+  return false;
+}
+
+/** Whether something passes that does not pass the other. */
+function losesSome(passing: Passing, other: Passing): boolean {
+  for (let column = passing.indexOf(1); column >= 0; column = passing.indexOf(1, column + 1))
+    if (other[column] !== 1) return true;
+  return false;
+}
+
+interface OfFamily {
+  readonly family: Family;
+  readonly passages: Passages;
+}
+
+/** What passes from one role to another by the rules of both, beyond what anyone may send there. */
+function amongRoles(source: JudgedRole, target: JudgedRole, { family, passages }: OfFamily): WayTraffic {
+  const inbound = passages.ofRole(target, 'inbound', source, family);
+  const outbound = passages.ofRole(source, 'outbound', target, family);
+  if (inbound === undefined || outbound === undefined) return [];
+  const [into, out] = [passages.of(target, 'inbound', family), passages.of(source, 'outbound', family)];
+  const rules = [...target.rules.inbound, ...source.rules.outbound].filter((rule) => rule.family === family);
+  const classes = trafficClasses(
+    rules.map(({ traffic }) => traffic),
+    family,
+  );
+  passages.patience.spend(classes.length);
+  const [columnIn, columnOut] = [classFinder(into.grid.classes), classFinder(out.grid.classes)];
+  const told = passages.ofAnyone(target, 'inbound', family);
+  const columns = classes.map((one) => ({ into: columnIn(one), out: columnOut(one) }));
+  const passing = Uint8Array.from(columns, (at) => (inbound[at.into] ?? 0) & (outbound[at.out] ?? 0));
+  return beyondOf(
+    { grid: { classes } },
+    passing,
+    Uint8Array.from(columns, (at) => told[at.into] ?? 0),
+  );
+}
+
+/** Classes of traffic, as the columns of a grid are. */
+interface Columns {
+  readonly grid: { readonly classes: readonly TrafficClass[] };
+}
+
+/** What passes; where the protocols that no rule names pass, what does not is told in fewer words. */
+function wholeOf({ grid }: Columns, passing: Passing): WayTraffic {
+  const traffic = trafficOf(grid, rangesOf(passing, 1));
+  if (traffic.length > 0 && isAllTraffic(traffic)) return 'all';
+  const isNearlyAll = traffic.some(({ protocols }) => protocols.some(({ from, to }) => from < to));
+  return isNearlyAll ? { but: trafficOf(grid, rangesOf(passing, 0)) } : traffic;
+}
+
+/** What passes, if it is more than is told of anyone: all of it where that is nearly everything, or else what is more. */
+function beyondOf({ grid }: Columns, passing: Passing, told: Passing): WayTraffic {
+  const more = passing.map((passes, column) => (passes === 1 && told[column] !== 1 ? 1 : 0));
+  if (!more.includes(1)) return [];
+  const whole = wholeOf({ grid }, passing);
+  return isList(whole) ? trafficOf(grid, rangesOf(more, 1)) : whole;
+}
+
+/** The ranges of columns that have this value. */
+function rangesOf(passing: Passing, value: 0 | 1): readonly (readonly [number, number])[] {
+  const ranges: [number, number][] = [];
+  for (let first = passing.indexOf(value); first >= 0; first = passing.indexOf(value, first)) {
+    const end = passing.indexOf(1 - value, first);
+    const last = (end < 0 ? passing.length : end) - 1;
+    ranges.push([first, last]);
+    first = last + 1;
+  }
+  return ranges;
+}
+
+/** What the rules of roles let pass; made once, and when it is asked for. */
+class Passages {
+  readonly patience: Patience;
+  readonly #made = new Map<JudgedRole, Map<string, Passage>>();
+  readonly #ofAnyone = new Map<Passage, Passing>();
+
+  constructor(patience: Patience) {
+    this.patience = patience;
+  }
+
+  of(role: JudgedRole, direction: Direction, family: Family): Passage {
+    const ofRole = this.#made.get(role) ?? new Map<string, Passage>();
+    this.#made.set(role, ofRole);
+    const key = `${direction} ${family}`;
+    const rules = role.rules[direction].filter((rule) => rule.family === family);
+    const passage =
+      ofRole.get(key) ??
+      new Passage(
+        rules.map((rule) => ({ rule, addresses: addressesOf(rule.remote, family, role.policy) })),
+        family,
+        this.patience,
+      );
+    ofRole.set(key, passage);
+    return passage;
+  }
+
+  /** What passes from or to whom no rule names. */
+  ofAnyone(role: JudgedRole, direction: Direction, family: Family): Passing {
+    const passage = this.of(role, direction, family);
+    const known = this.#ofAnyone.get(passage) ?? passage.of(({ remote }) => holdsAll(remote, family, role.policy));
+    this.#ofAnyone.set(passage, known);
+    return known;
+  }
+
+  /** What passes from or to every member of another role; undefined where that is nothing, or it has no member of the family. */
+  ofRole(role: JudgedRole, direction: Direction, other: JudgedRole, family: Family): Passing | undefined {
+    const passage = this.of(role, direction, family);
+    if (other.addresses === undefined)
+      return passage.of(
+        ({ remote }) =>
+          holdsAll(remote, family, role.policy) ||
+          (remote.kind === 'securityGroup' && other.role.groups.includes(remote.name)),
+      );
+    let all: Passing | undefined;
+    for (const [, passing] of passage.ofIntervals(other.addresses)) {
+      const before: Passing = all ?? passing;
+      all = before.map((passes, column) => passes & (passing[column] ?? 0));
+    }
+    return all?.includes(1) === true ? all : undefined;
+  }
 }
 
 interface JudgedRole {
@@ -147,95 +395,6 @@ function outsidersOf({ rules }: JudgedRole, direction: Direction): readonly Outs
   return [...found.values()];
 }
 
-const ANYONE = { kind: 'anyone' } as const;
-
-/** Those among an end outside who are denied some of what passes with the end. */
-function deniedAmong(question: Asked): readonly Denied[] {
-  const { judged, direction, end } = question;
-  return deniedBy(judged, direction).filter((denied) => {
-    const lost = passing([question], [{ judged, direction, end: denied }]);
-    return FAMILIES.some((family) => isAmong(denied, end, family, judged.policy) && !isNothing(lost[family]));
-  });
-}
-
-/** Those whom rules that deny name. */
-function deniedBy({ rules }: JudgedRole, direction: Direction): readonly Denied[] {
-  const found = new Map<string, Denied>();
-  for (const { remote, action } of rules[direction]) {
-    if (action !== 'deny' || remote.kind === 'any') continue;
-    if (remote.kind !== 'interval') found.set(`${remote.kind} ${remote.name}`, remote);
-    else if (!isWholeFamily(remote.interval)) found.set(formatInterval(remote.interval), remote);
-  }
-  return [...found.values()];
-}
-
-/** Whether somebody of a family is in both, and the end is not within what is denied. */
-function isAmong(denied: Denied, end: Outsider, family: Family, policy: HostPolicy): boolean {
-  const inner = addressesOf(denied, family, policy);
-  if (end.kind === 'anyone') return inner.length > 0;
-  const outer = addressesOf(end, family, policy);
-  return shared(inner, outer).length > 0 && without(outer, inner).length > 0;
-}
-
-function addressesOf(one: Denied, family: Family, { addressGroups, members }: HostPolicy): Region {
-  if (one.kind === 'interval') return one.interval.family === family ? [one.interval] : [];
-  const entries = one.kind === 'addressGroup' ? addressGroups.get(one.name) : members.get(one.name);
-  const of = entries?.[family];
-  return of === undefined ? [] : union([...of.hosts, ...of.ranges]);
-}
-
-/** What is asked about somebody outside. */
-type Asked = Question & { readonly end: Outsider };
-
-/** Whether rules of a role, in a direction, let traffic with an end pass. */
-interface Question {
-  readonly judged: JudgedRole;
-  readonly direction: Direction;
-  readonly end: Outsider | Denied | JudgedRole;
-}
-
-/** The traffic that passes by all of the questions, if it is more than what passes by the others: all of it, or what is more. */
-function beyond(questions: readonly Question[], others: readonly Question[]): FamilyTraffic {
-  const [whole, more] = [passing(questions), passing(questions, others)];
-  const of = (family: Family): FamilyTraffic[Family] =>
-    !isNothing(more[family]) && !isList(whole[family]) ? whole[family] : more[family];
-  return { ipv4: of('ipv4'), ipv6: of('ipv6') };
-}
-
-/** The traffic that passes by all of the questions, without what passes by all of the others. */
-function passing(questions: readonly Question[], others: readonly Question[] = []): FamilyTraffic {
-  const of = (family: Family): FamilyTraffic[Family] => {
-    const all = [...questions, ...others];
-    const lists = all.map(({ judged, direction }) => judged.rules[direction].filter((rule) => rule.family === family));
-    const classes = classMembers(
-      lists.flat().map(({ traffic }) => traffic),
-      family,
-    );
-    const begins = lists.map((_, i) => lists.slice(0, i).reduce((sum, { length }) => sum + length, 0));
-    const matchers = all.map(({ judged, end }) => matchersOf(end, family, judged.policy));
-    const passes = (question: number, members: readonly number[]): boolean => {
-      const begin = begins[question] ?? 0;
-      const list = lists[question] ?? [];
-      const own = members.flatMap((member) => list[member - begin] ?? []);
-      const ways = matchers[question] ?? [];
-      return ways.length > 0 && ways.every((matches) => own.find(({ remote }) => matches(remote))?.action === 'allow');
-    };
-    const kept = classes.filter(({ members }) => {
-      const isPassing = questions.every((_, i) => passes(i, members));
-      const isTold = others.length > 0 && others.every((_, i) => passes(questions.length + i, members));
-      return isPassing && !isTold;
-    });
-    const joined = joinClasses(kept.map(({ one }) => one));
-    if (joined.length > 0 && isAllTraffic(joined)) return 'all';
-    // Where the protocols that no rule names pass, what does not is told in fewer words.
-    const isNearlyAll =
-      others.length === 0 && joined.some(({ protocols }) => protocols.some(({ from, to }) => from < to));
-    const rest = classes.filter((one) => !kept.includes(one)).map(({ one }) => one);
-    return isNearlyAll ? { but: joinClasses(rest) } : joined;
-  };
-  return { ipv4: of('ipv4'), ipv6: of('ipv6') };
-}
-
 function isList(traffic: WayTraffic): traffic is readonly TrafficClass[] {
   return Array.isArray(traffic);
 }
@@ -243,35 +402,6 @@ function isList(traffic: WayTraffic): traffic is readonly TrafficClass[] {
 /** Whether there is no traffic. */
 export function isNothing(traffic: WayTraffic): boolean {
   return isList(traffic) && traffic.length === 0;
-}
-
-type Matcher = (remote: Remote) => boolean;
-
-/** Which remotes an end is among: one for each of its parts that rules can tell apart; none where it has no part of the family. */
-function matchersOf(end: Outsider | Denied | JudgedRole, family: Family, policy: HostPolicy): readonly Matcher[] {
-  const isAll = (remote: Remote): boolean => holdsAll(remote, family, policy);
-  switch (end.kind) {
-    case 'anyone':
-      return [isAll];
-    case 'addressGroup': {
-      const entries = policy.addressGroups.get(end.name)?.[family];
-      if (entries === undefined || entries.hosts.length + entries.ranges.length === 0) return [];
-      return [(remote) => isAll(remote) || (remote.kind === 'addressGroup' && remote.name === end.name)];
-    }
-    case 'securityGroup':
-      return [(remote) => isAll(remote) || (remote.kind === 'securityGroup' && remote.name === end.name)];
-    case 'interval':
-      if (end.interval.family !== family) return [];
-      return [(remote) => isAll(remote) || holds(remote, end.interval, policy)];
-    case 'members': {
-      const isOfGroup = (remote: Remote): boolean =>
-        isAll(remote) || (remote.kind === 'securityGroup' && end.role.groups.includes(remote.name));
-      if (end.addresses === undefined) return [isOfGroup];
-      return end.addresses
-        .filter((address) => address.family === family)
-        .map((address) => (remote) => isOfGroup(remote) || holds(remote, address, policy));
-    }
-  }
 }
 
 function holdsAll(remote: Remote, family: Family, { addressGroups }: HostPolicy): boolean {
@@ -284,28 +414,5 @@ function holdsAll(remote: Remote, family: Family, { addressGroups }: HostPolicy)
       return addressGroups.get(remote.name)?.[family].ranges.some(isWholeFamily) ?? false;
     case 'securityGroup':
       return false;
-  }
-}
-
-function holds(remote: Remote, interval: Interval, { addressGroups, members }: HostPolicy): boolean {
-  const within = (entries: EntriesByFamily | undefined): boolean => {
-    const of = entries?.[interval.family];
-    return (
-      of !== undefined && [...of.hosts, ...of.ranges].some((one) => one.from <= interval.from && interval.to <= one.to)
-    );
-  };
-  switch (remote.kind) {
-    case 'any':
-      return true;
-    case 'interval':
-      return (
-        remote.interval.family === interval.family &&
-        remote.interval.from <= interval.from &&
-        interval.to <= remote.interval.to
-      );
-    case 'addressGroup':
-      return within(addressGroups.get(remote.name));
-    case 'securityGroup':
-      return within(members.get(remote.name));
   }
 }

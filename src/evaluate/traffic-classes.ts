@@ -50,30 +50,54 @@ export function trafficClasses(traffics: readonly Traffic[], family: Family): re
 export function classRanges(
   classes: readonly TrafficClass[],
 ): (traffic: Traffic) => readonly (readonly [first: number, last: number])[] {
-  const byProtocol = new Map<number, { readonly first: number; last: number }>();
+  const byProtocol = placesByProtocol(classes);
+  return (traffic) => {
+    if (traffic.kind === 'all') return [[0, classes.length - 1]];
+    const own = byProtocol.get(traffic.protocol);
+    if (own === undefined) return [];
+    if (traffic.kind === 'protocol') return [[own.first, own.last]];
+    return partsOf(traffic).map(
+      ({ from, to }) => [placeAmong(classes, own, from), placeAmong(classes, own, to)] as const,
+    );
+  };
+}
+
+/** The place among `classes`, made by some traffics, of the class that one made by these traffics and others is a part of. */
+export function classFinder(classes: readonly TrafficClass[]): (part: TrafficClass) => number {
+  const byProtocol = placesByProtocol(classes);
+  return ({ protocols: [first], parts }) => {
+    const own = first === undefined || first.from !== first.to ? undefined : byProtocol.get(first.from);
+    // Protocols that no traffic names are the last class.
+    return own === undefined ? classes.length - 1 : placeAmong(classes, own, parts?.from ?? 0);
+  };
+}
+
+/** The places of the first and the last class of a protocol. */
+interface Places {
+  readonly first: number;
+  last: number;
+}
+
+function placesByProtocol(classes: readonly TrafficClass[]): ReadonlyMap<number, Readonly<Places>> {
+  const byProtocol = new Map<number, Places>();
   classes.forEach(({ protocols: [one, other] }, place) => {
     if (one === undefined || other !== undefined || one.from !== one.to) return;
     const of = byProtocol.get(one.from) ?? { first: place, last: place };
     byProtocol.set(one.from, of);
     of.last = place;
   });
-  /** The place of the last class of a protocol whose parts begin at `part` or before it. */
-  const placeOf = (part: number, { first, last }: { readonly first: number; readonly last: number }): number => {
-    let [begin, end] = [first, last + 1];
-    while (end - begin > 1) {
-      const middle = (begin + end) >> 1;
-      if ((classes[middle]?.parts?.from ?? 0) <= part) begin = middle;
-      else end = middle;
-    }
-    return begin;
-  };
-  return (traffic) => {
-    if (traffic.kind === 'all') return [[0, classes.length - 1]];
-    const own = byProtocol.get(traffic.protocol);
-    if (own === undefined) return [];
-    if (traffic.kind === 'protocol') return [[own.first, own.last]];
-    return partsOf(traffic).map(({ from, to }) => [placeOf(from, own), placeOf(to, own)] as const);
-  };
+  return byProtocol;
+}
+
+/** The place of the last class of a protocol whose parts begin at `part` or before it. */
+function placeAmong(classes: readonly TrafficClass[], { first, last }: Readonly<Places>, part: number): number {
+  let [begin, end] = [first, last + 1];
+  while (end - begin > 1) {
+    const middle = (begin + end) >> 1;
+    if ((classes[middle]?.parts?.from ?? 0) <= part) begin = middle;
+    else end = middle;
+  }
+  return begin;
 }
 
 /** A class, and the places, ascending, of those of some traffics that hold for it. */

@@ -671,8 +671,8 @@ export const MUTANTS = [
   mutant(
     'boxes: the last address of an interval is left out',
     GRID,
-    'starts.add(to + 1n);',
-    'starts.add(to);',
+    'starts.push(to + 1n);',
+    'starts.push(to);',
     'meaning',
   ),
   mutant(
