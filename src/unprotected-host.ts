@@ -47,7 +47,7 @@ export interface Unprotected {
 }
 
 /** Says that a host is not protected by a policy that names none of its interfaces, or none whose packets go by its name. */
-export function describeUnprotected({ absent, idle, unnamed }: Omit<Coverage, 'isProtected'>): Unprotected {
+function describeUnprotected({ absent, idle, unnamed }: Omit<Coverage, 'isProtected'>): Unprotected {
   const words = [...idle, ...absent];
   const named = words.length === 0 ? 'names no interface' : `names only ${words.join(', ')}`;
   const meant = words.flatMap((word) => {

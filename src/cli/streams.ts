@@ -21,6 +21,7 @@ export interface Output {
 /** Streams onto two outputs; colour only on a terminal, and never where `plain`. */
 export function streamsOnto(outputs: { readonly out: Output; readonly err: Output }, plain: boolean): Streams {
   const { out, err } = outputs;
+  let isProgressShown = false;
   const write = (output: Output, text: StyledText): void =>
     void output.write(harmless(text, output.isTTY === true && !plain));
   return {
@@ -28,7 +29,9 @@ export function streamsOnto(outputs: { readonly out: Output; readonly err: Outpu
     err: (text) => write(err, text),
     exact: (text) => void out.write(out.isTTY === true ? printable(text) : text),
     progress: (text) => {
-      if (err.isTTY === true) err.write(`\r\u001b[K${printable(text ?? '')}`);
+      if (err.isTTY !== true || (text === undefined && !isProgressShown)) return;
+      err.write(`\r\u001b[K${printable(text ?? '')}`);
+      isProgressShown = text !== undefined;
     },
     clear: () => {
       if (out.isTTY === true) out.write('\u001b[H\u001b[2J');
