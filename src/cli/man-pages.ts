@@ -54,6 +54,7 @@ const WRITING = [
   'A file that is being written is not a policy. Policy file, drop-ins and lists are best written beside and renamed: then they count at once.',
   'A file that is written in place counts when its writer closes it. inotifywait(1) reports that; without it, and where a network file system hides it, the file counts when it has been as it is for 2 seconds. One that is closed amid a line, or that suddenly says nothing, counts 10 seconds after its last change.',
   'Until then what the file said before counts, other files are applied as usual, and sgctl status says what is waited for. A reload does not overrule that. A daemon that starts takes files as they are, but for one that ends amid a line, or says nothing, and changed less than 10 seconds ago: that one is waited for while the rules in force, or the last good ones, stand in.',
+  'A file that nothing stands in for, such as a list that the policy has just begun to name, keeps every edit of the policy waiting, but for 10 seconds at most. A list that ends with a whole line and that its writer keeps open counts after 2 seconds of quiet, and again when it is closed. A list that is empty or ends amid a line while it is open, and a policy file that is open, are refused after 10 seconds: what was in force stays in force, and other files can be edited.',
 ] as const;
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
 import type { StyledText } from '../diagnostics/styled-text.ts';
 import type { InterfaceStatus, OtherChain, Status } from '../model/status.ts';
@@ -81,7 +82,9 @@ function formatStatus(known: AnsweredStatus): StyledText {
       ? []
       : [{ style: 'error', text: unprotected.message }, `\n${row('', unprotected.help)}\n`];
   const state =
-    unprotected !== undefined && known.state === 'enforced' ? 'valid, and it filters nothing here' : STATE[known.state];
+    unprotected !== undefined && known.state === 'enforced'
+      ? 'valid, and it filters nothing here'
+      : `${STATE[known.state]}${waitingEdit(known)}`;
   const lines = [
     row('policy', `${known.policyFile}: ${state}`),
     row(
@@ -127,6 +130,14 @@ function formatStatus(known: AnsweredStatus): StyledText {
     ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
   ];
   return [...headline, `${lines.join('\n')}\n`];
+}
+
+/** Nobody is to take what is in force for what was just written. */
+function waitingEdit({ state, waitingFor = [] }: AnsweredStatus): string {
+  const [first] = waitingFor;
+  if (state !== 'enforced' || first === undefined) return '';
+  const files = waitingFor.length === 1 ? basename(first.file) : `${waitingFor.length} files`;
+  return `, but edits of ${files} wait`;
 }
 
 function formatAbsent(pattern: string, unmanaged: readonly string[]): string {

@@ -110,9 +110,10 @@ function textOf(refusal: Refusal): string {
 }
 
 function waitingOf({ waiting }: Enforcement, now: Date): Status['waitingFor'] {
-  return waiting.map(({ file, reason, since, until }) => {
+  return waiting.map(({ file, reason, since, until, isNeeded }) => {
     const secondsLeft = until === undefined ? null : Math.max(0, Math.ceil((until.getTime() - now.getTime()) / 1000));
-    const message = `${WHY_WAITING[reason]}${secondsLeft === null ? '' : `; it counts as it is in ${secondsLeft} s`}`;
+    const why = `${WHY_WAITING[reason]}${isNeeded ? ', and every edit of the policy waits with it' : ''}`;
+    const message = `${why}${secondsLeft === null ? '' : `; it counts as it is in ${secondsLeft} s`}`;
     return { file, reason, message, since: since.toISOString(), secondsLeft };
   });
 }

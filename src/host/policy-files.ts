@@ -26,6 +26,7 @@ export type FileErrorKind =
   | 'not-utf8'
   | 'unreadable'
   | 'changing'
+  | 'unfinished'
   | 'late';
 
 /** A file that could not be read, or may not be trusted; `hint` says what to do about it. */

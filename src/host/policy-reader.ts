@@ -3,13 +3,19 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { FileText, PassedOverFile, PolicyReader, UnreadableFile } from '../model/policy-reader.ts';
 import { dropInDirectory, dropInNameOf, listDropIns, namesake } from './drop-ins.ts';
 import { FileError, type FileText as TrustedText, readTrustedFile } from './policy-files.ts';
-import type { Settling } from './settling.ts';
+import type { FileToTake, Settling } from './settling.ts';
 
 /** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */
 export const MAX_POLICY_BYTES = 16 * 1024 * 1024;
 
 /** One million addresses and their comments. */
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
+
+type FileKind = Pick<FileToTake, 'isOptional' | 'isList'>;
+
+const POLICY: FileKind = { isOptional: false, isList: false };
+const DROP_IN: FileKind = { isOptional: true, isList: false };
+const LIST: FileKind = { isOptional: false, isList: true };
 
 /**
  * Reads the policy at `path` from disk, and again only those of its files that have changed; `ownership` says whether
@@ -25,17 +31,17 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
     known.set(file, text);
     return text;
   };
-  const readIfThere = async (file: string, maxBytes: number, isOptional: boolean): Promise<FileText | undefined> => {
+  const readIfThere = async (file: string, kind: FileKind): Promise<FileText | undefined> => {
     try {
-      const read = () => readNow(file, maxBytes);
-      const text = settling === undefined ? await read() : await settling.take({ file, read, isOptional });
+      const read = () => readNow(file, kind.isList ? MAX_LIST_BYTES : MAX_POLICY_BYTES);
+      const text = settling === undefined ? await read() : await settling.take({ file, read, ...kind });
       return text === undefined ? undefined : { kind: 'text', file, text: text.text };
     } catch (error) {
       return unreadable(file, error);
     }
   };
-  const read = async (file: string, maxBytes: number): Promise<FileText> => {
-    const text = await readIfThere(file, maxBytes, false);
+  const read = async (file: string, kind: FileKind): Promise<FileText> => {
+    const text = await readIfThere(file, kind);
     if (text === undefined) throw new Error(`${file} was left out, which only a drop-in can be`);
     return text;
   };
@@ -44,7 +50,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
       before = known;
       known = new Map();
       settling?.begin();
-      const text = await read(path, MAX_POLICY_BYTES);
+      const text = await read(path, POLICY);
       const alike = text.kind === 'text' ? undefined : await missingNamesake(path);
       if (text.kind === 'text' || alike === undefined) return text;
       return { ...text, help: `\`${basename(alike)}\` is there: rename it to \`${basename(path)}\`, or name it` };
@@ -53,9 +59,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
       const directory = dropInDirectory(path);
       try {
         const names = await listDropIns(directory, ownership);
-        const texts = await Promise.all(
-          names.read.map((name) => readIfThere(join(directory, name), MAX_POLICY_BYTES, true)),
-        );
+        const texts = await Promise.all(names.read.map((name) => readIfThere(join(directory, name), DROP_IN)));
         return {
           read: texts.filter((text) => text !== undefined),
           passedOver: [
@@ -67,7 +71,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
         return { read: [unreadable(directory, error)], passedOver: [] };
       }
     },
-    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), MAX_LIST_BYTES),
+    readList: (document, name) => read(isAbsolute(name) ? name : join(dirname(document), name), LIST),
   };
 }
 

@@ -141,6 +141,66 @@ instances:
     expect(await openPorts.among(ports, NEW)).toEqual([7_000, 7_003]);
   });
 
+  /** A policy that lets `without` no more in, and lets `port` in from the list `name`. */
+  function editedPolicy(name: string, port: number, without: number): string {
+    return text
+      .replace(new RegExp(`^.*ports: ${without},.*\n`, 'm'), '')
+      .replace(
+        '    inbound:\n',
+        (line) => `${line}      - { protocol: tcp, ports: ${port}, source: { addressGroup: ${name} } }\n`,
+      )
+      .replace('addressGroups:\n', (line) => `${line}  ${name}: { file: ${name}.txt }\n`);
+  }
+
+  function keepOpen(name: string, content: string): number {
+    const file = openSync(at(name), 'a');
+    open.push(file);
+    writeSync(file, content);
+    return file;
+  }
+
+  test('and keeps a list open that is named for the first time holds no edit up: its whole lines count, and the rest when it is closed', async () => {
+    const daemon = await startWithLists();
+    const file = keepOpen('log', `${NEW}\n`);
+    replaceFile(site.policyFile, editedPolicy('log', 7_010, 7_003));
+    await openPorts.until([7_010], [...ports, 7_010], { source: NEW, within: 10_000 });
+    expect(await openPorts.among([...ports, 7_010], OLD)).toEqual([7_000, 7_001, 7_002]);
+    writeSync(file, `${OLD}\n`);
+    await daemon.until('the rest is waited for', ({ waitingFor }) =>
+      waitingFor.some(({ reason }) => reason === 'open'),
+    );
+    const { stdout } = await site.sgctl('status');
+    expect(stdout).toContain(`${site.policyFile}: enforced, but edits of log.txt wait\n`);
+    expect(stdout).toContain(`waiting for ${at('log')}: its writer has not closed it\n`);
+    replaceFile(site.policyFile, editedPolicy('log', 7_010, 7_002));
+    await openPorts.until([7_000, 7_001, 7_003], [...ports, 7_010], { source: OLD });
+    for (const one of open.splice(0)) closeSync(one);
+    await openPorts.until([7_000, 7_001, 7_003, 7_010], [...ports, 7_010], { source: OLD });
+    await daemon.until('nothing is waited for', ({ waitingFor }) => waitingFor.length === 0);
+    expect((await site.sgctl('status')).stdout).toContain(`${site.policyFile}: enforced\n`);
+  }, 30_000);
+
+  test('and keeps a list open amid a line that is named for the first time: the policy is refused, and not waited for without end', async () => {
+    const daemon = await startWithLists();
+    const file = keepOpen('cut', '203.0.113.0/2');
+    replaceFile(site.policyFile, editedPolicy('cut', 7_010, 7_003));
+    const held = await daemon.until('it is waited for', ({ waitingFor }) => waitingFor.length > 0);
+    expect(held.waitingFor[0]?.message).toBe(
+      'its writer has not closed it, and every edit of the policy waits with it',
+    );
+    const { refusal } = await daemon.until('it is refused', ({ state }) => state === 'refused', 20_000);
+    expect(refusal?.text).toContain(`\`${at('cut')}\` is unfinished: a program has it open for writing`);
+    expect(await openPorts.among([...ports, 7_010], NEW)).toEqual([]);
+    expect(await openPorts.among([...ports, 7_010], OLD)).toEqual(ports);
+    replaceFile(site.policyFile, text.replace(/^.*ports: 7002,.*\n/m, ''));
+    await openPorts.until([7_000, 7_001, 7_003], ports, { source: OLD });
+    await daemon.until('it is mended', ({ state }) => state === 'enforced');
+    replaceFile(site.policyFile, editedPolicy('cut', 7_010, 7_003));
+    writeSync(file, '4\n');
+    await openPorts.until([7_010], [...ports, 7_010], { source: NEW, within: 10_000 });
+    expect(await openPorts.among([...ports, 7_010], OLD)).toEqual([7_000, 7_001, 7_002]);
+  }, 45_000);
+
   test('leaves a host with no rules as it is no longer than a daemon takes to start', async () => {
     for (const name of lists) writeFileSync(at(name), OLD);
     writeFileSync(site.policyFile, text.trimEnd());

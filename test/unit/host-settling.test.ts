@@ -37,9 +37,12 @@ function fileOf(text: string, changedAt = 0): FileText {
 }
 
 /** What a file that holds `text` is read as; undefined where it is not there yet. */
-async function take(text: string, { isOptional = false, changedAt = 0 } = {}): Promise<string | undefined> {
+async function take(
+  text: string,
+  { isOptional = false, isList = true, changedAt = 0 } = {},
+): Promise<string | undefined> {
   settling.begin();
-  return (await settling.take({ file: FILE, read: async () => fileOf(text, changedAt), isOptional }))?.text;
+  return (await settling.take({ file: FILE, read: async () => fileOf(text, changedAt), isOptional, isList }))?.text;
 }
 
 /** Why the file is waited for, and whether the policy has to wait with it. */
@@ -110,7 +113,7 @@ describe('a file that was read before', () => {
     isOpen = true;
     settling.begin();
     const read = vi.fn<() => Promise<FileText>>();
-    expect((await settling.take({ file: FILE, read, isOptional: false }))?.text).toBe(OLD);
+    expect((await settling.take({ file: FILE, read, isOptional: false, isList: true }))?.text).toBe(OLD);
     expect(read).not.toHaveBeenCalled();
     expect(waiting()).toEqual([['open', false, false]]);
   });
@@ -132,15 +135,15 @@ describe('a file that was read before', () => {
     const changing = new FileError({ kind: 'changing', path: FILE, message: '', hint: '' });
     settling.begin();
     const read = () => Promise.reject(changing);
-    expect((await settling.take({ file: FILE, read, isOptional: false }))?.text).toBe(OLD);
+    expect((await settling.take({ file: FILE, read, isOptional: false, isList: true }))?.text).toBe(OLD);
   });
 
   test('and is gone is an error; what it said does not come back with it', async () => {
     const missing = new FileError({ kind: 'missing', path: FILE, message: '', hint: '' });
     settling.begin();
-    await expect(settling.take({ file: FILE, read: () => Promise.reject(missing), isOptional: false })).rejects.toBe(
-      missing,
-    );
+    await expect(
+      settling.take({ file: FILE, read: () => Promise.reject(missing), isOptional: false, isList: true }),
+    ).rejects.toBe(missing);
     evidence = 'open';
     await take('198.51.100.1');
     expect(waiting()).toEqual([['open', false, true]]);
@@ -205,5 +208,87 @@ describe('a file that is read for the first time', () => {
     settling.accept();
     expect(await take('198.51.100.1')).toBe('198.51.100.1');
     expect(waiting()).toEqual([]);
+  });
+
+  const refused = expect.objectContaining({ kind: 'unfinished', path: FILE });
+
+  test('and that a writer keeps open counts after two seconds of quiet where it ends with a line, and again when it is closed', async () => {
+    evidence = 'open';
+    await take(OLD);
+    expect(waiting()).toEqual([['open', true, true]]);
+    vi.advanceTimersByTime(1_999);
+    await take(OLD);
+    expect(waiting()).toHaveLength(1);
+    expect(settling.waiting()[0]?.lookAgain).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(await take(OLD)).toBe(OLD);
+    expect(waiting()).toEqual([]);
+    isOpen = true;
+    vi.advanceTimersByTime(3_600_000);
+    expect(await take('198.51.100.1\n')).toBe(OLD);
+    expect(waiting()).toEqual([['open', false, false]]);
+    isOpen = false;
+    evidence = 'closed';
+    expect(await take('198.51.100.1\n')).toBe('198.51.100.1\n');
+    expect(waiting()).toEqual([]);
+  });
+
+  test.each<[string, Evidence, string, boolean]>([
+    ['open amid a line', 'open', '198.51.100.1', true],
+    ['open and empty', 'open', '', true],
+    ['open with comments alone', 'open', '# list\n', true],
+    ['an open document', 'open', 'version: 1\n', false],
+  ])('is refused after ten seconds, and the policy no longer waits: %s', async (_, found, text, isList) => {
+    evidence = found;
+    await take(text, { isList });
+    expect(waiting()).toEqual([['open', false, true]]);
+    vi.advanceTimersByTime(9_999);
+    await take(text, { isList });
+    expect(waiting()).toEqual([['open', false, true]]);
+    expect(settling.waiting()[0]?.lookAgain).toBe(1);
+    vi.advanceTimersByTime(1);
+    for (let look = 0; look < 3; look += 1) {
+      await expect(take(text, { isList })).rejects.toEqual(refused);
+      expect(waiting()).toEqual([['open', false, false]]);
+      expect(settling.waiting()[0]?.lookAgain).toBe(5_000);
+      vi.advanceTimersByTime(60_000);
+    }
+    evidence = 'closed';
+    expect(await take('198.51.100.1\n', { isList })).toBe('198.51.100.1\n');
+    expect(waiting()).toEqual([]);
+  });
+
+  test('counts, refused before, when its writer ends the line, open or not', async () => {
+    evidence = 'open';
+    await take('198.51.100.1');
+    vi.advanceTimersByTime(10_000);
+    await expect(take('198.51.100.1')).rejects.toEqual(refused);
+    expect(await take('198.51.100.1\n')).toBe('198.51.100.1\n');
+    expect(waiting()).toEqual([]);
+  });
+
+  test.each<Evidence>(['open', 'unknown'])(
+    'and never quiet (%s) counts as it is after ten seconds where it ends with a line, and is refused where not',
+    async (found) => {
+      evidence = found;
+      let text = '';
+      for (let second = 0; second < 10; second += 1) {
+        text += '198.51.100.1\n';
+        await take(text);
+        expect(waiting()).toMatchObject([[expect.any(String), true, true]]);
+        vi.advanceTimersByTime(1_000);
+      }
+      await expect(take(`${text}198.51`)).rejects.toEqual(refused);
+      expect(await take(`${text}198.51.100.2\n`)).toBe(`${text}198.51.100.2\n`);
+    },
+  );
+
+  test('and changes whenever it is read is refused after ten seconds', async () => {
+    evidence = 'moving';
+    await take(OLD);
+    expect(waiting()).toEqual([['written', true, true]]);
+    vi.advanceTimersByTime(10_000);
+    await expect(take(OLD)).rejects.toEqual(refused);
+    expect(waiting()).toMatchObject([['written', expect.anything(), false]]);
   });
 });
