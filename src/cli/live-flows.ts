@@ -39,7 +39,8 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
         revocation.enforce({
           isOwn,
           now: createFlowJudge(now, interfaces),
-          before: before === undefined ? undefined : [createFlowJudge(before, interfaces)],
+          before: before === undefined ? [] : [createFlowJudge(before, interfaces)],
+          isBeforeKnown: before !== undefined,
         }),
       ),
     close: () => revocation.close(),

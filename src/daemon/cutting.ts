@@ -6,8 +6,10 @@ import type { Revocation } from '../nft/revocation.ts';
 
 /** A change of what the inbound rules let in. */
 export interface PolicyChange {
-  /** Undefined where nobody knows. */
-  readonly before: HostPolicy | undefined;
+  /** What was in force, as far as that is known. */
+  readonly before: readonly HostPolicy[];
+  /** Whether that is all that was since flows were looked at last. */
+  readonly isBeforeKnown: boolean;
   readonly after: HostPolicy;
   readonly interfaces: readonly HostInterface[];
   /** Our table was made again, and has forgotten which flows were revoked. */
@@ -69,7 +71,8 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
       const outcome = await revocation.enforce({
         isOwn: ownAddresses(interfaces),
         now: judge(after),
-        before: work.before?.map(judge),
+        before: work.before.map(judge),
+        isBeforeKnown: work.isBeforeKnown,
       });
       const milliseconds = performance.now() - began;
       tell(outcome, milliseconds);
@@ -132,7 +135,7 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
   return {
     after(change) {
       if (change.isTableNew) revocation.refill();
-      pending = merged(pending, { before: change.before === undefined ? undefined : [change.before], last: change });
+      pending = merged(pending, { before: change.before, isBeforeKnown: change.isBeforeKnown, last: change });
       start();
     },
     async seed(interfaces) {
@@ -160,12 +163,15 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
   };
 }
 
-type Work = { readonly before: readonly HostPolicy[] | undefined; readonly last: PolicyChange };
+type Work = Pick<PolicyChange, 'before' | 'isBeforeKnown'> & { readonly last: PolicyChange };
 
 /** Two changes as one: what any policy before let in was let in. */
 function merged(earlier: Work | undefined, later: Work | undefined): Work {
   if (earlier === undefined || later === undefined) return (earlier ?? later) as Work;
-  const before =
-    earlier.before === undefined || later.before === undefined ? undefined : [...earlier.before, ...later.before];
-  return { before: before?.toSpliced(MAX_POLICIES_BEFORE - 1, before.length - MAX_POLICIES_BEFORE), last: later.last };
+  const before = [...earlier.before, ...later.before];
+  return {
+    before: before.toSpliced(MAX_POLICIES_BEFORE - 1, before.length - MAX_POLICIES_BEFORE),
+    isBeforeKnown: earlier.isBeforeKnown && later.isBeforeKnown,
+    last: later.last,
+  };
 }

@@ -39,6 +39,7 @@ import { createInterfaceNotices } from './interface-notices.ts';
 import { createHostFinder } from './host-name.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
+import { policyBefore } from './policy-before.ts';
 import type { PolicyProver } from './policy-prover.ts';
 import { createTableGuard, notOurs } from './table-guard.ts';
 
@@ -327,13 +328,21 @@ export function createRounds(options: RoundOptions): Rounds {
     const unsaved = bootScript.isStale() && !isTrying();
     if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved)
       await bringAbout(planned, located.hostPolicy);
-    const before = known.hostPolicy ?? (planned.change.kind === 'none' ? located.hostPolicy : undefined);
+    const before = known.hostPolicy;
     const isChanged = planned.change.kind !== 'none' || known.appliedAt === undefined;
     inForceNow(located.hostPolicy, planned, performance.now() - began);
     // Sockets that came while the rules did.
     if (isBeginning) await seed();
     if (isChanged) {
-      cutting.after({ before, after: located.hostPolicy, interfaces: host.interfaces, isTableNew });
+      // A process that begins knows of no look: an earlier one may have ended between a change and its look.
+      const earlier = before ?? (await policyBefore(history, { files: known.filesInForce, host }, log));
+      cutting.after({
+        before: earlier === undefined ? [] : [earlier],
+        isBeforeKnown: before !== undefined,
+        after: located.hostPolicy,
+        interfaces: host.interfaces,
+        isTableNew,
+      });
       isTableNew = false;
     }
     noticeInterfaces(located.hostPolicy, host);

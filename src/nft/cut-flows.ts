@@ -11,11 +11,13 @@ export interface CutRules {
   readonly isOwn: (address: string) => boolean;
   /** What the inbound rules in force say. */
   readonly now: (key: FlowKey) => Action;
+  /** What they said before, each of the policies since flows were looked at last, as far as they are known. */
+  readonly before: readonly ((key: FlowKey) => Action)[];
   /**
-   * What they said before, each of the policies since flows were looked at last; undefined where nobody knows. Then TCP
-   * is taken for let in, since a socket that listens tells a server's flow; a port of UDP may serve and ask.
+   * Whether these are all of them. If not, TCP is taken for let in, since a socket that listens tells a server's flow; a
+   * port of UDP may serve and ask.
    */
-  readonly before: readonly ((key: FlowKey) => Action)[] | undefined;
+  readonly isBeforeKnown: boolean;
   /** Lets other work of the process go on. */
   readonly breathe: () => Promise<void>;
 }
@@ -34,10 +36,15 @@ const LOOK_MILLISECONDS = 10;
 /**
  * The live flows that were opened from outside and that the rules deny now: those that conntrack knows as that, and those
  * of a server's socket that it has forgotten, or knows the other way round since the server spoke first, if the rules let
- * them in before. Others are the host's own. Throws a NetfilterError.
+ * them in before. Others are the host's own. Flows that `wasRevoked` names were let in once: while our table was gone, or
+ * new and empty, their servers may have spoken first. Throws a NetfilterError.
  */
-export async function findCutFlows(socket: NetfilterSocket, rules: CutRules): Promise<CutFlows> {
-  const { sockets, isOwn, now, before, breathe } = rules;
+export async function findCutFlows(
+  socket: NetfilterSocket,
+  rules: CutRules,
+  wasRevoked: (key: FlowKey) => boolean,
+): Promise<CutFlows> {
+  const { sockets, isOwn, now, before, isBeforeKnown, breathe } = rules;
   const inbound: FlowKey[] = [];
   const outbound: { readonly key: FlowKey; readonly identity: TrackedIdentity }[] = [];
   const tracked = new Set<FlowKey>();
@@ -49,13 +56,13 @@ export async function findCutFlows(socket: NetfilterSocket, rules: CutRules): Pr
     // Of a connection that has ended nothing is left but a socket, if conntrack was deceived.
     if (flow.isEnded && !sockets.connected.has(key)) return;
     if (openedBy === 'other') inbound.push(key);
-    else if (sockets.isServed(key)) outbound.push({ key, identity: identify() });
+    else if (sockets.isServed(key) || wasRevoked(key)) outbound.push({ key, identity: identify() });
   });
   const forgotten = [...sockets.connected.keys()].filter(
     (key) => !tracked.has(key) && sockets.isServed(key) && !isOwn(remoteEndOf(key).address),
   );
   const wasLetIn = (key: FlowKey): boolean =>
-    before === undefined ? protocolOfFlow(key) === 6 : before.some((judge) => judge(key) === 'allow');
+    wasRevoked(key) || (!isBeforeKnown && protocolOfFlow(key) === 6) || before.some((judge) => judge(key) === 'allow');
   const isTakenAway = (key: FlowKey): boolean => now(key) === 'deny' && wasLetIn(key);
   const cut: FlowKey[] = [];
   const reversed: TrackedIdentity[] = [];

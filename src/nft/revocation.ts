@@ -98,7 +98,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
     async enforce(outside) {
       await fill();
       const rules: CutRules = { ...outside, sockets: await readSockets(), breathe };
-      const found = await findCutFlows(socket, rules);
+      const found = await findCutFlows(socket, rules, (key) => remembered.has(key));
       const allowed: FlowKey[] = [];
       for (const key of remembered.keys()) if (rules.now(key) === 'allow') allowed.push(key);
       const isNew = found.cut.filter((key) => !remembered.has(key));

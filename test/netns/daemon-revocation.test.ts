@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -46,11 +47,11 @@ const KEPT_FLOWS = 20;
 function policy(ports: readonly number[], outbound: Outbound = 'open'): string {
   const kept = `${KEPT}-${KEPT + KEPT_FLOWS - 1}`;
   const inbound = ['tcp', 'udp'].map((protocol) => ({ protocol, ports: [kept, ...ports], source: 'any' }));
-  return JSON.stringify({
+  return `${JSON.stringify({
     version: 1,
     securityGroups: { web: { inbound, outbound: OUTBOUND[outbound] } },
     instances: { host: { interfaces: { eth0: { securityGroups: ['web'] } } } },
-  });
+  })}\n`;
 }
 
 async function settings(values: Readonly<Record<string, string>>): Promise<void> {
@@ -82,6 +83,16 @@ async function reversed(ports: readonly number[]): Promise<number> {
   const lists = await Promise.all(['ipv4', 'ipv6'].map((family) => conntrack('-L', '-f', family)));
   const froms = lists.flatMap((list) => list.split('\n').map((line) => Number(/sport=(\d+)/.exec(line)?.[1])));
   return froms.filter((port) => ports.includes(port)).length;
+}
+
+/** Has conntrack take the servers of all flows for their openers. */
+async function serversSpeakFirst(flows: number): Promise<void> {
+  const hook = 'add chain inet hold out { type filter hook output priority 0; }';
+  const drop = `add rule inet hold out meta l4proto { tcp, udp } th dport { ${PORTS.join(', ')} } drop`;
+  await inPeer('nft', `add table inet hold; ${hook}; ${drop}`);
+  await forget(PORTS);
+  await until('every server has spoken first', async () => (await reversed(PORTS)) === flows);
+  await inPeer('nft', 'delete table inet hold');
 }
 
 async function openAll(): Promise<readonly Flow[]> {
@@ -143,12 +154,7 @@ test('revoked clients are not heard again although conntrack took the server for
   replaceFile(site.policyFile, policy(PORTS));
   const daemon = await site.start();
   const [flows, kept] = [await openAll(), await openKept()];
-  const hook = 'add chain inet hold out { type filter hook output priority 0; }';
-  const drop = `add rule inet hold out meta l4proto { tcp, udp } th dport { ${PORTS.join(', ')} } drop`;
-  await inPeer('nft', `add table inet hold; ${hook}; ${drop}`);
-  await forget(PORTS);
-  await until('every server has spoken first', async () => (await reversed(PORTS)) === flows.length);
-  await inPeer('nft', 'delete table inet hold');
+  await serversSpeakFirst(flows.length);
   // Allowed, they go on either way round.
   for (const { near, far } of flows) await carries(near, far);
   replaceFile(site.policyFile, policy([]));
@@ -221,6 +227,70 @@ test('the kernel remembers revoked flows after the table was deleted, and after 
   await forget(PORTS);
   await speak(flows);
   expect(await counts(flows)).toEqual(heard);
+});
+
+test('revoked clients are not heard again after a moment without the table, in which their servers spoke', async () => {
+  replaceFile(site.policyFile, policy(PORTS));
+  const daemon = await site.start();
+  const [flows, kept] = [await openAll(), await openKept()];
+  replaceFile(site.policyFile, policy([]));
+  await remembered(daemon, flows.length);
+  daemon.signal('SIGSTOP');
+  // A table that is put back remembers nothing until its sets are filled.
+  await site.nft('delete', 'table', 'inet', 'secgroupd');
+  await site.nft('-f', join(site.stateDirectory, 'last-good.nft'));
+  await serversSpeakFirst(flows.length);
+  daemon.signal('SIGCONT');
+  await daemon.until('the table is back', ({ driftsMended }) => driftsMended === 1);
+  await until('conntrack has forgotten them', async () => (await reversed(PORTS)) === 0);
+  const heard = await counts(flows);
+  await speak(flows);
+  expect(await counts(flows)).toEqual(heard);
+  expect(await reversed(PORTS)).toBe(0);
+  for (const { near, far } of kept) await arrivesWhole(near, far);
+});
+
+test('a daemon killed between a change and its look at the flows is made up for by the next', async () => {
+  replaceFile(site.policyFile, policy(PORTS));
+  const daemon = await site.start();
+  const [flows, kept] = [await openAll(), await openKept()];
+  const own = await openOwn('tcp');
+  replaceFile(site.policyFile, policy([]));
+  await remembered(daemon, flows.length);
+  await daemon.stop('SIGKILL');
+  // As the kernel is then: the rules deny, and nothing is remembered.
+  for (const family of ['ipv4', 'ipv6']) await site.nft('flush', 'set', 'inet', 'secgroupd', `revoked/${family}`);
+  await serversSpeakFirst(flows.length);
+  const next = await site.start();
+  const tcp = flows.slice(0, flows.length / 2);
+  await remembered(next, tcp.length);
+  await until('conntrack has forgotten them', async () => (await reversed(PORTS)) === flows.length - tcp.length);
+  const heard = await counts(tcp);
+  await speak(tcp);
+  expect(await counts(tcp)).toEqual(heard);
+  for (const { near, far } of kept) await arrivesWhole(near, far);
+  await echoes(own.clients);
+  await Promise.all([...own.clients, own.server].map((socket) => socket.close(true)));
+});
+
+test('what a policy takes away that was edited while the daemon was down is cut', async () => {
+  replaceFile(site.policyFile, policy(PORTS));
+  const daemon = await site.start();
+  const [flows, kept] = [await openAll(), await openKept()];
+  const own = await openOwn('udp');
+  await echoes(own.clients);
+  await daemon.stop('SIGKILL');
+  await serversSpeakFirst(flows.length);
+  replaceFile(site.policyFile, policy([]));
+  const next = await site.start();
+  await remembered(next, flows.length);
+  await until('conntrack has forgotten them', async () => (await reversed(PORTS)) === 0);
+  const heard = await counts(flows);
+  await speak(flows);
+  expect(await counts(flows)).toEqual(heard);
+  for (const { near, far } of kept) await arrivesWhole(near, far);
+  await echoes(own.clients);
+  await Promise.all([...own.clients, own.server].map((socket) => socket.close(true)));
 });
 
 test('sgctl apply revokes too', async () => {

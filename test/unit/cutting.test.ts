@@ -7,15 +7,15 @@ import { hostPolicyOf } from '../netns/enforce.ts';
 
 /** A revocation whose looks end when told to. */
 function slowRevocation() {
-  const looks: { readonly before: number | undefined; readonly end: (error?: Error) => void }[] = [];
+  const looks: { readonly before: number; readonly isKnown: boolean; readonly end: (error?: Error) => void }[] = [];
   let refills = 0;
   const revocation: Revocation = {
     seed: async () => 0,
-    enforce: ({ before }) =>
+    enforce: ({ before, isBeforeKnown }) =>
       new Promise((resolve, reject) => {
         const end = (error?: Error): void =>
           error === undefined ? resolve({ revoked: 0, restored: 0, leftOut: 0 }) : reject(error);
-        looks.push({ before: before?.length, end });
+        looks.push({ before: before.length, isKnown: isBeforeKnown, end });
       }),
     refill: () => {
       refills += 1;
@@ -41,7 +41,8 @@ afterEach(() => {
 
 const log = pino({ level: 'silent' });
 const changed = (before: HostPolicy | undefined, isTableNew = false) => ({
-  before,
+  before: before === undefined ? [] : [before],
+  isBeforeKnown: before !== undefined,
   after: policy,
   interfaces: [],
   isTableNew,
@@ -56,12 +57,16 @@ test('changes amid a look get one look together, which knows what each of them t
   looks[0]?.end();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(looks.map(({ before }) => before)).toEqual([1, 3]);
-  // Where for one of them nobody knows what was before, nobody knows it for all.
+  // Where for one of them nobody knows what was before, what is known of the others still counts.
   cutting.after(changed(policy));
   cutting.after(changed(undefined));
   looks[1]?.end();
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(looks.map(({ before }) => before)).toEqual([1, 3, undefined]);
+  expect(looks.map(({ before, isKnown }) => [before, isKnown])).toEqual([
+    [1, true],
+    [3, true],
+    [1, false],
+  ]);
   looks[2]?.end();
   await cutting.close();
 });
