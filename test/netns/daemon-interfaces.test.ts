@@ -204,7 +204,7 @@ instances:
 describe('dynamic addresses', () => {
   let identity = 0;
 
-  /** Whether a packet from `source` to this TCP port of eth0 is let in. */
+  /** Whether a packet from `source`, an address of the host as a rule, to this TCP port of eth0 is let in by the groups. */
   async function letsIn(source: string, destinationPort: number): Promise<boolean> {
     identity += 1;
     const destination = source.includes(':') ? 'fd77:0::1' : '10.77.0.1';
@@ -216,6 +216,7 @@ describe('dynamic addresses', () => {
     replaceFile(
       site.policyFile,
       `version: 1
+platform: { ownAddress: false }
 securityGroups:
   web:
     inbound:
@@ -263,6 +264,7 @@ instances:
     replaceFile(
       site.policyFile,
       `version: 1
+platform: { ownAddress: false }
 securityGroups:
   web: { inbound: [{ protocol: tcp, ports: 80, source: { securityGroup: guests } }] }
   guests: {}
@@ -286,6 +288,7 @@ instances:
 
 describe('names that the kernel has otherwise', () => {
   const POLICY = (interfaces: string): string => `version: 1
+platform: { ownAddress: false }
 securityGroups:
   web: { inbound: [{ protocol: tcp, ports: 80, source: any }], outbound: [{ destination: any }] }
 instances:
