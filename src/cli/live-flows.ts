@@ -1,5 +1,6 @@
 import { TABLE } from '../4-render/names.ts';
-import { createFlowJudge, ownAddresses } from '../evaluate/flow-judge.ts';
+import { ownAddresses } from '../evaluate/flow-judge.ts';
+import { judgeChange } from '../evaluate/judge-change.ts';
 import { readFlowLimits } from '../host/conntrack.ts';
 import { readFlowSockets } from '../host/flow-sockets.ts';
 import type { HostInterface, HostPolicy } from '../model/host.ts';
@@ -38,8 +39,7 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
       trying(() =>
         revocation.enforce({
           isOwn,
-          now: createFlowJudge(now, interfaces),
-          before: before === undefined ? [] : [createFlowJudge(before, interfaces)],
+          ...judgeChange({ now, before: before === undefined ? [] : [before] }, interfaces),
           isBeforeKnown: before !== undefined,
         }),
       ),

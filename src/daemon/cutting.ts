@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { createFlowJudge, type FlowJudge, ownAddresses } from '../evaluate/flow-judge.ts';
+import { ownAddresses } from '../evaluate/flow-judge.ts';
+import { judgeChange } from '../evaluate/judge-change.ts';
 import type { HostInterface, HostPolicy } from '../model/host.ts';
 import type { RevokedFlows } from '../model/status.ts';
 import type { Revocation } from '../nft/revocation.ts';
@@ -67,11 +68,9 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
     const { after, interfaces } = work.last;
     const began = performance.now();
     try {
-      const judge = (policy: HostPolicy): FlowJudge => createFlowJudge(policy, interfaces);
       const outcome = await revocation.enforce({
         isOwn: ownAddresses(interfaces),
-        now: judge(after),
-        before: work.before.map(judge),
+        ...judgeChange({ now: after, before: work.before }, interfaces),
         isBeforeKnown: work.isBeforeKnown,
       });
       const milliseconds = performance.now() - began;

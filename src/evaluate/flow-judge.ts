@@ -18,7 +18,11 @@ import { platformTrafficOf } from './match-platform.ts';
 import { deniedSources } from './own-address.ts';
 
 /** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
-export type FlowJudge = (key: FlowKey) => Action;
+export interface FlowJudge {
+  (key: FlowKey): Action;
+  /** As packets would find it that come by the interface of this name. */
+  by(key: FlowKey, name: string): Action;
+}
 
 /** A list of more entries than this is searched for each flow, and not laid out with the other rules. */
 const FEW_ENTRIES = 64;
@@ -42,13 +46,14 @@ export function createFlowJudge(policy: HostPolicy, interfaces: readonly HostInt
     judges.set(id, made);
     return made;
   };
-  return (key) => {
-    const [local, remote] = [localEndOf(key), remoteEndOf(key)];
-    const [port, value] = [portNumber(local.port), addressNumber(remote.address)];
-    const on = holders.get(local.address) ?? names;
+  const onAny = (key: FlowKey, on: readonly string[]): Action => {
+    const [port, value] = [portNumber(localEndOf(key).port), addressNumber(remoteEndOf(key).address)];
     if (on.some((name) => judgeAt(name, key, port)(value) === 'allow')) return 'allow';
     return isPlatform(policy, key) ? 'allow' : 'deny';
   };
+  return Object.assign((key: FlowKey) => onAny(key, holders.get(localEndOf(key).address) ?? names), {
+    by: (key: FlowKey, name: string) => onAny(key, [name]),
+  });
 }
 
 /** The addresses that the host has, as flows have them: packets between two of them never leave it. */

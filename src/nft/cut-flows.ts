@@ -18,6 +18,8 @@ export interface CutRules {
    * port of UDP may serve and ask.
    */
   readonly isBeforeKnown: boolean;
+  /** Whether a flow was let in by some interface whose rules deny it now, be it another than `now` and `before` judge it by. */
+  readonly isTakenAwayAnywhere: (key: FlowKey) => boolean;
   /** Lets other work of the process go on. */
   readonly breathe: () => Promise<void>;
 }
@@ -44,7 +46,7 @@ export async function findCutFlows(
   rules: CutRules,
   wasRevoked: (key: FlowKey) => boolean,
 ): Promise<CutFlows> {
-  const { sockets, isOwn, now, before, isBeforeKnown, breathe } = rules;
+  const { sockets, isOwn, now, before, isBeforeKnown, isTakenAwayAnywhere, breathe } = rules;
   const inbound: FlowKey[] = [];
   const outbound: { readonly key: FlowKey; readonly identity: TrackedIdentity }[] = [];
   const tracked = new Set<FlowKey>();
@@ -67,15 +69,16 @@ export async function findCutFlows(
   const cut: FlowKey[] = [];
   const reversed: TrackedIdentity[] = [];
   await sliced(inbound, breathe, (key) => {
-    if (now(key) === 'deny') cut.push(key);
+    if (now(key) === 'deny' || isTakenAwayAnywhere(key)) cut.push(key);
   });
   await sliced(forgotten, breathe, (key) => {
-    if (isTakenAway(key)) cut.push(key);
+    if (isTakenAway(key) || isTakenAwayAnywhere(key)) cut.push(key);
   });
   await sliced(outbound, breathe, ({ key, identity }) => {
-    if (!isTakenAway(key)) return;
-    cut.push(key);
-    reversed.push(identity);
+    const isDenied = isTakenAway(key);
+    if (isDenied || isTakenAwayAnywhere(key)) cut.push(key);
+    // It may be a flow that its own interface still lets in.
+    if (isDenied) reversed.push(identity);
   });
   return { cut, reversed };
 }

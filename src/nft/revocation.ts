@@ -23,6 +23,12 @@ export interface RevocationOptions {
   readonly amend: (write: () => Promise<void>) => Promise<void>;
 }
 
+/** What the rules say of flows, and said. */
+export interface FlowRules extends Omit<CutRules, 'sockets' | 'breathe'> {
+  /** Whether they let in again a flow that was revoked. */
+  readonly isLetInAgain: (key: FlowKey) => boolean;
+}
+
 /** What a look at the flows came to. */
 export interface RevocationOutcome {
   /** Flows that were revoked by it, and flows that the rules let in again. */
@@ -37,7 +43,7 @@ export interface Revocation {
   /** Before rules judge what conntrack tracks, and after: has it know the live flows of sockets. Returns how many were new. Throws an NftError. */
   seed(isOwn: (address: string) => boolean): Promise<number>;
   /** Revokes the flows that the rules have cut, and no longer those that they let in again. Throws an NftError. */
-  enforce(rules: Omit<CutRules, 'sockets' | 'breathe'>): Promise<RevocationOutcome>;
+  enforce(rules: FlowRules): Promise<RevocationOutcome>;
   /** Says that our table was made again: what is remembered is no longer in it. */
   refill(): void;
   /** Has flows that have a socket live on, and the others be forgotten in time. Throws an NftError. */
@@ -100,11 +106,12 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
       const rules: CutRules = { ...outside, sockets: await readSockets(), breathe };
       const found = await findCutFlows(socket, rules, (key) => remembered.has(key));
       const allowed: FlowKey[] = [];
-      for (const key of remembered.keys()) if (rules.now(key) === 'allow') allowed.push(key);
+      for (const key of remembered.keys()) if (outside.isLetInAgain(key)) allowed.push(key);
       const isNew = found.cut.filter((key) => !remembered.has(key));
       const { taken, leftOut } = withinRoom(isNew, remembered);
       await writeAll([], taken);
-      await forgetReversed(socket, { ...found, cut: taken }, rules);
+      const denied = taken.filter((key) => rules.now(key) === 'deny');
+      await forgetReversed(socket, { ...found, cut: denied }, rules);
       await writeAll(allowed, []);
       return { revoked: isNew.length, restored: allowed.length, leftOut };
     },
