@@ -164,15 +164,13 @@ export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' 
       if (found === 'replaced') return count(text, place);
       if (found === 'open') return hold({ text, place, why: OPEN, ...kind });
       const isSuddenlyEmpty = isBlank && (before === undefined || !saysNothing(before.text.text));
-      const unfinished = unfinishedOf(text.text, isSuddenlyEmpty);
+      const why = unfinishedOf(text.text, isSuddenlyEmpty);
       if (found === 'none') {
         const quietFor = Math.max(0, Date.now() - text.changedAt);
         // Nothing stands in for it, so it is not left out either.
-        return unfinished === undefined
-          ? count(text, place)
-          : hold({ text, place, why: unfinished, isOptional: false, isList, quietFor });
+        return why === undefined ? count(text, place) : hold({ text, place, why, isOptional: false, isList, quietFor });
       }
-      if (unfinished !== undefined) return hold({ text, place, why: unfinished, ...kind });
+      if (why !== undefined) return hold({ text, place, why, ...kind });
       return found === 'closed' ? count(text, place) : hold({ text, place, why: WRITTEN, ...kind });
     },
     waiting: () => [...held.values()].map(({ waiting }) => waiting).toSorted((a, b) => (a.file < b.file ? -1 : 1)),
