@@ -5,6 +5,7 @@ import { createSite, reached, replaceFile, type Site } from './harness-daemon/si
 import { until } from './harness-daemon/until.ts';
 import { sendInbound } from './harness/probe.ts';
 import { tcpConnect, tcpServer } from './harness/sockets.ts';
+import { carries, closeFlows, type Flow, openFlow, pause, received, talking } from './scenario.ts';
 
 let site: Site;
 
@@ -53,6 +54,45 @@ async function untilOpen(address: string, ports: readonly number[]): Promise<voi
 async function listen(): Promise<void> {
   for (const port of [80, 81]) await tcpServer(site.world.host, { address: '0.0.0.0', port });
 }
+
+test('a client that comes by another interface than holds the address is revoked by the rules of the one it comes by', async () => {
+  const text = (ports: readonly number[]): string => {
+    const inbound = (to: readonly number[]) => ({
+      inbound: ['tcp', 'udp'].flatMap((protocol) => to.map((port) => ({ protocol, ports: port, source: 'any' }))),
+      outbound: [{ destination: 'any' }],
+    });
+    const interfaces = { eth0: { securityGroups: ['web'] }, eth9: { securityGroups: ['other'] } };
+    const securityGroups = { web: inbound([80]), other: inbound(ports) };
+    return `${JSON.stringify({ version: 1, securityGroups, instances: { host: { interfaces } } })}\n`;
+  };
+  const { world } = site;
+  await plug('eth9', 1);
+  const way = ['10.77.0.1/32', 'via', '10.9.1.1', 'dev', 'eth9', 'src', '10.9.1.2'];
+  await world.exec(world.peer('eth0'), ['ip', 'route', 'add', ...way]);
+  replaceFile(site.policyFile, text([80]));
+  const daemon = await site.start();
+  const open = (transport: 'tcp' | 'udp'): Promise<Flow> =>
+    openFlow({ world, transport, family: 'ipv4', port: 80, source: '10.9.1.2', server: talking(transport) });
+  const flows = [await open('tcp'), await open('udp')];
+  const revoked = (count: number): Promise<unknown> =>
+    daemon.until(`${count} flows are revoked`, ({ revokedFlows }) => revokedFlows.remembered === count);
+  replaceFile(site.policyFile, text([]));
+  await revoked(flows.length);
+  await world.flushConntrack();
+  const hear = (): Promise<readonly number[]> => Promise.all(flows.map(({ far }) => received(far)));
+  const heard = await hear();
+  // The servers speak first.
+  await pause(500);
+  for (let i = 0; i < 5; i += 1) {
+    for (const { near } of flows) await near.write(10);
+    await pause(100);
+  }
+  expect(await hear()).toEqual(heard);
+  replaceFile(site.policyFile, text([80]));
+  await revoked(0);
+  for (const { near, far } of flows) await carries(near, far);
+  await closeFlows();
+});
 
 describe('interfaces that come and go', () => {
   test('one that the policy names and the host lacks: the daemon runs, and it is judged from its first packet', async () => {
