@@ -8,7 +8,7 @@ import {
   type WayTraffic,
 } from '../evaluate/reachability.ts';
 import type { Family } from '../model/address.ts';
-import { formatInterval } from '../model/interval.ts';
+import { formatInterval, type Interval } from '../model/interval.ts';
 import { formatTraffic } from './format-traffic.ts';
 
 /** Who is in the picture. */
@@ -100,8 +100,17 @@ function titleOf(end: Denied | Exclude<End, { readonly kind: 'role' }>): string 
     case 'securityGroup':
       return end.name;
     case 'interval':
-      return formatInterval(end.interval);
+      return intervalText(end.interval);
   }
+}
+
+const intervalTexts = new WeakMap<Interval, string>();
+
+/** As `formatInterval`, and known the next time: of ranges that overlap, each end may have thousands. */
+function intervalText(interval: Interval): string {
+  const known = intervalTexts.get(interval) ?? formatInterval(interval);
+  intervalTexts.set(interval, known);
+  return known;
 }
 
 /** ` but banned, 192.0.2.7`: who of an end is denied something; nothing where nobody is. */

@@ -51,42 +51,43 @@ export class Passage {
 
   /** What passes by the rules that are about all of each interval, by their places, in any order. */
   *ofIntervals(intervals: readonly Interval[]): Generator<readonly [place: number, passing: Passing]> {
-    const { family } = this.grid;
-    const asked = [...intervals.entries()]
-      .filter(([, one]) => one.family === family)
-      .toSorted(([, { from: a }], [, { from: b }]) => (a < b ? -1 : a > b ? 1 : 0));
-    const everywhere: number[] = [];
-    const entries: { readonly id: number; readonly from: bigint; readonly to: bigint }[] = [];
-    for (const [id, { addresses }] of this.#judging.entries()) {
-      if (addresses === 'any') everywhere.push(id);
-      else for (const { from, to } of addresses) entries.push({ id, from, to });
-    }
-    entries.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-    // Entries that begin at the interval or before it, without those that end before it.
+    const asked = intervals
+      .flatMap((one, place) => {
+        if (one.family !== this.grid.family) return [];
+        const [first = 0, last = 0] = this.rowsOf([one]);
+        return [{ place, first, last }];
+      })
+      .toSorted((a, b) => a.first - b.first);
+    const beginning = this.grid.areas
+      .flatMap(({ rows }, id) => pairsOf(rows).map(([first, last]) => ({ id, first, last })))
+      .toSorted((a, b) => a.first - b.first);
+    // Those that begin at the interval or before it and do not end before it, in deciding order.
+    let present: typeof beginning = [];
     let begun = 0;
-    let active: typeof entries = [];
-    for (const [place, { from, to }] of asked) {
-      for (let entry = entries[begun]; entry !== undefined && entry.from <= from; entry = entries[begun]) {
-        active.push(entry);
+    for (const { place, first, last } of asked) {
+      const stay = present.filter((one) => one.last >= first);
+      const come: typeof beginning = [];
+      for (let one = beginning[begun]; one !== undefined && one.first <= first; one = beginning[begun]) {
+        if (one.last >= first) come.push(one);
         begun += 1;
       }
-      active = active.filter((entry) => entry.to >= from);
-      this.#patience.spend(active.length + everywhere.length);
-      const ids = active.filter((entry) => entry.to >= to).map(({ id }) => id);
-      yield [place, this.#paint([...everywhere, ...ids].toSorted((a, b) => a - b))];
+      present = come.length === 0 ? stay : [...stay, ...come].toSorted((a, b) => a.id - b.id);
+      this.#patience.spend(present.length / 10);
+      yield [place, this.#paint(idsAbout(present, last))];
     }
   }
 
   /** Has the first of the rules decide on each column. */
-  #paint(ids: readonly number[]): Passing {
+  #paint(ids: Iterable<number>): Passing {
     const columns = this.grid.classes.length;
     const passing = new Uint8Array(columns);
     this.#next.set(this.#open);
     let left = columns;
+    let steps = columns / 20;
     for (const id of ids) {
-      if (left === 0) break;
       const ranges = this.grid.areas[id]?.columns ?? [];
       const passes = this.#judging[id]?.rule.action === 'allow' ? 1 : 0;
+      steps += ranges.length;
       for (let range = 0; range < ranges.length; range += 2) {
         const last = ranges[range + 1] ?? 0;
         for (let column = this.#openFrom(ranges[range] ?? 0); column <= last; column = this.#openFrom(column + 1)) {
@@ -95,8 +96,9 @@ export class Passage {
           left -= 1;
         }
       }
+      if (left === 0) break;
     }
-    this.#patience.spend(columns / 20 + ids.length);
+    this.#patience.spend(steps);
     return passing;
   }
 
@@ -113,4 +115,13 @@ export class Passage {
     }
     return end;
   }
+}
+
+/** Those of the present that go on to a row at least. */
+function* idsAbout(present: readonly { readonly id: number; readonly last: number }[], row: number): Generator<number> {
+  for (const { id, last } of present) if (last >= row) yield id;
+}
+
+function pairsOf(numbers: Int32Array): readonly (readonly [number, number])[] {
+  return Array.from({ length: numbers.length >> 1 }, (_, i) => [numbers[2 * i] ?? 0, numbers[2 * i + 1] ?? 0] as const);
 }

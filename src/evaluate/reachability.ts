@@ -114,7 +114,7 @@ function outsiderWays(
 ): readonly (Pick<Way, 'traffic' | 'but'> & { readonly end: Outsider })[] {
   const outsiders: readonly Outsider[] = [ANYONE, ...outsidersOf(role, direction)];
   const traffic = outsiders.map((): Record<Family, WayTraffic> => ({ ipv4: [], ipv6: [] }));
-  const but = outsiders.map(() => new Set<Denied>());
+  const but = outsiders.map((): number[][] => []);
   const denied = deniedBy(role, direction);
   for (const family of FAMILIES) {
     const passage = passages.of(role, direction, family);
@@ -127,15 +127,30 @@ function outsiderWays(
       if (isNothing(own[family])) continue;
       passages.patience.spend(exceptions.length / 10);
       const rows = end.kind === 'anyone' ? undefined : passage.rowsOf(addressesOfEnd(end, family, role.policy));
+      const packed = packedOf(passing);
+      const without: number[] = [];
       for (const one of exceptions)
-        if (isAmong(one.rows, rows) && losesSome(passing, one.passing)) but[place]?.add(one.denied);
+        if (isAmong(one.rows, rows) && losesSome(packed, one.passing)) without.push(one.denied);
+      but[place]?.push(without);
     }
   }
   return outsiders.flatMap((end, place) => {
-    const [own, without] = [traffic[place], but[place]];
-    if (own === undefined || without === undefined) return [];
-    return [{ end, traffic: own, but: denied.filter((one) => without.has(one)) }];
+    const own = traffic[place];
+    if (own === undefined) return [];
+    // Each family has them ascending.
+    const [ipv4 = [], ipv6 = []] = but[place] ?? [];
+    const places =
+      ipv4.length * ipv6.length === 0 ? ipv4.concat(ipv6) : [...new Set([...ipv4, ...ipv6])].toSorted(byNumber);
+    return [{ end, traffic: own, but: places.map((one) => denied[one]).filter(isThere) }];
   });
+}
+
+function byNumber(a: number, b: number): number {
+  return a - b;
+}
+
+function isThere(one: Denied | undefined): one is Denied {
+  return one !== undefined;
 }
 
 const ANYONE = { kind: 'anyone' } as const;
@@ -170,9 +185,10 @@ function* passingOf(
 
 /** Somebody of a family who is denied something: where on the grid, and what passes with them. */
 interface Exception {
-  readonly denied: Denied;
+  /** The place among those who are denied something. */
+  readonly denied: number;
   readonly rows: Int32Array;
-  readonly passing: Passing;
+  readonly passing: Packed;
 }
 
 function exceptionsOf(
@@ -180,12 +196,13 @@ function exceptionsOf(
   { role, direction, family, passages }: OfRole & { readonly direction: Direction; readonly passages: Passages },
 ): readonly Exception[] {
   const passage = passages.of(role, direction, family);
-  return [...passingOf(passage, denied, { role, family })].flatMap(([place, passing]): readonly Exception[] => {
+  const found: Exception[] = [];
+  for (const [place, passing] of passingOf(passage, denied, { role, family })) {
     const one = denied[place];
-    if (one === undefined) return [];
-    const rows = passage.rowsOf(addressesOfEnd(one, family, role.policy));
-    return rows.length === 0 ? [] : [{ denied: one, rows, passing }];
-  });
+    const rows = one === undefined ? undefined : passage.rowsOf(addressesOfEnd(one, family, role.policy));
+    if (rows !== undefined && rows.length > 0) found.push({ denied: place, rows, passing: packedOf(passing) });
+  }
+  return found.toSorted((a, b) => a.denied - b.denied);
 }
 
 function addressesOfEnd(end: Denied, family: Family, policy: HostPolicy): Addresses {
@@ -222,10 +239,20 @@ function isAmong(rows: Int32Array, end: Int32Array | undefined): boolean {
   return false;
 }
 
-/** Whether something passes that does not pass the other. */
-function losesSome(passing: Passing, other: Passing): boolean {
+/** As {@link Passing}, 32 columns a number: any two of thousands may have to be compared. */
+type Packed = Int32Array;
+
+function packedOf(passing: Passing): Packed {
+  const packed = new Int32Array((passing.length + 31) >> 5);
   for (let column = passing.indexOf(1); column >= 0; column = passing.indexOf(1, column + 1))
-    if (other[column] !== 1) return true;
+    packed[column >> 5] = (packed[column >> 5] ?? 0) | (1 << (column & 31));
+  return packed;
+}
+
+/** Whether something passes that does not pass the other. */
+function losesSome(passing: Packed, other: Packed): boolean {
+  for (let word = 0; word < passing.length; word += 1)
+    if (((passing[word] ?? 0) & ~(other[word] ?? 0)) !== 0) return true;
   return false;
 }
 
