@@ -5,6 +5,7 @@ import { createPolicyLoader } from '../load-policy.ts';
 import type { HostPolicy, HostState } from '../model/host.ts';
 import { locateHost } from '../pipeline.ts';
 import { identityOf, type PolicyFiles } from './enforcement.ts';
+import { giveWay } from './give-way.ts';
 
 /** What is in force now, and where. */
 interface InForceHere {
@@ -34,8 +35,4 @@ export async function policyBefore(
     log.warn({ err: error }, 'the policy that was in force before cannot be read: which flows it let in is not known');
     return undefined;
   }
-}
-
-function giveWay(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -39,6 +39,7 @@ import { createInterfaceNotices } from './interface-notices.ts';
 import { createHostFinder } from './host-name.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
+import { giveWay } from './give-way.ts';
 import { policyBefore } from './policy-before.ts';
 import type { PolicyProver } from './policy-prover.ts';
 import { createTableGuard, notOurs } from './table-guard.ts';
@@ -508,11 +509,6 @@ export function createRounds(options: RoundOptions): Rounds {
     patience: () => opponent.patience(),
     known: () => known,
   };
-}
-
-/** Lets questions be answered, and systemd be told that the daemon lives. */
-function giveWay(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function messageOf(error: unknown): string {
