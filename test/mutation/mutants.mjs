@@ -225,15 +225,15 @@ export const MUTANTS = [
   mutant(
     'evaluate: invalid packets are matched',
     EVALUATE,
-    "if (judges.invalid === 'drop') return decide('deny', 'state');",
+    "if (judges.invalid === 'drop' && !isOwn) return decide('deny', 'state');",
     '',
     'meaning',
   ),
   mutant(
     'evaluate: related packets need a rule',
     EVALUATE,
-    "case 'related':\n      return decide('allow', 'state');",
-    "case 'related':\n      break;",
+    "if (isIcmpError(packet)) return decide('allow', 'state');",
+    '',
     'meaning',
   ),
   mutant(
@@ -254,8 +254,8 @@ export const MUTANTS = [
   mutant(
     'evaluate: platform traffic may have passed a router',
     PLATFORM,
-    'packet.hopLimit === match.hopLimit)',
-    'true)',
+    'hopLimit === undefined || hopLimit === prescribed',
+    'true',
     'meaning',
   ),
   mutant('evaluate: platform switches do nothing', PLATFORM, 'switches[flow.name] && ', '', 'meaning'),
@@ -317,7 +317,13 @@ export const MUTANTS = [
     "case 'any':\n      return [[]];",
     'packets',
   ),
-  mutant('compile: hop limits are not looked at', TERMS, 'match.hopLimit === undefined ?', 'true ?', 'packets'),
+  mutant(
+    'compile: hop limits are not looked at',
+    TERMS,
+    "code: match.code },\n        { kind: 'hopLimit', family, value: match.hopLimit },",
+    'code: match.code },',
+    'packets',
+  ),
   mutant(
     "compile: a list's ranges are forgotten",
     SETS,
@@ -366,8 +372,8 @@ export const MUTANTS = [
   mutant(
     'compile: ICMP errors need a rule',
     COMPILE,
-    "const RELATED = builtIn([{ kind: 'state', state: 'related' }], { kind: 'accept' }",
-    "const RELATED = builtIn([{ kind: 'state', state: 'related' }], { kind: 'drop' }",
+    "{ kind: 'accept' },\n      'state:related',",
+    "{ kind: 'drop' },\n      'state:related',",
     'packets',
   ),
   mutant(
@@ -381,8 +387,8 @@ export const MUTANTS = [
   mutant(
     'compile: invalid is dropped before platform traffic',
     COMPILE,
-    "...platformRules(policy, 'inbound'),\n        ...invalid,",
-    "...invalid,\n        ...platformRules(policy, 'inbound'),",
+    "...platformRules(policy, 'inbound'),\n        ...ownAddressRules(policy),\n        ...invalid,",
+    "...invalid,\n        ...platformRules(policy, 'inbound'),\n        ...ownAddressRules(policy),",
     'packets',
   ),
   mutant(
