@@ -56,7 +56,9 @@ function readAddress(text: string): OneAddress | AddressProblem {
     if (parsed.kind === 'problem') return parsed;
     const { family, from, to } = parsed.interval;
     const host = text.slice(0, slash);
-    if (from !== to) return problem(`${quote(text)} is a network, and one address is wanted`, `write \`${host}\``);
+    // `0.0.0.0/0` begins with an address, which is nobody's.
+    const help = from === 0n ? 'write the address that other hosts see' : `write \`${host}\``;
+    if (from !== to) return problem(`${quote(text)} is a network, and one address is wanted`, help);
     return { kind: 'address', address: { family, value: from } };
   }
   if (text.includes('%')) {
