@@ -60,7 +60,11 @@ test('a member that leaves is out at once, and one that stays is not asked twice
   await daemon.until('the member is out', reached(2));
   expect(await comesIn(leaves, 1_000, 7_000)).toBe(false);
   expect(await comesIn(stays, 1_000, 7_000)).toBe(true);
+  // The flow of the one that leaves is among the revoked ones, a moment later.
   const changed = (text: string): string =>
-    text.replace(/generation \d+ sha256:[0-9a-f]+/, '').replace(/, 198\.51\.100\.2/, '');
+    text
+      .replace(/generation \d+ sha256:[0-9a-f]+/, '')
+      .replace(/, 198\.51\.100\.2/, '')
+      .replace(/\n\t\t ?elements = \{ 17 \. 10\.77\.0\.1 \. 7000 \. 198\.51\.100\.2 \. 1000.*\}/, '');
   expect(changed(await site.table())).toBe(changed(before));
 });
