@@ -59,6 +59,8 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
   let closed = false;
   let forced = false;
   let settlesAfter: number | Promise<void> | undefined;
+  /** How often it came to be known whether a policy is to be in force. */
+  let decisions = 0;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   const dirty = new Set<Dirt>();
   let settling: NodeJS.Timeout | undefined;
@@ -113,6 +115,7 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
     settlesAfter = proof ?? (isSettling ? lookAgain : undefined);
     // What was asked for of the policy is done when it is known what that says.
     if (isUndecided) forced ||= wasForced;
+    else if (work.has('policy')) decisions += 1;
     if (lookAgain !== undefined) mark('policy', lookAgain);
     void proof?.then(() => mark('policy', 0));
     if (failed) {
@@ -196,9 +199,12 @@ export function createReconciler({ onRound, ...options }: ReconcilerOptions): Re
 
   const lookAtEverything = async (): Promise<void> => {
     for (const dirt of EVERYTHING) dirty.add(dirt);
+    const before = decisions;
     await enqueue();
     for (let look = 1; look < MOST_LOOKS && settlesAfter !== undefined; look += 1) {
       const after = settlesAfter;
+      // The first may be about files as they were before this call, the second is not: newer ones are not waited for.
+      if (typeof after !== 'number' && decisions - before >= 2) break;
       await (typeof after === 'number' ? new Promise((resolve) => setTimeout(resolve, after)) : after);
       dirty.add('policy');
       await enqueue();

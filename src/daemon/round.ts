@@ -134,6 +134,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let known = NOTHING_KNOWN;
   let files: readonly string[] = [];
   let awaited: Pick<RoundOutcome, 'lookAgain' | 'isSettling' | 'proof' | 'isUndecided'> = NOTHING_AWAITED;
+  let lastProof: Promise<void> | undefined;
   let kernelRead = false;
   let isLastGoodMissing = false;
   let isUntrusted = false;
@@ -153,12 +154,14 @@ export function createRounds(options: RoundOptions): Rounds {
   const lookAtPolicy = async (): Promise<void> => {
     const found = await looks.look();
     const { loaded } = found;
-    files = loaded.files;
+    files = found.files;
     onFiles(files);
     const { lookAgain, isSettling, proof } = found;
     awaited = { lookAgain, isSettling, proof, isUndecided: found.kind === 'wait' || found.kind === 'proving' };
     noteWaiting(settling.waiting());
-    if (proof !== undefined) log.info('what the policy asserts is being proved; what is in force stays meanwhile');
+    if (proof !== undefined && proof !== lastProof)
+      log.info('what the policy asserts is being proved; what is in force stays meanwhile');
+    lastProof = proof;
     if (awaited.isUndecided) return;
     isUntrusted = loaded.isUntrusted;
     if (found.kind === 'invalid') {

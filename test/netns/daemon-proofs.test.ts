@@ -76,6 +76,30 @@ describe('a policy whose assertions take long to prove', () => {
     expect(await site.table()).toContain('tcp dport');
   });
 
+  test('comes into force although it is saved again and again meanwhile, and is refused where it breaks one', async () => {
+    replaceFile(site.policyFile, SMALL);
+    const daemon = await site.start();
+    const saving = (text: string): (() => void) => {
+      let saved = 0;
+      const timer = setInterval(() => {
+        saved += 1;
+        replaceFile(site.policyFile, `${text}# ${saved}\n`);
+      }, 200);
+      return () => clearInterval(timer);
+    };
+    let stop = saving(large('allow'));
+    try {
+      const { refusal } = await daemon.until('it is refused', (now) => now.refusal !== null, 60_000);
+      expect(refusal?.diagnostics.map(({ code }) => code)).toEqual(['assertion-broken']);
+      expect(rulesOf(await daemon.status())).toBe(1);
+      stop();
+      stop = saving(large('deny'));
+      await daemon.until('it is in force', (now) => rulesOf(now) > RULES, 60_000);
+    } finally {
+      stop();
+    }
+  });
+
   test('can be tried, with the loop free meanwhile; and stopping the daemon does not wait for it', async () => {
     replaceFile(site.policyFile, SMALL);
     const daemon = await site.start();
