@@ -1,6 +1,5 @@
 import { didYouMean } from './diagnostics/did-you-mean.ts';
 import { type HostPolicy, type HostState, patternMatches } from './model/host.ts';
-import type { Status } from './model/status.ts';
 
 /** Which interfaces of a host a policy judges, `lo` apart, which is never filtered. */
 export interface Coverage {
@@ -75,12 +74,18 @@ export function whyUnprotected(
   return coverage.isProtected ? undefined : describeUnprotected(coverage);
 }
 
-/** As {@link whyUnprotected}, of what a daemon tells; undefined also where it has nothing in force, which says itself. */
-export function whyStatusUnprotected(
-  status: Pick<Status, 'inForce' | 'state' | 'absentInterfaces' | 'unmanagedInterfaces'> & {
-    readonly [Key in 'protected' | 'interfaceNotes']?: Status[Key] | undefined;
-  },
-): Unprotected | undefined {
+/** What a daemon's status says of the coverage. */
+export interface ReportedCoverage {
+  readonly protected?: boolean | undefined;
+  readonly inForce: object | null;
+  readonly state: string;
+  readonly absentInterfaces: readonly string[];
+  readonly unmanagedInterfaces: { readonly names: readonly string[] };
+  readonly interfaceNotes?: readonly { readonly code: string; readonly interface: string }[] | undefined;
+}
+
+/** As {@link whyUnprotected}, from a status; undefined also where nothing is in force, which status says itself. */
+export function whyStatusUnprotected(status: ReportedCoverage): Unprotected | undefined {
   if (status.protected !== false || status.inForce === null || status.state === 'cleared') return undefined;
   const notes = status.interfaceNotes ?? [];
   const idle = notes.filter(({ code }) => code === 'judges-nothing').map((note) => note.interface);

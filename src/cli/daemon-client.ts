@@ -2,7 +2,6 @@ import { type IncomingMessage, request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CONTROL_GROUP, READING_GROUP, READING_SOCKET } from '../model/socket-names.ts';
-import { UnableError } from './command.ts';
 
 /** For all of an answer. Clearing waits for a change under way, which may load a big list. */
 const TIMEOUT_MILLISECONDS = 90_000;
@@ -16,6 +15,11 @@ const MAX_LINE = 1024 * 1024;
 /** Of an answer that nobody understands so many characters are shown. */
 const MAX_SHOWN = 1_000;
 
+/** The daemon is not there, refuses, or answers what no daemon of this version would. */
+export class DaemonError extends Error {
+  override readonly name = 'DaemonError';
+}
+
 /** A call of the daemon's socket. */
 export interface DaemonCall<T> {
   readonly method: 'GET' | 'POST';
@@ -28,7 +32,7 @@ export interface DaemonCall<T> {
 }
 
 /**
- * What a program that asks the daemon gets back; undefined where no daemon serves the socket. Throws an UnableError, also
+ * What a program that asks the daemon gets back; undefined where no daemon serves the socket. Throws a DaemonError, also
  * for an answer that is not what it has to be, is too long or takes too long: the daemon is not root, and may be anyone.
  */
 export async function askDaemon<T>(socketPath: string, call: DaemonCall<T>): Promise<T | undefined> {
@@ -37,10 +41,10 @@ export async function askDaemon<T>(socketPath: string, call: DaemonCall<T>): Pro
   return text === undefined ? undefined : understand(text, answer, `${method} ${path}`);
 }
 
-/** As {@link askDaemon}, where nothing can be done without a daemon: throws an UnableError where none serves the socket. */
+/** As {@link askDaemon}, where nothing can be done without a daemon: throws a DaemonError where none serves the socket. */
 export async function askRunningDaemon<T>(socketPath: string, call: DaemonCall<T>): Promise<T> {
   const answer = await askDaemon(socketPath, call);
-  if (answer === undefined) throw new UnableError(`no daemon serves ${socketPath}\nhelp: systemctl start secgroupd`);
+  if (answer === undefined) throw new DaemonError(`no daemon serves ${socketPath}\nhelp: systemctl start secgroupd`);
   return answer;
 }
 
@@ -52,15 +56,15 @@ function understand<T>(text: string, schema: z.ZodType<T>, call: string): T {
     const [issue] = error instanceof z.ZodError ? error.issues : [];
     const what = issue === undefined ? 'it is no JSON' : `${issue.path.join('.') || 'it'}: ${issue.message}`;
     const shown = what.slice(0, MAX_SHOWN);
-    throw new UnableError(
+    throw new DaemonError(
       `what the daemon answers to ${call} is not what it has to be (${shown})\nhelp: are sgctl and the daemon of one version?`,
     );
   }
 }
 
 /**
- * Hands `onLine` each line that the daemon sends, as it comes, read by `schema`; resolves when the daemon ends. Throws an
- * UnableError where none serves the socket, or a line is not what it has to be.
+ * Hands `onLine` each line that the daemon sends, as it comes, read by `schema`; resolves when the daemon ends. Throws a
+ * DaemonError where none serves the socket, or a line is not what it has to be.
  */
 export async function followDaemon<T>(
   socketPath: string,
@@ -73,19 +77,19 @@ export async function followDaemon<T>(
       call.once('error', (error: NodeJS.ErrnoException) => {
         const other = error.code === 'EACCES' ? readingSocket(socket) : undefined;
         if (other !== undefined) ask(other);
-        else reject(new UnableError(`no daemon serves ${socket}: ${error.message}`));
+        else reject(new DaemonError(`no daemon serves ${socket}: ${error.message}`));
       });
       call.end();
     };
     ask(socketPath);
   });
-  if (response.statusCode !== 200) throw new UnableError(`the daemon answered ${response.statusCode ?? 'nothing'}`);
+  if (response.statusCode !== 200) throw new DaemonError(`the daemon answered ${response.statusCode ?? 'nothing'}`);
   try {
     let rest = '';
     for await (const piece of response.setEncoding('utf8') as AsyncIterable<string>) {
       const lines = `${rest}${piece}`.split('\n');
       rest = lines.pop() ?? '';
-      if (rest.length > MAX_LINE) throw new UnableError('the daemon sends a line that does not end');
+      if (rest.length > MAX_LINE) throw new DaemonError('the daemon sends a line that does not end');
       for (const line of lines) onLine(understand(line, schema, `GET ${path}`));
     }
   } catch (error) {
@@ -121,13 +125,13 @@ function exchange({ socketPath, method, path, body, isForChange }: Exchange): Pr
         if (length <= MAX_ANSWER) chunks.push(chunk);
         else call.destroy(new Error(`the daemon's answer is longer than ${MAX_ANSWER} bytes`));
       });
-      response.once('error', (error) => reject(new UnableError(`${socketPath}: ${error.message}`)));
+      response.once('error', (error) => reject(new DaemonError(`${socketPath}: ${error.message}`)));
       response.once('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         if (response.statusCode === 200) resolve(text);
         else
           reject(
-            new UnableError(
+            new DaemonError(
               errorIn(text) ?? `the daemon answered ${response.statusCode ?? 'nothing'}: ${text.slice(0, MAX_SHOWN)}`,
             ),
           );
@@ -138,7 +142,7 @@ function exchange({ socketPath, method, path, body, isForChange }: Exchange): Pr
       const other = error.code === 'EACCES' && !isForChange ? readingSocket(socketPath) : undefined;
       if (other !== undefined) resolve(exchange({ socketPath: other, method, path, body, isForChange }));
       else if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
-      else reject(new UnableError(`${socketPath}: ${error.code === 'EACCES' ? denied(isForChange) : error.message}`));
+      else reject(new DaemonError(`${socketPath}: ${error.code === 'EACCES' ? denied(isForChange) : error.message}`));
     });
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });

@@ -14,6 +14,7 @@ import {
   UnableError,
   UsageError,
 } from './command.ts';
+import { DaemonError } from './daemon-client.ts';
 
 /** Reads `args` as `options` say. Throws a UsageError, with the nearest option there is. */
 function readCommandLine(
@@ -66,14 +67,18 @@ export async function runCommand(
   }
 }
 
+/** What ends a command and is no bug of it. */
+const FAILURES = [UnableError, DaemonError, NftError, FileWriteError];
+
 /** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
 function explainFailure(error: unknown, { program, streams }: { program: string; streams: Streams }): ExitStatus {
   if (error instanceof UsageError) {
     streams.err(`${program}: ${error.message}\nhelp: ${program} --help\n`);
     return EXIT.usage;
   }
-  if (error instanceof UnableError || error instanceof NftError || error instanceof FileWriteError) {
-    streams.err(`${program}: ${error.message}\n`);
+  if (FAILURES.some((failure) => error instanceof failure)) {
+    const { message } = error as Error;
+    streams.err(`${program}: ${message}\n`);
     return EXIT.unable;
   }
   throw error;

@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
 import type { StyledText } from '../diagnostics/styled-text.ts';
-import type { InterfaceStatus, OtherChain, Status } from '../model/status.ts';
+import type { OtherChain } from '../model/other-table.ts';
+import type { InterfaceStatus, Status } from '../model/status.ts';
 import { createNft } from '../nft/nft.ts';
 import { readInForce } from '../nft/table.ts';
 import { interfaceMeantBy, whyStatusUnprotected } from '../unprotected-host.ts';

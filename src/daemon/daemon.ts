@@ -20,6 +20,7 @@ import type { BootConf } from '../model/boot-conf.ts';
 import type { Status } from '../model/status.ts';
 import { createCommitters } from '../nft/committers.ts';
 import { createElementWriter } from '../nft/element-writer.ts';
+import { createFlowLabels } from '../nft/flow-labels.ts';
 import { createTableChanges } from '../nft/table-changes.ts';
 import { createNft } from '../nft/nft.ts';
 import { createRevocation } from '../nft/revocation.ts';
@@ -95,8 +96,9 @@ export async function startDaemon({
   const changes = createTableChanges(TABLE);
   const committers = createCommitters();
   const otherTables = createOtherTables(TABLE);
-  const flowLabels = await elements.labelsSupported();
-  if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
+  const flowLabels = createFlowLabels();
+  const labelsSupported = await elements.labelsSupported();
+  if (!labelsSupported) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
   const routeLookups = await elements.routeLookupsSupported();
   if (!routeLookups)
     log.warn('this kernel has no nft_fib: packets with an address of this host as source are not dropped');
@@ -110,7 +112,9 @@ export async function startDaemon({
       revokedFlows: cutting.status(),
     });
   const missingFeatures = (): readonly string[] => [
-    ...(flowLabels ? [] : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
+    ...(labelsSupported
+      ? []
+      : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
     ...(routeLookups
       ? []
       : ["lookups of routes in rules (CONFIG_NFT_FIB_INET): a neighbour can send with the host's own IPv6 address"]),
@@ -187,11 +191,12 @@ export async function startDaemon({
     readHost: async () => ({
       ...(await readIdentity()),
       interfaces: await interfaces.snapshot(),
-      flowLabels,
+      flowLabels: labelsSupported,
       routeLookups,
     }),
     nft,
     elements,
+    flowLabels,
     changes,
     committers,
     instance,
@@ -278,6 +283,7 @@ export async function startDaemon({
       await api.close();
       records.close();
       elements.close();
+      flowLabels.close();
       changes.close();
       committers.stop();
       otherTables.close();

@@ -15,6 +15,7 @@ import type { BootConf } from '../model/boot-conf.ts';
 import type { Committers } from '../nft/committers.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
 import type { Meanwhile } from '../nft/apply-change.ts';
+import type { FlowLabels } from '../nft/flow-labels.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft-error.ts';
 import { stampOf } from '../nft/stamp.ts';
@@ -58,6 +59,7 @@ export interface RoundOptions {
   readonly readHost: () => Promise<HostState>;
   readonly nft: Nft;
   readonly elements: ElementWriter;
+  readonly flowLabels: FlowLabels;
   readonly changes: TableChanges;
   readonly committers: Committers;
   /** The instance this host is; undefined to find out. */
@@ -127,8 +129,20 @@ const NOTHING_AWAITED = { lookAgain: undefined, isSettling: false, proof: undefi
 
 /** Rounds of a daemon that knows nothing yet. */
 export function createRounds(options: RoundOptions): Rounds {
-  const { reader, settling, prover, onFiles, readHost, nft, elements, changes, committers, instance, bootConf } =
-    options;
+  const {
+    reader,
+    settling,
+    prover,
+    onFiles,
+    readHost,
+    nft,
+    elements,
+    flowLabels,
+    changes,
+    committers,
+    instance,
+    bootConf,
+  } = options;
   const { lastGood, history, heldFile, cutting, log } = options;
   const looks = createPolicyLooks({ load: createPolicyLoader(reader, giveWay), settling, prover });
   let known = NOTHING_KNOWN;
@@ -491,7 +505,7 @@ export function createRounds(options: RoundOptions): Rounds {
           await relabel(renderNoLabels(inForce));
           return true;
         }
-        if (await elements.freeFlows(ALL_JUDGE_LABELS)) await relabel(renderLabels(inForce, { cleared: true }));
+        if (await flowLabels.free(ALL_JUDGE_LABELS)) await relabel(renderLabels(inForce, { cleared: true }));
       } catch (error) {
         log.warn({ err: error }, 'labels of flows: trouble; live flows are judged by each packet meanwhile');
         // What was refused has changed nothing: should anything be other than we know, somebody else did it.

@@ -1,4 +1,4 @@
-import type { ReportedDiagnostic } from '../model/status.ts';
+import type { ReportedDiagnostic } from '../model/reported-diagnostic.ts';
 import type { Diagnostic } from './diagnostic.ts';
 
 /** The JSON shape of a diagnostic: one element of what `sgctl check --json` prints. */

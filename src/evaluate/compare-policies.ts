@@ -1,26 +1,21 @@
 import { FAMILIES, type Family } from '../model/address.ts';
 import type { HostPolicy } from '../model/host.ts';
-import { type Interval, isWholeFamily } from '../model/interval.ts';
+import { isWholeFamily } from '../model/interval.ts';
 import type { Action, Direction } from '../model/rule.ts';
 import { type Box, type Members, visitBoxes } from './boxes.ts';
 import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from './grid.ts';
+import type { PacketSet } from './packet-set.ts';
 import { partsOf, type Part } from './parts.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '../model/patience.ts';
 import { type Decider, deciderAt, interfaceClasses, type Side, sideOf } from './sides.ts';
-import { isAllTraffic, type TrafficClass } from './traffic-classes.ts';
+import { isAllTraffic } from './traffic-classes.ts';
 
 /** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
-export interface Difference {
+export interface Difference extends PacketSet {
   /** The interface, or the glob of interfaces that no longer pattern names; undefined is every one that neither policy names. */
   readonly interface: string | undefined;
-  readonly direction: Direction;
-  readonly family: Family;
   readonly before: Decider;
   readonly after: Decider;
-  /** `all` is every protocol. */
-  readonly traffic: readonly TrafficClass[] | 'all';
-  /** Where inbound packets come from and outbound ones go to; disjoint and ascending; `any` is every address. */
-  readonly remotes: readonly Interval[] | 'any';
 }
 
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];

@@ -3,7 +3,7 @@ import type { Interval } from '../model/interval.ts';
 import type { FoundRange } from '../model/found-table.ts';
 import { type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import type { Difference } from './compare-policies.ts';
+import type { PacketSet } from './packet-set.ts';
 import { union, within, without } from './region.ts';
 import { hasParts, type NumberRange, type TrafficClass } from './traffic-classes.ts';
 
@@ -46,10 +46,7 @@ const HOP_LIMIT = 64;
 const EXPERIMENTAL = [253, 254];
 
 /** A packet of a new flow that a difference is about. */
-export function witnessOf(
-  { direction, family, traffic, remotes }: Pick<Difference, 'direction' | 'family' | 'traffic' | 'remotes'>,
-  place: WitnessPlace,
-): Packet {
+export function witnessOf({ direction, family, traffic, remotes }: PacketSet, place: WitnessPlace): Packet {
   const remote: Address = { family, value: addressAmong(remotes === 'any' ? EVERYWHERE[family] : remotes) };
   const { protocol, part } = traffic === 'all' ? { protocol: 6, part: 1 } : firstOf(traffic);
   const isIcmp = hasParts(protocol, family) && protocol !== 6 && protocol !== 17;

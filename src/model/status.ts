@@ -1,26 +1,6 @@
+import type { OtherChain, PublishedPort } from './other-table.ts';
 import type { VersionOrigin } from './policy-version.ts';
-
-/** A diagnostic as programs read it. The keys are a contract: more may come, none goes or changes its type. */
-export interface ReportedDiagnostic {
-  readonly code: string;
-  readonly severity: 'error' | 'warning';
-  readonly message: string;
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  /** From 1, in characters. */
-  readonly column: number;
-  readonly help: string | null;
-  readonly related: readonly RelatedPlaceReport[];
-}
-
-/** Another place that a diagnostic speaks of, as programs read it. */
-export interface RelatedPlaceReport {
-  readonly message: string;
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
+import type { ReportedDiagnostic } from './reported-diagnostic.ts';
 
 /** What `GET /v1/status` answers and `sgctl status --json` prints; keys are added, never renamed or removed. */
 export interface Status {
@@ -100,31 +80,6 @@ export interface WaitingFileReport {
   readonly since: string;
   /** When it counts as it is; null where its writer has to close it first. */
   readonly secondsLeft: number | null;
-}
-
-/** A chain of somebody else's table. */
-export interface OtherChain {
-  /** Family and name: `ip filter`. */
-  readonly table: string;
-  readonly chain: string;
-  /** `filter`, `nat` or `route`. */
-  readonly type: string;
-  readonly hook: string;
-  /** What becomes of a packet that none of its rules decides on. */
-  readonly policy: 'accept' | 'drop';
-  /** The programs that are known to make tables like this one: `ufw`, `firewalld`, `Docker`; none if nobody's is known. */
-  readonly madeBy: readonly string[];
-}
-
-/** A port of this host that another table sends somewhere else, past our rules. */
-export interface PublishedPort {
-  /** Family and name: `ip nat`. */
-  readonly table: string;
-  readonly protocol: string;
-  /** As nft has it: `8080`, `8000-8010`. */
-  readonly port: string;
-  /** Where to; null where nft does not tell. */
-  readonly to: string | null;
 }
 
 /** What is noteworthy of an interface; its code says of what kind it is. */

@@ -1,4 +1,4 @@
-import type { OtherChain } from '../model/status.ts';
+import type { OtherChain } from '../model/other-table.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
 import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
 import { nftables } from './nftables-messages.ts';

@@ -1,7 +1,6 @@
 import type { ElementTransaction } from '../model/element-change.ts';
 import { applyElements, fitsTransaction } from './element-change.ts';
 import { fillSet } from './fill-set.ts';
-import { clearFlowLabels } from './flow-labels.ts';
 import { labelsSupported } from './labels-supported.ts';
 import { NetfilterSocket } from './netfilter-socket.ts';
 import { NftError } from './nft-error.ts';
@@ -13,12 +12,10 @@ export interface ElementWriter {
   apply(change: ElementTransaction): Promise<boolean>;
   /** Fills sets that nothing refers to yet, in portions. Throws an NftError; then any part may be there. */
   fill(change: ElementTransaction): Promise<boolean>;
-  /** Whether this kernel can label flows, and free them of labels; true where that cannot be told. */
+  /** Whether this kernel can label flows; true where that cannot be told. */
   labelsSupported(): Promise<boolean>;
   /** Whether rules of this kernel can ask its routes whose an address is; true where that cannot be told. */
   routeLookupsSupported(): Promise<boolean>;
-  /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
-  freeFlows(labels: readonly number[]): Promise<boolean>;
   close(): void;
 }
 
@@ -37,10 +34,6 @@ export function createElementWriter(): ElementWriter {
     },
     labelsSupported: () => unlessUntold(labelsSupported(socket)),
     routeLookupsSupported: () => unlessUntold(routeLookupsSupported(socket)),
-    async freeFlows(labels) {
-      const { left } = await clearFlowLabels(socket, labels);
-      return left === 0;
-    },
     close: () => socket.close(),
   };
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW, NETFILTER_HEADER_BYTES } from './conntrack-messages.ts';
 import { LABEL_BYTES, labelOf } from './encode-rules.ts';
 import { MessageWriter } from './message-writer.ts';
-import type { NetfilterSocket } from './netfilter-socket.ts';
+import { NetfilterSocket } from './netfilter-socket.ts';
 import { netlinkAttributes } from './netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
@@ -13,6 +13,25 @@ const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
 const ENOUGH_BYTES = 16_000;
 const NO_LABEL = Buffer.alloc(LABEL_BYTES);
+
+/** The conntrack labels of the live flows. */
+export interface FlowLabels {
+  /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
+  free(labels: readonly number[]): Promise<boolean>;
+  close(): void;
+}
+
+/** Flow labels whose socket is opened when it is first needed. */
+export function createFlowLabels(): FlowLabels {
+  const socket = new NetfilterSocket();
+  return {
+    async free(labels) {
+      const { left } = await clearFlowLabels(socket, labels);
+      return left === 0;
+    },
+    close: () => socket.close(),
+  };
+}
 
 /** How far it came. */
 export interface ClearedLabels {

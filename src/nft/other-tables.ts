@@ -1,5 +1,5 @@
 import type { PortRange } from '../model/rule.ts';
-import type { OtherChain, PublishedPort } from '../model/status.ts';
+import type { OtherChain, PublishedPort } from '../model/other-table.ts';
 import { type BaseChain, readBaseChains } from './base-chains.ts';
 import { readGeneration } from './generation.ts';
 import type { MessageWriter } from './message-writer.ts';
