@@ -1,6 +1,7 @@
 import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import { quote } from '../diagnostics/quote.ts';
 import { isMapping, type PlainMapping, type PlainValue } from './plain-value.ts';
+import { EXPECTED_PROTOCOL } from './protocol-forms.ts';
 
 /** A value in words, for "found ...". */
 export function describeValue(value: PlainValue): string {
@@ -68,7 +69,7 @@ function listHelp(expected: string, found: PlainValue): string | undefined {
       ? 'write `any`: it is every address of both families'
       : 'a rule takes one source or destination: write a rule for each, or put them into an address group';
   }
-  if (expected.startsWith('`tcp`'))
+  if (expected === EXPECTED_PROTOCOL)
     return 'a rule takes one protocol: write a rule for each, or `all` for every protocol';
   return undefined;
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { LINT_CODES, type LintCode } from '../diagnostics/lint-codes.ts';
 import { unescapeKey } from './plain-value.ts';
+import { PROTOCOL_WORDS } from '../model/protocol-lookup.ts';
+import { EXPECTED_PROTOCOL } from './protocol-forms.ts';
 
 /*
  * The shape of a policy document. The `error` of each schema says what is expected there, as a noun phrase for
@@ -109,10 +111,10 @@ const icmp = z
   });
 
 const protocol = z
-  .union([z.string(), z.number()], { error: '`tcp`, `udp`, `icmp`, `gre`, `all` or a number' })
+  .union([z.string(), z.number()], { error: EXPECTED_PROTOCOL })
   .meta({
     anyOf: [
-      { enum: ['tcp', 'udp', 'icmp', 'gre', 'all'] },
+      { enum: [...PROTOCOL_WORDS] },
       { type: 'integer', minimum: 0, maximum: 255 },
       { type: 'string', pattern: '^[0-9]{1,3}$' },
     ],

@@ -4,6 +4,7 @@ import type { Path } from './node-positions.ts';
 import type { Origins } from './origins.ts';
 import { isMapping, Mapping, type PlainMapping, type PlainValue } from './plain-value.ts';
 import { mappingAt } from './policy-mappings.ts';
+import { PORT_WORDS } from '../model/protocol-lookup.ts';
 
 /** Taking a mistake out can bring another to light; a document that is still wrong after so many rounds is given up. */
 const MAX_ROUNDS = 6;
@@ -130,7 +131,7 @@ function standIn(path: Path, { ports, icmp }: PlainMapping): PlainValue | undefi
     case 'securityGroups':
       return [];
     case 'protocol':
-      return ports !== undefined ? 'tcp' : icmp !== undefined ? 'icmp' : undefined;
+      return ports !== undefined ? PORT_WORDS[0] : icmp !== undefined ? 'icmp' : undefined;
     default:
       return undefined;
   }

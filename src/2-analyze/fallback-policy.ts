@@ -3,6 +3,7 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { GroupName, InstanceName, InterfacePattern } from '../model/names.ts';
 import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { Direction, PortRange, Rule, Traffic } from '../model/rule.ts';
+import { TCP } from '../model/protocols.ts';
 
 /** Where the ports of ssh are said, which the rules of the fallback name as their origin. */
 const CONFIGURATION = '/etc/secgroupd/boot.conf';
@@ -14,7 +15,7 @@ const GROUP = 'boot-fallback' as GroupName;
  * traffic and management rules, ssh to `sshPorts` from anywhere, and everything out.
  */
 export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[]): HostPolicy {
-  const ssh: Traffic = { kind: 'ports', protocol: 6, ports: sshPorts };
+  const ssh: Traffic = { kind: 'ports', protocol: TCP, ports: sshPorts };
   const inbound = sshPorts.length === 0 ? [] : rulesFor('inbound', ssh);
   const outbound = rulesFor('outbound', { kind: 'all' });
   const bindings = policy.bindings.map(({ pattern, invalid }) => ({

@@ -9,12 +9,16 @@ import { protocolHint } from './protocol-hint.ts';
 import { parsePorts, type PortsInput } from './port-text.ts';
 import { reportAmbiguousIcmp } from './report-numbers.ts';
 import type { Report } from '../diagnostics/report.ts';
-
-const TCP = 6;
-const UDP = 17;
-const GRE = 47;
-const ICMP = 1;
-const ICMPV6 = 58;
+import { wordList } from '../diagnostics/word-list.ts';
+import {
+  hasPorts,
+  icmpFamily,
+  icmpProtocol,
+  isIcmp,
+  PORT_WORDS,
+  portedName,
+  protocolOfWord,
+} from '../model/protocol-lookup.ts';
 
 type Protocol = 'all' | 'icmp' | number;
 
@@ -35,8 +39,8 @@ export function readTraffic(
   const icmp =
     input.icmp === undefined || protocol === undefined ? undefined : readIcmpOf(entry, { protocol, families, report });
   if (protocol === undefined) return new Map();
-  const isPorted = protocol === TCP || protocol === UDP;
-  if (input.ports !== undefined && !isPorted) {
+  const ported = typeof protocol === 'number' && hasPorts(protocol) ? protocol : undefined;
+  if (input.ports !== undefined && ported === undefined) {
     report({
       code: 'ports-without-protocol',
       span: spanAt(entry, 'ports'),
@@ -47,25 +51,27 @@ export function readTraffic(
     return new Map();
   }
   if (icmp !== undefined) return icmp;
-  if (input.ports !== undefined && isPorted) {
+  if (input.ports !== undefined && ported !== undefined) {
     return ports === undefined
       ? new Map()
-      : new Map(families.list.map((family) => [family, { kind: 'ports', protocol, ports }]));
+      : new Map(families.list.map((family) => [family, { kind: 'ports', protocol: ported, ports }]));
   }
   return new Map(families.list.map((family) => [family, wholeProtocol(protocol, family)]));
 }
 
 /** What to write instead of ports with a protocol that has none here. */
 function portsHelp(protocol: Protocol): string {
-  if (protocol === 'icmp' || protocol === ICMP || protocol === ICMPV6)
-    return 'ICMP has types: write `icmp: echo-request`, or `icmp: 8`';
-  if (typeof protocol === 'number' && PORTED.includes(protocol))
-    return 'rules judge ports of tcp and udp only: leave `ports` out to mean all of this protocol';
-  return 'only tcp and udp have ports: write `protocol: tcp` or `protocol: udp`';
+  if (isOfIcmp(protocol)) return 'ICMP has types: write `icmp: echo-request`, or `icmp: 8`';
+  const words = wordList(PORT_WORDS, 'and');
+  if (typeof protocol === 'number' && portedName(protocol) !== undefined)
+    return `rules judge ports of ${words} only: leave \`ports\` out to mean all of this protocol`;
+  const keys = PORT_WORDS.map((word) => `\`protocol: ${word}\``);
+  return `only ${words} have ports: write ${wordList(keys, 'or')}`;
 }
 
-/** SCTP, DCCP and UDP-Lite have ports that rules do not judge. */
-const PORTED: readonly number[] = [132, 33, 136];
+function isOfIcmp(protocol: Protocol): boolean {
+  return protocol === 'icmp' || (typeof protocol === 'number' && isIcmp(protocol));
+}
 
 /** Undefined after reporting what is wrong. */
 function readPorts(entry: Entry<unknown>, input: PortsInput, report: Report): readonly PortRange[] | undefined {
@@ -87,7 +93,7 @@ function readIcmpOf(
 ): ReadonlyMap<Family, Traffic> {
   const { input } = entry;
   const { protocol, report } = context;
-  if (protocol === 'icmp' || protocol === ICMP || protocol === ICMPV6) return readIcmp(entry, context);
+  if (isOfIcmp(protocol)) return readIcmp(entry, context);
   report({
     code: 'icmp-without-protocol',
     span: spanAt(entry, 'icmp'),
@@ -104,28 +110,15 @@ function wholeProtocol(protocol: Protocol, family: Family): Traffic {
   return { kind: 'protocol', protocol };
 }
 
-/** The protocol number that `icmp` means in a family. */
-function icmpProtocol(family: Family): 1 | 58 {
-  return family === 'ipv4' ? ICMP : ICMPV6;
-}
-
 function readProtocol(
   entry: Entry<{ readonly protocol?: string | number | undefined }>,
   report: Report,
 ): Protocol | undefined {
   const written = entry.input.protocol ?? 'all';
   const text = String(written);
-  switch (text) {
-    case 'all':
-    case 'icmp':
-      return text;
-    case 'tcp':
-      return TCP;
-    case 'udp':
-      return UDP;
-    case 'gre':
-      return GRE;
-  }
+  if (text === 'all') return text;
+  const named = protocolOfWord(text);
+  if (named !== undefined) return named;
   if (/^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255) return Number(text);
   report({
     code: 'bad-protocol',
@@ -154,11 +147,12 @@ function readIcmp(
   const typeSpan = long ? spanAt(entry, 'icmp', 'type') : spanAt(entry, 'icmp');
   const able = families.list.filter((family) => protocol === 'icmp' || protocol === icmpProtocol(family));
   if (able.length === 0 || (able.length < families.list.length && !families.written)) {
+    const only = typeof protocol === 'number' && isIcmp(protocol) ? icmpFamily(protocol) : 'ipv6';
     report({
       code: 'icmp-without-protocol',
       span: spanAt(entry, 'icmp'),
-      message: `protocol ${String(protocol)} is ICMP in ${protocol === ICMP ? 'IPv4' : 'IPv6'} only`,
-      help: 'write `protocol: icmp`, or say `type: ' + (protocol === ICMP ? 'ipv4' : 'ipv6') + '`',
+      message: `protocol ${String(protocol)} is ICMP in ${only === 'ipv4' ? 'IPv4' : 'IPv6'} only`,
+      help: `write \`protocol: icmp\`, or say \`type: ${only}\``,
     });
     return traffic;
   }

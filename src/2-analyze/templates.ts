@@ -2,6 +2,7 @@ import { FAMILIES, type Family } from '../model/address.ts';
 import type { GroupName } from '../model/names.ts';
 import type { Direction, Remote, Rule, Traffic } from '../model/rule.ts';
 import type { Span } from '../model/span.ts';
+import { ICMP, TCP } from '../model/protocols.ts';
 
 /** The names of the templates, as the clouds know them. */
 export type TemplateName = 'default' | 'Sys-WebServer' | 'Sys-FullAccess';
@@ -19,8 +20,8 @@ const EVERYTHING_OUT: TemplateRule = { direction: 'outbound', families: FAMILIES
 
 /** IPv4 alone, as Sys-WebServer has it: "all ICMP, and TCP 443, 80, 22, 3389 from 0.0.0.0/0". */
 const WEB_TRAFFIC: readonly Traffic[] = [
-  { kind: 'protocol', protocol: 1 },
-  ...[443, 80, 22, 3389].map((port): Traffic => ({ kind: 'ports', protocol: 6, ports: [{ from: port, to: port }] })),
+  { kind: 'protocol', protocol: ICMP },
+  ...[443, 80, 22, 3389].map((port): Traffic => ({ kind: 'ports', protocol: TCP, ports: [{ from: port, to: port }] })),
 ];
 
 /** Huawei Cloud VPC, "Default security groups and rules", tables 2 to 4. */

@@ -26,6 +26,8 @@ import { compileRules } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
 import { type ClassifiedTree, compileSegments, type SegmentMeans, type Segments } from './segment-chains.ts';
 import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
+import { FLOW_PROTOCOLS, ICMP_PROTOCOLS, isOfDatagrams } from '../model/protocol-lookup.ts';
+import { ICMPV6 } from '../model/protocols.ts';
 
 /** What judges the packets of one or more interfaces, and the names its chains have. */
 interface Judge extends OrderedRules {
@@ -287,7 +289,7 @@ function platformRules({ platform }: HostPolicy, direction: Direction): readonly
   const rules = flows.filter(({ match }) => match.kind !== 'icmpv6').flatMap(platformRulesOf);
   if (!flows.some(({ match }) => match.kind === 'icmpv6')) return rules;
   const chain = platformChainName(direction);
-  return [builtIn([{ kind: 'protocol', protocol: 58 }], { kind: 'jump', chain }, 'platform'), ...rules];
+  return [builtIn([{ kind: 'protocol', protocol: ICMPV6 }], { kind: 'jump', chain }, 'platform'), ...rules];
 }
 
 function platformChain({ platform }: HostPolicy, direction: Direction): NftChain {
@@ -342,7 +344,7 @@ function liveOutbound(verdict: SimpleVerdict): NftRule {
  * flows that they announce, which begin as related and go on as established. What else is related is judged as new.
  */
 function relatedRules({ platform }: HostPolicy): readonly NftRule[] {
-  const errors = ([1, 58] as const).map((protocol) =>
+  const errors = ICMP_PROTOCOLS.map((protocol) =>
     builtIn(
       [
         { kind: 'state', state: 'related' },
@@ -366,13 +368,15 @@ const INVALID: NftRule = {
 const TO_REVOKED: readonly NftRule[] = [
   // A new connection's first segment is looked up nowhere: it belongs to nothing that was before.
   builtIn([{ kind: 'midstream' }], { kind: 'jump', chain: REVOKED_CHAIN }, 'state:revoked'),
-  builtIn(
-    [
-      { kind: 'protocol', protocol: 17 },
-      { kind: 'state', state: 'new' },
-    ],
-    { kind: 'jump', chain: REVOKED_CHAIN },
-    'state:revoked',
+  ...FLOW_PROTOCOLS.filter(isOfDatagrams).map((protocol) =>
+    builtIn(
+      [
+        { kind: 'protocol', protocol },
+        { kind: 'state', state: 'new' },
+      ],
+      { kind: 'jump', chain: REVOKED_CHAIN },
+      'state:revoked',
+    ),
   ),
 ];
 

@@ -5,6 +5,7 @@ import { ICMP_REQUEST_OF_REPLY } from '../model/platform.ts';
 import type { Remote, Traffic } from '../model/rule.ts';
 import type { Match, PacketEnd } from '../model/ruleset.ts';
 import type { SetRegistry } from './set-registry.ts';
+import { ICMPV6, IGMP, UDP } from '../model/protocols.ts';
 
 /** Which packets of a flow a chain judges, and so which of a packet's fields stand for the rule's remote and ports. */
 export type Aspect = 'inbound' | 'outbound' | 'replyToInbound';
@@ -84,7 +85,7 @@ function platformTraffic(match: PlatformFlow['match'], family: Family): readonly
       const port = (end: PacketEnd, number: number): Match => ({
         kind: 'port',
         end,
-        protocol: 17,
+        protocol: UDP,
         port: { from: number, to: number },
       });
       const sources = match.sourcePort === 'any' ? [] : [port('source', match.sourcePort)];
@@ -92,12 +93,12 @@ function platformTraffic(match: PlatformFlow['match'], family: Family): readonly
     }
     case 'icmpv6':
       return [
-        { kind: 'icmp', protocol: 58, types: match.types, code: match.code },
+        { kind: 'icmp', protocol: ICMPV6, types: match.types, code: match.code },
         { kind: 'hopLimit', family, value: match.hopLimit },
       ];
     case 'igmp':
       return [
-        { kind: 'protocol', protocol: 2 },
+        { kind: 'protocol', protocol: IGMP },
         { kind: 'hopLimit', family, value: match.hopLimit },
       ];
   }

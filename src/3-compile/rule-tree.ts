@@ -1,6 +1,7 @@
 import type { Family } from '../model/address.ts';
 import type { PortRange, Rule } from '../model/rule.ts';
 import { portSegments, segmentedRuleCount } from './port-segments.ts';
+import type { PortProtocol } from '../model/protocols.ts';
 
 /** Rules of one family in deciding order, parted by what is looked at first: the protocol, then the port. */
 export interface RuleTree {
@@ -20,7 +21,7 @@ export type ProtocolRules =
 /** The rules of a protocol with ports. */
 export interface PortRules {
   readonly kind: 'ports';
-  readonly protocol: 6 | 17;
+  readonly protocol: PortProtocol;
   /** Rules without ports that stand before all those with ports, as a list of addresses that are denied everything does. */
   readonly ahead: readonly Rule[];
   /** The other rules without ports: they decide where no rule names the port. */
@@ -65,7 +66,8 @@ function protocolRules(protocol: number, rules: readonly Rule[]): ProtocolRules 
   // ICMP has few types, and rules for it are few: they stay in order.
   if (rules.some(({ traffic }) => traffic.kind === 'icmp')) return { kind: 'inOrder', protocol, rules };
   const firstWithPorts = rules.findIndex(({ traffic }) => traffic.kind === 'ports');
-  if (firstWithPorts < 0 || (protocol !== 6 && protocol !== 17)) return { kind: 'addresses', protocol, rules };
+  const ported = rules[firstWithPorts]?.traffic;
+  if (ported?.kind !== 'ports') return { kind: 'addresses', protocol, rules };
   if (segmentedRuleCount(rules) > MOST_SEGMENTED) return { kind: 'inOrder', protocol, rules };
   const behind = rules.slice(firstWithPorts);
   const withPorts = behind.filter(({ traffic }) => traffic.kind === 'ports');
@@ -73,7 +75,7 @@ function protocolRules(protocol: number, rules: readonly Rule[]): ProtocolRules 
   const place = new Map(behind.map((rule, index) => [rule, index]));
   return {
     kind: 'ports',
-    protocol,
+    protocol: ported.protocol,
     ahead: rules.slice(0, firstWithPorts),
     withoutPorts,
     segments: treeSegments(withPorts, withoutPorts, place),

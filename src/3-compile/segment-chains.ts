@@ -11,6 +11,7 @@ import type { RuleVerdicts } from './rule-accounts.ts';
 import { compileRules } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
 import type { SetRegistry } from './set-registry.ts';
+import { hasPorts, PORT_PROTOCOLS } from '../model/protocol-lookup.ts';
 
 /** Ports of a range up to this long stand one by one in a hash map, whose lookup is cheaper than that of ranges. */
 const LONGEST_EXPANDED = 8;
@@ -115,7 +116,7 @@ function familyRules({ protocols, others }: RuleTree, name: string, context: Con
     protocol: rules.protocol,
     verdict: protocolTarget(rules, nameWithin(name, String(rules.protocol)), context),
   }));
-  // The most common first: TCP, UDP, then ascending.
+  // The most common first: those with ports, as the table of protocols has them, then ascending.
   const byUse = entries.toSorted((a, b) => rank(a.protocol) - rank(b.protocol));
   const dispatch: readonly NftRule[] =
     entries.length <= FEW_PROTOCOLS
@@ -126,7 +127,7 @@ function familyRules({ protocols, others }: RuleTree, name: string, context: Con
 }
 
 function rank(protocol: number): number {
-  return protocol === 6 ? -2 : protocol === 17 ? -1 : protocol;
+  return hasPorts(protocol) ? PORT_PROTOCOLS.indexOf(protocol) - PORT_PROTOCOLS.length : protocol;
 }
 
 function protocolTarget(rules: ProtocolRules, name: string, context: Context): SimpleVerdict {

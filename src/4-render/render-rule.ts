@@ -4,6 +4,8 @@ import { revokedSet } from '../model/revoked-flows.ts';
 import type { InterfaceOf, Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '../model/ruleset.ts';
 import { LOG_GROUP } from '../model/log-group.ts';
 import type { Span } from '../model/span.ts';
+import { ICMP_PROTOCOLS, nftWord } from '../model/protocol-lookup.ts';
+import type { PortProtocol } from '../model/protocols.ts';
 
 /** The kernel's names of sets and chains, by the ruleset's. */
 export interface KernelNames {
@@ -74,7 +76,7 @@ function renderMatch(match: Match, names: KernelNames): string {
     case 'port':
       return `${renderPortEnd(match)} ${'set' in match.port ? `@${names.set(match.port.set)}` : renderPorts(match.port)}`;
     case 'icmp': {
-      const protocol = match.protocol === 1 ? 'icmp' : 'icmpv6';
+      const protocol = nftWord(match.protocol);
       const types = match.types.length === 1 ? String(match.types[0]) : `{ ${match.types.join(', ')} }`;
       return `${protocol} type ${types}${match.code === 'any' ? '' : ` ${protocol} code ${match.code}`}`;
     }
@@ -107,7 +109,7 @@ function renderMatch(match: Match, names: KernelNames): string {
     case 'fromAnother':
       return 'meta pkttype host';
     case 'expected':
-      return 'ct status expected meta l4proto != 1 meta l4proto != 58';
+      return ['ct status expected', ...ICMP_PROTOCOLS.map((protocol) => `meta l4proto != ${protocol}`)].join(' ');
   }
 }
 
@@ -162,8 +164,8 @@ function renderAddressEnd({ family, end }: { readonly family: 'ipv4' | 'ipv6'; r
   return `${family === 'ipv4' ? 'ip' : 'ip6'} ${end === 'source' ? 'saddr' : 'daddr'}`;
 }
 
-function renderPortEnd({ protocol, end }: { readonly protocol: 6 | 17; readonly end: PacketEnd }): string {
-  return `${protocol === 6 ? 'tcp' : 'udp'} ${end === 'source' ? 'sport' : 'dport'}`;
+function renderPortEnd({ protocol, end }: { readonly protocol: PortProtocol; readonly end: PacketEnd }): string {
+  return `${nftWord(protocol)} ${end === 'source' ? 'sport' : 'dport'}`;
 }
 
 /** A range of ports as nft has it: `22` or `8000-8999`. */

@@ -7,7 +7,7 @@ import { isStandardInput } from '../host/placed-reader.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import { reportRule } from '../model/rule-report.ts';
 import { formatAddress } from '../model/address.ts';
-import { protocolName } from '../model/protocol-name.ts';
+import { icmpProtocol, protocolName } from '../model/protocol-lookup.ts';
 import { stateOfUnasked } from '../model/unasked-icmp.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Policy } from '../model/policy.ts';
@@ -23,7 +23,8 @@ import {
 } from './command.ts';
 import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
-import { type PacketQuery, readPacketQuery } from './packet-query.ts';
+import { type PacketQuery, PROTOCOL_CHOICES, readPacketQuery } from './packet-query.ts';
+import { TCP } from '../model/protocols.ts';
 
 /** `sgctl explain`: what a policy says of a packet. */
 export const explain: Command = {
@@ -36,8 +37,8 @@ export const explain: Command = {
     protocol: {
       type: 'string',
       value: 'P',
-      choices: ['tcp', 'udp', 'icmp', 'gre'],
-      help: 'tcp, udp, icmp, gre or a number',
+      choices: PROTOCOL_CHOICES,
+      help: `${PROTOCOL_CHOICES.join(', ')} or a number`,
     },
     src: { type: 'string', value: 'ADDRESS', help: 'source address' },
     dst: { type: 'string', value: 'ADDRESS', help: 'destination address' },
@@ -262,12 +263,10 @@ function protocolText({ state, source, protocol, icmpType, icmpCode }: Packet): 
   return `${name} ${icmpTypeName(source.family, icmpType) ?? `type ${icmpType}`}${code}`;
 }
 
-const TCP = 6;
-
 function stateReason({ state, direction, source, icmpType }: Packet): string {
   switch (state) {
     case 'invalid':
-      return icmpType === undefined || stateOfUnasked(source.family === 'ipv4' ? 1 : 58, icmpType) === 'new'
+      return icmpType === undefined || stateOfUnasked(icmpProtocol(source.family), icmpType) === 'new'
         ? 'conntrack calls it invalid'
         : 'conntrack calls it invalid where it belongs to no flow; ask with --state reply or related for one that does';
     case 'related':

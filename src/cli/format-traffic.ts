@@ -1,8 +1,8 @@
 import { icmpTypeName } from '../2-analyze/icmp-names.ts';
 import type { Difference } from '../evaluate/compare-policies.ts';
-import { hasParts, type NumberRange, type TrafficClass } from '../evaluate/traffic-classes.ts';
+import type { NumberRange, TrafficClass } from '../evaluate/traffic-classes.ts';
 import type { Family } from '../model/address.ts';
-import { protocolName } from '../model/protocol-name.ts';
+import { protocolName, selectorOf } from '../model/protocol-lookup.ts';
 
 const LAST_CODE = 255;
 
@@ -31,7 +31,7 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
     .join(', ');
 }
 
-/** A class of traffic for programs: ports of TCP and UDP, types of ICMP as `type/code`. */
+/** A class of traffic for programs: ports, or types of ICMP as `type/code`. */
 export function trafficToJson({ protocols, parts }: TrafficClass, family: Family): object {
   const [first] = protocols;
   const isOne = protocols.length === 1 && first?.from === first?.to;
@@ -43,8 +43,14 @@ export function trafficToJson({ protocols, parts }: TrafficClass, family: Family
 }
 
 function formatParts(protocol: number, parts: NumberRange, family: Family): readonly string[] {
-  if (!hasParts(protocol, family)) return [];
-  return protocol === 6 || protocol === 17 ? [formatRange(parts)] : formatTypes(parts, family);
+  switch (selectorOf(protocol, family)) {
+    case 'ports':
+      return [formatRange(parts)];
+    case 'icmp':
+      return formatTypes(parts, family);
+    case 'none':
+      return [];
+  }
 }
 
 /** Types whose codes are all there, and codes of types of which some are not. */

@@ -10,6 +10,7 @@ import {
 import type { Family } from '../model/address.ts';
 import { formatInterval, type Interval } from '../model/interval.ts';
 import { formatTraffic } from './format-traffic.ts';
+import { inPolicyWords } from '../model/protocol-lookup.ts';
 
 /** Who is in the picture. */
 export interface GraphNode {
@@ -133,7 +134,7 @@ function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {
 
 /** Equal for what says the same of both families, in whatever order. */
 function alike(text: string): string {
-  return text.replaceAll('icmpv6', 'icmp').split(', ').toSorted().join(', ');
+  return inPolicyWords(text).split(', ').toSorted().join(', ');
 }
 
 function textOf(traffic: WayTraffic, family: Family): string {

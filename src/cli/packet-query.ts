@@ -5,6 +5,8 @@ import type { Packet, PacketState } from '../model/packet.ts';
 import type { Direction } from '../model/rule.ts';
 import { stateOfUnasked } from '../model/unasked-icmp.ts';
 import { UsageError } from './command.ts';
+import { wordList } from '../diagnostics/word-list.ts';
+import { icmpProtocol, PROTOCOL_WORDS, protocolNumber, selectorOf } from '../model/protocol-lookup.ts';
 
 /** A packet as a person or a script describes it: options of `sgctl explain`, or one JSON object a line with `--batch`. */
 export interface PacketQuery {
@@ -20,7 +22,9 @@ export interface PacketQuery {
 }
 
 const STATES: readonly PacketState[] = ['new', 'established', 'reply', 'related', 'invalid'];
-const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, gre: 47, icmpv6: 58 };
+
+/** Protocols by name: those of a policy, but for the word that is no protocol. */
+export const PROTOCOL_CHOICES = PROTOCOL_WORDS.filter((word) => word !== 'all');
 
 /** How people write the parts of a query: as options of a command line, or as keys of JSON. */
 export type QueryForm = 'options' | 'json';
@@ -30,15 +34,15 @@ export type QueryForm = 'options' | 'json';
  * what conntrack makes of a packet that belongs to no flow. Throws a UsageError that says what is wrong.
  */
 export function readPacketQuery(query: PacketQuery, form: QueryForm): Omit<Packet, 'interface'> {
-  const { oneOf, address, protocolNumber, icmpTypeOf, number, nameOf } = form === 'options' ? OPTIONS : KEYS;
+  const { oneOf, address, readProtocol, icmpTypeOf, number, nameOf } = form === 'options' ? OPTIONS : KEYS;
   const direction = oneOf<Direction>('direction', query.direction, ['inbound', 'outbound']);
   const source = address('src', query.src);
   const destination = address('dst', query.dst);
   if (source.family !== destination.family)
     throw new UsageError(`${nameOf('src')} and ${nameOf('dst')} are of different families`);
-  const protocol = protocolNumber(query.protocol, source.family);
-  const ports = protocol === 6 || protocol === 17;
-  const icmp = protocol === (source.family === 'ipv4' ? 1 : 58);
+  const protocol = readProtocol(query.protocol, source.family);
+  const selector = selectorOf(protocol, source.family);
+  const [ports, icmp] = [selector === 'ports', selector === 'icmp'];
   const only = (key: 'sport' | 'dport' | 'icmpType' | 'icmpCode', able: boolean): void => {
     if (given(query[key]) && !able)
       throw new UsageError(`${nameOf(key)} does not go with protocol ${String(query.protocol)}`);
@@ -50,7 +54,7 @@ export function readPacketQuery(query: PacketQuery, form: QueryForm): Omit<Packe
   if (ports && !given(query.dport)) throw new UsageError(`${nameOf('dport')} is missing`);
   if (icmp && !given(query.icmpType)) throw new UsageError(`${nameOf('icmpType')} is missing`);
   const icmpType = icmp ? icmpTypeOf(query.icmpType, source.family) : undefined;
-  const unasked = icmpType === undefined ? 'new' : stateOfUnasked(source.family === 'ipv4' ? 1 : 58, icmpType);
+  const unasked = icmpType === undefined ? 'new' : stateOfUnasked(icmpProtocol(source.family), icmpType);
   return {
     direction,
     state: given(query.state) ? oneOf('state', query.state, STATES) : unasked,
@@ -89,7 +93,7 @@ function readersOf(nameOf: (key: QueryKey) => string) {
     oneOf: <Word extends string>(key: QueryKey, value: unknown, words: readonly Word[]): Word => {
       const word = words.find((one) => one === value);
       if (word !== undefined) return word;
-      const list = `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+      const list = wordList(words, 'or');
       return fail(
         given(value) ? `${nameOf(key)} is ${list}, not ${JSON.stringify(value)}` : `${nameOf(key)} is missing: ${list}`,
       );
@@ -99,13 +103,12 @@ function readersOf(nameOf: (key: QueryKey) => string) {
       const parsed = parseAddress(value);
       return parsed.kind === 'problem' ? fail(`${nameOf(key)}: ${parsed.message}`) : parsed.address;
     },
-    protocolNumber: (value: unknown, family: Family): number => {
+    readProtocol: (value: unknown, family: Family): number => {
       const text = typeof value === 'string' ? value : '';
-      if (text === 'icmp') return family === 'ipv4' ? 1 : 58;
       return (
-        PROTOCOLS[text] ??
+        protocolNumber(text, family) ??
         number('protocol', value, 255) ??
-        fail(`${nameOf('protocol')} is missing: tcp, udp, icmp, gre or a number`)
+        fail(`${nameOf('protocol')} is missing: ${PROTOCOL_CHOICES.join(', ')} or a number`)
       );
     },
     icmpTypeOf: (value: unknown, family: Family): number => {

@@ -15,7 +15,7 @@ import type { InstanceName } from '../model/names.ts';
 import { PLATFORM_DEFAULTS } from '../model/platform.ts';
 import type { Patience } from '../model/patience.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
-import { protocolName } from '../model/protocol-name.ts';
+import { protocolName } from '../model/protocol-lookup.ts';
 import { formatRuleName } from '../model/rule.ts';
 import { NetfilterError } from '../nft/netfilter-error.ts';
 import { readFlows } from '../nft/read-flows.ts';
@@ -23,6 +23,7 @@ import { leftOutLines } from './command-patience.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
+import { TCP } from '../model/protocols.ts';
 
 /** A host without rules of ours. */
 export const NOTHING: HostPolicy = {
@@ -99,7 +100,7 @@ async function ownSession(): Promise<Flow | undefined> {
   const [source, destination] = [parseAddress(session.clientAddress), parseAddress(session.serverAddress)];
   if (source.kind === 'problem' || destination.kind === 'problem') return undefined;
   return {
-    protocol: 6,
+    protocol: TCP,
     source: source.address,
     destination: destination.address,
     sourcePort: session.clientPort,

@@ -2,6 +2,7 @@ import { whyNoInterface } from '../2-analyze/interface-text.ts';
 import type { HeardProtocol } from '../host/heard-protocols.ts';
 import type { Family } from '../model/address.ts';
 import type { HostInterface } from '../model/host.ts';
+import { ESP, GRE } from '../model/protocols.ts';
 
 /** The interfaces of a host, as a starter policy is about them. */
 export interface StarterInterfaces {
@@ -58,10 +59,8 @@ function carries(one: HostInterface, master: HostInterface | undefined): boolean
 /** The devices that the modules of tunnels make by themselves; they are nobody's tunnel. */
 const FALLBACK = /^(?:gre0|gretap0|erspan0|tunl0|sit0|ip6tnl0|ip6gre0|ip_vti0|ip6_vti0)$/;
 
-const GRE = 47;
 const IPV4_IN_IP = 4;
 const IPV6_IN_IP = 41;
-const ESP = 50;
 
 /** What carries a tunnel, by the kind that the kernel says of its interface. */
 const CARRIERS: Readonly<Record<string, readonly (readonly [family: Family, protocol: number])[]>> = {

@@ -105,7 +105,7 @@ export function leftOutOf({ sockets, heard = [], clientPorts }: Surroundings): r
 function leftOut({ clients, eavesdroppers }: Services['doubtful']): readonly LeftOut[] {
   return [
     ...clients.map((service) => ({
-      what: `udp ${service.ports.join(', ')} (${plain(service.programs.join(', '))})`,
+      what: `${service.protocol} ${service.ports.join(', ')} (${plain(service.programs.join(', '))})`,
       why: 'looks like the port of a client, whose answers pass anyway',
       rule: serviceRule(service),
     })),

@@ -2,10 +2,12 @@ import type { HeardProtocol } from '../host/heard-protocols.ts';
 import { type ClientPorts, DEFAULT_CLIENT_PORTS, type ListeningSocket } from '../host/listening-sockets.ts';
 import type { Address, Family } from '../model/address.ts';
 import { addressEntries, entriesContain } from '../model/address-entries.ts';
+import { hasFlows, icmpProtocol, protocolTitle } from '../model/protocol-lookup.ts';
+import { ESP, type FlowProtocolName } from '../model/protocols.ts';
 
 /** TCP or UDP ports of one program that others can reach. */
 export interface Service {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: FlowProtocolName;
   readonly ports: readonly number[];
   readonly programs: readonly string[];
   /** Whether a port is one of those that clients get. */
@@ -43,31 +45,10 @@ const CLIENT_PORTS: ReadonlySet<number> = new Set([68, 546]);
 
 /** Internet Key Exchange, which the kernel's own IPsec comes with. */
 const IKE_PORTS: ReadonlySet<number> = new Set([500, 4500]);
-const ESP = 50;
-
-const TCP = 6;
-const UDP = 17;
-const ICMP: Readonly<Record<Family, number>> = { ipv4: 1, ipv6: 58 };
 
 /** Programs that hear ICMPv6 for router advertisements to this host, which are platform traffic, or for answers. */
 const CLIENTS_OF_ROUTERS =
   /^(?:systemd-network|NetworkManager|dhcpcd|connmand|wicked|rdisc|ping|fping|traceroute|tracepath|mtr)/;
-
-const NAMES: Readonly<Record<number, string>> = {
-  2: 'IGMP',
-  33: 'DCCP',
-  46: 'RSVP',
-  47: 'GRE',
-  [ESP]: 'IPsec ESP',
-  51: 'IPsec AH',
-  88: 'EIGRP',
-  89: 'OSPF',
-  103: 'PIM',
-  112: 'VRRP',
-  115: 'L2TP',
-  132: 'SCTP',
-  136: 'UDP-Lite',
-};
 
 /** What of the sockets of a host can be reached from outside. */
 export function servicesOf(
@@ -84,12 +65,12 @@ export function servicesOf(
   // ssh is never cut, be there a server that can be seen or not.
   const sshd: ListeningSocket = { protocol: 'tcp', port: 22, address: undefined, program: 'sshd' };
   const heardFromOutside = heard.filter(({ address }) => !isLoopback(address));
-  const icmp = heardFromOutside.filter(({ protocol, family }) => protocol === ICMP[family]);
+  const icmp = heardFromOutside.filter(({ protocol, family }) => protocol === icmpProtocol(family));
   const hasIke = reachable.some(({ protocol, port }) => protocol === 'udp' && IKE_PORTS.has(port));
   return {
     services: byProgram([sshd, ...reachable.filter((socket) => !doubted.includes(socket))], isOfClients),
     protocols: byProtocol([
-      ...heardFromOutside.filter((one) => !icmp.includes(one) && one.protocol !== TCP && one.protocol !== UDP),
+      ...heardFromOutside.filter((one) => !icmp.includes(one) && !hasFlows(one.protocol)),
       // The kernel takes it in without a socket.
       ...(hasIke ? IPSEC : []),
     ]),
@@ -101,9 +82,8 @@ export function servicesOf(
       eavesdroppers: byProtocol(
         heardFromOutside.filter(
           ({ protocol, family, program }) =>
-            protocol === TCP ||
-            protocol === UDP ||
-            (protocol === ICMP[family] && !(family === 'ipv6' && CLIENTS_OF_ROUTERS.test(program ?? ''))),
+            hasFlows(protocol) ||
+            (protocol === icmpProtocol(family) && !(family === 'ipv6' && CLIENTS_OF_ROUTERS.test(program ?? ''))),
         ),
       ),
     },
@@ -144,7 +124,7 @@ function byProgram(
   isOfClients: (socket: ListeningSocket) => boolean,
 ): readonly Service[] {
   interface Gathered {
-    readonly protocol: 'tcp' | 'udp';
+    readonly protocol: FlowProtocolName;
     readonly ports: Set<number>;
     readonly programs: Set<string>;
     readonly isClientPort: boolean;
@@ -175,12 +155,10 @@ function byProtocol(heard: readonly HeardProtocol[]): readonly OtherProtocol[] {
   return protocols.map((protocol) => {
     const of = heard.filter((one) => one.protocol === protocol);
     const [family, ...others] = new Set(of.map((one) => one.family));
-    const name = NAMES[protocol] ?? (protocol === TCP ? 'TCP' : protocol === UDP ? 'UDP' : undefined);
-    const what = name ?? (protocol === ICMP.ipv4 ? 'ICMP' : protocol === ICMP.ipv6 ? 'ICMPv6' : `protocol ${protocol}`);
     return {
       protocol,
       family: others.length === 0 ? family : undefined,
-      description: [what, ...programsOf(of)].join(', '),
+      description: [protocolTitle(protocol), ...programsOf(of)].join(', '),
     };
   });
 }

@@ -4,7 +4,7 @@ import { formatAddress } from '../model/address.ts';
 import { type HostPolicy, type HostState, patternMatches } from '../model/host.ts';
 import type { LoggedPacket } from '../model/logged-packet.ts';
 import type { CountReport, LogEntry, PlatformReport, Stats } from '../model/packet-account.ts';
-import { protocolName } from '../model/protocol-name.ts';
+import { protocolName } from '../model/protocol-lookup.ts';
 import type { Rule, RuleOrigin } from '../model/rule.ts';
 import { reportRule } from '../model/rule-report.ts';
 import type { Count } from '../nft/rule-counters.ts';

@@ -11,11 +11,13 @@ import { addressLine, overlay, type Stretch } from './address-line.ts';
 import { forgedSources, localAddresses } from './own-address.ts';
 import { type Decider, deciderAt, interfaceClasses, judging, lineOf, type Side, sideOf, upToAny } from './sides.ts';
 import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
-import { classMatches, hasParts, classMembers, type TrafficClass } from './traffic-classes.ts';
+import { classMatches, classMembers, type TrafficClass } from './traffic-classes.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { platformDifferences } from './table-examples.ts';
 import { namesIn, trafficsOf } from './table-vocabulary.ts';
 import { placeOn, witnessOf } from './witness.ts';
+import { hasPorts, icmpProtocol, isIcmp, selectorOf } from '../model/protocol-lookup.ts';
+import { type IcmpProtocol, UDP } from '../model/protocols.ts';
 
 /** What of a table is not as the policy says. */
 export interface TableComparison {
@@ -32,9 +34,12 @@ const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 const SOURCE_PORT = 50_000;
 const HOP_LIMIT = 64;
 
-const errorsOf = (protocol: 1 | 58): readonly Traffic[] =>
+const errorsOf = (protocol: IcmpProtocol): readonly Traffic[] =>
   ICMP_ERRORS[protocol].map((type) => ({ kind: 'icmp', protocol, type, code: 'any' }));
-const ICMP_ERROR_TRAFFIC: Readonly<Record<Family, readonly Traffic[]>> = { ipv4: errorsOf(1), ipv6: errorsOf(58) };
+const ICMP_ERROR_TRAFFIC: Readonly<Record<Family, readonly Traffic[]>> = {
+  ipv4: errorsOf(icmpProtocol('ipv4')),
+  ipv6: errorsOf(icmpProtocol('ipv6')),
+};
 
 /**
  * Follows every packet of new flows, and of each other state that conntrack knows, through a table, and compares with what
@@ -224,7 +229,7 @@ function sidesAt({ policy, named, name, direction, family }: Place): Sides {
           {
             traffic: {
               kind: 'ports',
-              protocol: 17,
+              protocol: UDP,
               ports: [{ from: match.destinationPort, to: match.destinationPort }],
             },
             addresses: source ?? 'any',
@@ -332,7 +337,7 @@ const SCENES: readonly Scene[] = [
 /** ICMP errors about live flows pass, and flows that helpers announce where the policy trusts these. */
 function passesAsRelated(one: TrafficClass, { policy, family }: Place): boolean {
   const protocol = one.protocols[0]?.from ?? 0;
-  if (protocol !== 1 && protocol !== 58) return policy.platform.helpers;
+  if (!isIcmp(protocol)) return policy.platform.helpers;
   return ICMP_ERROR_TRAFFIC[family].some((error) => classMatches(error, one));
 }
 
@@ -353,7 +358,7 @@ function byRulesOfReplies(
   if (isOpen) return always('allow')({ isOpen }, place);
   const protocol = one.protocols[0]?.from ?? 0;
   // Which requests ICMP's answers belong to is looked at by examples.
-  if (hasParts(protocol, family) && protocol !== 6 && protocol !== 17) return undefined;
+  if (selectorOf(protocol, family) === 'icmp') return undefined;
   const answer = judging(outbound, answerOf(one, protocol));
   const stretches: Stretch[] = [];
   const deciders: Pick<Decider, 'action' | 'rule'>[] = [];
@@ -367,7 +372,7 @@ function byRulesOfReplies(
 
 /** The class of the answers to a class of flows: they go to the port that the flow was opened from. */
 function answerOf(one: TrafficClass, protocol: number): TrafficClass {
-  return protocol === 6 || protocol === 17 ? { ...one, parts: { from: SOURCE_PORT, to: SOURCE_PORT } } : one;
+  return hasPorts(protocol) ? { ...one, parts: { from: SOURCE_PORT, to: SOURCE_PORT } } : one;
 }
 
 function shapeOf(place: Place, one: TrafficClass, { state, flowDirection, inVrf }: Scene): PacketShape {

@@ -6,6 +6,7 @@ import type { Action, Direction, Rule } from '../model/rule.ts';
 import { platformTrafficOf } from './match-platform.ts';
 import { isOwnAddress } from './own-address.ts';
 import { ruleMatches } from './match-rule.ts';
+import { icmpProtocol, isIcmp } from '../model/protocol-lookup.ts';
 
 /** What settled a packet's fate: a group's rule, no rule, built-in traffic, a management rule, or the flow it belongs to. */
 export type Reason = 'rule' | 'default' | 'platform' | 'management' | 'state';
@@ -54,7 +55,7 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
     case 'related':
       if (isIcmpError(packet)) return decide('allow', 'state');
       // Conntrack calls nothing else related but what a helper has announced.
-      if (policy.platform.helpers && !isIcmp(packet)) return decide('allow', 'state');
+      if (policy.platform.helpers && !isIcmp(packet.protocol)) return decide('allow', 'state');
       break;
     case 'established':
       // Outbound changes spare live flows; inbound flows are judged by the rules in force now.
@@ -77,12 +78,8 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
   return decide(rule.action, rule.origin.group === undefined ? 'management' : 'rule', { rule, runnersUp });
 }
 
-function isIcmp({ protocol }: Packet): boolean {
-  return protocol === 1 || protocol === 58;
-}
-
 function isIcmpError({ source, protocol, icmpType }: Packet): boolean {
-  const icmp = source.family === 'ipv4' ? 1 : 58;
+  const icmp = icmpProtocol(source.family);
   return protocol === icmp && icmpType !== undefined && ICMP_ERRORS[icmp].includes(icmpType);
 }
 
@@ -97,7 +94,7 @@ function requestOf(reply: Packet): Packet | undefined {
     destinationPort: reply.sourcePort,
   };
   // Protocol 58 in IPv4 is a number like any other, and so is 1 in IPv6.
-  const icmp = reply.source.family === 'ipv4' ? 1 : 58;
+  const icmp = icmpProtocol(reply.source.family);
   if (reply.protocol !== icmp) return request;
   const icmpType = reply.icmpType === undefined ? undefined : ICMP_REQUEST_OF_REPLY[icmp].get(reply.icmpType);
   return icmpType === undefined ? undefined : { ...request, icmpType };

@@ -16,6 +16,7 @@ import type { Action, Rule } from '../model/rule.ts';
 import { addressLine, type Addresses, type Stretch } from './address-line.ts';
 import { platformTrafficOf } from './match-platform.ts';
 import { deniedSources } from './own-address.ts';
+import { type FlowProtocol, UDP } from '../model/protocols.ts';
 
 /** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
 export interface FlowJudge {
@@ -82,13 +83,13 @@ function charactersOf({ family, value }: Address): string {
 
 /** Built-in traffic passes whatever the rules say. */
 function isPlatform({ platform }: HostPolicy, key: FlowKey): boolean {
-  if (protocolOfFlow(key) !== 17) return false;
+  if (protocolOfFlow(key) !== UDP) return false;
   const family = familyOfFlow(key);
   const [local, remote] = [localEndOf(key), remoteEndOf(key)];
   const packet: Packet = {
     interface: '',
     direction: 'inbound',
-    protocol: 17,
+    protocol: UDP,
     source: { family, value: addressNumber(remote.address) },
     destination: { family, value: addressNumber(local.address) },
     sourcePort: portNumber(remote.port),
@@ -103,7 +104,7 @@ function isPlatform({ platform }: HostPolicy, key: FlowKey): boolean {
 
 interface Called {
   readonly family: Family;
-  readonly protocol: 6 | 17;
+  readonly protocol: FlowProtocol;
   readonly port: number;
 }
 

@@ -2,6 +2,7 @@ import { intervalContains } from '../model/interval.ts';
 import type { Packet } from '../model/packet.ts';
 import { PLATFORM_FLOWS, type PlatformFlow } from '../model/platform.ts';
 import type { PlatformTraffic } from '../model/policy.ts';
+import { ICMPV6, IGMP, UDP } from '../model/protocols.ts';
 
 /** The name of the platform traffic that `packet` is, if it is any that is switched on. */
 export function platformTrafficOf(switches: PlatformTraffic, packet: Packet): keyof PlatformTraffic | undefined {
@@ -16,20 +17,20 @@ function flowMatches({ direction, family, match, source, destination }: Platform
   switch (match.kind) {
     case 'udp':
       return (
-        packet.protocol === 17 &&
+        packet.protocol === UDP &&
         (match.sourcePort === 'any' || packet.sourcePort === match.sourcePort) &&
         packet.destinationPort === match.destinationPort
       );
     case 'icmpv6':
       return (
-        packet.protocol === 58 &&
+        packet.protocol === ICMPV6 &&
         packet.icmpType !== undefined &&
         match.types.includes(packet.icmpType) &&
         (match.code === 'any' || packet.icmpCode === match.code) &&
         hopLimitMatches(match.hopLimit, packet)
       );
     case 'igmp':
-      return packet.protocol === 2 && hopLimitMatches(match.hopLimit, packet);
+      return packet.protocol === IGMP && hopLimitMatches(match.hopLimit, packet);
   }
 }
 

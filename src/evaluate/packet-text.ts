@@ -1,6 +1,6 @@
 import { formatAddress } from '../model/address.ts';
 import type { Packet } from '../model/packet.ts';
-import { protocolName } from '../model/protocol-name.ts';
+import { protocolName } from '../model/protocol-lookup.ts';
 
 /** A packet in few words: `tcp 22 from 192.0.2.1`. */
 export function formatPacket(packet: Packet): string {

@@ -8,6 +8,8 @@ import { evaluate } from './evaluate.ts';
 import { judgeByTable } from './table-meaning.ts';
 import { localAddresses } from './own-address.ts';
 import { placeOn } from './witness.ts';
+import { icmpProtocol } from '../model/protocol-lookup.ts';
+import { ICMPV6, IGMP, UDP } from '../model/protocols.ts';
 
 /** As of packets that a router has forwarded. */
 const HOP_LIMIT = 64;
@@ -82,7 +84,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
     );
   });
   const answers = FAMILIES.flatMap((family): readonly Packet[] => {
-    const protocol = family === 'ipv4' ? 1 : 58;
+    const protocol = icmpProtocol(family);
     const local = placeOn(name, policy, family).local;
     return [...ICMP_REQUEST_OF_REPLY[protocol].keys()].map((icmpType) => ({
       ...none,
@@ -123,7 +125,7 @@ function contentsOf(match: PlatformFlow['match']): readonly Content[] {
     case 'udp': {
       const { sourcePort, destinationPort } = match;
       return (sourcePort === 'any' ? ANY_SOURCE_PORTS : [sourcePort]).map((port) => ({
-        protocol: 17,
+        protocol: UDP,
         sourcePort: port,
         destinationPort,
         hopLimit: HOP_LIMIT,
@@ -131,9 +133,9 @@ function contentsOf(match: PlatformFlow['match']): readonly Content[] {
     }
     case 'icmpv6':
       return match.types.flatMap((icmpType) =>
-        [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: 58, icmpType, icmpCode: 0, hopLimit })),
+        [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: ICMPV6, icmpType, icmpCode: 0, hopLimit })),
       );
     case 'igmp':
-      return [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: 2, hopLimit }));
+      return [match.hopLimit, HOP_LIMIT].map((hopLimit) => ({ protocol: IGMP, hopLimit }));
   }
 }

@@ -12,6 +12,9 @@ import { revokedFields, revokedSet } from '../model/revoked-flows.ts';
 import type { Action, Direction } from '../model/rule.ts';
 import type { LocalAddresses } from './own-address.ts';
 import { type Region, union, within, without } from './region.ts';
+import { REGISTERED_NUMBERS } from '../model/protocol-lookup.ts';
+import { TCP } from '../model/protocols.ts';
+import { transportField } from './transport-field.ts';
 
 /** Packets that differ in the address at their other end alone. */
 export interface PacketShape {
@@ -273,31 +276,11 @@ class Walk {
   /** What the packets have there; `none` where they have no such field. */
   #value(field: string): bigint | 'none' | undefined {
     const shape = this.#shape;
-    const ofProtocol = (protocol: number, value: number): bigint | 'none' =>
-      shape.protocol === protocol ? BigInt(value) : 'none';
-    const ofFamily = (family: Family, protocol: number, value: number): bigint | 'none' =>
-      shape.family === family ? ofProtocol(protocol, value) : 'none';
     switch (field) {
       case 'nfproto':
         return shape.family === 'ipv4' ? 2n : 10n;
       case 'l4proto':
         return BigInt(shape.protocol);
-      case 'tcp.sport':
-        return ofProtocol(6, shape.sourcePort);
-      case 'tcp.dport':
-        return ofProtocol(6, shape.destinationPort);
-      case 'udp.sport':
-        return ofProtocol(17, shape.sourcePort);
-      case 'udp.dport':
-        return ofProtocol(17, shape.destinationPort);
-      case 'icmp.type':
-        return ofFamily('ipv4', 1, shape.icmpType);
-      case 'icmp.code':
-        return ofFamily('ipv4', 1, shape.icmpCode);
-      case 'icmpv6.type':
-        return ofFamily('ipv6', 58, shape.icmpType);
-      case 'icmpv6.code':
-        return ofFamily('ipv6', 58, shape.icmpCode);
       case 'ip6.hoplimit':
         return shape.family === 'ipv6' ? BigInt(shape.hopLimit) : 'none';
       case 'ip.ttl':
@@ -325,14 +308,31 @@ class Walk {
       case 'ip6.daddr':
         return shape.local;
       default:
-        // The first segment of a connection: SYN alone.
-        return field.startsWith('tcp.flags & ') && shape.protocol === 6
-          ? 2n
-          : field.startsWith('tcp.')
-            ? 'none'
-            : undefined;
+        return this.#transport(field);
     }
   }
+
+  /** What the packets have in the header behind the addresses. */
+  #transport(field: string): bigint | 'none' | undefined {
+    const shape = this.#shape;
+    const about = transportField(field);
+    // Of other fields, TCP's flags are those of the first segment of a connection: SYN alone.
+    if (about === undefined) return field.startsWith('tcp.') ? (isSynFlags(field, shape) ? SYN : 'none') : undefined;
+    if (about.protocol !== shape.protocol) return 'none';
+    switch (about.kind) {
+      case 'port':
+        return BigInt(about.end === 'source' ? shape.sourcePort : shape.destinationPort);
+      case 'icmp':
+        if (about.family !== shape.family) return 'none';
+        return BigInt(about.part === 'type' ? shape.icmpType : shape.icmpCode);
+    }
+  }
+}
+
+const SYN = 2n;
+
+function isSynFlags(field: string, { protocol }: PacketShape): boolean {
+  return field.startsWith('tcp.flags & ') && protocol === TCP;
 }
 
 /** Whether a rule does nothing but drop packets of revoked flows. */
@@ -361,7 +361,7 @@ const LOCAL = BigInt(ADDRESS_TYPES.local);
 
 const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   nfproto: { ipv4: 2, ipv6: 10 },
-  l4proto: { icmp: 1, tcp: 6, udp: 17, gre: 47, esp: 50, ah: 51, 'ipv6-icmp': 58, sctp: 132 },
+  l4proto: REGISTERED_NUMBERS,
   'ct.state': { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
   'ct.direction': { original: 0, reply: 1 },
   'ct.status': { expected: 1, dnat: 32 },

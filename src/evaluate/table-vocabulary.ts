@@ -1,6 +1,7 @@
 import { FAMILIES, type Family } from '../model/address.ts';
 import type { FoundRange, FoundStep, FoundTable } from '../model/found-table.ts';
 import type { Traffic } from '../model/rule.ts';
+import { transportField } from './transport-field.ts';
 
 /** Fields that hold the name of an interface. */
 const NAMES = /^(?:iif|oif|sdif)name$/;
@@ -47,34 +48,25 @@ export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<
 }
 
 const ALL_CODES = 256;
+const LAST_BYTE = 255;
 
 function trafficOf(field: string, range: FoundRange, family: Family): readonly Traffic[] {
   const [from, to] = [Number(range.from), Number(range.to)];
-  switch (field) {
-    case 'l4proto':
-      return Array.from({ length: Math.min(to, 255) - from + 1 }, (_, i) => ({ kind: 'protocol', protocol: from + i }));
-    case 'tcp.dport':
-    case 'tcp.sport':
-      return [{ kind: 'ports', protocol: 6, ports: [{ from, to }] }];
-    case 'udp.dport':
-    case 'udp.sport':
-      return [{ kind: 'ports', protocol: 17, ports: [{ from, to }] }];
-    case 'icmp.type':
-    case 'icmpv6.type': {
-      if ((field === 'icmp.type') !== (family === 'ipv4')) return [];
-      const protocol = family === 'ipv4' ? 1 : 58;
-      return Array.from({ length: to - from + 1 }, (_, i) => ({ kind: 'icmp', protocol, type: from + i, code: 'any' }));
-    }
-    case 'icmp.code':
-    case 'icmpv6.code': {
-      if ((field === 'icmp.code') !== (family === 'ipv4')) return [];
-      const protocol = family === 'ipv4' ? 1 : 58;
+  const bytes = (): readonly number[] => Array.from({ length: Math.min(to, LAST_BYTE) - from + 1 }, (_, i) => from + i);
+  if (field === 'l4proto') return bytes().map((protocol) => ({ kind: 'protocol', protocol }));
+  const about = transportField(field);
+  if (about === undefined) return [];
+  switch (about.kind) {
+    case 'port':
+      return [{ kind: 'ports', protocol: about.protocol, ports: [{ from, to }] }];
+    case 'icmp': {
+      const { protocol, part } = about;
+      if (about.family !== family) return [];
+      if (part === 'type') return bytes().map((type) => ({ kind: 'icmp', protocol, type, code: 'any' }));
       // Which types it goes with is not told apart: each code is looked at with every type.
       return Array.from({ length: ALL_CODES }, (_, type) => type).flatMap((type) =>
-        Array.from({ length: to - from + 1 }, (_, i): Traffic => ({ kind: 'icmp', protocol, type, code: from + i })),
+        bytes().map((code): Traffic => ({ kind: 'icmp', protocol, type, code })),
       );
     }
-    default:
-      return [];
   }
 }

@@ -1,5 +1,6 @@
 import type { Family } from '../model/address.ts';
 import type { PortRange, Traffic } from '../model/rule.ts';
+import { selectorOf } from '../model/protocol-lookup.ts';
 
 /** Numbers `from` to `to`, both included. */
 export type NumberRange = PortRange;
@@ -8,16 +9,16 @@ export type NumberRange = PortRange;
 export interface TrafficClass {
   /** IP protocol numbers; more than one only where no rule names any of them. */
   readonly protocols: readonly NumberRange[];
-  /** Destination ports of TCP and UDP; 256 times the type plus the code of ICMP; undefined is all there is. */
+  /** Destination ports of protocols with ports; 256 times the type plus the code of ICMP; undefined is all there is. */
   readonly parts: NumberRange | undefined;
 }
 
 const LAST_PROTOCOL = 255;
 const LAST_PART = 65_535;
 
-/** Whether packets of a protocol are told apart further: TCP and UDP by destination port, ICMP by type and code. */
+/** Whether packets of a protocol are told apart further: by destination port, or by ICMP type and code. */
 export function hasParts(protocol: number, family: Family): boolean {
-  return protocol === 6 || protocol === 17 || protocol === (family === 'ipv4' ? 1 : 58);
+  return selectorOf(protocol, family) !== 'none';
 }
 
 /** The least classes of all traffic of a family by which every one of `traffics` holds for all of a class, or for none. */

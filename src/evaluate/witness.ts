@@ -5,7 +5,10 @@ import { type HostPolicy, patternMatches } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { PacketSet } from './packet-set.ts';
 import { union, within, without } from './region.ts';
-import { hasParts, type NumberRange, type TrafficClass } from './traffic-classes.ts';
+import type { NumberRange, TrafficClass } from './traffic-classes.ts';
+import { ECHO_REQUEST } from '../model/platform.ts';
+import { isIcmp, selectorOf } from '../model/protocol-lookup.ts';
+import { TCP } from '../model/protocols.ts';
 
 /** What a witness needs that rules do not look at. */
 export interface WitnessPlace {
@@ -48,9 +51,8 @@ const EXPERIMENTAL = [253, 254];
 /** A packet of a new flow that a difference is about. */
 export function witnessOf({ direction, family, traffic, remotes }: PacketSet, place: WitnessPlace): Packet {
   const remote: Address = { family, value: addressAmong(remotes === 'any' ? EVERYWHERE[family] : remotes) };
-  const { protocol, part } = traffic === 'all' ? { protocol: 6, part: 1 } : firstOf(traffic);
-  const isIcmp = hasParts(protocol, family) && protocol !== 6 && protocol !== 17;
-  const hasPorts = protocol === 6 || protocol === 17;
+  const { protocol, part } = traffic === 'all' ? { protocol: TCP, part: 1 } : firstOf(traffic);
+  const selector = selectorOf(protocol, family);
   return {
     interface: place.interface,
     direction,
@@ -58,10 +60,10 @@ export function witnessOf({ direction, family, traffic, remotes }: PacketSet, pl
     source: direction === 'inbound' ? remote : place.local,
     destination: direction === 'inbound' ? place.local : remote,
     protocol,
-    sourcePort: hasPorts ? SOURCE_PORT : undefined,
-    destinationPort: hasPorts ? part : undefined,
-    icmpType: isIcmp ? part >> 8 : undefined,
-    icmpCode: isIcmp ? part & 255 : undefined,
+    sourcePort: selector === 'ports' ? SOURCE_PORT : undefined,
+    destinationPort: selector === 'ports' ? part : undefined,
+    icmpType: selector === 'icmp' ? part >> 8 : undefined,
+    icmpCode: selector === 'icmp' ? part & 255 : undefined,
     hopLimit: HOP_LIMIT,
   };
 }
@@ -118,7 +120,7 @@ function firstOf(traffic: readonly TrafficClass[]): { readonly protocol: number;
 }
 
 function usualPart({ from, to }: NumberRange, protocol: number): number {
-  const echoRequest = protocol === 1 ? 8 << 8 : protocol === 58 ? 128 << 8 : undefined;
+  const echoRequest = isIcmp(protocol) ? ECHO_REQUEST[protocol] << 8 : undefined;
   if (echoRequest !== undefined && from <= echoRequest && echoRequest <= to) return echoRequest;
   // Port 0 is one that hardly any program can be made to send.
   return Math.max(from, to === 0 ? 0 : 1);

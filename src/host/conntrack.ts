@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { type FlowProtocol, TCP, UDP } from '../model/protocols.ts';
 
 const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** Linux nf_conntrack_proto_tcp.c, nf_conntrack_proto_udp.c, nf_conntrack_core.c. */
@@ -21,7 +22,7 @@ export async function isTracking(): Promise<boolean> {
 /** What conntrack has room and time for. */
 export interface FlowLimits {
   /** How long flows that nobody speaks on are remembered, in seconds: TCP connections, and UDP in both directions. */
-  readonly seconds: Readonly<Record<6 | 17, number>>;
+  readonly seconds: Readonly<Record<FlowProtocol, number>>;
   /** How many flows more there is room for. */
   readonly room: number;
 }
@@ -35,8 +36,8 @@ export async function readFlowLimits(): Promise<FlowLimits> {
   };
   return {
     seconds: {
-      6: await number('tcp_timeout_established', USUAL_TCP_SECONDS),
-      17: await number('udp_timeout_stream', USUAL_UDP_SECONDS),
+      [TCP]: await number('tcp_timeout_established', USUAL_TCP_SECONDS),
+      [UDP]: await number('udp_timeout_stream', USUAL_UDP_SECONDS),
     },
     room: Math.max(0, (await number('max', USUAL_MAX)) - (await number('count', 0))),
   };

@@ -1,22 +1,15 @@
 import { open } from 'node:fs/promises';
-import {
-  type FlowEnd,
-  type FlowKey,
-  flowKey,
-  type FlowProtocol,
-  localEndOf,
-  portCharacters,
-  protocolOfFlow,
-} from '../model/flow-key.ts';
+import { type FlowEnd, type FlowKey, flowKey, localEndOf, portCharacters, protocolOfFlow } from '../model/flow-key.ts';
 import type { FlowSockets } from '../model/flow-sockets.ts';
+import { FLOW_PROTOCOLS, isOfDatagrams } from '../model/protocol-lookup.ts';
+import { type FlowProtocol, TCP, UDP } from '../model/protocols.ts';
 
 // Kernel facts: proc(5), /proc/net/tcp; include/net/tcp_states.h.
-const TABLES = [
-  { file: 'tcp', protocol: 6, words: 1 },
-  { file: 'tcp6', protocol: 6, words: 4 },
-  { file: 'udp', protocol: 17, words: 1 },
-  { file: 'udp6', protocol: 17, words: 4 },
-] as const;
+const NAMES: Readonly<Record<FlowProtocol, string>> = { [TCP]: 'tcp', [UDP]: 'udp' };
+const TABLES = FLOW_PROTOCOLS.flatMap((protocol) => [
+  { file: NAMES[protocol], protocol, words: 1 },
+  { file: `${NAMES[protocol]}6`, protocol, words: 4 },
+]);
 /** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: at least one end has more to say. */
 const TALKING = new Set(['01', '04', '05', '08']);
 /** LAST_ACK, CLOSING: what is left is to be acknowledged. */
@@ -40,7 +33,7 @@ export async function readFlowSockets(): Promise<FlowSockets> {
       const read = readLine(line, words);
       if (read === undefined) return;
       const { local, remote, state } = read;
-      if (state === (protocol === 6 ? LISTENING : UNCONNECTED)) served.add(servedText(protocol, local));
+      if (state === (isOfDatagrams(protocol) ? UNCONNECTED : LISTENING)) served.add(servedText(protocol, local));
       else if (TALKING.has(state) || ENDING.has(state))
         connected.set(flowKey(protocol, local, remote), { isTalking: TALKING.has(state) });
     });

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { Address } from '../model/address.ts';
 import { readSocketTable, socketOwners } from './socket-tables.ts';
+import type { FlowProtocolName } from '../model/protocols.ts';
 
 /** A socket that others can reach: TCP that listens, or UDP that is bound and talks to nobody in particular. */
 export interface ListeningSocket {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: FlowProtocolName;
   /** The address it is bound to; undefined is every address the host has. */
   readonly address: Address | undefined;
   readonly port: number;
@@ -24,12 +25,10 @@ export interface ClientPorts {
 export const DEFAULT_CLIENT_PORTS: ClientPorts = { from: 32_768, to: 60_999 };
 
 // Kernel facts: proc(5), /proc/net/tcp; include/net/tcp_states.h.
-const TABLES = [
-  { file: 'tcp', protocol: 'tcp', listening: '0A' },
-  { file: 'tcp6', protocol: 'tcp', listening: '0A' },
-  { file: 'udp', protocol: 'udp', listening: '07' },
-  { file: 'udp6', protocol: 'udp', listening: '07' },
-] as const;
+const LISTENING: Readonly<Record<FlowProtocolName, string>> = { tcp: '0A', udp: '07' };
+const TABLES = (Object.keys(LISTENING) as FlowProtocolName[]).flatMap((protocol) =>
+  [protocol, `${protocol}6`].map((file) => ({ file, protocol, listening: LISTENING[protocol] })),
+);
 
 /** The listening sockets of the process's network namespace, in order of protocol, port and address. */
 export async function readListeningSockets(): Promise<readonly ListeningSocket[]> {

@@ -1,4 +1,6 @@
 import type { Family } from './address.ts';
+import { FLOW_PROTOCOLS } from './protocol-lookup.ts';
+import type { FlowProtocol } from './protocols.ts';
 
 /**
  * A TCP or UDP flow between an address of this host and another one, whoever opened it: the bytes of an element of the
@@ -6,13 +8,12 @@ import type { Family } from './address.ts';
  */
 export type FlowKey = string & { readonly flowKey: never };
 
-/** Protocols that have flows of this kind. */
-export type FlowProtocol = 6 | 17;
-
 // Each field of a concatenation fills whole words of 32 bits: protocol, local address, local port, remote address, remote port.
 const WORD = 4;
 const PADDING = '\0\0';
-const PROTOCOLS: Readonly<Record<FlowProtocol, string>> = { 6: '\x06\0\0\0', 17: '\x11\0\0\0' };
+const PROTOCOL_WORD = Object.fromEntries(
+  FLOW_PROTOCOLS.map((protocol) => [protocol, `${String.fromCharCode(protocol)}\0\0\0`]),
+) as Readonly<Record<FlowProtocol, string>>;
 const IPV4_KEY_LENGTH = 5 * WORD;
 
 /** One end of a flow: address and port in the network's order of bytes, each byte a character. */
@@ -25,7 +26,7 @@ export interface FlowEnd {
 
 /** The key of the flow between two ends whose addresses are of one family. */
 export function flowKey(protocol: FlowProtocol, local: FlowEnd, remote: FlowEnd): FlowKey {
-  return (PROTOCOLS[protocol] +
+  return (PROTOCOL_WORD[protocol] +
     local.address +
     local.port +
     PADDING +
@@ -41,7 +42,7 @@ export function familyOfFlow(key: FlowKey): Family {
 
 /** The protocol of a flow. */
 export function protocolOfFlow(key: FlowKey): FlowProtocol {
-  return key.startsWith('\x06') ? 6 : 17;
+  return key.charCodeAt(0) as FlowProtocol;
 }
 
 /** This host's end of a flow. */

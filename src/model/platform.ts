@@ -2,6 +2,7 @@ import type { Family } from './address.ts';
 import type { Interval } from './interval.ts';
 import type { PlatformTraffic } from './policy.ts';
 import type { Direction } from './rule.ts';
+import { ICMP, ICMPV6, type IcmpProtocol } from './protocols.ts';
 
 /** What the policy switches of built-in traffic where it says nothing. */
 export const PLATFORM_DEFAULTS: PlatformTraffic = {
@@ -135,18 +136,24 @@ export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
  * The ICMP types that report an error about a packet of a flow: unreachable, too big, time exceeded, parameter problem.
  * Conntrack calls redirects and source quench related too, by which a stranger would change the host's routes or rate.
  */
-export const ICMP_ERRORS: Readonly<Record<1 | 58, readonly number[]>> = { 1: [3, 11, 12], 58: [1, 2, 3, 4] };
+export const ICMP_ERRORS: Readonly<Record<IcmpProtocol, readonly number[]>> = {
+  [ICMP]: [3, 11, 12],
+  [ICMPV6]: [1, 2, 3, 4],
+};
 
 /** The ICMP types whose packets conntrack takes for replies, with the type of the request each answers. Linux nf_conntrack_proto_icmp.c, invmap. */
-export const ICMP_REQUEST_OF_REPLY: Readonly<Record<1 | 58, ReadonlyMap<number, number>>> = {
-  1: new Map([
+export const ICMP_REQUEST_OF_REPLY: Readonly<Record<IcmpProtocol, ReadonlyMap<number, number>>> = {
+  [ICMP]: new Map([
     [0, 8],
     [14, 13],
     [16, 15],
     [18, 17],
   ]),
-  58: new Map([
+  [ICMPV6]: new Map([
     [129, 128],
     [140, 139],
   ]),
 };
+
+/** The ICMP type that asks whether a host is there. */
+export const ECHO_REQUEST: Readonly<Record<IcmpProtocol, number>> = { [ICMP]: 8, [ICMPV6]: 128 };

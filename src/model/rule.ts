@@ -1,6 +1,7 @@
 import type { Family } from './address.ts';
 import type { Interval } from './interval.ts';
 import type { AddressGroupName, GroupName } from './names.ts';
+import type { IcmpProtocol, PortProtocol } from './protocols.ts';
 import type { Span } from './span.ts';
 
 /** Inbound: packets the host receives for itself. Outbound: packets the host itself sends. */
@@ -23,8 +24,8 @@ export interface PortRange {
 export type Traffic =
   | { readonly kind: 'all' }
   | { readonly kind: 'protocol'; readonly protocol: number }
-  | { readonly kind: 'ports'; readonly protocol: 6 | 17; readonly ports: readonly PortRange[] }
-  | { readonly kind: 'icmp'; readonly protocol: 1 | 58; readonly type: number; readonly code: number | 'any' };
+  | { readonly kind: 'ports'; readonly protocol: PortProtocol; readonly ports: readonly PortRange[] }
+  | { readonly kind: 'icmp'; readonly protocol: IcmpProtocol; readonly type: number; readonly code: number | 'any' };
 
 /** The other end of a rule: where inbound traffic comes from, where outbound traffic goes. */
 export type Remote =

@@ -2,6 +2,7 @@ import type { Family } from './address.ts';
 import type { Interval } from './interval.ts';
 import type { InterfacePattern } from './names.ts';
 import type { Direction, PortRange, RuleOrigin } from './rule.ts';
+import type { IcmpProtocol, PortProtocol } from './protocols.ts';
 
 /**
  * What the kernel is to hold, in nftables' terms: one table's sets and chains under the names people would give them.
@@ -116,12 +117,12 @@ export type Match =
   | {
       readonly kind: 'port';
       readonly end: PacketEnd;
-      readonly protocol: 6 | 17;
+      readonly protocol: PortProtocol;
       readonly port: PortRange | { readonly set: string };
     }
   | {
       readonly kind: 'icmp';
-      readonly protocol: 1 | 58;
+      readonly protocol: IcmpProtocol;
       readonly types: readonly number[];
       readonly code: number | 'any';
     }
@@ -181,7 +182,7 @@ export type NftVerdict =
     }
   /** One lookup of an address or a port in a map; what is not in it goes on to the next rule. */
   | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
-  | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: 6 | 17; readonly map: string }
+  | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: PortProtocol; readonly map: string }
   /** One lookup of the protocol number; others go on to the next rule. */
   | {
       readonly kind: 'protocolMap';

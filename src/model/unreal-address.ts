@@ -1,5 +1,6 @@
 import type { Interval } from './interval.ts';
 import type { Direction, Traffic } from './rule.ts';
+import { ICMPV6, IGMP, UDP } from './protocols.ts';
 
 /** What addresses are for that no host's packets come from, or go to on a wire. */
 export type UnrealKind = 'unspecified' | 'loopback' | 'multicast' | 'broadcast';
@@ -37,12 +38,12 @@ export function unrealRemote(interval: Interval, direction: Direction, traffic: 
 }
 
 const DHCP_SERVER = 67;
-const OF_NEWCOMERS: readonly number[] = [2, 58];
+const OF_NEWCOMERS: readonly number[] = [IGMP, ICMPV6];
 
 function isOfNewcomers(traffic: Traffic): boolean {
   switch (traffic.kind) {
     case 'ports':
-      return traffic.protocol === 17 && traffic.ports.some(({ from, to }) => from <= DHCP_SERVER && DHCP_SERVER <= to);
+      return traffic.protocol === UDP && traffic.ports.some(({ from, to }) => from <= DHCP_SERVER && DHCP_SERVER <= to);
     case 'protocol':
     case 'icmp':
       return OF_NEWCOMERS.includes(traffic.protocol);

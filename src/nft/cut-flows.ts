@@ -4,6 +4,7 @@ import type { FlowSockets } from '../model/flow-sockets.ts';
 import type { Action } from '../model/rule.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
 import { forgetFlows, readTrackedFlows, type TrackedFlow, type TrackedIdentity } from './tracked-flows.ts';
+import { isOfDatagrams } from '../model/protocol-lookup.ts';
 
 /** What flows are judged by. */
 export interface CutRules {
@@ -64,7 +65,9 @@ export async function findCutFlows(
     (key) => !tracked.has(key) && sockets.isServed(key) && !isOwn(remoteEndOf(key).address),
   );
   const wasLetIn = (key: FlowKey): boolean =>
-    wasRevoked(key) || (!isBeforeKnown && protocolOfFlow(key) === 6) || before.some((judge) => judge(key) === 'allow');
+    wasRevoked(key) ||
+    (!isBeforeKnown && !isOfDatagrams(protocolOfFlow(key))) ||
+    before.some((judge) => judge(key) === 'allow');
   const isTakenAway = (key: FlowKey): boolean => now(key) === 'deny' && wasLetIn(key);
   const cut: FlowKey[] = [];
   const reversed: TrackedIdentity[] = [];

@@ -1,11 +1,12 @@
 import { Flags, MessageType } from 'netlink/dist/constants.js';
 import { parseError, parseMessages } from 'netlink/dist/structs.js';
-import { addressFromBytes } from '../model/address.ts';
+import { addressFromBytes, type Family } from '../model/address.ts';
 import type { LoggedPacket } from '../model/logged-packet.ts';
 import { MessageWriter } from './message-writer.ts';
 import { NetfilterError, refusalOf } from './netfilter-error.ts';
 import { closeLater, openSocket } from './netfilter-socket.ts';
 import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
+import { selectorOf } from '../model/protocol-lookup.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_log.h.
 const PACKET = 4 << 8;
@@ -132,7 +133,7 @@ function readIp(bytes: Buffer): IpPacket | undefined {
     return {
       source: addressFromBytes(bytes.subarray(12, 16)),
       destination: addressFromBytes(bytes.subarray(16, 20)),
-      ...transport(protocol, bytes.subarray(4 * (bytes.readUInt8(0) & 15)), 1),
+      ...transport(protocol, bytes.subarray(4 * (bytes.readUInt8(0) & 15)), 'ipv4'),
       length: bytes.readUInt16BE(2),
     };
   }
@@ -141,30 +142,36 @@ function readIp(bytes: Buffer): IpPacket | undefined {
   return {
     source: addressFromBytes(bytes.subarray(8, 24)),
     destination: addressFromBytes(bytes.subarray(24, 40)),
-    ...transport(protocol, rest, 58),
+    ...transport(protocol, rest, 'ipv6'),
     length: 40 + bytes.readUInt16BE(4),
   };
 }
 
 type Transport = Pick<IpPacket, 'protocol' | 'sourcePort' | 'destinationPort' | 'icmpType' | 'icmpCode'>;
 
-function transport(protocol: number, bytes: Buffer, icmp: number): Transport {
+function transport(protocol: number, bytes: Buffer, family: Family): Transport {
   const none = { sourcePort: undefined, destinationPort: undefined, icmpType: undefined, icmpCode: undefined };
-  if ((protocol === 6 || protocol === 17) && bytes.length >= 4)
-    return { ...none, protocol, sourcePort: bytes.readUInt16BE(0), destinationPort: bytes.readUInt16BE(2) };
-  if (protocol === icmp && bytes.length >= 2)
-    return { ...none, protocol, icmpType: bytes.readUInt8(0), icmpCode: bytes.readUInt8(1) };
-  return { ...none, protocol };
+  switch (selectorOf(protocol, family)) {
+    case 'ports':
+      if (bytes.length < 4) return { ...none, protocol };
+      return { ...none, protocol, sourcePort: bytes.readUInt16BE(0), destinationPort: bytes.readUInt16BE(2) };
+    case 'icmp':
+      if (bytes.length < 2) return { ...none, protocol };
+      return { ...none, protocol, icmpType: bytes.readUInt8(0), icmpCode: bytes.readUInt8(1) };
+    case 'none':
+      return { ...none, protocol };
+  }
 }
 
 /** Hop-by-hop options, routing, fragment, destination options: RFC 8200 section 4. */
-const EXTENSIONS: readonly number[] = [0, 43, 44, 60];
+const FRAGMENT = 44;
+const EXTENSIONS: readonly number[] = [0, 43, FRAGMENT, 60];
 
 function behindExtensions(next: number, bytes: Buffer): { readonly protocol: number; readonly rest: Buffer } {
   let protocol = next;
   let rest = bytes;
   while (EXTENSIONS.includes(protocol) && rest.length >= 8) {
-    const length = protocol === 44 ? 8 : 8 * (rest.readUInt8(1) + 1);
+    const length = protocol === FRAGMENT ? 8 : 8 * (rest.readUInt8(1) + 1);
     protocol = rest.readUInt8(0);
     rest = rest.subarray(length);
   }

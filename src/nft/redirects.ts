@@ -2,6 +2,7 @@ import { addressFromBytes, formatAddress } from '../model/address.ts';
 import type { PortRange } from '../model/rule.ts';
 import { attributeText, netlinkAttributes } from './netlink-attributes.ts';
 import { type RuleExpression, ruleExpressions } from './rule-expressions.ts';
+import { portedName } from '../model/protocol-lookup.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h, nf_tables_compat.h, x_tables.h.
 const NFTA_DATA_VALUE = 1;
@@ -17,16 +18,10 @@ const XTABLES = { name: 1, revision: 2, info: 3 };
 
 /** Where the headers of IPv4 and IPv6 name the protocol, as `base.offset.length` of a payload load. */
 const PROTOCOL_PLACES: ReadonlySet<string> = new Set([`${PAYLOAD.network}.9.1`, `${PAYLOAD.network}.6.1`]);
-/** Where TCP, UDP and SCTP have the destination port, alone and behind the source port. */
+/** Where protocols with ports have the destination port, alone and behind the source port. */
 const PORT_PLACES: ReadonlyMap<string, number> = new Map([
   [`${PAYLOAD.transport}.2.2`, 0],
   [`${PAYLOAD.transport}.0.4`, 2],
-]);
-
-const PROTOCOLS: ReadonlyMap<number, string> = new Map([
-  [6, 'tcp'],
-  [17, 'udp'],
-  [132, 'sctp'],
 ]);
 
 /** A rule that sends what comes for a port somewhere else. */
@@ -143,7 +138,7 @@ function compare(
   { operator, value }: { readonly operator: number; readonly value: Buffer | undefined },
 ): void {
   if (value === undefined || loaded === undefined) return;
-  if (loaded.kind === 'protocol' && operator === CMP.equal) reading.protocol = PROTOCOLS.get(value[0] ?? 0);
+  if (loaded.kind === 'protocol' && operator === CMP.equal) reading.protocol = portedName(value[0] ?? 0);
   if (loaded.kind !== 'port' || value.length < loaded.at + 2) return;
   const port = value.readUInt16BE(loaded.at);
   const [range] = Array.isArray(reading.ports) ? (reading.ports as readonly PortRange[]) : [];

@@ -6,9 +6,11 @@ import { NetfilterSocket } from './netfilter-socket.ts';
 import { NftError } from './nft-error.ts';
 import { readRevoked, REVOKED_PORTION, type RevokedChange, writeRevoked } from './revoked-elements.ts';
 import { type SeededFlow, seedFlows } from './tracked-flows.ts';
+import { isOfDatagrams } from '../model/protocol-lookup.ts';
+import type { FlowProtocol } from '../model/protocols.ts';
 
 interface SeedLimits {
-  readonly seconds: Readonly<Record<6 | 17, number>>;
+  readonly seconds: Readonly<Record<FlowProtocol, number>>;
   readonly room: number;
 }
 
@@ -124,7 +126,8 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
       const now = performance.now();
       const alive: FlowKey[] = [];
       for (const [key, until] of remembered) {
-        if (sockets.connected.has(key) || (protocolOfFlow(key) === 17 && sockets.isServed(key))) alive.push(key);
+        if (sockets.connected.has(key) || (isOfDatagrams(protocolOfFlow(key)) && sockets.isServed(key)))
+          alive.push(key);
         else if (until <= now) remembered.delete(key);
       }
       await fill();
@@ -144,7 +147,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
 function seedsOf(
   sockets: FlowSockets,
   isOwn: (address: string) => boolean,
-  lifetimes: Readonly<Record<6 | 17, number>>,
+  lifetimes: Readonly<Record<FlowProtocol, number>>,
 ): readonly SeededFlow[] {
   return [...sockets.connected].flatMap(([key, { isTalking }]): readonly SeededFlow[] => {
     const [local, remote, protocol] = [localEndOf(key), remoteEndOf(key), protocolOfFlow(key)];

@@ -1,4 +1,4 @@
-import type { FlowEnd, FlowProtocol } from '../model/flow-key.ts';
+import type { FlowEnd } from '../model/flow-key.ts';
 import {
   AF_UNSPEC,
   CTA_IP_V4_DST,
@@ -24,6 +24,8 @@ import {
 } from './conntrack-messages.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { NetfilterSocket } from './netfilter-socket.ts';
+import { hasFlows } from '../model/protocol-lookup.ts';
+import { type FlowProtocol, TCP, UDP } from '../model/protocols.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nf_conntrack_tcp.h, nf_conntrack_common.h.
 const CTA_STATUS = 3;
@@ -122,7 +124,13 @@ function writeSeed(writer: MessageWriter, { protocol, opener, called, seconds }:
   writeTuple(writer, CTA_TUPLE_REPLY, protocol, [called, opener]);
   writer.number(CTA_STATUS, IPS_SEEN_REPLY_ASSURED_CONFIRMED);
   writer.number(CTA_TIMEOUT, seconds);
-  if (protocol === 6) {
+  STATE_WRITERS[protocol](writer);
+  writer.endMessage();
+}
+
+/** Write what conntrack keeps of a live flow beside its ends. */
+const STATE_WRITERS: Readonly<Record<FlowProtocol, (writer: MessageWriter) => void>> = {
+  [TCP](writer) {
     const info = writer.beginNest(CTA_PROTOINFO);
     const tcp = writer.beginNest(CTA_PROTOINFO_TCP);
     writer.bytes(CTA_PROTOINFO_TCP_STATE, Uint8Array.of(TCP_CONNTRACK_ESTABLISHED));
@@ -132,9 +140,9 @@ function writeSeed(writer: MessageWriter, { protocol, opener, called, seconds }:
     writer.bytes(CTA_PROTOINFO_TCP_FLAGS_REPLY, liberal);
     writer.endNest(tcp);
     writer.endNest(info);
-  }
-  writer.endMessage();
-}
+  },
+  [UDP]: () => undefined,
+};
 
 function writeTuple(
   writer: MessageWriter,
@@ -168,13 +176,13 @@ function readFlow(data: Buffer): TrackedFlow | undefined {
     const type = data.readUInt16LE(at + 2) & TYPE_MASK;
     if (type === CTA_TUPLE_ORIG) {
       protocol = protocolIn(data, at, at + length);
-      if (protocol !== 6 && protocol !== 17) return undefined;
+      if (!hasFlows(protocol)) return undefined;
       opener = sourceIn(data, at, at + length);
     } else if (type === CTA_TUPLE_REPLY) called = sourceIn(data, at, at + length);
     else if (type === CTA_PROTOINFO) isEnded = stateIn(data, at, at + length) >= FIRST_ENDED_STATE;
     at += (length + 3) & ~3;
   }
-  if (opener === undefined || called === undefined || (protocol !== 6 && protocol !== 17)) return undefined;
+  if (opener === undefined || called === undefined || !hasFlows(protocol)) return undefined;
   return { protocol, opener, called, isEnded };
 }
 

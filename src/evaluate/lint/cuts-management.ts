@@ -7,10 +7,11 @@ import { classMatches, type TrafficClass } from '../traffic-classes.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
+import { TCP } from '../../model/protocols.ts';
 
 const PORT = { from: 22, to: 22 };
-const SSH: Traffic = { kind: 'ports', protocol: 6, ports: [PORT] };
-const SSH_CLASS: TrafficClass = { protocols: [{ from: 6, to: 6 }], parts: PORT };
+const SSH: Traffic = { kind: 'ports', protocol: TCP, ports: [PORT] };
+const SSH_CLASS: TrafficClass = { protocols: [{ from: TCP, to: TCP }], parts: PORT };
 
 /** Requirement: no denial comes before all the rules that would let somebody log in by ssh. */
 export const cutsManagement: LintCheck = ({ places, patience }) => {

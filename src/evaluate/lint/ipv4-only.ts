@@ -8,8 +8,8 @@ import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
 import type { RuleEffect } from './rule-effects.ts';
-
-const ECHO_REQUEST = { ipv4: 8, ipv6: 128 } as const;
+import { ECHO_REQUEST } from '../../model/platform.ts';
+import { ICMP, ICMPV6 } from '../../model/protocols.ts';
 
 /** Requirement: what a rule says of everybody over IPv4 is true over IPv6 of somebody. */
 export const ipv4Only: LintCheck = ({ places, effects, patience }) => {
@@ -88,9 +88,9 @@ function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin
 /** The same traffic over IPv6; undefined where there is none. */
 function twinOf(traffic: Traffic): Traffic | undefined {
   if (traffic.kind === 'icmp') {
-    return traffic.type === ECHO_REQUEST.ipv4
-      ? { kind: 'icmp', protocol: 58, type: ECHO_REQUEST.ipv6, code: traffic.code }
+    return traffic.type === ECHO_REQUEST[ICMP]
+      ? { kind: 'icmp', protocol: ICMPV6, type: ECHO_REQUEST[ICMPV6], code: traffic.code }
       : undefined;
   }
-  return traffic.kind === 'protocol' && traffic.protocol === 1 ? { kind: 'protocol', protocol: 58 } : traffic;
+  return traffic.kind === 'protocol' && traffic.protocol === ICMP ? { kind: 'protocol', protocol: ICMPV6 } : traffic;
 }

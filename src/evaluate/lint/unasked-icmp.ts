@@ -4,6 +4,7 @@ import { stateOfUnasked } from '../../model/unasked-icmp.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 import type { RuleEffect } from './rule-effects.ts';
+import { ICMP, ICMPV6, type IcmpProtocol } from '../../model/protocols.ts';
 
 /** Requirement: a rule is about packets that conntrack does not call invalid, or some interface judges those by rules. */
 export const unaskedIcmp: LintCheck = ({ effects }) =>
@@ -23,7 +24,7 @@ export const unaskedIcmp: LintCheck = ({ effects }) =>
   });
 
 /** Whether conntrack calls some packet of a type other than invalid that does not pass before all rules. */
-function canReachRules(protocol: 1 | 58, type: number, direction: Direction): boolean {
+function canReachRules(protocol: IcmpProtocol, type: number, direction: Direction): boolean {
   if (stateOfUnasked(protocol, type) === 'new') return true;
   // What the host answers to a flow that the inbound rules deny by now is judged by the outbound rules.
   if (ICMP_REQUEST_OF_REPLY[protocol].has(type)) return direction === 'outbound';
@@ -31,10 +32,10 @@ function canReachRules(protocol: 1 | 58, type: number, direction: Direction): bo
 }
 
 /** What conntrack can call related: icmp_is_err() and icmpv6_error() in net/netfilter, redirects and source quench among them. */
-const RELATED = {
-  1: (type: number): boolean => [3, 4, 5, 11, 12].includes(type),
-  58: (type: number): boolean => type < 128,
-} as const;
+const RELATED: Readonly<Record<IcmpProtocol, (type: number) => boolean>> = {
+  [ICMP]: (type) => [3, 4, 5, 11, 12].includes(type),
+  [ICMPV6]: (type) => type < 128,
+};
 
 function isOfInvalidAlone({ place, candidate }: RuleEffect['judges'][number]): boolean {
   const { traffic, origin } = candidate.rule;

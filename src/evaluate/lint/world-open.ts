@@ -6,6 +6,7 @@ import { gridOf, intervalOfRows } from '../grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { type Place, sideAt, witnessAt } from './place.ts';
+import { TCP } from '../../model/protocols.ts';
 
 /** TCP ports by which hosts and databases are run. */
 const ADMIN_PORTS: ReadonlyMap<number, string> = new Map([
@@ -129,7 +130,7 @@ function* openPorts(place: Place, patience: Patience): Generator<OpenPort> {
   );
   for (const { rule, at, count, from, to } of [...parts.values()].toSorted((a, b) => a.at - b.at)) {
     const port = ports[at] ?? 0;
-    const one = { protocols: [{ from: 6, to: 6 }], parts: { from: port, to: port } };
+    const one = { protocols: [{ from: TCP, to: TCP }], parts: { from: port, to: port } };
     if (isWorld(count, family)) yield { rule, port, witness: () => witnessAt(place, one, { family, from, to }) };
   }
 }
@@ -145,7 +146,7 @@ interface Part {
 }
 
 function tcp(port: number): Traffic {
-  return { kind: 'ports', protocol: 6, ports: [{ from: port, to: port }] };
+  return { kind: 'ports', protocol: TCP, ports: [{ from: port, to: port }] };
 }
 
 function isWorld(count: bigint, family: Family): boolean {
