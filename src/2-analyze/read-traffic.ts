@@ -3,7 +3,7 @@ import { didYouMean } from '../diagnostics/did-you-mean.ts';
 import { quote } from '../diagnostics/quote.ts';
 import type { Family } from '../model/address.ts';
 import type { PortRange, Traffic } from '../model/rule.ts';
-import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from './icmp-names.ts';
+import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from '../model/icmp-names.ts';
 import { type Entry, spanAt } from './merge-documents.ts';
 import { protocolHint } from './protocol-hint.ts';
 import { parsePorts, type PortsInput } from './port-text.ts';

@@ -2,7 +2,7 @@ import type { Report } from '../diagnostics/report.ts';
 import type { Family } from '../model/address.ts';
 import type { Traffic } from '../model/rule.ts';
 import type { Span } from '../model/span.ts';
-import { icmpTypeName, icmpTypeNumber } from './icmp-names.ts';
+import { icmpTypeName, icmpTypeNumber } from '../model/icmp-names.ts';
 
 /** Behind these the kernel looks for the protocol of an IPv6 packet: ipv6_ext_hdr() in net/ipv6/exthdrs_core.c. */
 const EXTENSION_HEADERS: Readonly<Record<number, string>> = {

@@ -76,14 +76,19 @@ export const apply: Command = {
       live.close();
     }
     const history = createHistory(directory);
-    await keep(() => history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' }));
+    let version: number | undefined;
+    await keep(async () => {
+      version = await history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' });
+    });
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';
     if (line.given('json')) {
-      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, generation, stamp, changed }, null, 2)}\n`);
+      streams.out(
+        `${JSON.stringify({ instance: hostPolicy.instance, generation, version: version ?? null, stamp, changed }, null, 2)}\n`,
+      );
     } else {
       streams.out(
-        `${file}: in force${changed ? '' : ' already'} as ${hostPolicy.instance}, generation ${generation}\n`,
+        `${file}: ${changed ? '' : 'already '}active as ${hostPolicy.instance}${version === undefined ? '' : `, version ${version}`}\n`,
       );
     }
     return EXIT.fine;
@@ -101,7 +106,7 @@ async function keeping(directory: string, streams: Streams): Promise<Keep> {
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      streams.err(`sgctl apply: what is in force is not kept: ${reason}\n`);
+      streams.err(`sgctl apply: what is in force is not kept for the next boot: ${reason}\n`);
       return false;
     }
   };

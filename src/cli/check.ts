@@ -37,8 +37,9 @@ export const check: Command = {
     streams.out(`${shownName(file)}: valid (${counts})\n`);
     // Policies are checked on any machine, and some let nobody ask for interfaces.
     const host = await readHost().catch(() => undefined);
-    if (host !== undefined) warnWhereUnprotectedHere(loaded.policy, host, streams);
-    const notes = host === undefined ? [] : hostNotes(loaded.policy, host);
+    // That warning names the interfaces that the host has not.
+    const isWarned = host !== undefined && warnWhereUnprotectedHere(loaded.policy, host, streams);
+    const notes = host === undefined || isWarned ? [] : hostNotes(loaded.policy, host);
     for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
     return EXIT.fine;
   },

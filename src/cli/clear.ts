@@ -10,14 +10,14 @@ import { OPTION, socketPath } from './options.ts';
 /** `sgctl clear`: the way out. */
 export const clear: Command = {
   name: 'clear',
-  summary: `Removes our table (${TABLE}) and nothing else: the host is open then. A running daemon keeps it away until the policy changes, it is reloaded (systemctl reload secgroupd) or restarted, as when the host boots. Asks first; without a terminal it needs --yes.`,
+  summary: `Turns the firewall off: removes the table of secgroupd (${TABLE}) and nothing else, so the host is open. It stays off until the policy changes, or the daemon is reloaded (systemctl reload secgroupd) or restarted, as at boot. Asks first; without a terminal it needs --yes.`,
   usage: '[--yes]',
   options: { yes: OPTION.yes, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 0,
   examples: ['sudo sgctl clear', 'sudo sgctl clear --yes'],
   async run(line, streams) {
     if (!line.given('yes') && !process.stdin.isTTY) {
-      throw new UsageError('nobody is at a terminal to agree that the host be left open: say --yes');
+      throw new UsageError('there is no terminal to ask on before the host is left open: say --yes');
     }
     if (!line.given('yes') && !(await agrees('Remove all rules of secgroupd from this host, leaving it open?'))) {
       streams.err('nothing was changed\n');
@@ -29,10 +29,10 @@ export const clear: Command = {
     if (!isDaemonThere) await nft.run(clearScript(TABLE));
     else if (process.geteuid?.() === 0 && (await readInForce(nft, TABLE_NAMES)) !== undefined)
       throw new UnableError(
-        `the daemon says that it removed the rules, and the kernel has table ${TABLE} still\nhelp: systemctl stop secgroupd, and then sgctl clear again`,
+        `the daemon reports that it removed the rules, but the kernel still has table ${TABLE}\nhelp: systemctl stop secgroupd, and then sgctl clear again`,
       );
     streams.out(
-      `rules removed: all traffic passes unless other tables block it\non again: systemctl ${isDaemonThere ? 'reload' : 'start'} secgroupd\n`,
+      `firewall off: all traffic passes unless other tables block it\non again: systemctl ${isDaemonThere ? 'reload' : 'start'} secgroupd\n`,
     );
     return EXIT.fine;
   },

@@ -28,11 +28,11 @@ import {
 export const confirm: Command = {
   name: 'confirm',
   summary:
-    'Keeps the policy that is tried, and writes it to the policy file. Where it is not the text that `sgctl try` submitted for this policy file, shows what would change, and asks.',
+    'Keeps the policy on trial, and saves it to the policy file. If it is not the text that `sgctl try` submitted for this policy file, shows what would change, and asks.',
   usage: '[--policy FILE] [--yes]',
   options: {
     policy: OPTION.policy,
-    yes: { ...OPTION.yes, help: 'do not ask before a text is written that this user did not submit' },
+    yes: { ...OPTION.yes, help: 'do not ask before saving a text that this user did not submit' },
     json: OPTION.json,
     'runtime-dir': OPTION.runtimeDir,
     help: OPTION.help,
@@ -47,7 +47,7 @@ export const confirm: Command = {
     await refuseOtherPolicyFile(policyFile, status.policyFile);
     if (status.trial === null) throw new UnableError('no policy is being tried');
     const { policy: texts } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
-    if (texts === null) throw new UnableError('the daemon does not say which policy is being tried');
+    if (texts === null) throw new UnableError('the daemon does not report which policy is being tried');
     const target = await lookAtTarget(policyFile);
     const submission = await readSubmission(policyFile);
     const isSubmitted = submission?.identity === identityOfTexts(texts);
@@ -57,7 +57,7 @@ export const confirm: Command = {
     if (changed.length > 0) streams.err(`${policyFile}: changed since it was tried: ${changed.join(', ')}\n`);
     const isWritten = !saysAlready(target, texts) && obstacleTo(target, texts, files) === undefined;
     if (isWritten && !isSubmitted && !(await isMeant({ target, texts, line }, streams))) {
-      streams.err('nothing was changed: what is tried goes back when its time is up\n');
+      streams.err('nothing was changed: the trial goes on, and ends when its time is up\n');
       return EXIT.no;
     }
     const result = await confirmTrial({ socket, policyFile, texts, files });
@@ -91,10 +91,10 @@ async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promis
   streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
   const change = { before, after: after.hostPolicy };
   const planned = await planOf(change, host, patienceOf(DEFAULT_SECONDS));
-  streams.err(formatPlanned(planned, `what that changes, as ${after.hostPolicy.instance}`));
+  streams.err(formatPlanned(planned, `what that would change, as ${after.hostPolicy.instance}`));
   if (line.given('yes')) return true;
   if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
-  throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if the change above is meant`);
+  throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
 }
 
 function textOf({ documents: [main = ''], texts }: PolicyTexts): string {
@@ -116,7 +116,7 @@ function formatChangedText(before: string, after: string): string {
 
 /** What became of a confirmed policy. */
 interface ConfirmResult {
-  /** Whether the policy file says it now. */
+  /** Whether it was saved to the policy file. */
   readonly installed: boolean;
   readonly message: string;
 }
@@ -140,7 +140,7 @@ export async function confirmTrial({ socket, policyFile, texts, files }: Confirm
       ? await writeToTarget(policyFile, texts, files)
       : 'the daemon says that it keeps another policy than the one that was to be confirmed: sgctl status';
   await forgetSubmission(policyFile);
-  if (trouble === undefined) return { installed: true, message: `confirmed: ${policyFile} says it now` };
-  const message = `confirmed, and in force until ${policyFile} changes, which was not written: ${trouble}`;
+  if (trouble === undefined) return { installed: true, message: `confirmed, and saved to ${policyFile}` };
+  const message = `confirmed, and active until ${policyFile} changes, but NOT saved to it: ${trouble}`;
   return { installed: false, message };
 }

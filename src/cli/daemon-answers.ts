@@ -24,6 +24,7 @@ const diagnostic = object({
 
 const inForce = object({
   generation: count,
+  version: count.nullable().optional(),
   stamp: text,
   since: text.nullable(),
   ageSeconds: count.nullable(),

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { icmpTypeName } from '../2-analyze/icmp-names.ts';
+import { icmpText } from '../model/icmp-names.ts';
 import { findInstance } from '../2-analyze/find-instance.ts';
 import { type Decision, evaluate } from '../evaluate/evaluate.ts';
 import { isStandardInput } from '../host/placed-reader.ts';
@@ -259,8 +259,7 @@ function judgedAs(binding: Decision['binding']): string {
 function protocolText({ state, source, protocol, icmpType, icmpCode }: Packet): string {
   const name = protocolName(protocol, source.family);
   if (icmpType === undefined) return state === 'new' && protocol === TCP ? `${name} connection` : name;
-  const code = icmpCode === undefined || icmpCode === 0 ? '' : ` code ${icmpCode}`;
-  return `${name} ${icmpTypeName(source.family, icmpType) ?? `type ${icmpType}`}${code}`;
+  return `${name} ${icmpText(source.family, icmpType, icmpCode)}`;
 }
 
 function stateReason({ state, direction, source, icmpType }: Packet): string {

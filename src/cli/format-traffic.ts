@@ -1,4 +1,4 @@
-import { icmpTypeName } from '../2-analyze/icmp-names.ts';
+import { icmpTypeName } from '../model/icmp-names.ts';
 import type { Difference } from '../evaluate/compare-policies.ts';
 import type { NumberRange, TrafficClass } from '../evaluate/traffic-classes.ts';
 import type { Family } from '../model/address.ts';
@@ -10,6 +10,7 @@ const LAST_CODE = 255;
 export function formatTraffic(traffic: Difference['traffic'], family: Family): string {
   if (traffic === 'all') return 'all traffic';
   const byProtocol = new Map<string, string[]>();
+  const others: NumberRange[] = [];
   const add = (protocol: string, part: string): void => {
     const known = byProtocol.get(protocol) ?? [];
     byProtocol.set(protocol, known);
@@ -18,7 +19,7 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
   for (const { protocols, parts } of traffic) {
     const [only] = protocols;
     if (protocols.length !== 1 || only === undefined || only.from !== only.to) {
-      add('every protocol of', protocols.map(formatRange).join(','));
+      for (const one of protocols) others.push(one);
       continue;
     }
     const name = protocolName(only.from, family);
@@ -26,9 +27,30 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
     if (texts.length === 0) byProtocol.set(name, []);
     for (const text of texts) add(name, text);
   }
-  return [...byProtocol]
-    .map(([protocol, parts]) => (parts.length === 0 ? protocol : `${protocol} ${parts.join(',')}`))
-    .join(', ');
+  return [
+    ...[...byProtocol].map(([protocol, parts]) => (parts.length === 0 ? protocol : `${protocol} ${parts.join(',')}`)),
+    ...(others.length === 0 ? [] : [othersText(others, traffic, family)]),
+  ].join(', ');
+}
+
+/** Protocols that go together: `all other protocols` where only those are left out that are named beside them. */
+function othersText(others: readonly NumberRange[], traffic: readonly TrafficClass[], family: Family): string {
+  const missing = missingProtocols(others);
+  const named = new Set(traffic.flatMap(({ protocols: [only] }) => (only?.from === only?.to ? [only?.from] : [])));
+  if (missing.every((one) => named.has(one))) return missing.length === 0 ? 'all protocols' : 'all other protocols';
+  return others.length + missing.length > MAX_LISTED && missing.length < MAX_LISTED
+    ? `all protocols but ${missing.map((one) => protocolName(one, family)).join(' and ')}`
+    : `protocols ${others.map(formatRange).join(',')}`;
+}
+
+/** Longer lists of protocols are hard to read. */
+const MAX_LISTED = 4;
+
+const LAST_PROTOCOL = 255;
+
+function missingProtocols(ranges: readonly NumberRange[]): readonly number[] {
+  const all = Array.from({ length: LAST_PROTOCOL + 1 }, (_, protocol) => protocol);
+  return all.filter((one) => !ranges.some(({ from, to }) => from <= one && one <= to));
 }
 
 /** A class of traffic for programs: ports, or types of ICMP as `type/code`. */

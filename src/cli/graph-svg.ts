@@ -52,7 +52,7 @@ export function htmlOf(graph: Graph, title: string): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escape(title)}</title>
 <style>body{margin:0;font:15px system-ui,sans-serif;background:#f7f8fa;color:#1c2530}h1{font-size:18px;margin:20px 32px 0}p{margin:4px 32px 0;color:#5a6675}main{overflow:auto}@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}p{color:#9aa7b6}}</style></head>
-<body><h1>${escape(title)}</h1><p>Who can open connections to whom. Point at a card to see its ways alone.</p>
+<body><h1>${escape(title)}</h1><p>Who can open connections to whom. Hover over a card to see only its connections.</p>
 <main>
 ${svgOf(graph, title)}</main>
 <script>

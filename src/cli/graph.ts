@@ -16,7 +16,7 @@ const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
 export const graph: Command = {
   name: 'graph',
   summary:
-    'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. What anyone may is not told of others again.',
+    'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. Access open to anyone is shown once.',
   usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE] [--within SECONDS]',
   options: {
     as: OPTION.as,
@@ -26,7 +26,7 @@ export const graph: Command = {
       choices: FORMATS,
       help: 'mermaid (default), svg, html or json; without it, as the name of --output ends',
     },
-    output: { type: 'string', short: 'o', value: 'FILE', help: 'write there, and not to standard output' },
+    output: { type: 'string', short: 'o', value: 'FILE', help: 'write there instead of to standard output' },
     within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,

@@ -1,9 +1,10 @@
 import { comparePolicies, type Difference } from '../evaluate/compare-policies.ts';
-import type { HostState } from '../model/host.ts';
+import type { HostPolicy, HostState } from '../model/host.ts';
 import type { KeptPolicy, PolicyVersion } from '../model/policy-version.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from './command.ts';
 import { KEPT_POLICY, HOLDING, VERSIONS } from './daemon-answers.ts';
 import { askRunningDaemon } from './daemon-client.ts';
+import { formatPlace } from './format-place.ts';
 import { formatTraffic } from './format-traffic.ts';
 import { formatRemotes } from './format-remotes.ts';
 import { locateTexts } from './in-force.ts';
@@ -16,7 +17,7 @@ import { readVersion } from './rollback.ts';
 export const history: Command = {
   name: 'history',
   summary:
-    'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the files of one. Changes of list files alone count as one.',
+    'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the policy file of one version. Successive changes of list files alone are kept as one version, the latest.',
   usage: '[VERSION]',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 1,
@@ -35,21 +36,21 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
   const host = await readHost();
   const rows: object[] = [];
   if (trial !== null && !line.given('json'))
-    streams.out(`   try  ${localTime(trial.since)}  ${trial.file}, ${trial.secondsLeft} s left: in force now\n`);
+    streams.out(`   try  ${localTime(trial.since)}  ${trial.file}, on trial: active for ${trial.secondsLeft} s more\n`);
   let newer = await keptOf(versions[0], socket);
   for (const [place, version] of versions.entries()) {
     const older = await keptOf(versions[place + 1], socket);
-    const differences = await differencesOf(older, newer, host);
+    const changes = await changesOf(older, newer, host);
     newer = older;
     if (line.given('json')) {
       const { number, time, origin, of, instance, documents } = version;
-      const summary = differences === undefined ? null : summaryLines(differences);
+      const summary = changes === undefined ? null : summaryLines(changes);
       rows.push({ number, time, origin, of, instance, documents, inForce: place === 0 && trial === null, summary });
       continue;
     }
-    const now = place === 0 && trial === null ? ', in force now' : '';
+    const now = place === 0 && trial === null ? ', active' : '';
     streams.out(`${String(version.number).padStart(6)}  ${localTime(version.time)}  ${originText(version)}${now}\n`);
-    for (const text of differences === undefined ? [] : summaryLines(differences)) streams.out(`        ${text}\n`);
+    for (const text of changes === undefined ? [] : summaryLines(changes)) streams.out(`        ${text}\n`);
   }
   if (line.given('json')) streams.out(`${JSON.stringify(rows, null, 2)}\n`);
   return EXIT.fine;
@@ -65,7 +66,8 @@ async function printVersion(number: number, line: CommandLine, streams: Streams)
   const [main = ''] = kept.documents;
   streams.exact(texts[main] ?? '');
   const others = Object.keys(texts).filter((file) => file !== main);
-  if (others.length > 0) streams.err(`beside it were ${others.join(', ')}: sgctl history ${number} --json has them\n`);
+  if (others.length > 0)
+    streams.err(`its other files (${others.join(', ')}) are not shown: sgctl history ${number} --json has them\n`);
   return EXIT.fine;
 }
 
@@ -78,27 +80,33 @@ async function keptOf(version: PolicyVersion | undefined, socket: string): Promi
 }
 
 /** What a version changed; undefined where there is none before it, or one of the two cannot be read. */
-async function differencesOf(
+async function changesOf(
   older: KeptPolicy | undefined,
   newer: KeptPolicy | undefined,
   host: HostState,
-): Promise<readonly Difference[] | undefined> {
+): Promise<Changes | undefined> {
   if (older === undefined || newer === undefined) return undefined;
   const [before, after] = [await locateTexts(older.texts, host), await locateTexts(newer.texts, host)];
-  return before === undefined || after === undefined ? undefined : comparePolicies(before, after);
+  if (before === undefined || after === undefined) return undefined;
+  return { differences: comparePolicies(before, after), policies: [before, after] };
+}
+
+/** What one version of a policy changed, and the two that were compared. */
+interface Changes {
+  readonly differences: readonly Difference[];
+  readonly policies: readonly HostPolicy[];
 }
 
 /** More than so many differences are counted. */
 const MOST_LINES = 4;
 
-function summaryLines(differences: readonly Difference[]): readonly string[] {
-  if (differences.length === 0) return ['no change in meaning'];
+function summaryLines({ differences, policies }: Changes): readonly string[] {
+  if (differences.length === 0) return ['nothing changed'];
   const lines = differences.slice(0, MOST_LINES).map((one) => {
     const { after, direction, traffic, family } = one;
     const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
     const end = direction === 'inbound' ? 'from' : 'to';
-    const place = `${direction} on ${one.interface ?? 'every other interface'}`;
-    return `${word}, ${place}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(one)}`;
+    return `${word}, ${formatPlace(one, policies)}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(one)}`;
   });
   const more = differences.length - lines.length;
   return more === 0 ? lines : [...lines, `and ${more} more`];
@@ -107,8 +115,8 @@ function summaryLines(differences: readonly Difference[]): readonly string[] {
 const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
   file: 'the policy file was saved',
   apply: 'sgctl apply',
-  try: 'tried and confirmed',
-  rollback: 'gone back',
+  try: 'confirmed after a trial',
+  rollback: 'rolled back',
 };
 
 function originText({ origin, of }: PolicyVersion): string {

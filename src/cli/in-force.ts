@@ -7,9 +7,9 @@ import { UnableError } from './command.ts';
 import { POLICY } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
 
-/** What the daemon says of what is in force: a policy, or nothing of ours. */
+/** What the daemon reports of what is in force: a policy, or nothing of ours. */
 export type InForcePolicy =
-  | { readonly kind: 'policy'; readonly generation: number; readonly texts: PolicyTexts }
+  | { readonly kind: 'policy'; readonly version: number | undefined; readonly texts: PolicyTexts }
   | { readonly kind: 'nothing' };
 
 /** Asks the daemon which policy is in force. Throws an UnableError where there is no daemon, or it does not know. */
@@ -27,7 +27,7 @@ export async function policyInForce(
       `the rules in force are from an earlier run of the daemon, and it does not have their policy\nhelp: ${otherwise}`,
     );
   }
-  return { kind: 'policy', generation: answer.inForce.generation, texts: answer.policy };
+  return { kind: 'policy', version: answer.inForce.version ?? undefined, texts: answer.policy };
 }
 
 /** A policy that was in force, as this host sees it; undefined where this program cannot read it. */

@@ -42,10 +42,17 @@ export const init: Command = {
     }
     await write(file, text);
     for (const { what, why } of leftOutOf(surroundings)) streams.out(`left out: ${what}: ${why}\n`);
-    streams.out(`${file}: written; see what it would change by \`sgctl plan ${file}\`\n`);
+    streams.out(`${file}: written; ${nextStep(file)}\n`);
     return EXIT.fine;
   },
 };
+
+/** What comes after writing: the policy file is applied as soon as it is saved, where the daemon runs. */
+function nextStep(file: string): string {
+  return file === DEFAULT_POLICY_FILE
+    ? 'a running daemon applies it at once; `sgctl rollback` takes it back'
+    : `\`sgctl plan ${file}\` shows what it would change`;
+}
 
 async function exists(file: string): Promise<boolean> {
   try {

@@ -41,12 +41,12 @@ function findingOfMany(own: readonly LintFinding[]): LintFinding {
   if (first === undefined) throw new Error('findings that are alike are at least one');
   const named = others.slice(0, MAX_NAMED).map(({ span, subject }) => ({
     span,
-    message: `${subject.kind === 'rule' ? `\`${formatRuleName(subject.origin)}\`` : 'this'} likewise`,
+    message: `${subject.kind === 'rule' ? `\`${formatRuleName(subject.origin)}\`` : 'this'} has the same finding`,
   }));
   return {
     ...first,
-    message: `${first.message}; and so it is with ${others.length} rules more`,
-    help: `${first.help}; --all shows each of them`,
+    message: `${first.message}; ${others.length} more rules have the same finding`,
+    help: `${first.help}; --all shows each`,
     related: [...first.related.slice(0, 1), ...named],
   };
 }

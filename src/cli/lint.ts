@@ -18,7 +18,7 @@ const FAIL_ON = ['warning', 'info', 'never'] as const;
 export const lint: Command = {
   name: 'lint',
   summary:
-    'Advises on a policy, as all its instances see it: what is open to the world, rules that never decide or change nothing (proved, with the rules that cover them and a packet), contradictions, groups that nobody uses; and, where this host is one of them, interfaces whose names judge nothing. A finding that is meant is accepted in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
+    'Advises on a policy, as all its instances see it: what is open to everyone, rules without effect (proved, with the rules that come first and a packet), contradictions, unused groups; and, if this host is one of the instances, interfaces whose names carry no traffic. Accept a finding that is intended in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
   usage: '[FILE] [--as PATH] [--fail-on warning|info|never] [--all] [--within SECONDS]',
   options: {
     as: OPTION.as,
@@ -26,9 +26,9 @@ export const lint: Command = {
       type: 'string',
       value: 'LEVEL',
       choices: FAIL_ON,
-      help: 'exit status 1 if there is a finding so grave: warning, info or never (default)',
+      help: 'exit status 1 if a finding is at least this severe: warning, info or never (default)',
     },
-    all: { type: 'boolean', help: 'show each finding, also where many say the same of different rules' },
+    all: { type: 'boolean', help: 'show each finding, also where many rules have the same one' },
     within: WITHIN,
     json: OPTION.json,
     help: OPTION.help,
@@ -63,10 +63,10 @@ export const lint: Command = {
         streams.out(styleDiagnostic(toldOf(finding), sourceOf));
         streams.out('\n\n');
       }
-      for (const what of leftOut) streams.out(`not looked at in time: ${what}\n`);
+      for (const what of leftOut) streams.out(`not checked in time: ${what}\n`);
       if (leftOut.length > 0) streams.out(`help: ${WAIT_LONGER}\n`);
       streams.out(
-        `${shownName(file)}: ${countText(findings, accepted.length)}${leftOut.length === 0 ? '' : ', not all looked at'}\n`,
+        `${shownName(file)}: ${countText(findings, accepted.length)}${leftOut.length === 0 ? '' : ', not all checked'}\n`,
       );
     }
     // What was not looked at may be what was asked for.
@@ -108,11 +108,10 @@ export function toldOf({ code, span, message, help, related, witness }: LintFind
 function countText(findings: readonly LintFinding[], accepted: number): string {
   const warnings = findings.filter(({ code }) => LINT_CODES[code].severity === 'warning').length;
   const notes = findings.length - warnings;
-  const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? '' : 's'}`;
   const silent = accepted === 0 ? '' : `, ${accepted} accepted`;
   return findings.length === 0
-    ? `nothing to say${silent}`
-    : `${count(warnings, 'warning')}, ${count(notes, 'remark')}${silent}`;
+    ? `no findings${silent}`
+    : `${warnings} warning${warnings === 1 ? '' : 's'}, ${notes} info${silent}`;
 }
 
 /** A finding as scripts read it: a contract. */

@@ -89,14 +89,15 @@ export function locate(policy: Policy, host: HostState, { named, streams }: Loca
 }
 
 /** As {@link warnWhereUnprotected}, of this host as the policy finds it; nothing where the host is not in the policy. */
-export function warnWhereUnprotectedHere(policy: Policy, host: HostState, streams: Streams): void {
+export function warnWhereUnprotectedHere(policy: Policy, host: HostState, streams: Streams): boolean {
   const located = locateHost(policy, host, undefined);
-  if (located.kind === 'found') warnWhereUnprotected(located.hostPolicy, host, streams);
+  return located.kind === 'found' && warnWhereUnprotected(located.hostPolicy, host, streams);
 }
 
-/** Warns where a policy, once in force, would leave this host without protection. */
-export function warnWhereUnprotected(hostPolicy: HostPolicy, host: HostState, streams: Streams): void {
+/** Warns where a policy, once in force, would leave this host without protection, and returns whether it did. */
+export function warnWhereUnprotected(hostPolicy: HostPolicy, host: HostState, streams: Streams): boolean {
   const unprotected = whyUnprotected(hostPolicy, host);
-  if (unprotected === undefined) return;
+  if (unprotected === undefined) return false;
   streams.err([{ style: 'error', text: unprotected.message }, `\nhelp: ${unprotected.help}\n`]);
+  return true;
 }

@@ -10,10 +10,10 @@ import { OPTION, socketPath } from './options.ts';
 export const log: Command = {
   name: 'log',
   summary:
-    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most as many a second are logged as the policy says (`logging: { rate: 10 }`), half of them kept for addresses of which nothing was logged for a minute; the journal has them too.',
+    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most 10 a second are logged unless the policy says otherwise (`logging.rate`), half of them kept for addresses of which nothing was logged for a minute. The journal has them too.',
   usage: '[-f] [-n COUNT]',
   options: {
-    follow: { type: 'boolean', short: 'f', help: 'go on with what is logged from now on, until interrupted' },
+    follow: { type: 'boolean', short: 'f', help: 'go on with new packets as they are logged, until interrupted' },
     lines: {
       type: 'string',
       short: 'n',
@@ -44,7 +44,7 @@ async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
 /** How many packets are to be shown; undefined where that is not said. Throws a UsageError. */
 function countOf(line: CommandLine): number | undefined {
   const text = line.text('lines');
-  if (text !== undefined && !/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, and not \`${text}\``);
+  if (text !== undefined && !/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, not \`${text}\``);
   return text === undefined ? undefined : Number(text);
 }
 

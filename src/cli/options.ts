@@ -28,7 +28,7 @@ export const OPTION = {
   instance: {
     type: 'string',
     value: 'NAME',
-    help: 'the instance of the policy to be; default: found by machine id, then host name, then "*"',
+    help: 'act as this instance (default: the one that matches this host by machine id, then host name, then "*")',
   },
   stateDir: {
     type: 'string',

@@ -1,5 +1,5 @@
 import { parseAddress } from '../2-analyze/address-text.ts';
-import { icmpTypeNumber } from '../2-analyze/icmp-names.ts';
+import { icmpTypeNumber } from '../model/icmp-names.ts';
 import type { Address, Family } from '../model/address.ts';
 import type { Packet, PacketState } from '../model/packet.ts';
 import type { Direction } from '../model/rule.ts';

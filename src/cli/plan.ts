@@ -29,7 +29,7 @@ export const plan: Command = {
     against: {
       type: 'string',
       value: 'FILE',
-      help: 'compare with this policy, and not with what the daemon has in force',
+      help: 'compare with this policy instead of with the one in force',
     },
     instance: OPTION.instance,
     'runtime-dir': OPTION.runtimeDir,
@@ -102,14 +102,14 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
   }
   const inForce = await policyInForce(socketPath(line));
   if (inForce.kind === 'nothing') {
-    return { name: 'nothing in force: every packet passes', instance: NOTHING.instance, policy: NOTHING, dropIns: [] };
+    return { name: 'nothing in force: all traffic passes', instance: NOTHING.instance, policy: NOTHING, dropIns: [] };
   }
-  const { texts, generation } = inForce;
+  const { texts, version } = inForce;
   const located = await locateTexts(texts, host);
   if (located === undefined)
     throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
   return {
-    name: `what is in force (generation ${generation})`,
+    name: `what is in force${version === undefined ? '' : ` (version ${version})`}`,
     instance: located.instance,
     policy: located,
     dropIns: texts.documents.slice(1),

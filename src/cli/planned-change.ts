@@ -20,6 +20,7 @@ import { formatRuleName } from '../model/rule.ts';
 import { NetfilterError } from '../nft/netfilter-error.ts';
 import { readFlows } from '../nft/read-flows.ts';
 import { leftOutLines } from './command-patience.ts';
+import { formatPlace } from './format-place.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
@@ -47,6 +48,8 @@ type NotCompared = Pick<Difference, 'interface' | 'direction' | 'family'>;
 
 /** What a change of policies does to this host. */
 export interface Planned {
+  /** The policies compared. */
+  readonly policies: readonly HostPolicy[];
   readonly differences: readonly Difference[];
   /** Packets that were not compared, since nobody waited for it. */
   readonly leftOut: readonly NotCompared[];
@@ -69,6 +72,7 @@ export async function planOf(
   const session = await ownSession();
   const switches = Object.keys(after.platform) as (keyof PlatformTraffic)[];
   return {
+    policies: [before, after],
     differences: comparePolicies(before, after, { patience, onLeftOut }),
     leftOut,
     platform: switches
@@ -184,11 +188,11 @@ function flowToJson({ protocol, source, destination, sourcePort, destinationPort
 
 /** The plan for people. */
 export function formatPlanned(planned: Planned, title: string): StyledText {
-  const { differences, leftOut, platform, members, connections, session } = planned;
+  const { policies, differences, leftOut, platform, members, connections, session } = planned;
   const same = differences.length + platform.length + leftOut.length === 0;
   const lines = [
-    ...(same ? ['no change in meaning for packets of new connections'] : []),
-    ...changeLines(differences),
+    ...(same ? ['nothing would change'] : []),
+    ...changeLines(differences, policies),
     ...leftOutLines(leftOut),
     ...platform.map(({ name, after }) => `platform:${name} is switched ${after ? 'on' : 'off'}`),
     ...memberLines(members),
@@ -209,10 +213,10 @@ function sessionText({ flow, cut }: NonNullable<Planned['session']>): Exclude<St
   ];
 }
 
-function changeLines(differences: readonly Difference[]): readonly string[] {
+function changeLines(differences: readonly Difference[], policies: readonly HostPolicy[]): readonly string[] {
   const byPlace = new Map<string, Difference[]>();
   for (const one of differences) {
-    const place = `newly ${changeOf(one)}, ${one.direction} on ${one.interface ?? 'every other interface'}`;
+    const place = `newly ${changeOf(one)}, ${formatPlace(one, policies)}`;
     const known = byPlace.get(place) ?? [];
     byPlace.set(place, known);
     known.push(one);
@@ -232,7 +236,8 @@ function formatDecider({ action, rule, reason }: Pick<Decider, 'action' | 'rule'
   const word = action.padEnd(5);
   if (rule !== undefined)
     return `${word}  ${formatRuleName(rule.origin)}  ${rule.origin.span.file}:${rule.origin.span.line}`;
-  return `${word}  ${reason === 'unmanaged' ? 'the policy does not name the interface' : 'no rule matches'}`;
+  if (reason !== 'unmanaged') return `${word}  no rule matches`;
+  return `${word}  ${action === 'allow' ? 'not filtered: ' : ''}the policy does not name the interface`;
 }
 
 function memberLines(members: readonly MemberChange[]): readonly string[] {
@@ -249,7 +254,7 @@ function memberLines(members: readonly MemberChange[]): readonly string[] {
 }
 
 function connectionLines(connections: Connections, same: boolean): readonly string[] {
-  if (connections.kind === 'unknown') return same ? [] : [`live connections were not looked at: ${connections.why}`];
+  if (connections.kind === 'unknown') return same ? [] : [`live connections are not known: ${connections.why}`];
   const { cut } = connections;
   if (cut.length === 0) return same ? [] : ['no live connection would be cut'];
   return [

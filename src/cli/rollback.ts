@@ -7,7 +7,7 @@ import { OPTION, socketPath } from './options.ts';
 export const rollback: Command = {
   name: 'rollback',
   summary:
-    'Ends a trial, or brings an earlier policy into force: the one before, or the version that is told. The policy file stays as it is, and is in force again as soon as it changes or the daemon is reloaded.',
+    'Ends a trial, or applies an earlier policy: the one before, or VERSION. The policy file stays as it is, and applies again as soon as it changes or the daemon is reloaded; `sgctl history VERSION` prints what to put into it.',
   usage: '[VERSION]',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 1,
@@ -29,13 +29,15 @@ export const rollback: Command = {
 export function readVersion(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-9]{1,8}$/.test(text) || Number(text) === 0)
-    throw new UsageError(`\`${text}\` is no version: they are numbers, and \`sgctl history\` lists them`);
+    throw new UsageError(`\`${text}\` is no version: say a number that \`sgctl history\` lists`);
   return Number(text);
 }
 
 function describe(before: HoldingStatus, { pinned, policyFile }: HoldingStatus): string {
-  const what = before.trial === null ? '' : 'the trial is ended: ';
-  if (pinned === null) return `${what}${policyFile} is in force`;
-  const version = pinned.version === null ? 'what was in force before' : `version ${pinned.version}`;
-  return `${what}${version} is in force, until ${policyFile} changes or the daemon is reloaded`;
+  const ended = before.trial === null ? '' : 'the trial has ended: ';
+  if (pinned === null) return `${ended}${policyFile} is active`;
+  const until = `until ${policyFile} changes or the daemon is reloaded`;
+  if (pinned.version === null) return `${ended}the policy before is active, ${until}`;
+  const keep = `the file still says otherwise; to keep version ${pinned.version}: sgctl history ${pinned.version} prints what to put there`;
+  return `${ended}version ${pinned.version} is active, ${until}\n${keep}`;
 }

@@ -11,7 +11,7 @@ const WATCH_MILLISECONDS = 2_000;
 export const stats: Command = {
   name: 'stats',
   summary:
-    'Shows how many packets each rule has decided on since it came into force, and which rules never did. Of a connection that is let in that is the first packet, and the next one after each change of rules; of what is denied, every packet.',
+    'Shows how many packets each rule has decided on since it came into force, and which rules never did. An allowed connection counts once, and once more after each change of rules; denied packets all count.',
   usage: '[--watch]',
   options: {
     watch: { type: 'boolean', short: 'w', help: 'show it again every two seconds, until interrupted' },
@@ -41,7 +41,7 @@ async function ask(socket: string): Promise<Stats> {
   const { stats: known } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/stats', answer: STATS });
   if (known === null)
     throw new UnableError(
-      'nothing is in force, or the rules are from an earlier run of the daemon, and it does not know them',
+      'no rules are in force, or they are from an earlier run of the daemon, which does not know them',
     );
   return known;
 }
@@ -58,7 +58,7 @@ function format({ counters, rules, platform = [], defaults }: Stats): string {
     row(
       String(packets),
       String(bytes),
-      `deny   ${counters ? 'no rule is about it' : 'no rule, or one that is not counted'}, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
+      `deny   ${counters ? 'no rule matches' : 'no rule matches, or one that is not counted'}, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
     ),
   );
   const builtIn = platform.map(({ name, direction, packets, bytes }) =>
@@ -66,6 +66,6 @@ function format({ counters, rules, platform = [], defaults }: Stats): string {
   );
   const off = counters
     ? ''
-    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them all the same), or the policy says so\n';
+    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them nevertheless), or the policy says `counters: false`\n';
   return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...builtIn, ...rest].join('')}`;
 }

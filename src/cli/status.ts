@@ -2,20 +2,21 @@ import { basename } from 'node:path';
 import { TABLE, TABLE_NAMES } from '../4-render/names.ts';
 import type { StyledText } from '../diagnostics/styled-text.ts';
 import type { OtherChain } from '../model/other-table.ts';
-import type { InterfaceStatus, Status } from '../model/status.ts';
+import type { InterfaceStatus } from '../model/status.ts';
 import { createNft } from '../nft/nft.ts';
 import { readInForce } from '../nft/table.ts';
 import { interfaceMeantBy, whyStatusUnprotected } from '../unprotected-host.ts';
 import { type Command, EXIT, type ExitStatus, UnableError } from './command.ts';
 import { type AnsweredStatus, STATUS } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
+import { localTime } from './local-time.ts';
 import { OPTION, socketPath } from './options.ts';
 
 /** `sgctl status`: what is in force, and what keeps the newest policy from being it. */
 export const status: Command = {
   name: 'status',
   summary:
-    'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not. Exit status 0 says that the host is protected: by the newest policy, or by one that somebody chose in its place (`sgctl try`, `sgctl rollback`). It is 1 where the newest policy is refused or the kernel refuses it, where the rules are removed or not there yet, where they name no interface of this host, and where something keeps the daemon from its work; and 3 where no daemon answers.',
+    'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not.',
   usage: '',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 0,
@@ -37,7 +38,7 @@ export const status: Command = {
   },
 };
 
-/** Of all states the two whose rules are those that somebody wants. */
+/** The two states whose rules are wanted: those of the newest policy, and those of one that was chosen in its place. */
 function exitOf(known: AnsweredStatus): ExitStatus {
   const isWanted = known.state === 'enforced' || known.state === 'held';
   return isWanted && known.inForce !== null && known.protected !== false && known.troubles.length === 0
@@ -45,7 +46,7 @@ function exitOf(known: AnsweredStatus): ExitStatus {
     : EXIT.no;
 }
 
-/** What is in force where no daemon tells. */
+/** What is in force where no daemon answers. */
 async function rulesWithoutDaemon(): Promise<string> {
   const inForce =
     process.geteuid?.() === 0
@@ -60,44 +61,55 @@ async function rulesWithoutDaemon(): Promise<string> {
     case 'nothing':
       return `NOT PROTECTED: there are no rules of secgroupd on this host (no table ${TABLE})`;
     default:
-      return `Rules that were in force before still are, if there were any: sudo nft list table ${TABLE}`;
+      return `Rules that were in force before, if any, still are: sudo nft list table ${TABLE}`;
   }
 }
 
-const STATE: Readonly<Record<Status['state'], string>> = {
-  enforced: 'enforced',
-  refused: 'REFUSED, NOT in force: the newest policy has mistakes; what was in force before still is',
-  failing: 'NOT in force: the kernel could not be changed',
-  cleared: 'OFF (sgctl clear), until the policy changes, a reload or a restart. On again: systemctl reload secgroupd',
-  held: 'valid, and NOT in force: another policy is in its place',
-  starting: 'starting',
-};
+function stateText(known: AnsweredStatus): string {
+  switch (known.state) {
+    case 'enforced':
+      return `active${waitingEdit(known)}`;
+    case 'refused':
+      return `REFUSED, NOT active: ${mistakesText(known)}; the rules before stay active`;
+    case 'failing':
+      return 'NOT active: the kernel could not be changed';
+    case 'cleared':
+      return 'OFF (sgctl clear), until the policy changes, a reload or a restart. On again: systemctl reload secgroupd';
+    case 'held':
+      return `valid, but NOT active: ${pinnedText(known) ?? 'another policy'} is`;
+    case 'starting':
+      return 'starting';
+  }
+}
+
+function mistakesText({ refusal }: AnsweredStatus): string {
+  const count = refusal?.diagnostics.filter(({ severity }) => severity === 'error').length ?? 0;
+  return count === 1 ? '1 mistake' : `${count} mistakes`;
+}
 
 function formatStatus(known: AnsweredStatus): StyledText {
   const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
   const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
   const unprotected = whyStatusUnprotected(known);
-  // Nobody who reads one line of it is to take an open host for a protected one.
+  // The first line alone tells an open host from a protected one.
   const headline: StyledText =
     unprotected === undefined
       ? []
       : [{ style: 'error', text: unprotected.message }, `\n${row('', unprotected.help)}\n`];
   const state =
-    unprotected !== undefined && known.state === 'enforced'
-      ? 'valid, and it filters nothing here'
-      : `${STATE[known.state]}${waitingEdit(known)}`;
+    unprotected !== undefined && known.state === 'enforced' ? 'valid, but it filters nothing here' : stateText(known);
   const lines = [
     row('policy', `${known.policyFile}: ${state}`),
     row(
       'in force',
       inForce === null
         ? 'no secgroupd rules: all traffic passes unless other tables block it'
-        : `generation ${inForce.generation}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${inForce.since} (${formatAge(inForce.ageSeconds)})`}`,
+        : `${versionText(known)}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${localTime(inForce.since)} (${formatAge(inForce.ageSeconds)})`}`,
     ),
-    ...pinnedRows(known).map((text) => row('policy', text)),
+    ...pinnedRows(known).map(([name, text]) => row(name, text)),
     // A daemon of an earlier version does not report it.
     ...(known.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
-    row('instance', known.instance === '*' ? '* (no other entry is this host)' : (known.instance ?? 'none')),
+    row('this host', known.instance === '*' ? '* (no other instance is this host)' : (known.instance ?? 'no instance')),
     ...interfaces.map(({ name, pattern, as, groups, rules }) =>
       row(
         'interface',
@@ -105,13 +117,16 @@ function formatStatus(known: AnsweredStatus): StyledText {
       ),
     ),
     ...(known.interfaceNotes ?? []).map(({ message, help }) => row('interface', `${message}; ${help}`)),
-    ...absentInterfaces.map((pattern) => row('interface', formatAbsent(pattern, unmanagedInterfaces.names))),
+    // The headline names those of a host that nothing protects.
+    ...(unprotected === undefined ? absentInterfaces : []).map((pattern) =>
+      row('interface', formatAbsent(pattern, unmanagedInterfaces.names)),
+    ),
     ...(unmanagedInterfaces.names.length === 0
       ? []
       : [
           row(
-            'unmanaged',
-            `${unmanagedInterfaces.names.join(', ')}: ${unmanagedInterfaces.action === 'allow' ? 'everything passes' : 'denied'}`,
+            unmanagedInterfaces.action === 'allow' ? 'not filtered' : 'denied',
+            `${unmanagedInterfaces.names.join(', ')}: not in the policy; all traffic ${unmanagedInterfaces.action === 'allow' ? 'passes' : 'is denied'}`,
           ),
         ]),
     row('forwarded', 'not filtered: traffic of containers, virtual machines and routed networks passes'),
@@ -121,19 +136,19 @@ function formatStatus(known: AnsweredStatus): StyledText {
     ),
     ...revokedRows(known).map((text) => row('revoked', text)),
     ...known.missingFeatures.map((feature) => row('missing', feature)),
-    ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${since})`)),
+    ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${localTime(since)})`)),
     ...known.warnings.map(({ file, line, column, code, message }) =>
       row('warning', `${file}:${line}:${column}: [${code}] ${message}`),
     ),
     ...(known.driftsMended === 0
       ? []
-      : [row('drift', `other programs changed our rules; put back, ${formatTimes(known.driftsMended)}`)]),
-    ...(refusal === null ? [] : ['', `refused since ${refusal.since}:`, refusal.text]),
+      : [row('repaired', `other programs changed our rules; put back ${formatTimes(known.driftsMended)}`)]),
+    ...(refusal === null ? [] : ['', `refused since ${localTime(refusal.since)}:`, refusal.text]),
   ];
   return [...headline, `${lines.join('\n')}\n`];
 }
 
-/** Nobody is to take what is in force for what was just written. */
+/** An edit that does not count yet is not to be taken for what is in force. */
 function waitingEdit({ state, waitingFor = [] }: AnsweredStatus): string {
   const [first] = waitingFor;
   if (state !== 'enforced' || first === undefined) return '';
@@ -144,7 +159,7 @@ function waitingEdit({ state, waitingFor = [] }: AnsweredStatus): string {
 function formatAbsent(pattern: string, unmanaged: readonly string[]): string {
   const meant = pattern.endsWith('*') ? undefined : interfaceMeantBy(pattern, unmanaged);
   const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`;
-  return `${pattern}: named in the policy, and this host has none now${hint}`;
+  return `${pattern}: named in the policy, but this host has none${hint}`;
 }
 
 function formatTimes(count: number): string {
@@ -158,9 +173,11 @@ function revokedRows({ revokedFlows }: AnsweredStatus): readonly string[] {
   return [
     ...(remembered === 0
       ? []
-      : [`${remembered} live flows that the rules let in once; their clients are not heard again`]),
-    ...(leftOut === 0 ? [] : [`${leftOut} flows MORE THAN CAN BE REMEMBERED: restart the servers of what was closed`]),
-    ...(trouble === null ? [] : [`live flows could not be looked at, and it is tried again: ${trouble}`]),
+      : [`${remembered} live flows that earlier rules allowed; packets of their clients are dropped`]),
+    ...(leftOut === 0
+      ? []
+      : [`${leftOut} flows MORE THAN CAN BE REMEMBERED: restart the servers of the ports that were closed`]),
+    ...(trouble === null ? [] : [`live flows could not be read, retrying: ${trouble}`]),
   ];
 }
 
@@ -174,18 +191,30 @@ function judgedAs(name: string, pattern: string, as: InterfaceStatus['as']): str
       : ` (${pattern})`;
 }
 
-/** Why what is in force is not what the policy file says. */
-function pinnedRows({ trial, pinned, policyFile }: AnsweredStatus): readonly string[] {
+/** What is in force in place of what the policy file says; undefined where nothing is. */
+function pinnedText({ trial, pinned }: AnsweredStatus): string | undefined {
+  if (trial !== null) return 'a policy on trial';
+  if (pinned === null) return undefined;
+  if (pinned.origin === 'try') return 'a policy confirmed after a trial';
+  return pinned.version === null ? 'the policy before a trial' : `version ${pinned.version}, after \`sgctl rollback\`,`;
+}
+
+/** Rows on a policy that is in force in place of the policy file. */
+function pinnedRows(known: AnsweredStatus): readonly (readonly [name: string, text: string])[] {
+  const { trial, pinned } = known;
   if (trial !== null)
-    return [`ON TRIAL: ${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`];
+    return [['ON TRIAL', `${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`]];
   if (pinned === null) return [];
-  const what =
-    pinned.origin === 'try'
-      ? 'a policy that was tried and confirmed'
-      : pinned.version === null
-        ? 'what was in force before a trial'
-        : `version ${pinned.version} of sgctl history`;
-  return [`NOT ${policyFile}, but ${what}, until that file changes or the daemon is reloaded`];
+  return [['pinned', 'until that file changes or the daemon is reloaded']];
+}
+
+/** Which policy is in force, by the number that \`sgctl history\` lists. */
+function versionText({ inForce, trial, pinned }: AnsweredStatus): string {
+  if (trial !== null) return 'the policy on trial';
+  const version = inForce?.version ?? null;
+  if (version === null) return 'rules of no known version';
+  const again = pinned?.version ?? null;
+  return again === null ? `version ${version}` : `version ${version} (${again} again)`;
 }
 
 /** Who wins: a packet has to pass every table, so the strictest one. */

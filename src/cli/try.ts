@@ -20,25 +20,25 @@ const DEFAULT_SECONDS = 60;
 export const tryOut: Command = {
   name: 'try',
   summary:
-    'Brings a policy into force for a while: what was in force before comes back by itself, whatever happens to you, sgctl, the daemon or the machine, unless the policy is confirmed; then the policy file is made to say it. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own is taken as it lies. The output names the drop-ins and lists that were taken along; none of them is written. FILE may be a FIFO, or - for standard input.',
+    'Applies a policy for a while. Unless it is confirmed, the policy before returns by itself, whatever happens to you, sgctl, the daemon or the machine; once confirmed, it is saved to the policy file. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own is taken as it lies. The output names the drop-ins and lists that were taken along; none of them is written. FILE may be a FIFO, or - for standard input.',
   usage: '[FILE] [--alone] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
   options: {
     alone: OPTION.alone,
     timeout: {
       type: 'string',
       value: 'SECONDS',
-      help: `how long, 1 to 86400 (default ${DEFAULT_SECONDS}); minutes as 5m`,
+      help: `how long, 1 to 86400 seconds (default ${DEFAULT_SECONDS}); also as 5m or 2h`,
     },
     check: {
       type: 'string',
       value: 'COMMAND',
-      help: 'confirm if this shell command succeeds within the time, go back at once if it fails',
+      help: 'confirm if this shell command succeeds in time, and go back at once if it fails',
     },
     policy: {
       ...OPTION.policy,
-      help: `the policy file that is written if it is confirmed (default ${DEFAULT_POLICY_FILE})`,
+      help: `the policy file to save it to once it is confirmed (default ${DEFAULT_POLICY_FILE})`,
     },
-    'no-wait': { type: 'boolean', help: 'do not ask on a terminal; `sgctl confirm` keeps it' },
+    'no-wait': { type: 'boolean', help: 'do not ask on a terminal; confirm with `sgctl confirm`' },
     'runtime-dir': OPTION.runtimeDir,
     json: OPTION.json,
     help: OPTION.help,
@@ -77,7 +77,7 @@ export const tryOut: Command = {
     if (known.trial !== null) await noting();
     const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
     const along = filesAlong(loaded);
-    const said = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} in force for ${seconds} s; then what was in force before comes back, unless it is confirmed`;
+    const said = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} active for ${seconds} s; then the policy before returns, unless you confirm`;
     if (!line.given('json')) streams.err(`${said}\n`);
     const answer = await decide(line, left, streams);
     return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status, along }, streams);
@@ -163,7 +163,7 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
       const body = { trialOnly: true };
       await askRunningDaemon(socket, { method: 'POST', path: '/v1/rollback', body, answer: HOLDING });
       await forgetSubmission(policyFile);
-      say({ confirmed: false, trial: null }, 'not kept: what was in force before is in force again');
+      say({ confirmed: false, trial: null }, 'not confirmed: the policy before is back');
       return EXIT.no;
     }
   }
@@ -173,6 +173,6 @@ function readSeconds(text: string): number {
   const [, digits, unit] = /^([0-9]{1,6})(s|m|h)?$/.exec(text) ?? [];
   const seconds = Number(digits) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
   if (digits === undefined || seconds < 1 || seconds > 86_400)
-    throw new UsageError(`--timeout is 1 to 86400 seconds, as 60, 90s, 5m or 2h, and not \`${text}\``);
+    throw new UsageError(`--timeout is 1 to 86400 seconds, as 60, 90s, 5m or 2h, not \`${text}\``);
   return seconds;
 }

@@ -13,6 +13,7 @@ import { createNft } from '../nft/nft.ts';
 import { readTable } from '../nft/read-table.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from './command.ts';
 import { leftOutLines, WITHIN, workWithin } from './command-patience.ts';
+import { formatPlace } from './format-place.ts';
 import { formatRemotes } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { locateTexts, policyInForce } from './in-force.ts';
@@ -24,12 +25,12 @@ import { packetToJson } from './packet-json.ts';
 export const verify: Command = {
   name: 'verify',
   summary:
-    'Reads the table back from the kernel, follows every packet through it, and proves that it means what the policy in force says, or names packets of which it does not. Which policy is in force is the daemon\u2019s word; FILE is yours.',
+    'Reads the table back from the kernel, follows every packet through it, and proves that it does what the policy in force says, or names packets for which it does not. The daemon reports which policy is in force; with FILE the kernel is compared with that file.',
   usage: '[FILE] [--instance NAME] [--within SECONDS]',
   options: {
     policy: {
       ...OPTION.policy,
-      help: `the policy file that what the daemon says is held against (default ${DEFAULT_POLICY_FILE})`,
+      help: `the policy file to compare the daemon's report with (default ${DEFAULT_POLICY_FILE})`,
     },
     instance: OPTION.instance,
     'runtime-dir': OPTION.runtimeDir,
@@ -48,7 +49,7 @@ export const verify: Command = {
     if (policy === undefined) return EXIT.no;
     const table = await readTable(createNft(), TABLE);
     if (table === undefined) {
-      const text = `the kernel has no table ${TABLE}: every packet passes, as far as other tables let it`;
+      const text = `the kernel has no table ${TABLE}: all traffic passes unless other tables block it`;
       streams.out(line.given('json') ? `${JSON.stringify({ same: false, trouble: text })}\n` : `${text}\n`);
       return EXIT.no;
     }
@@ -59,7 +60,7 @@ export const verify: Command = {
     streams.out(
       line.given('json')
         ? `${JSON.stringify({ ...toJson(comparison), revokedFlows: revoked }, null, 2)}\n`
-        : `${format(comparison)}${revokedText(revoked)}`,
+        : `${format(comparison, policy)}${revokedText(revoked)}`,
     );
     if (isSame(comparison)) return EXIT.fine;
     return comparison.differences.length + comparison.unknown.length > 0 ? EXIT.no : EXIT.unable;
@@ -75,12 +76,13 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
     return policy === undefined ? undefined : locate(policy, host, { named: line.text('instance'), streams });
   }
   const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');
-  if (inForce.kind === 'nothing') throw new UnableError('nothing of ours is in force: there is nothing to verify');
+  if (inForce.kind === 'nothing')
+    throw new UnableError('no rules of secgroupd are in force: there is nothing to verify');
   const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
   const written = await createPolicyLoader(createPolicyReader(policyFile, 'any'))();
   if (written.policy !== undefined && identityOfTexts(policyTexts(written, '')) !== identityOfTexts(inForce.texts))
     streams.err(
-      `this compares with the policy that the daemon says is in force, which is not what ${policyFile} says: sgctl verify ${policyFile} compares with that\n`,
+      `compared with the policy that the daemon reports, which differs from ${policyFile}: sgctl verify ${policyFile} compares with the file\n`,
     );
   const located = await locateTexts(inForce.texts, host);
   if (located === undefined)
@@ -95,33 +97,38 @@ function isSame({ differences, unknown, leftOut }: TableComparison): boolean {
 /** So many differences are shown; `--json` has all. */
 const MOST_SHOWN = 20;
 
-function format(comparison: TableComparison): string {
+/** `5,054 kinds of packet`. */
+function kindsText(compared: number): string {
+  return `${compared.toLocaleString('en-US')} kinds of packet`;
+}
+
+function format(comparison: TableComparison, policy: HostPolicy): string {
   const { differences, unknown, compared, leftOut } = comparison;
   if (isSame(comparison))
-    return `the kernel does what the policy says: ${compared} classes of packets compared, each for all addresses\n`;
-  const shown = differences.slice(0, MOST_SHOWN).flatMap((one) => [...differenceLines(one), '']);
+    return `the kernel does what the policy says: ${kindsText(compared)} checked, each for every address\n`;
+  const shown = differences.slice(0, MOST_SHOWN).flatMap((one) => [...differenceLines(one, policy), '']);
   const more = differences.length - MOST_SHOWN;
   const isOther = differences.length + unknown.length > 0;
   return [
-    isOther ? 'THE KERNEL DOES NOT DO what the policy says' : `no difference in ${compared} classes of packets`,
+    isOther ? 'THE KERNEL DOES NOT DO what the policy says' : `no difference in ${kindsText(compared)}`,
     '',
     ...leftOutLines(leftOut),
     ...shown,
-    ...(more > 0 ? [`and ${more} differences more`, ''] : []),
-    ...unknown.map(({ text }) => `a rule that is none of ours, and it cannot be told what it does: ${text}`),
+    ...(more > 0 ? [`and ${more} more differences`, ''] : []),
+    ...unknown.map(({ text }) => `a rule of another program, of unknown effect: ${text}`),
     ...(isOther ? ['put it right: sudo systemctl reload secgroupd, or sudo sgctl apply FILE', ''] : []),
   ].join('\n');
 }
 
-function differenceLines(one: TableDifference): readonly string[] {
+function differenceLines(one: TableDifference, policy: HostPolicy): readonly string[] {
   const { direction, state, expected, found, family, remote, traffic, witness } = one;
   const end = direction === 'inbound' ? 'from' : 'to';
   const rule =
     expected.rule === undefined
-      ? 'no rule is about it'
+      ? 'no rule matches'
       : `${formatRuleName(expected.rule.origin)}  ${expected.rule.origin.span.file}:${expected.rule.origin.span.line}`;
   return [
-    `${direction} on ${one.interface ?? 'every other interface'}${one.inVrf ? ' in a VRF' : ''}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
+    `${formatPlace(one, [policy])}${one.inVrf ? ' in a VRF' : ''}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
     `  policy  ${expected.action.padEnd(5)}  ${rule}`,
     `  kernel  ${found.padEnd(5)}  for example ${formatPacket(witness)}`,
   ];
@@ -129,7 +136,7 @@ function differenceLines(one: TableDifference): readonly string[] {
 
 /** They are state, as flows that conntrack tracks are, and no difference from the policy. */
 function revokedText(flows: number): string {
-  return flows === 0 ? '' : `besides, what the host sends on ${flows} revoked flows is dropped\n`;
+  return flows === 0 ? '' : `besides, packets that the host sends on ${flows} revoked flows are dropped\n`;
 }
 
 /** The comparison as scripts read it: a contract. */

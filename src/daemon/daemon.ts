@@ -307,5 +307,6 @@ function oneLine(status: Status): string {
   if (trial !== null) return `a policy is tried, for ${trial.secondsLeft} s more unless it is confirmed`;
   if (state === 'cleared') return 'rules removed on request';
   if (inForce === null) return 'nothing in force yet';
-  return `${policyFile} in force as ${instance ?? 'nobody'}, generation ${inForce.generation}`;
+  const version = (inForce.version ?? null) === null ? '' : `, version ${inForce.version}`;
+  return `${policyFile} in force as ${instance ?? 'no instance'}${version}`;
 }

@@ -66,6 +66,8 @@ export interface Enforcement {
   /** The files that say what is in force; undefined where that was found in the kernel or kept from an earlier run. */
   readonly filesInForce: PolicyFiles | undefined;
   readonly inForce: InForce | undefined;
+  /** The number of what is in force in the history; undefined where it is not kept there. */
+  readonly version: number | undefined;
   readonly appliedAt: Date | undefined;
   /** Why the kernel could not be changed. */
   readonly kernelTrouble: Trouble | undefined;
@@ -94,6 +96,7 @@ export const NOTHING_KNOWN: Enforcement = {
   hostPolicy: undefined,
   filesInForce: undefined,
   inForce: undefined,
+  version: undefined,
   appliedAt: undefined,
   kernelTrouble: undefined,
   savingTrouble: undefined,

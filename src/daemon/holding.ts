@@ -224,7 +224,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         const version = number ?? (await versionBefore(known, history));
         if (version === undefined) throw new HoldingRefused('there is no earlier policy to go back to: sgctl history');
         const kept = await history.read(version);
-        if (kept === undefined) throw new HoldingRefused(`there is no version ${version}: sgctl history lists them`);
+        if (kept === undefined) throw new HoldingRefused(`there is no version ${version}: see sgctl history`);
         const files = identityOf(known.files);
         if (kept.identity === files) {
           loop.hold(undefined);

@@ -153,7 +153,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let isLastGoodMissing = false;
   let isUntrusted = false;
   let isTableNew = false;
-  let recorded: PolicyFiles | undefined;
+  let recorded: { readonly files: PolicyFiles; readonly version: number } | undefined;
   const guard = createTableGuard({ nft, elements }, changes);
   const opponent = createOpponent(committers, log);
   const noticeInterfaces = createInterfaceNotices(log);
@@ -348,7 +348,7 @@ export function createRounds(options: RoundOptions): Rounds {
       await bringAbout(planned, located.hostPolicy);
     const before = known.hostPolicy;
     const isChanged = planned.change.kind !== 'none' || known.appliedAt === undefined;
-    inForceNow(located.hostPolicy, planned, performance.now() - began);
+    const logChange = inForceNow(located.hostPolicy, planned, performance.now() - began);
     // Sockets that came while the rules did.
     if (isBeginning) await seed();
     if (isChanged) {
@@ -365,6 +365,7 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     noticeInterfaces(located.hostPolicy, host);
     await record(located.hostPolicy.instance);
+    logChange(known.version);
   };
 
   const beginning = async (forced: boolean): Promise<Before> => {
@@ -402,13 +403,23 @@ export function createRounds(options: RoundOptions): Rounds {
   /** Keeps what came into force for good among the policies that were. */
   const record = async (instanceName: string): Promise<void> => {
     const { filesInForce, held } = known;
-    if (filesInForce === undefined || filesInForce === recorded || held?.policy.kind === 'tried') return;
-    const { origin, of } = held?.policy ?? { origin: 'file' as const, of: null };
-    if (await saving(() => history.record(policyTexts(filesInForce, instanceName), { origin, of })))
-      recorded = filesInForce;
+    const isKept = filesInForce !== undefined && held?.policy.kind !== 'tried';
+    if (isKept && filesInForce !== recorded?.files) {
+      const { origin, of } = held?.policy ?? { origin: 'file' as const, of: null };
+      await saving(async () => {
+        const version = await history.record(policyTexts(filesInForce, instanceName), { origin, of });
+        recorded = { files: filesInForce, version };
+      });
+    }
+    know({ version: isKept && filesInForce === recorded?.files ? recorded?.version : undefined });
   };
 
-  const inForceNow = (hostPolicy: HostPolicy, { change }: RenderedChange, milliseconds: number): void => {
+  /** Returns what logs it, once its version is known. */
+  const inForceNow = (
+    hostPolicy: HostPolicy,
+    { change }: RenderedChange,
+    milliseconds: number,
+  ): ((version: number | undefined) => void) => {
     const first = known.appliedAt === undefined;
     const changed = change.kind !== 'none';
     know({
@@ -420,10 +431,11 @@ export function createRounds(options: RoundOptions): Rounds {
       appliedAt: changed || first ? new Date() : known.appliedAt,
       applied: known.applied + (changed ? 1 : 0),
     });
-    if (!changed && !first) return;
+    if (!changed && !first) return () => undefined;
     const { generation, rendered } = change.next;
     const event = { generation, change: change.kind, instance: hostPolicy.instance, rules: rendered?.rules };
-    log.info({ ...event, milliseconds: Math.round(milliseconds) }, WHAT_HAPPENED[change.kind]);
+    const taken = Math.round(milliseconds);
+    return (version) => log.info({ version, ...event, milliseconds: taken }, WHAT_HAPPENED[change.kind]);
   };
 
   /** Whether a step of keeping what is in force was done; trouble is told, and keeps nothing out of force. */
@@ -519,7 +531,8 @@ export function createRounds(options: RoundOptions): Rounds {
       cutting.forget();
       await saving(() => heldFile.write(undefined));
       know({ inForce: undefined, hostPolicy: undefined, filesInForce: undefined, held: undefined, cleared: true });
-      log.warn('rules removed on request; they come back when the policy changes, on SIGHUP or at a restart');
+      know({ version: undefined });
+      log.warn('firewall off on request; the rules return when the policy changes, on SIGHUP or at a restart');
     },
     hold: (held) => know({ held, ...(held === undefined ? {} : { cleared: false }) }),
     isOvertaken: (generation) => guard.isOvertaken(generation),

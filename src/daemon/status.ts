@@ -46,6 +46,7 @@ export function describeStatus(
         ? null
         : {
             generation: inForce.generation,
+            version: known.version ?? null,
             stamp: inForce.stamp,
             since: appliedAt?.toISOString() ?? null,
             ageSeconds:

@@ -11,7 +11,7 @@ interface LintRule {
 export const LINT_CODES = {
   'world-open': { severity: 'warning', requirement: 'Administration and databases are not open to the world.' },
   'full-access': { severity: 'warning', requirement: 'Sys-FullAccess protects nothing.' },
-  'all-traffic': { severity: 'warning', requirement: 'A rule that lets the world in says which traffic.' },
+  'all-traffic': { severity: 'warning', requirement: 'A rule open to everyone names its traffic.' },
   'shadowed-rule': { severity: 'warning', requirement: 'A rule decides on some packet.' },
   'opposite-actions': { severity: 'warning', requirement: 'Two rules of a group about the same packets say the same.' },
   'empty-remote': { severity: 'warning', requirement: 'The other end of a rule is somebody.' },

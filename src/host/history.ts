@@ -11,8 +11,11 @@ import { writeStateFile } from './write-file.ts';
 
 /** The policies that were in force, in the state directory. */
 export interface History {
-  /** Keeps a policy that came into force; nothing, if it says what the newest one does. Throws what writing throws. */
-  record(texts: PolicyTexts, how: { readonly origin: VersionOrigin; readonly of?: number | null }): Promise<void>;
+  /**
+   * Keeps a policy that came into force, unless the newest one says the same. Returns its number. Throws what writing
+   * throws.
+   */
+  record(texts: PolicyTexts, how: { readonly origin: VersionOrigin; readonly of?: number | null }): Promise<number>;
   /** Newest first. Versions that cannot be read are left out. */
   list(): Promise<readonly PolicyVersion[]>;
   /** Undefined where there is no such version, or not all of it. */
@@ -123,7 +126,7 @@ export function createHistory(directory: string): History {
       const all = await readAll();
       const [newest] = all;
       const identity = identityOfTexts(policy);
-      if (newest?.identity === identity) return;
+      if (newest?.identity === identity) return newest.number;
       await mkdir(directory, { recursive: true, mode: 0o750 });
       for (const own of [versions, texts]) await makeOwnDirectory(own, 0o750);
       const digests: [string, string][] = [];
@@ -145,6 +148,7 @@ export function createHistory(directory: string): History {
       await writeStateFile(join(versions, fileName(version.number)), `${JSON.stringify(version)}\n`);
       if (replaces) await rm(join(versions, fileName(newest.number)), { force: true });
       await prune([version, ...(replaces ? all.slice(1) : all)]);
+      return version.number;
     },
     list: async () =>
       (await readAll()).map(({ number, time, origin, of, instance, documents, identity }) => ({

@@ -1,12 +1,13 @@
+import { icmpText } from './icmp-names.ts';
 import type { LogEntry } from './packet-account.ts';
 import { formatRuleName } from './rule.ts';
 
-/** A logged packet in one line: `deny tcp 203.0.113.9:50000 -> 192.0.2.1:22 inbound on eth0, by web inbound[0] policy.yaml:25`. */
+/** A logged packet in one line: `deny tcp 203.0.113.9:50000 -> 192.0.2.1:22 inbound on eth0, by rule web inbound[0], policy.yaml:25`. */
 export function describeLogEntry(entry: LogEntry): string {
   const { verdict, protocol, src, dst, sport, dport, icmpType, icmpCode, direction, rule, platform } = entry;
-  const icmp = icmpType === null ? '' : ` type ${icmpType} code ${icmpCode ?? 0}`;
-  const other = platform === undefined || platform === null ? 'no rule is about it' : `by platform:${platform}`;
-  const by = rule === null ? other : `by ${formatRuleName(rule)} ${rule.file}:${rule.line}`;
+  const icmp = icmpType === null ? '' : ` ${icmpText(protocol === 'icmp' ? 'ipv4' : 'ipv6', icmpType, icmpCode ?? 0)}`;
+  const other = platform === undefined || platform === null ? 'no rule matches' : `by platform:${platform}, built in`;
+  const by = rule === null ? other : `by rule ${formatRuleName(rule)}, ${rule.file}:${rule.line}`;
   return `${verdict} ${protocol}${icmp} ${end(src, sport)} -> ${end(dst, dport)} ${direction} on ${entry.interface ?? 'an interface that is gone'}, ${by}`;
 }
 

@@ -19,7 +19,7 @@ export interface LogEntry {
   readonly time: string;
   readonly verdict: 'allow' | 'deny';
   readonly reason: 'rule' | 'management' | 'default' | 'platform';
-  /** Null where no rule is about it. */
+  /** Null where no rule matches. */
   readonly rule: RuleReport | null;
   /** Which built-in traffic it is, where that is the reason. */
   readonly platform?: string | null | undefined;
@@ -38,13 +38,13 @@ export interface LogEntry {
 
 /** What `GET /v1/stats` answers; keys are added, never renamed or removed. */
 export interface Stats {
-  /** Whether packets are counted by rule; where they are not, only what no rule is about is counted. */
+  /** Whether packets are counted by rule; where they are not, only what no rule matches is counted. */
   readonly counters: boolean;
   /** In the order of the policy's files: every rule that judges packets of this host. */
   readonly rules: readonly (RuleReport & CountReport)[];
   /** Built-in traffic that is denied. */
   readonly platform?: readonly PlatformReport[] | undefined;
-  /** What no rule is about. */
+  /** What no rule matches. */
   readonly defaults: readonly (CountReport & {
     readonly direction: Direction;
     /** Interfaces, and globs of them; none are those that the policy does not name. */

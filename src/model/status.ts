@@ -19,7 +19,13 @@ export interface Status {
    */
   readonly protected: boolean;
   readonly inForce: {
+    /** Counts the changes of the kernel's rules. */
     readonly generation: number;
+    /**
+     * The number by which `sgctl history` lists the policy; null where it is on trial, or not kept there. A daemon of an earlier
+     * version leaves it out.
+     */
+    readonly version?: number | null | undefined;
     readonly stamp: string;
     readonly since: string | null;
     readonly ageSeconds: number | null;

@@ -112,10 +112,10 @@ describe('sgctl stats', () => {
     expect(inbound.filter(({ packets: count }) => count > 0).length).toBeGreaterThan(rules.length / 2);
     const text = (await site.sgctl('stats')).stdout;
     expect(text).toMatch(/^ +\d+ +\d+ {2}allow {2}web inbound\[0\] {2}.*policy.yaml:7$/m);
-    expect(text).toContain('deny   no rule is about it, inbound on eth0');
+    expect(text).toContain('deny   no rule matches, inbound on eth0');
   });
 
-  test('and the log name what comes in with an address of the host itself, which no rule is about', async () => {
+  test('and the log name what comes in with an address of the host itself, which no rule matches', async () => {
     replaceFile(site.policyFile, policyOf(['{ source: any }']));
     await site.start();
     const own = { source: 'fd77:0::1', destination: 'fd77:0::1', protocol: 17, sourcePort: 9, destinationPort: 53 };
@@ -133,7 +133,7 @@ describe('sgctl stats', () => {
         src: 'fd77::1',
       },
     ]);
-    expect((await site.sgctl('log')).stdout).toMatch(/inbound on eth0, by platform:own-address$/m);
+    expect((await site.sgctl('log')).stdout).toMatch(/inbound on eth0, by platform:own-address, built in$/m);
     expect((await stats()).platform).toMatchObject([{ name: 'own-address', direction: 'inbound', packets: 1 }]);
     expect((await site.sgctl('stats')).stdout).toMatch(/ 1 +\d+ {2}deny {3}platform:own-address, inbound$/m);
     const query = [
@@ -262,7 +262,7 @@ describe('sgctl log', () => {
     ]);
     expect(found).toHaveLength(3);
     expect((await site.sgctl('log')).stdout).toContain(
-      `deny tcp 10.9.1.1:${sent[0]?.sourcePort ?? 0} -> 10.77.0.1:22 inbound on eth0, by web inbound[0] ${site.policyFile}:7`,
+      `deny tcp 10.9.1.1:${sent[0]?.sourcePort ?? 0} -> 10.77.0.1:22 inbound on eth0, by rule web inbound[0], ${site.policyFile}:7`,
     );
     // The journal is what the daemon prints.
     expect(daemon.log.filter(({ msg }) => msg.startsWith('deny tcp'))).toHaveLength(2);

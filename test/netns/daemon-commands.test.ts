@@ -37,7 +37,7 @@ describe('sgctl apply', () => {
     expect(await isOpen(81)).toBe(true);
     const first = await apply();
     expect(first).toMatchObject({ exitCode: 0, stderr: '' });
-    expect(first.stdout).toContain('in force as host, generation 1');
+    expect(first.stdout).toContain('active as host, version 1');
     expect([await isOpen(80), await isOpen(81)]).toEqual([true, false]);
     const table = await site.table();
     const second = await apply('--json');
@@ -45,7 +45,7 @@ describe('sgctl apply', () => {
     expect(JSON.parse(second.stdout)).toMatchObject({ instance: 'host', generation: 1, changed: false });
     expect(await site.table()).toBe(table);
     replaceFile(site.policyFile, VALID.replaceAll('80', '81'));
-    expect((await apply()).stdout).toContain('generation 2');
+    expect((await apply()).stdout).toContain('version 2');
     expect([await isOpen(80), await isOpen(81)]).toEqual([false, true]);
   });
 
@@ -142,7 +142,7 @@ describe('sgctl status', () => {
     expect((await site.sgctl('rollback', '1')).exitCode).toBe(0);
     expect(await site.sgctl('status')).toMatchObject({
       exitCode: 0,
-      stdout: expect.stringContaining('NOT in force') as string,
+      stdout: expect.stringContaining('NOT active') as string,
     });
     expect((await site.sgctl('clear', '--yes')).exitCode).toBe(0);
     const cleared = await site.sgctl('status');
@@ -193,7 +193,7 @@ describe('sgctl check, compile and explain', () => {
     const advice = await site.sgctl('lint', site.policyFile);
     expect(advice).toMatchObject({ exitCode: 0, stderr: '' });
     expect(advice.stdout).toContain(`${site.policyFile}:6:9: warning[world-open]: `);
-    expect(advice.stdout).toMatch(/1 warning, \d remarks?$/);
+    expect(advice.stdout).toMatch(/1 warning, \d info$/);
     expect((await site.sgctl('lint', '--fail-on', 'warning', site.policyFile)).exitCode).toBe(1);
     const json = JSON.parse((await site.sgctl('lint', '--json', site.policyFile)).stdout) as { findings: unknown };
     expect(json.findings).toContainEqual(

@@ -154,6 +154,8 @@ instances:
     expect(told).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(OPEN) as string });
     expect(told.stdout.split('\n')[0]).toMatch(OPEN);
     expect(told.stdout).toMatch(HINT);
+    expect(told.stdout.match(/ehh0/g)).toHaveLength(2);
+    expect(told.stdout).not.toMatch(/^policy .*: active/m);
     expect(told.stdout).not.toContain('enforced');
     expect((await site.sgctl('status', '--json')).exitCode).toBe(1);
     expect(daemon.log.some(({ msg }) => msg.startsWith('NOT PROTECTED'))).toBe(true);
@@ -162,6 +164,7 @@ instances:
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(OPEN) as string });
       expect(stderr).toMatch(HINT);
     }
+    expect((await site.sgctl('check', site.policyFile)).stdout).not.toContain('ehh0');
     // Another host's plan is none of this one's.
     const elsewhere = ['--against', site.policyFile, '--instance', '*'];
     expect((await site.sgctl('plan', site.policyFile, ...elsewhere)).stderr).toBe('');

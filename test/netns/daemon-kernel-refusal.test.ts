@@ -66,7 +66,7 @@ describe('a change that the kernel refuses', () => {
       expect(await site.table()).toBe(before);
       expect(await openPorts()).toEqual([80]);
       const text = (await site.sgctl('status')).stdout;
-      expect(text).toContain('NOT in force: the kernel could not be changed');
+      expect(text).toContain('NOT active: the kernel could not be changed');
       expect(text).toContain('trouble');
       // It tries again by itself, and that changes nothing either.
       await daemon.until('it was tried again', () => daemon.log.filter(({ level }) => level === 50).length >= 2);

@@ -209,7 +209,7 @@ assert:
     const text = await site.sgctl('status');
     expect(text.exitCode).toBe(1);
     expect(text.stdout).toContain(`${site.policyFile}:${line}:${diagnostic?.column}: error[${diagnostic?.code}]`);
-    expect(text.stdout).toContain('NOT in force');
+    expect(text.stdout).toContain('NOT active');
     expect(text.stdout).toContain('8000-899"');
     expect(daemon.log.at(-1)).toMatchObject({ level: 50, file: site.policyFile, line });
     expect(await site.table()).toBe(table);

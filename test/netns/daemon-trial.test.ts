@@ -84,11 +84,11 @@ describe('sgctl try', () => {
       stdout: `keep it: sgctl confirm --policy ${site.policyFile}; go back now: sgctl rollback`,
       exitCode: 0,
     });
-    expect(stderr).toContain(`${tried}: in force for 2 s; then what was in force before comes back`);
+    expect(stderr).toContain(`${tried}: active for 2 s; then the policy before returns`);
     expect(await open()).toEqual([NEW]);
     expect(lastGood()).toContain(String(OLD));
     expect(lastGood()).not.toContain(String(NEW));
-    expect((await site.sgctl('status')).stdout).toMatch(/ON TRIAL: .*tried.yaml, [12] s left/);
+    expect((await site.sgctl('status')).stdout).toMatch(/^ON TRIAL +.*tried.yaml, [12] s left/m);
     const { trial, inForce } = await daemon.status();
     expect(trial).toMatchObject({ file: tried });
     expect(inForce).not.toBeNull();
@@ -102,7 +102,7 @@ describe('sgctl try', () => {
     const daemon = await site.start();
     await tryIt('--timeout', '3');
     const confirmed = await site.sgctl('confirm');
-    expect(confirmed.stdout).toBe(`confirmed: ${site.policyFile} says it now`);
+    expect(confirmed.stdout).toBe(`confirmed, and saved to ${site.policyFile}`);
     expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(NEW));
     await daemon.until('the file is in force', (status) => status.pinned === null && status.trial === null);
     await wait(3_500);
@@ -266,7 +266,7 @@ describe('sgctl try', () => {
     rmSync(held, { recursive: true });
     await tryIt('--timeout', '60');
     await refused(/another policy is being tried/);
-    expect((await site.sgctl('rollback')).stdout).toBe(`the trial is ended: ${site.policyFile} is in force`);
+    expect((await site.sgctl('rollback')).stdout).toBe(`the trial has ended: ${site.policyFile} is active`);
     expect(await open()).toEqual([OLD]);
     expect((await daemon.status()).state).toBe('enforced');
   });
@@ -338,12 +338,12 @@ describe('sgctl try of a file that stands in the place of the policy file', () =
     const list = join(site.directory, 'etc/lists/office.txt');
     expect([exitCode, stderr]).toEqual([
       0,
-      `${elsewhere}, with ${dropIn}, ${list}, in force for 60 s; then what was in force before comes back, unless it is confirmed`,
+      `${elsewhere}, with ${dropIn}, ${list}, active for 60 s; then the policy before returns, unless you confirm`,
     ]);
     expect(await open()).toEqual([NEW, OTHER]);
     expect((await daemon.status()).trial).toMatchObject({ file: elsewhere });
     const confirmed = await site.sgctl('confirm');
-    expect([confirmed.stdout, confirmed.stderr]).toEqual([`confirmed: ${site.policyFile} says it now`, '']);
+    expect([confirmed.stdout, confirmed.stderr]).toEqual([`confirmed, and saved to ${site.policyFile}`, '']);
     expect(readFileSync(site.policyFile, 'utf8')).toBe(parted(NEW));
     expect(readFileSync(dropIn, 'utf8')).toBe(more(OTHER));
     await daemon.until('the file is in force', ({ pinned, state }) => pinned === null && state === 'enforced');
@@ -370,10 +370,10 @@ describe('sgctl try of a file that stands in the place of the policy file', () =
     const lacking = await site.sgctl('try', elsewhere, '--alone');
     expect([lacking.exitCode, lacking.stderr]).toEqual([1, expect.stringContaining('more')]);
     writeFileSync(elsewhere, policy(NEW));
-    expect((await site.sgctl('try', elsewhere, '--alone')).stderr).toContain(`${elsewhere}: in force`);
+    expect((await site.sgctl('try', elsewhere, '--alone')).stderr).toContain(`${elsewhere}: active`);
     expect(await open()).toEqual([NEW]);
     expect((await site.sgctl('confirm')).stdout).toContain(
-      'which was not written: its drop-ins and lists are not those of the file that was tried; copy all of them: ',
+      'but NOT saved to it: its drop-ins and lists are not those of the file that was tried; copy all of them: ',
     );
     expect(readFileSync(site.policyFile, 'utf8')).toBe(parted(OLD));
   });
@@ -422,14 +422,19 @@ describe('sgctl rollback and history', () => {
     const daemon = await site.start();
     await save(daemon, NEW);
     await save(daemon, OTHER);
-    expect((await site.sgctl('rollback')).stdout).toBe(
-      `version 2 is in force, until ${site.policyFile} changes or the daemon is reloaded`,
-    );
+    expect((await site.sgctl('rollback')).stdout.split('\n')).toEqual([
+      `version 2 is active, until ${site.policyFile} changes or the daemon is reloaded`,
+      'the file still says otherwise; to keep version 2: sgctl history 2 prints what to put there',
+    ]);
     expect(await open()).toEqual([NEW]);
     expect((await daemon.status()).pinned).toMatchObject({ origin: 'rollback', version: 2 });
-    expect((await site.sgctl('status')).stdout).toContain(
-      `NOT ${site.policyFile}, but version 2 of sgctl history, until that file changes`,
+    expect((await daemon.status()).inForce).toMatchObject({ version: 4 });
+    const told = (await site.sgctl('status')).stdout;
+    expect(told).toMatch(/^policy .*: valid, but NOT active: version 2, after `sgctl rollback`, is$/m);
+    expect(told).toMatch(
+      /^in force +version 4 \(2 again\), since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:UTC|[+-]\d\d:\d\d) \(/m,
     );
+    expect(told).toMatch(/^pinned +until that file changes or the daemon is reloaded$/m);
     expect(readFileSync(site.policyFile, 'utf8')).toBe(policy(OTHER));
     expect(lastGood()).toContain(String(NEW));
     await daemon.stop('SIGKILL');
@@ -439,10 +444,12 @@ describe('sgctl rollback and history', () => {
     expect(await open()).toEqual([OLD]);
     const { stdout } = await site.sgctl('history');
     expect(
-      stdout.match(/^ +\d+ .*$/gm)?.map((row) => row.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME').trim()),
+      stdout
+        .match(/^ +\d+ .*$/gm)
+        ?.map((row) => row.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:UTC|[+-]\d\d:\d\d)/, 'TIME').trim()),
     ).toEqual([
-      '5  TIME  gone back to version 1, in force now',
-      '4  TIME  gone back to version 2',
+      '5  TIME  rolled back to version 1, active',
+      '4  TIME  rolled back to version 2',
       '3  TIME  the policy file was saved',
       '2  TIME  the policy file was saved',
       '1  TIME  the policy file was saved',

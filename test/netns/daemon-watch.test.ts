@@ -293,7 +293,7 @@ describe('a writer that is midway', () => {
     });
     const { stdout } = await site.sgctl('status');
     expect(stdout).toContain(`waiting for ${site.policyFile}: its writer has not closed it\n`);
-    expect(stdout).toContain(`${site.policyFile}: enforced, but edits of policy.yaml wait\n`);
+    expect(stdout).toContain(`${site.policyFile}: active, but edits of policy.yaml wait\n`);
     await sleep(1_000);
     expect(await site.table()).toBe(before);
     mkdirSync(site.dropIns);

@@ -170,14 +170,14 @@ instances:
       waitingFor.some(({ reason }) => reason === 'open'),
     );
     const { stdout } = await site.sgctl('status');
-    expect(stdout).toContain(`${site.policyFile}: enforced, but edits of log.txt wait\n`);
+    expect(stdout).toContain(`${site.policyFile}: active, but edits of log.txt wait\n`);
     expect(stdout).toContain(`waiting for ${at('log')}: its writer has not closed it\n`);
     replaceFile(site.policyFile, editedPolicy('log', 7_010, 7_002));
     await openPorts.until([7_000, 7_001, 7_003], [...ports, 7_010], { source: OLD });
     for (const one of open.splice(0)) closeSync(one);
     await openPorts.until([7_000, 7_001, 7_003, 7_010], [...ports, 7_010], { source: OLD });
     await daemon.until('nothing is waited for', ({ waitingFor }) => waitingFor.length === 0);
-    expect((await site.sgctl('status')).stdout).toContain(`${site.policyFile}: enforced\n`);
+    expect((await site.sgctl('status')).stdout).toContain(`${site.policyFile}: active\n`);
   }, 30_000);
 
   test('and keeps a list open amid a line that is named for the first time: the policy is refused, and not waited for without end', async () => {

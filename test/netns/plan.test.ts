@@ -120,10 +120,10 @@ describe('sgctl plan', () => {
       ),
     );
     const { stdout } = await site.sgctl('plan', planned);
-    expect(stdout).toContain('no change in meaning');
+    expect(stdout).toContain('nothing would change');
     writeFileSync(planned, policy(tcp('80', '0.0.0.0/0'), tcp('81', '10.0.0.0/9')));
     const other = await site.sgctl('plan', planned);
-    expect(other.stdout).not.toContain('no change in meaning');
+    expect(other.stdout).not.toContain('nothing would change');
     expect(other.stdout).toContain(
       `newly denied, inbound on eth0\n  tcp 81 from 10.128.0.0/9\n    now   allow  web inbound[1]  ${site.policyFile}:6\n    then  deny   no rule matches\n`,
     );
@@ -135,7 +135,7 @@ describe('sgctl plan', () => {
     replaceFile(site.policyFile, policy(tcp('8x', 'any')));
     await daemon.until('it is refused', ({ state }) => state === 'refused');
     writeFileSync(planned, policy(tcp('80', 'any')));
-    expect((await site.sgctl('plan', planned)).stdout).toContain('no change in meaning');
+    expect((await site.sgctl('plan', planned)).stdout).toContain('nothing would change');
     const refused = await site.sgctl('plan', site.policyFile);
     expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('8x')]);
   });
@@ -176,7 +176,7 @@ describe('sgctl plan', () => {
     writeFileSync(planned, policy(member));
     const there = await site.sgctl('plan', planned, '--as', site.policyFile);
     expect(there.stdout).toContain(`${planned}, with ${dropIn}, against what is in force`);
-    expect(there.stdout).toContain('no change in meaning');
+    expect(there.stdout).toContain('nothing would change');
     const { stdout } = await site.sgctl('plan', planned, '--as', site.policyFile, '--json');
     expect(JSON.parse(stdout)).toMatchObject({ same: true, with: [dropIn] });
     const alone = await site.sgctl('plan', planned, '--alone');

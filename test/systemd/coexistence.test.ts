@@ -84,7 +84,7 @@ async function startMachine(): Promise<void> {
 /** Starts ours, where theirs is at work; returns what the installation says. */
 async function install(): Promise<string> {
   const { stdout } = await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
-  expect(await status()).toMatch(/^policy .*: enforced$/m);
+  expect(await status()).toMatch(/^policy .*: active$/m);
   return stdout;
 }
 
@@ -116,7 +116,7 @@ async function restartUnderProbes(): Promise<readonly number[]> {
   await machine.powerOn();
   await machine.booted();
   await until('ours is in force', async () =>
-    /: enforced$/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
+    /: active$/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
   );
   return (await probes.stop()).answered;
 }
@@ -267,7 +267,7 @@ describe('beside Docker, and rules made by iptables', () => {
     expect(text).toContain('published    tcp { 8443, 9000-9010 } goes to 172.17.0.3-172.17.0.4:90-99 by table ip nat');
     expect(text).not.toContain('172.17.0.5');
     expect(text).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
-    expect(text).toMatch(/^unmanaged .*docker0.*everything passes$/m);
+    expect(text).toMatch(/^not filtered .*docker0.*all traffic passes$/m);
     expect(text).toMatch(/^forwarded +not filtered/m);
   });
 

@@ -41,8 +41,8 @@ describe('many findings', () => {
     const [joined, ...others] = joinAlike(alone);
     expect(others).toEqual([]);
     expect(joined?.span.line).toBe(6);
-    expect(joined?.message).toMatch(/^without `g inbound\[0\]` .*; and so it is with 2999 rules more$/);
-    expect(joined?.help).toContain('--all shows each of them');
+    expect(joined?.message).toMatch(/^without `g inbound\[0\]` .*; 2999 more rules have the same finding$/);
+    expect(joined?.help).toContain('--all shows each');
     expect(joined?.related.map(({ span }) => span.line)).toEqual([7, 8, 9, 10]);
   });
 

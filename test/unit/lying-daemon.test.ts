@@ -148,7 +148,7 @@ describe('sgctl confirm', () => {
     const victim = put('crontab', CRONTAB);
     answers = trialOf(FORGED, { file: victim });
     const { out } = await run(confirm, '--policy', victim, '--yes');
-    expect(out).toContain(`${victim} changes, which was not written: it is no valid policy now`);
+    expect(out).toContain(`${victim} changes, but NOT saved to it: it is no valid policy now`);
     expect(readFileSync(victim, 'utf8')).toBe(CRONTAB);
   });
 
@@ -175,7 +175,7 @@ describe('sgctl confirm', () => {
     expect(calls).not.toContain('POST /v1/confirm');
     expect(await confirmIt('--yes')).toMatchObject({
       status: EXIT.fine,
-      out: `confirmed: ${policyFile} says it now\n`,
+      out: `confirmed, and saved to ${policyFile}\n`,
     });
     expect(readFileSync(policyFile, 'utf8')).toBe(FORGED);
   });
@@ -230,7 +230,7 @@ describe('sgctl confirm', () => {
   test('does not write what the daemon says last, where that is not what was shown', async () => {
     answers = trialOf(NEW, { confirmed: FORGED });
     const { out } = await confirmIt('--yes');
-    expect(out).toContain('which was not written: the daemon says that it keeps another policy');
+    expect(out).toContain('but NOT saved to it: the daemon says that it keeps another policy');
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });
 
@@ -238,7 +238,7 @@ describe('sgctl confirm', () => {
     answers = trialOf(NEW);
     chownSync(join(directory, 'etc'), 12_345, 0);
     const { out } = await confirmIt('--yes');
-    expect(out).toContain(`which was not written: \`${join(directory, 'etc')}\` belongs to user 12345`);
+    expect(out).toContain(`but NOT saved to it: \`${join(directory, 'etc')}\` belongs to user 12345`);
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });
 
@@ -272,7 +272,7 @@ describe('sgctl try', () => {
       };
       const { out } = await tryIt('--check', 'true');
       expect(readFileSync(policyFile, 'utf8')).toBe(text === NEW ? NEW : OLD);
-      expect(out).toContain(text === NEW ? `confirmed: ${policyFile} says it now` : 'it keeps another policy');
+      expect(out).toContain(text === NEW ? `confirmed, and saved to ${policyFile}` : 'it keeps another policy');
     },
   );
 

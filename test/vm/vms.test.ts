@@ -34,7 +34,7 @@ async function sh(host: string, script: string, input = ''): Promise<string> {
 async function isReady(): Promise<boolean> {
   const asked = ['systemctl is-system-running', 'sgctl status', 'systemctl is-enabled secgroupd.service'];
   const { stdout } = await lab.on('web', ['sh', '-c', asked.join(';')], { reject: false });
-  return /^(?:running|degraded)$/m.test(stdout) && /: enforced$|^disabled$/m.test(stdout);
+  return /^(?:running|degraded)$/m.test(stdout) && /: active$|^disabled$/m.test(stdout);
 }
 
 /**

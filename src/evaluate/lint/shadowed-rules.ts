@@ -21,11 +21,11 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
       code: 'shadowed-rule',
       span: origin.span,
       subject: { kind: 'rule', origin },
-      message: `\`${formatRuleName(origin)}\` never decides: every packet it is about is decided on before it`,
-      help: `take it out, or give it a lower priority number than the rules that cover it${isCut ? `, of which these are ${MAX_COVERS}` : ''}`,
+      message: `\`${formatRuleName(origin)}\` has no effect: earlier rules already cover all it matches`,
+      help: `take it out, or give it a lower priority number than the rules before it${isCut ? `, of which ${MAX_COVERS} are shown` : ''}`,
       related: [...rules.values()].slice(0, MAX_COVERS).map((rule) => ({
         span: rule.origin.span,
-        message: `\`${formatRuleName(rule.origin)}\` covers it: ${rule.action}`,
+        message: `\`${formatRuleName(rule.origin)}\` comes first: ${rule.action}`,
       })),
       witness: found[0]?.witness(),
     };

@@ -15,7 +15,7 @@ export const unaskedIcmp: LintCheck = ({ effects }) =>
         code: 'unasked-icmp',
         span: origin.span,
         subject: { kind: 'rule', origin },
-        message: `\`${formatRuleName(origin)}\` never decides: ICMP replies and errors that belong to a flow pass without a rule, and conntrack calls all others invalid`,
+        message: `\`${formatRuleName(origin)}\` has no effect: ICMP replies and errors that belong to a flow pass without a rule, and conntrack calls all others invalid`,
         help: 'take it out; where routes are asymmetric, say `invalid: match` of the interface',
         related: [],
         witness: undefined,

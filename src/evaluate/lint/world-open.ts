@@ -46,7 +46,7 @@ interface Opening {
   readonly witness: LintWitness;
 }
 
-/** Requirement: administration and databases are reached from few addresses; and who lets the world in says to what. */
+/** Requirement: administration and databases are reached from few addresses, and a rule open to everyone names its traffic. */
 export const worldOpen: LintCheck = ({ places, patience }) => {
   const openings = new Map<string, Opening>();
   for (const place of places) {
@@ -71,8 +71,8 @@ function findingOf({ rule, ports, witness }: Opening): LintFinding {
     return {
       ...common,
       code: 'all-traffic',
-      message: `\`${formatRuleName(origin)}\` lets the world in to ${what}`,
-      help: 'name the ports that the world is to reach, and let in the rest from few addresses or a group',
+      message: `\`${formatRuleName(origin)}\` opens ${what} to everyone`,
+      help: 'name the ports that everyone may reach, and allow the rest from few addresses or a group',
     };
   }
   const listed = [...ports].toSorted((a, b) => a - b).map((port) => `${port} (${ADMIN_PORTS.get(port) ?? ''})`);
@@ -83,8 +83,8 @@ function findingOf({ rule, ports, witness }: Opening): LintFinding {
   return {
     ...common,
     code: 'world-open',
-    message: `${name} lets the world in to tcp ${listed.join(', ')}`,
-    help: 'let in the addresses or the group it is managed from, such as a bastion; your own address belongs into `platform.management`',
+    message: `${name} opens tcp ${listed.join(', ')} to everyone`,
+    help: 'allow only the addresses or the group it is managed from, such as a bastion; your own address belongs in `platform.management`',
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Family } from '../model/address.ts';
+import type { Family } from './address.ts';
 
 /** ICMP types by the names nft, iptables and the IANA registry use. https://www.iana.org/assignments/icmp-parameters */
 const ICMP_TYPES: Readonly<Record<string, number>> = {
@@ -103,4 +103,9 @@ export function icmpTypeName(family: Family, type: number): string | undefined {
 export function icmpCodeNumber(family: Family, type: number, name: string): number | undefined {
   const codes = (family === 'ipv4' ? ICMP_CODES : ICMPV6_CODES)[type];
   return codes !== undefined && Object.hasOwn(codes, name) ? codes[name] : undefined;
+}
+
+/** A type and code as people read them: `echo-request`, `destination-unreachable code 3`, `type 200`. */
+export function icmpText(family: Family, type: number, code = 0): string {
+  return `${icmpTypeName(family, type) ?? `type ${type}`}${code === 0 ? '' : ` code ${code}`}`;
 }
