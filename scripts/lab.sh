@@ -8,16 +8,21 @@
 #   sudo scripts/lab.sh matrix [ARGUMENT]... shows who can ping and ssh to whom, tried now, and whether `sgctl explain`
 #                                            says the same; vagrant/check --help names the arguments
 #   sudo scripts/lab.sh shell HOST [COMMAND] a shell on a host (web, db, bastion, pc), where `ping db`, `ssh db` and
-#                                            `sgctl status` work; or one command there
-#   sudo scripts/lab.sh edit                 edits the policy; prints its path where there is no terminal
-#   sudo scripts/lab.sh policy [FILE]        gives the hosts this policy; without one, prints what they have
+#                                            `sgctl status` work. One argument, or what follows -c, is a command line
+#                                            for sh there; several are a program and its arguments
+#   sudo scripts/lab.sh edit                 edits the policy, and waits until the hosts have it; prints its path where
+#                                            there is no terminal: the hosts apply each file that is saved beside it
+#   sudo scripts/lab.sh policy [FILE]        gives the hosts this policy, and waits until they have it. One that a host
+#                                            finds mistakes in changes nothing. Without FILE, prints the policy
 #   sudo scripts/lab.sh status               what each secgroupd says of itself
-#   sudo scripts/lab.sh off|on HOST          takes a host's power, gives it back; for hosts that have any: vms
+#   sudo scripts/lab.sh off|on HOST          takes a host's power, gives it back; with --hosts containers or vms only
 #   sudo scripts/lab.sh down                 takes the lab away
+#
+# As root, leave out sudo.
 #
 # What a host is, is said before the command that makes a lab: --hosts KIND.
 #
-#   namespaces   namespaces of this machine with an sshd; there in half a second; so it is unless said
+#   namespaces   namespaces of this machine with an sshd; there in seconds; so it is unless said
 #   containers   Debians with a systemd, in which our package is installed
 #   vms          the same with a kernel of their own; emulated where there is no KVM, and there in a minute or two
 #
@@ -25,7 +30,7 @@
 
 set -euo pipefail
 
-usage() { sed -n '2,27s/^# \{0,1\}//p' -- "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,32s/^# \{0,1\}//p' -- "${BASH_SOURCE[0]}"; }
 
 misuse() {
   echo "error: $1; see --help" >&2
@@ -51,7 +56,7 @@ while (($# > 0)); do
       KIND=$2
       shift 2
       ;;
-    up | matrix | shell | edit | policy | status | off | on | down)
+    up | matrix | shell | edit | policy | status | off | on | down | carry)
       COMMAND=$1
       shift
       break
@@ -68,6 +73,8 @@ if [[ $(id -u) != 0 ]]; then
   echo 'error: a lab is made of network namespaces, which needs root: sudo scripts/lab.sh' >&2
   exit 3
 fi
+# Commands are printed as they were typed: root may have no sudo.
+PROGRAM="${SUDO_COMMAND:+sudo }scripts/lab.sh"
 
 # shellcheck source=scripts/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -94,7 +101,8 @@ use() {
 }
 
 # What differs between namespaces, containers and virtual machines is in a file of lab/ each: prepare, plug_in HOST,
-# start_host HOST, is_up HOST, on_host HOST COMMAND..., log_in HOST, take_policy and stop; of those with power stop_host.
+# start_host HOST, is_up HOST, on_host HOST COMMAND..., log_in HOST and stop; of those with power is_on HOST and
+# stop_host HOST. carry_file HOST NAME and drop_file HOST NAME are here, and of virtual machines there.
 know_hosts() {
   # shellcheck source=scripts/lab/namespaces.sh
   source "$PROJECT/scripts/lab/$KIND.sh"
@@ -106,7 +114,7 @@ find_lab() {
   if [[ -n $NAME ]]; then
     if [[ " ${found[*]} " != *" $NAME "* ]]; then fail "there is no lab $NAME"; fi
   else
-    if ((${#found[@]} == 0)); then fail 'there is no lab; make one: sudo scripts/lab.sh up'; fi
+    if ((${#found[@]} == 0)); then fail "there is no lab; make one: $PROGRAM up"; fi
     if ((${#found[@]} > 1)); then fail "there are several labs: ${found[*]}; say which: --lab NAME"; fi
     NAME=${found[0]}
   fi
@@ -155,7 +163,7 @@ write_files() {
       if has_ipv6; then echo "${IPV6[$host]} $host"; fi
     done
   } >"$LAB/etc/hosts"
-  for host in "${HOSTS[@]}"; do mkdir "$LAB/hosts/$host"; done
+  for host in "${HOSTS[@]}"; do mkdir -p "$LAB/hosts/$host/policy"; done
 }
 
 # The switch has a namespace of its own, and no end of a cable is ever in the machine's.
@@ -187,6 +195,10 @@ LogLevel ERROR
 END
 }
 
+# So that what a host drops does not look like a program that hangs: an attempt, by each address, and a session that a
+# new rule cuts, end by themselves.
+give_up_options() { printf 'ConnectTimeout 5\nServerAliveInterval 5\nServerAliveCountMax 2\n'; }
+
 await_host() {
   await "$1" sshd is_up "$1"
   if is_managed "$1"; then await "$1" secgroupd on_host "$1" nft -t list table inet secgroupd; fi
@@ -208,6 +220,125 @@ up() {
   for host in "${HOSTS[@]}"; do plug_in "$host"; done
   for host in "${HOSTS[@]}"; do start_host "$host"; done
   for host in "${HOSTS[@]}"; do await_host "$host"; done
+  # Ends with the switch, whose namespace it is in.
+  nsenter --net="/run/netns/$(namespace switch)" -- \
+    setsid bash "$PROJECT/scripts/lab.sh" --lab "$NAME" carry </dev/null >"$LAB/carry.log" 2>&1 &
+  disown
+  await_carrying
+}
+
+await_carrying() {
+  local deadline=$((SECONDS + READY_SECONDS))
+  until grep -qs '^Watches established' "$LAB/carry.log"; do
+    if ((SECONDS >= deadline)); then fail "nothing carries the policy to the hosts: $(<"$LAB/carry.log")"; fi
+    sleep 0.05
+  done
+}
+
+# --- The policy: each host has a copy of its own, as hosts do ---
+
+# A host's folder, of which it is /etc/secgroupd. By rename: whoever reads a file meets the old or the new one, whole.
+carry_file() {
+  local to=$LAB/hosts/$1/policy/$2
+  mkdir -p -- "${to%/*}"
+  cp --preserve=mode -- "$LAB/policy/$2" "${to%/*}/.${to##*/}.new"
+  mv -f -- "${to%/*}/.${to##*/}.new" "$to"
+}
+
+drop_file() { rm -rf -- "$LAB/hosts/$1/policy/$2"; }
+
+# What is at a path of the lab's folder now, to all hosts: a file, all files of a directory, or that it is gone.
+carry_everywhere() {
+  local path=$1 name=${1#"$LAB/policy/"} host file
+  # What editors leave on the way to a file.
+  case ${name##*/} in '' | .* | *~) return ;; esac
+  if [[ -d $path ]]; then
+    while read -r file; do carry_everywhere "$file"; done < <(find "$path" -type f)
+    return
+  fi
+  for host in "${MANAGED[@]}"; do
+    if [[ -f $path ]]; then
+      carry_file "$host" "$name" || echo "$host has not got $name" >&2
+    elif [[ $name != policy.yaml ]]; then
+      # Editors move the policy away before they write it anew.
+      drop_file "$host" "$name" || echo "$host still has $name" >&2
+    fi
+  done
+}
+
+# Carries what is saved in the lab's folder to the hosts, for as long as the lab is there.
+carry() {
+  local events path
+  inotifywait --monitor --recursive --event create,close_write,moved_to,moved_from,delete --format '%e %w%f' \
+    "$LAB/policy" | while read -r events path; do
+    case $events in
+      # A file that is not written yet. A directory may have files before it is watched.
+      CREATE) ;;
+      *) carry_everywhere "$path" ;;
+    esac
+  done
+}
+
+# Those with a secgroupd to ask, in ASKED; the others are named.
+find_asked() {
+  local host
+  ASKED=()
+  for host in "${MANAGED[@]}"; do
+    # A host that is switched off fails of itself.
+    if (on_host "$host" sh -c 'command -v sgctl' </dev/null) >/dev/null 2>&1; then
+      ASKED+=("$host")
+    else
+      echo "$host is not asked: it is off, or has no secgroupd" >&2
+    fi
+  done
+}
+
+# ask_all FILE COMMAND...: runs the command on the hosts of ASKED, with the file as its input. Fails if it fails on one;
+# says once what several hosts say.
+ask_all() {
+  local file=$1 host answers waiting=() failed=no
+  shift
+  answers=$(mktemp -d)
+  for host in "${ASKED[@]}"; do
+    on_host "$host" "$@" <"$file" >"$answers/$host" 2>&1 &
+    waiting+=("$!")
+  done
+  for host in "${ASKED[@]}"; do
+    if wait "${waiting[0]}"; then rm -f -- "$answers/$host"; else failed=yes; fi
+    waiting=("${waiting[@]:1}")
+  done
+  if [[ $failed == yes ]]; then say_alike "$answers" >&2; fi
+  rm -rf -- "$answers"
+  [[ $failed == no ]]
+}
+
+# What is in the files of a directory, each under their names, and once where they are alike.
+say_alike() {
+  local file other alike
+  for file in "$1"/*; do
+    if [[ ! -e $file ]]; then continue; fi
+    alike=${file##*/}
+    for other in "$1"/*; do
+      if [[ $other != "$file" ]] && cmp -s -- "$file" "$other"; then
+        alike+=", ${other##*/}"
+        rm -f -- "$other"
+      fi
+    done
+    echo "$alike:"
+    cat -- "$file"
+  done
+}
+
+# Waits until the lab's policy is in force on all hosts; fails, with what they say, where it is refused.
+await_policy() {
+  local digest
+  digest=$(sha256sum <"$POLICY")
+  if ask_all "$PROJECT/vagrant/in-force.sh" bash -s "$digest" "$READY_SECONDS"; then
+    if ((${#ASKED[@]} > 0)); then echo "in force on: ${ASKED[*]}"; fi
+  else
+    echo 'not in force; what was in force before still is' >&2
+    exit 1
+  fi
 }
 
 # Ends what runs in the namespaces of the lab, shells of its users included, and removes them and the files.
@@ -236,7 +367,8 @@ status() {
   local host
   for host in "${MANAGED[@]}"; do
     echo "== $host"
-    on_host "$host" sgctl status </dev/null || true
+    # A host that is off fails of itself.
+    (on_host "$host" sgctl status </dev/null) || true
     echo
   done
 }
@@ -248,8 +380,8 @@ edit() {
   fi
   # As git does it: the variable may hold a command with arguments.
   sh -c "${VISUAL:-${EDITOR:-vi}} \"\$1\"" edit "$POLICY"
-  "$NODE" "$PROJECT/dist/sgctl.js" check "$POLICY"
-  take_policy
+  find_asked
+  await_policy
 }
 
 policy() {
@@ -258,32 +390,55 @@ policy() {
     return
   fi
   [[ -f $1 ]] || fail "there is no $1"
-  cp -- "$1" "$POLICY.new"
-  mv -f -- "$POLICY.new" "$POLICY"
-  take_policy
+  find_asked
+  if ! ask_all "$1" sgctl check - --as /etc/secgroupd/policy.yaml; then
+    echo "nothing changed: mend $1 first" >&2
+    exit 1
+  fi
+  cp -- "$1" "$LAB/policy/.policy.yaml.new"
+  mv -f -- "$LAB/policy/.policy.yaml.new" "$POLICY"
+  await_policy
 }
 
 open_shell() {
   local host=${1-}
   is_host "$host" || misuse "shell takes a host: ${HOSTS[*]}"
   shift
-  if (($# > 0)); then on_host "$host" "$@"; else log_in "$host"; fi
+  if [[ ${1-} == -c ]]; then
+    (($# == 2)) || misuse 'shell HOST -c takes one command line, in quotes'
+    shift
+  elif [[ ${1-} == -* ]]; then
+    misuse "no such argument: $1"
+  fi
+  # shellcheck disable=SC2016 # for the shell there
+  case $# in
+    0) log_in "$host" ;;
+    1) on_host "$host" sh -c "$1" ;;
+    # By a shell, for what runs commands on hosts takes a NAME=VALUE as an assignment.
+    *) on_host "$host" sh -c 'exec "$@"' sh "$@" ;;
+  esac
 }
 
 power() {
   local verb=$1 host=${2-}
   is_host "$host" || misuse "$verb takes a host: ${HOSTS[*]}"
-  [[ $KIND == vms ]] || fail "a host of $KIND has no power of its own"
-  if [[ $verb == on ]]; then start_host "$host"; else stop_host "$host"; fi
+  [[ $KIND != namespaces ]] || fail 'a host of namespaces has no power of its own: that takes --hosts containers or vms'
+  if [[ $verb == off ]]; then
+    stop_host "$host"
+    return
+  fi
+  if is_on "$host"; then fail "$host is running"; fi
+  start_host "$host"
+  await "$host" sshd is_up "$host"
 }
 
 advise() {
   cat <<END
 $NAME: one policy for all, $POLICY
-  sudo scripts/lab.sh edit            change it: the hosts apply what you save
-  sudo scripts/lab.sh matrix          what that did
-  sudo scripts/lab.sh shell pc        then ping web, ssh bastion
-  sudo scripts/lab.sh shell web       then sgctl status, nft list table inet secgroupd
+  $PROGRAM --lab $NAME edit         change it: the hosts apply what you save
+  $PROGRAM --lab $NAME matrix       what that did
+  $PROGRAM --lab $NAME shell pc     then ping -c1 web, ssh bastion
+  $PROGRAM --lab $NAME shell web    then sgctl status, nft list table inet secgroupd
 END
 }
 
@@ -309,14 +464,13 @@ case $COMMAND in
     up
     trap - EXIT
     advise
-    echo '  sudo scripts/lab.sh down            takes the lab away'
+    echo "  $PROGRAM --lab $NAME down         takes the lab away"
+    echo "vagrant/README.md is a tour of it; --lab $NAME may be left out while there is one lab"
     ;;
   matrix) matrix "$@" ;;
   shell) open_shell "$@" ;;
-  edit)
-    find_node || fail 'needs Node 20.19 or newer'
-    edit
-    ;;
+  edit) edit ;;
+  carry) carry ;;
   policy) policy "$@" ;;
   status) status ;;
   off | on) power "$COMMAND" "$@" ;;

@@ -66,10 +66,12 @@ END
 mkdir -p /etc/systemd/system/multi-user.target.wants
 ln -sfn ../lab-network.service /etc/systemd/system/multi-user.target.wants/lab-network.service
 
-# The keys of hosts that come and go tell nothing.
+# The keys of hosts that come and go tell nothing. What a host drops does not look like a program that hangs: an attempt,
+# by each address, and a session that a new rule cuts, end by themselves.
 {
   echo "Host $(awk '!/^#/ { print $1, $2, $3 }' "$directory/hosts" | tr '\n' ' ')"
   printf '  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n'
+  printf '  ConnectTimeout 5\n  ServerAliveInterval 5\n  ServerAliveCountMax 2\n'
 } | put 644 /etc/ssh/ssh_config.d/lab.conf
 printf 'UseDNS no\nMaxStartups 64\nPerSourcePenalties no\n' | put 644 /etc/ssh/sshd_config.d/lab.conf
 # Only newer ones know that word.

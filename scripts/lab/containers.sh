@@ -12,18 +12,41 @@ prepare() {
   prepare_debian
   TREE=$("$PROJECT/scripts/lab/tree.sh" bookworm)
   provision_all "$TREE"
-  cp -- "$PROJECT/config/boot.conf" "$LAB/policy/boot.conf"
+  local host
+  for host in "${MANAGED[@]}"; do
+    cp -a -- "$LAB/hosts/$host/upper/etc/secgroupd/." "$LAB/hosts/$host/policy"
+    carry_file "$host" policy.yaml
+  done
 }
 
 plug_in() { plug_in_namespace "$1"; }
 
 start_host() {
   local host=$1 own=$LAB/hosts/$1 words=()
-  if is_managed "$host"; then words=(--bind="$LAB/policy:/etc/secgroupd"); fi
-  setsid bash "$PROJECT/scripts/lab/container.sh" "$own" "$TREE" "$(namespace "$host")" --machine="$host" \
-    "${words[@]}" >"$own/boot.log" 2>&1 &
+  if [[ -z ${TREE-} ]]; then TREE=$("$PROJECT/scripts/lab/tree.sh" bookworm); fi
+  if is_managed "$host"; then words=(--bind="$own/policy:/etc/secgroupd"); fi
+  # The network outlives the host's power, and what a machine's kernel forgets with it does too unless it is removed.
+  # 133: its systemd wants to begin again.
+  # shellcheck disable=SC2016 # for the shell that reads it
+  setsid bash -c '
+network=$1
+shift
+enter=(nsenter --net="/run/netns/$network" --)
+while true; do
+  "${enter[@]}" nft flush ruleset
+  "${enter[@]}" ip link set eth1 down
+  "${enter[@]}" ip address flush dev eth1
+  "${enter[@]}" conntrack -F 2>/dev/null
+  "$@"
+  if [[ $? != 133 ]]; then break; fi
+done
+' bash "$(namespace "$host")" \
+    bash "$PROJECT/scripts/lab/container.sh" "$own" "$TREE" "$(namespace "$host")" --machine="$host" "${words[@]}" \
+    </dev/null >"$own/boot.log" 2>&1 &
   disown
 }
+
+is_on() { init_of "$1" >/dev/null; }
 
 # The host's process 1, as the machine numbers it.
 init_of() {
@@ -49,20 +72,19 @@ on_host() {
 
 log_in() { on_host "$1" bash -l; }
 
-# They all have the one file.
-take_policy() { :; }
+stop_host() {
+  local cgroup
+  cgroup=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)/$(namespace "$1")
+  if [[ ! -d $cgroup ]]; then return; fi
+  echo 1 >"$cgroup/cgroup.kill"
+  # The kernel takes a moment to be rid of the last of its processes.
+  for _ in {1..100}; do
+    if find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; then break; fi
+    sleep 0.05
+  done
+}
 
 stop() {
-  local host cgroup hierarchy
-  hierarchy=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
-  for host in "${HOSTS[@]}"; do
-    cgroup=$hierarchy/$(namespace "$host")
-    if [[ ! -d $cgroup ]]; then continue; fi
-    echo 1 >"$cgroup/cgroup.kill"
-    # The kernel takes a moment to be rid of the last of its processes.
-    for _ in {1..100}; do
-      if find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; then break; fi
-      sleep 0.05
-    done
-  done
+  local host
+  for host in "${HOSTS[@]}"; do stop_host "$host"; done
 }

@@ -23,18 +23,21 @@ make_private() {
   mount -t overlay overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" "$1"
 }
 
-# INVARIANT: what follows writes below /run, /etc and /var/lib only once these are the host's own.
+# INVARIANT: what follows writes below /run, /etc, /var/lib and /root only once these are the host's own.
 mount -t tmpfs -o mode=755 tmpfs /run
 make_private /etc
 make_private /var/lib
+make_private /root
 
 mkdir -p /run/sshd /run/root /run/secgroupd /etc/secgroupd /var/lib/secgroupd
-mount --bind "$lab/policy" /etc/secgroupd
+mount --bind "$own/policy" /etc/secgroupd
 mount --bind "$own/run" /run/secgroupd
 mount --bind "$own/state" /var/lib/secgroupd
 
 cp "$lab/etc/hosts" /etc/hosts
-mkdir -p /etc/profile.d
+mkdir -p /etc/profile.d /etc/ssh
+# Every ssh of the host reads this, whoever starts it.
+cp "$lab/etc/ssh_config" /etc/ssh/ssh_config
 cp "$lab/etc/profile.sh" /etc/profile.d/sglab.sh
 # A home of its own: what root's dotfiles do at a login is the machine's business.
 sed -i 's|^root:.*|root:x:0:0:root:/run/root:/bin/bash|' /etc/passwd
@@ -54,6 +57,7 @@ UseDNS no
 PrintMotd no
 PrintLastLog no
 MaxStartups 64
+SetEnv "PATH=$lab/bin:$PATH"
 END
 "$(command -v sshd)" -D -e -f "$own/sshd_config" 2>"$own/sshd.log" &
 sshd=$!

@@ -16,14 +16,17 @@ prepare() {
   copy_programs "$LAB/dist"
   cp -- "$PROJECT/scripts/lab/namespace.sh" "$LAB/bin"
 
-  ssh_options >"$LAB/etc/ssh_config"
+  {
+    ssh_options
+    give_up_options
+  } >"$LAB/etc/ssh_config"
   # shellcheck disable=SC2016 # for the shell that reads it
   printf 'PATH=%q:$PATH\n%s\n' "$LAB/bin" 'PS1="\h:\w# "' >"$LAB/etc/profile.sh"
-  write_wrapper ssh "$(command -v ssh) -F $LAB/etc/ssh_config"
   write_wrapper sgctl "$NODE $LAB/dist/sgctl.js"
   write_wrapper secgroupd "$NODE $LAB/dist/secgroupd.js"
   for host in "${HOSTS[@]}"; do
     mkdir "$LAB/hosts/$host/state" "$LAB/hosts/$host/run"
+    if is_managed "$host"; then carry_file "$host" policy.yaml; fi
     ssh-keygen -q -t ed25519 -N '' -C "$host" -f "$LAB/hosts/$host/host_key"
   done
 }
@@ -70,8 +73,5 @@ on_host() {
 }
 
 log_in() { enter "$1" bash --rcfile "$LAB/etc/profile.sh" -i; }
-
-# They all have the one file.
-take_policy() { :; }
 
 stop() { :; }

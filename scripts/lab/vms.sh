@@ -111,13 +111,18 @@ on_host() {
 
 log_in() { ip netns exec "$(namespace switch)" ssh -F "$LAB/etc/ssh_config" -t "$1"; }
 
-take_policy() {
-  local host
-  for host in "${MANAGED[@]}"; do
-    on_host "$host" sh -c 'cat >/etc/secgroupd/policy.yaml.new && mv /etc/secgroupd/policy.yaml.new /etc/secgroupd/policy.yaml' \
-      <"$POLICY"
-  done
+is_on() {
+  local pid
+  pid=$(cat -- "$LAB/hosts/$1/pid" 2>/dev/null) && [[ -e /proc/$pid ]]
 }
+
+carry_file() {
+  # shellcheck disable=SC2016 # for the shell there
+  on_host "$1" sh -c 'mkdir -p "${1%/*}" && cat >"${1%/*}/.${1##*/}.new" && mv "${1%/*}/.${1##*/}.new" "$1"' \
+    sh "/etc/secgroupd/$2" <"$LAB/policy/$2"
+}
+
+drop_file() { on_host "$1" rm -rf "/etc/secgroupd/$2" </dev/null; }
 
 # They end with the namespace they are in.
 stop() { :; }

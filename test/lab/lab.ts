@@ -8,6 +8,8 @@ const PROGRAM = fileURLToPath(new URL('../../scripts/lab.sh', import.meta.url));
 /** A lab of scripts/lab.sh: web, db and bastion with secgroupd, pc without. */
 export interface Lab {
   readonly name: string;
+  /** What was printed when it was made: the commands that go on. */
+  readonly printed: string;
   /** Runs a program on a host; throws when it fails, unless `reject` is false. */
   on(
     host: string,
@@ -35,6 +37,7 @@ export async function raiseLab(kind: 'namespaces' | 'containers' | 'vms'): Promi
   let isUp = true;
   return {
     name,
+    printed: stdout,
     on: (host, argv, options) => run(['--lab', name, 'shell', host, ...argv], options),
     begin: (host, argv) =>
       spawn('bash', [PROGRAM, '--lab', name, 'shell', host, ...argv], { stdio: ['pipe', 'pipe', 'inherit'] }),
