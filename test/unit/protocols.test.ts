@@ -37,16 +37,8 @@ import { ranCommand } from './run-command.ts';
 
 // Two protocols that the language has no words for get a row each. Every place must then know them by the table alone.
 vi.mock('../../src/model/protocols.ts', async (original) => {
-  const known = await original<typeof Protocols>();
-  const row = { selector: 'ports', revocation: 'none' } as const;
-  return {
-    ...known,
-    PROTOCOLS: [
-      ...known.PROTOCOLS,
-      { number: 132, name: 'sctp', nft: 'sctp', title: 'SCTP', ...row },
-      { number: 136, name: 'udplite', nft: 'udplite', title: 'UDP-Lite', ...row },
-    ],
-  };
+  const { withAddedProtocols } = await import('../added-protocols.ts');
+  return withAddedProtocols(await original<typeof Protocols>());
 });
 
 const ROWS: readonly ProtocolRow[] = PROTOCOLS;
