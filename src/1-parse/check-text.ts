@@ -1,6 +1,7 @@
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
 import type { SourceFile } from './source-file.ts';
+import type { TextEdit } from './mend-text.ts';
 import type { SpanAt } from './text-positions.ts';
 
 /** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
@@ -48,15 +49,20 @@ export function checkLength({ file, text }: SourceFile, report: Report): boolean
   return false;
 }
 
-/** Whether a file's text can be YAML at all; reports the first character that cannot, and how many follow. */
-export function checkCharacters(text: string, spanAt: SpanAt, report: Report): boolean {
+/**
+ * Reports the first character of a file that cannot stand in YAML, and how many follow. Returns the edits that put
+ * something harmless in the place of each.
+ */
+export function checkCharacters(text: string, spanAt: SpanAt, report: Report): readonly TextEdit[] {
+  const edits: TextEdit[] = [];
   let count = 0;
   let first: { readonly character: string; readonly index: number } | undefined;
   for (const { 0: character, index } of text.matchAll(BAD_IN_FILE)) {
     first ??= { character, index };
     count += 1;
+    edits.push({ start: index, end: index + character.length, insert: 'x' });
   }
-  if (first === undefined) return true;
+  if (first === undefined) return [];
   const { character, index } = first;
   report({
     code: 'bad-character',
@@ -66,7 +72,7 @@ export function checkCharacters(text: string, spanAt: SpanAt, report: Report): b
       ? 'it makes the text look other than it is; leave it out'
       : 'a policy is UTF-8 text without control characters',
   });
-  return false;
+  return edits;
 }
 
 /** A character that cannot be shown, in words. */

@@ -3,16 +3,15 @@ import { firstOf } from '../diagnostics/first-of.ts';
 import { type Report, reportTo } from '../diagnostics/report.ts';
 import type { Span } from '../model/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
-import { checkCharacters, checkLength } from './check-text.ts';
+import { checkLength } from './check-text.ts';
 import { nodePositions, type Path } from './node-positions.ts';
-import { parseYaml } from './parse-yaml.ts';
-import { type PlainDocument, plainValue } from './plain-value.ts';
 import { readPlainYaml } from './plain-yaml.ts';
+import { readAnyYaml } from './read-any-yaml.ts';
 import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
 import { readMistaken, validate } from './read-mistaken.ts';
 import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
 import type { SourceFile } from './source-file.ts';
-import { type SpanAt, textPositions } from './text-positions.ts';
+import { textPositions } from './text-positions.ts';
 
 /** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
 export type DocumentKind = 'main' | 'drop-in';
@@ -28,6 +27,8 @@ export interface PolicyDocument {
   readonly keySpanOf: (path: Path) => Span;
   /** Of a document with mistakes, the sections that may have had more names than it is known to have. */
   readonly lost?: ReadonlySet<NamedSection> | undefined;
+  /** Of a document with mistakes of YAML, the lines on which nothing else that is found is sure. */
+  readonly unsure?: ReadonlySet<number> | undefined;
 }
 
 /** A document, unless a diagnostic is an error; the diagnostics stand in the order of their places. */
@@ -56,16 +57,21 @@ interface Read {
   readonly remains?: PolicyDocument | undefined;
 }
 
-function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
-  if (!checkLength(source, report)) return {};
+function read(source: SourceFile, kind: DocumentKind, add: Report): Read {
+  if (!checkLength(source, add)) return {};
   const { file } = source;
   const text = source.text.startsWith('\u{feff}') ? source.text.slice(1) : source.text;
   const spanAt = textPositions({ file, text });
-  const yaml = readPlainYaml(text) ?? readAnyYaml(text, spanAt, report);
+  const yaml = readPlainYaml(text) ?? readAnyYaml(text, spanAt, add);
   if (yaml === undefined) return {};
-  const { value, marks } = yaml;
-  const positions = nodePositions(marks, spanAt);
+  const { value, marks, mended } = yaml;
+  const report: Report = (finding) => {
+    if (mended?.unsure.has(finding.span.line) !== true) add(finding);
+  };
+  const positions = nodePositions(marks, mended?.spanAt ?? spanAt);
   const { spanOf, keySpanOf } = positions;
+  // A text that says nothing beside its mistakes is not to be called empty too.
+  if (value === null && mended !== undefined) return {};
   if (value === null) {
     if (kind === 'drop-in') return { document: { source, kind, input: {}, spanOf, keySpanOf } };
     report({
@@ -77,23 +83,20 @@ function read(source: SourceFile, kind: DocumentKind, report: Report): Read {
     return {};
   }
   const schema = kind === 'main' ? policySchema : dropInSchema;
-  const lost = NAMED_SECTIONS.filter((section) => yaml.duplicates?.has(section));
+  const lost = NAMED_SECTIONS.filter((section) => mended?.isPartial === true || yaml.duplicates?.has(section));
+  const unsure = mended?.unsure;
   const outcome = validate(schema, value);
   const { result, isCut } = outcome;
   if (result.success && !isCut) {
     checkAlternatives({ value, positions, report });
-    const document = { source, kind, input: result.data, spanOf, keySpanOf };
-    return { document: lost.length === 0 ? document : { ...document, lost: new Set(lost) } };
+    const document = { source, kind, input: result.data, spanOf, keySpanOf, unsure };
+    const found = lost.length === 0 ? document : { ...document, lost: new Set(lost) };
+    // INVARIANT: what a mended text says is looked at for mistakes, and never enforced.
+    return mended === undefined ? { document: found } : { remains: found };
   }
   const mistaken = readMistaken({ value, outcome, positions, schema, report });
   if (mistaken === undefined) return {};
-  return { remains: { source, kind, ...mistaken, lost: new Set([...lost, ...mistaken.lost]) } };
-}
-
-/** Reads all of YAML, at the library's pace, and reports what is wrong with it. */
-export function readAnyYaml(text: string, spanAt: SpanAt, report: Report): PlainDocument | undefined {
-  const yaml = checkCharacters(text, spanAt, report) ? parseYaml(text, spanAt, report) : undefined;
-  return yaml === undefined ? undefined : plainValue(yaml, spanAt, report);
+  return { remains: { source, kind, ...mistaken, unsure, lost: new Set([...lost, ...mistaken.lost]) } };
 }
 
 /** By place, and each once: what an alias stands for is found wrong at each of its uses. */

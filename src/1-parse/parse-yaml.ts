@@ -2,7 +2,9 @@ import { Composer, type CST, type Document, Parser } from 'yaml';
 import { quote } from '../diagnostics/quote.ts';
 import type { Report } from '../diagnostics/report.ts';
 import type { SpanAt } from './text-positions.ts';
+import type { MendedText } from './mend-text.ts';
 import { yamlCauses } from './yaml-causes.ts';
+import type { YamlCause } from './yaml-lines.ts';
 
 /** A policy needs seven levels. The bound keeps whatever recurses, the YAML library included, far from the stack's end. */
 const DEEPEST = 64;
@@ -42,38 +44,43 @@ const OTHER_WORDS = [
   'compare it with the lines around it, and with a policy in config/examples',
 ] as const;
 
-/**
- * Reads the one YAML document of a text into nodes with positions. Reports every mistake of YAML, and returns
- * undefined if there is one; a document without content is a document.
- */
-export function parseYaml(text: string, spanAt: SpanAt, report: Report): Document.Parsed | undefined {
+/** What is known of the YAML of a text. */
+export interface ParsedYaml {
+  /** Undefined where a mistake leaves open what belongs to what; a document without content is a document. */
+  readonly document: Document.Parsed | undefined;
+  /** Offsets, ascending, of mistakes that concern the next scalar alone. */
+  readonly unclear: readonly number[];
+  /** What the mistakes come from that leave the document undefined; empty where that cannot be told. */
+  readonly causes: readonly YamlCause[];
+  /** Whether a part of the text is not in the document. */
+  readonly isPartial: boolean;
+}
+
+/** Reads the first YAML document of a text into nodes with positions, and reports every mistake of YAML. */
+export function parseYaml({ text, spanAt }: MendedText, report: Report): ParsedYaml {
   const tokens = [...new Parser().parse(text)];
   const documents = tokens.filter((token) => token.type === 'document');
   const [first, second] = documents;
-  let sound = true;
-  const fail: Report = (finding) => {
-    sound = false;
-    report(finding);
-  };
   if (second !== undefined) {
-    fail({
+    report({
       code: 'several-documents',
       span: spanAt(second.offset, second.offset + 3),
       message: 'a second YAML document begins here',
       help: 'a policy file holds one document; put the other into a file of its own in `policy.d`',
     });
   }
-  for (const token of tokens) if (token.type === 'directive') checkDirective(token, spanAt, fail);
+  for (const token of tokens) if (token.type === 'directive') checkDirective(token, spanAt, report);
   const deep = first === undefined ? undefined : firstBelow(first, DEEPEST);
   if (deep !== undefined) {
-    fail({
+    report({
       code: 'too-deep',
       span: spanAt(deep.offset, deep.offset + 1),
       message: `more than ${DEEPEST} levels of nesting`,
+      help: 'a policy needs seven: is a bracket too many open?',
     });
+    // INVARIANT: only nesting within the bound reaches the composer, which recurses.
+    return { document: undefined, unclear: [], causes: [], isPartial: true };
   }
-  // INVARIANT: only nesting within the bound reaches the composer, which recurses.
-  if (!sound) return undefined;
   const composed = new Composer({
     version: '1.2',
     schema: 'core',
@@ -83,18 +90,25 @@ export function parseYaml(text: string, spanAt: SpanAt, report: Report): Documen
     // The library compares each key with all before it; the reader of values finds duplicates in one pass.
     uniqueKeys: false,
     prettyErrors: false,
-  }).compose(tokens, true, text.length);
+  }).compose(withoutDirectives(tokens), true, text.length);
   const { value: document } = composed.next();
   for (const _ of composed) {
     // The composer adds errors after the document's end only as it runs on.
   }
   if (document === undefined) throw new Error('the YAML composer made no document');
-  if (document.errors.length > 0) reportErrors(document.errors, { text, spanAt, report: fail });
+  const causes = reportErrors(document.errors, { text, spanAt, report });
+  // The library may have more than one thing to say of such a mistake.
+  const clear = new Set(
+    document.errors.flatMap(({ code, pos }) => (OF_ITS_OWN.has(code) || code === 'TAG_RESOLVE_FAILED' ? [pos[0]] : [])),
+  );
+  const isClear = document.errors.every(({ pos }) => clear.has(pos[0]));
+  const unclear = document.errors.map(({ code, pos }) => (code === 'TAG_RESOLVE_FAILED' ? pos[1] : pos[0]));
   for (const { code, pos } of document.warnings) {
     const span = spanAt(pos[0], Math.min(pos[1], text.length));
     // An unknown tag is but a warning to the library, which then reads the value as if the tag were not there.
     if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') {
-      fail({
+      unclear.push(pos[1]);
+      report({
         code: 'yaml-tag',
         span,
         message: tagMessage(text, pos),
@@ -109,7 +123,17 @@ export function parseYaml(text: string, spanAt: SpanAt, report: Report): Documen
       });
     }
   }
-  return sound ? document : undefined;
+  return {
+    document: isClear ? document : undefined,
+    unclear: unclear.toSorted((a, b) => a - b),
+    causes,
+    isPartial: second !== undefined,
+  };
+}
+
+/** A directive is either reported or says what is so without it. */
+function withoutDirectives(tokens: readonly CST.Token[]): CST.Token[] {
+  return tokens.filter(({ type }) => type !== 'directive');
 }
 
 const TAG_HELP = 'leave the tag out';
@@ -120,8 +144,8 @@ interface ErrorContext {
   readonly report: Report;
 }
 
-/** The likely causes of what the library found; where there are none, what it found in the words of this project. */
-function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report }: ErrorContext): void {
+/** Reports the likely causes of what the library found, and returns them; where there are none, what it found in the words of this project. */
+function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report }: ErrorContext): readonly YamlCause[] {
   const tags = errors.filter(({ code }) => code === 'TAG_RESOLVE_FAILED');
   for (const { pos } of tags) {
     report({
@@ -132,7 +156,7 @@ function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report 
     });
   }
   const others = errors.filter(({ code }) => code !== 'TAG_RESOLVE_FAILED');
-  if (others.length === 0) return;
+  if (others.length === 0) return [];
   const causes = others.every(({ code }) => OF_ITS_OWN.has(code))
     ? []
     : yamlCauses(
@@ -144,7 +168,7 @@ function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report 
       related === undefined ? [] : [{ span: spanAt(related.start, related.end), message: related.message }];
     report({ code: 'yaml-syntax', span: spanAt(start, end), message, help, related: places });
   }
-  if (causes.length > 0) return;
+  if (causes.length > 0) return causes;
   // One mistake makes the library stumble again and again, so of each line the first is reported.
   const lines = new Set<number>();
   for (const { code, pos } of others) {
@@ -154,10 +178,17 @@ function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report 
     const [message, help] = WORDS[code] ?? OTHER_WORDS;
     report({ code: 'yaml-syntax', span, message, help });
   }
+  return [];
 }
 
-/** Mistakes that are exactly what they are called. */
-const OF_ITS_OWN: ReadonlySet<string> = new Set(['BAD_ALIAS', 'ALIAS_PROPS', 'BAD_DQ_ESCAPE', 'NON_STRING_KEY']);
+/** Mistakes that are exactly what they are called, and concern one scalar or key. */
+const OF_ITS_OWN: ReadonlySet<string> = new Set([
+  'BAD_ALIAS',
+  'ALIAS_PROPS',
+  'BAD_DQ_ESCAPE',
+  'BAD_SCALAR_START',
+  'NON_STRING_KEY',
+]);
 
 function tagMessage(text: string, pos: readonly [number, number]): string {
   return `the tag ${quote(text.slice(...pos))} has no meaning in a policy, or does not fit its value`;

@@ -28,6 +28,17 @@ export interface PlainDocument {
   readonly marks: NodeMarks;
   /** Keys that one mapping has twice; what stands under the second is not in `value`. */
   readonly duplicates?: ReadonlySet<string>;
+  /** Of a document with mistakes of YAML: what is known of the text that `value` was read from. */
+  readonly mended?: Mended | undefined;
+}
+
+/** How a text with mistakes of YAML was read for more of them. */
+export interface Mended {
+  readonly spanAt: SpanAt;
+  /** The lines that have such a mistake: nothing else that is found on them is sure. */
+  readonly unsure: ReadonlySet<number>;
+  /** Whether names may be missing of what the text was meant to say. */
+  readonly isPartial: boolean;
 }
 
 /** What an anchor names: its value once it is read, where it stands, and how many values it holds. */
@@ -40,11 +51,20 @@ type Anchored = { readonly mark: Mark; readonly value: PlainValue; readonly weig
 export const Mapping = function () {} as unknown as new () => Record<string, PlainValue>;
 Mapping.prototype = Object.create(null) as Record<string, PlainValue>;
 
+/** What reading nodes needs beside them. */
+export interface PlainContext {
+  readonly spanAt: SpanAt;
+  readonly report: Report;
+  /** Offsets, ascending, of mistakes already reported: the first scalar that ends behind one is no value. */
+  readonly unclear: readonly number[];
+}
+
 /**
  * Reads nodes into values, with keys escaped by {@link escapeKey}. Reports duplicate keys (the first counts), numbers
  * not written in plain decimal, aliases that name nothing or too much, and control characters that quotes brought in.
  */
-export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Report): PlainDocument {
+export function plainValue(document: Document.Parsed, { spanAt, report, unclear }: PlainContext): PlainDocument {
+  let unclearBefore = 0;
   const anchors = new Map<string, Anchored>();
   const marks = new MarkWriter(16);
   const duplicates = new Set<string>();
@@ -73,12 +93,18 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     const [start, end] = nodeExtent(node);
     if (isScalar(node)) {
       marks.scalar(start, end);
-      return readScalar(node);
+      return isUnclear(end) ? REPORTED : readScalar(node);
     }
     const mark = marks.begin(isMap(node) ? MAPPING : SEQUENCE, start);
     const value = isMap<Scalar<string>, Node | null>(node) ? readMap(node) : readSequence(node);
     marks.end(mark, end);
     return value;
+  };
+
+  const isUnclear = (end: number): boolean => {
+    const before = unclearBefore;
+    while ((unclear[unclearBefore] ?? Number.POSITIVE_INFINITY) <= end) unclearBefore += 1;
+    return unclearBefore > before;
   };
 
   const readSequence = (node: Node): PlainValue => {
@@ -90,6 +116,9 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
     const result = new Mapping();
     const first = new Map<string, Scalar<string>>();
     for (const { key, value: valueNode } of map.items) {
+      // A key of any other kind is a mistake that is already reported.
+      if (!isScalar(key) || typeof key.value !== 'string') continue;
+      isUnclear(nodeExtent(key)[1]);
       checkCharacters(key, BAD_IN_KEY);
       marks.key(key.value, ...nodeExtent(key));
       const value = read(valueNode);
@@ -151,6 +180,10 @@ export function plainValue(document: Document.Parsed, spanAt: SpanAt, report: Re
   };
 
   const readAlias = (alias: Alias): PlainValue => {
+    if (isUnclear(nodeExtent(alias)[1])) {
+      marks.nothing();
+      return REPORTED;
+    }
     const anchored = anchors.get(alias.source);
     if (anchored !== undefined && anchored !== 'unfinished' && aliased + anchored.weight <= MOST_ALIASED) {
       values += anchored.weight;

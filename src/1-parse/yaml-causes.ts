@@ -1,3 +1,4 @@
+import type { TextEdit } from './mend-text.ts';
 import { scanBrackets } from './unclosed.ts';
 import { scanIndentation } from './yaml-indentation.ts';
 import { type YamlCause, yamlLines } from './yaml-lines.ts';
@@ -20,6 +21,9 @@ export function yamlCauses(text: string, isAboutTabs: boolean): readonly YamlCau
 /** In UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
 
+/** Of more lines that begin with tabs, none is mended. */
+const MAX_TABS = 200;
+
 const LONG_LINE = /[^\n]{1000}/;
 
 /** Tabs that lines begin with, as one mistake: an editor makes them all alike. */
@@ -29,10 +33,30 @@ function tabsOf(text: string): YamlCause | undefined {
   if (first === undefined) return undefined;
   const start = first.index + (first[1] ?? '').length;
   const more = found.length - 1;
+  const edits = found.length <= MAX_TABS && isBlock(text) ? found.flatMap((match) => spacesFor(text, match)) : [];
   return {
     start,
     end: start + (first[2] ?? '').length,
     message: `a tab indents this line${more === 0 ? '' : `, and ${more} more ${more === 1 ? 'line' : 'lines'}`}`,
     help: 'tabs are not allowed as indentation in YAML: put spaces in their place',
+    edits: edits.length === found.length ? edits : undefined,
+    isGuess: true,
   };
+}
+
+/** Whether no bracket is open at the end of a line, where the indentation would mean nothing. */
+function isBlock(text: string): boolean {
+  return !/[[{,]\s*$/m.test(text);
+}
+
+/** The column of the line above, or of what may stand below it. */
+function spacesFor(text: string, { 0: indentation, index }: RegExpExecArray): TextEdit[] {
+  const before = text.slice(0, index).trimEnd();
+  const above = before.slice(before.lastIndexOf('\n') + 1);
+  const column = /^ *(?:- +)*/.exec(above)?.[0].length ?? 0;
+  const isItem = text.startsWith('- ', index + indentation.length);
+  if (above.startsWith('\t') || above.includes('#') || isItem) return [];
+  return [
+    { start: index, end: index + indentation.length, insert: ' '.repeat(above.endsWith(':') ? column + 2 : column) },
+  ];
 }

@@ -1,4 +1,5 @@
 import { quote } from '../diagnostics/quote.ts';
+import type { TextEdit } from './mend-text.ts';
 import type { YamlCause, YamlLine } from './yaml-lines.ts';
 
 /** A block list or mapping that lines may go on with. */
@@ -17,9 +18,9 @@ const KEY = /^(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'[\]{},#&*!|>%@`-][^#]*?|
 export function scanIndentation(lines: readonly YamlLine[]): readonly YamlCause[] {
   const causes: YamlCause[] = [];
   const blocks: Block[] = [];
-  for (const line of lines) {
+  for (const [index, line] of lines.entries()) {
     if (/^(?:---|\.\.\.|%)/.test(line.text)) continue;
-    const cause = place(line, blocks);
+    const cause = place({ line, next: lines[index + 1], after: (indent) => below(lines, index, indent) }, blocks);
     if (cause === undefined) continue;
     causes.push(cause);
     // What follows stands in relation to a line that is wrong: whatever else is found would be guesswork.
@@ -28,7 +29,21 @@ export function scanIndentation(lines: readonly YamlLine[]): readonly YamlCause[
   return causes;
 }
 
-function place(line: YamlLine, blocks: Block[]): YamlCause | undefined {
+/** A line among those around it. */
+interface Placed {
+  readonly line: YamlLine;
+  readonly next: YamlLine | undefined;
+  /** The lines below it, up to the first that is indented by `indent` or less. */
+  readonly after: (indent: number) => readonly YamlLine[];
+}
+
+function below(lines: readonly YamlLine[], index: number, indent: number): readonly YamlLine[] {
+  const end = lines.findIndex((line, at) => at > index && line.indent <= indent);
+  return lines.slice(index + 1, end < 0 ? undefined : end);
+}
+
+function place(placed: Placed, blocks: Block[]): YamlCause | undefined {
+  const { line } = placed;
   const closed: Block[] = [];
   while ((blocks.at(-1)?.indent ?? -1) > line.indent) closed.push(blocks.pop() as Block);
   let parent = blocks.at(-1);
@@ -41,16 +56,23 @@ function place(line: YamlLine, blocks: Block[]): YamlCause | undefined {
   }
   if (parent !== undefined && parent.indent < line.indent && !parent.isWaiting) {
     if (closed.length === 0 && !isItem && !KEY.test(rest)) return undefined;
-    return outOfColumn(line, parent, closed);
+    return outOfColumn(placed, parent, closed);
   }
-  return enter(line, line.indent, blocks);
+  return enter(placed, line.indent, blocks);
 }
 
-function outOfColumn(line: YamlLine, parent: Block, closed: readonly Block[]): YamlCause {
+function outOfColumn(placed: Placed, parent: Block, closed: readonly Block[]): YamlCause {
+  const { line } = placed;
+  const tight = /^( *(?:- +)+)([\w-]+:\S.*)$/.exec(parent.line.text);
+  if (closed.length === 0 && parent.isList && tight !== null)
+    return noColon(parent.line, tight[1]?.length ?? 0, tight[2] ?? '');
+  const rest = line.text.slice(line.indent);
+  if (/^-[^\s-]/.test(rest)) return dashWithoutSpace(line, rest);
   const near = [...closed, parent].toSorted(
     (a, b) => Math.abs(a.indent - line.indent) - Math.abs(b.indent - line.indent),
   )[0];
   const like = near ?? parent;
+  if (/^-(?:\s|$)/.test(rest) && !like.isList) return itemAmongKeys(line, like);
   return {
     start: line.start + line.indent,
     end: line.end,
@@ -61,17 +83,58 @@ function outOfColumn(line: YamlLine, parent: Block, closed: readonly Block[]): Y
       end: like.line.end,
       message: `it begins at column ${like.indent + 1}`,
     },
+    edits: moved(placed, like.indent),
+    isGuess: true,
+  };
+}
+
+/** A line put in a column, with the lines below it that only belong to it if they move too. */
+function moved({ line, after }: Placed, column: number): TextEdit[] {
+  const columns = column - line.indent;
+  const others = after(Math.max(line.indent, column));
+  const inner = /^ *(?:- +)+/.exec(line.text)?.[0].length;
+  const moves = inner === undefined ? columns > 0 : others[0]?.indent === inner;
+  return [line, ...(moves ? others : [])].map((one) => shifted(one, columns));
+}
+
+function shifted({ start, indent }: YamlLine, columns: number): TextEdit {
+  return columns > 0
+    ? { start, end: start, insert: ' '.repeat(columns) }
+    : { start, end: start + Math.min(indent, -columns), insert: '' };
+}
+
+/** `-{ protocol: tcp }`, `-protocol: tcp`. */
+function dashWithoutSpace(line: YamlLine, rest: string): YamlCause {
+  const dash = line.start + line.indent;
+  return {
+    start: dash,
+    end: line.end,
+    message: `no space stands behind the dash of ${quote(rest)}`,
+    help: `write ${quote(`- ${rest.slice(1)}`)}`,
+    edits: [{ start: dash + 1, end: dash + 1, insert: ' ' }],
+  };
+}
+
+/** A list whose first items have lost their dashes. */
+function itemAmongKeys(line: YamlLine, like: Block): YamlCause {
+  return {
+    start: line.start + line.indent,
+    end: line.end,
+    message: `an item of a list begins here, and the lines above it, to line ${like.line.number}, are no item`,
+    help: 'each item of a list begins with a dash: write `- ` before the first key of those above too',
+    related: { start: like.line.start + like.indent, end: like.line.end, message: 'it belongs to no item' },
   };
 }
 
 /** Takes in what begins at `column` of a line: an item, a key, or a value alone. */
-function enter(line: YamlLine, column: number, blocks: Block[]): YamlCause | undefined {
+function enter(placed: Placed, column: number, blocks: Block[]): YamlCause | undefined {
+  const { line, next } = placed;
   const rest = line.text.slice(column);
   const item = /^-(?:\s+|$)/.exec(rest);
   if (item !== null) {
     const behind = rest.slice(item[0].length);
     note(blocks, { indent: column, isList: true, line, isWaiting: behind === '' });
-    return behind === '' ? undefined : enter(line, column + item[0].length, blocks);
+    return behind === '' ? undefined : enter(placed, column + item[0].length, blocks);
   }
   const key = KEY.exec(rest);
   if (key !== null) {
@@ -80,7 +143,11 @@ function enter(line: YamlLine, column: number, blocks: Block[]): YamlCause | und
     return plainColon(line, column + key[0].length, value);
   }
   const top = blocks.at(-1);
-  if (top === undefined || top.indent !== column || top.isList || /^["'[{*&!?]/.test(rest)) return undefined;
+  if (/^["'[{*&!?|>]/.test(rest)) return undefined;
+  // A text may go on over lines, but no key stands in the middle of one.
+  const isFirstOfKeys = column === line.indent && next?.indent === column && KEY.test(next.text.slice(column));
+  if (isFirstOfKeys && top !== undefined && top.indent < column) return noColon(line, column, rest);
+  if (top === undefined || top.indent !== column || top.isList) return undefined;
   return noColon(line, column, rest);
 }
 
@@ -97,8 +164,19 @@ function note(blocks: Block[], block: Block): void {
 
 function noColon(line: YamlLine, column: number, rest: string): YamlCause {
   const tight = /^([\w-]+):(\S.*)$/.exec(rest);
+  const start = line.start + column;
+  const comment = /^(?:\/\/|;|--|\/\*|REM\b)\s*/.exec(rest);
+  if (comment !== null) {
+    return {
+      start,
+      end: line.end,
+      message: `${quote(rest)} is not \`key: value\``,
+      help: `a comment begins with \`#\`: write ${quote(`# ${rest.slice(comment[0].length)}`)}`,
+      edits: [{ start, end: line.end, insert: '#' }],
+    };
+  }
   return {
-    start: line.start + column,
+    start,
     end: line.end,
     message:
       tight === null ? `${quote(rest)} is not \`key: value\`` : `no space stands behind the colon of ${quote(rest)}`,
@@ -106,7 +184,14 @@ function noColon(line: YamlLine, column: number, rest: string): YamlCause {
       tight === null
         ? 'a colon and a space stand between a key and its value: is the colon missing?'
         : `write ${quote(`${tight[1]}: ${tight[2]}`)}`,
+    edits: [{ start, end: line.end, insert: withColon(rest) }],
   };
+}
+
+function withColon(text: string): string {
+  const parts = /^([\w-]+)(?::|\s*=\s*|\s+)(\S.*)$/.exec(text);
+  if (parts !== null) return `${parts[1]}: ${parts[2]}`;
+  return /^[\w-]+$/.test(text) ? `${text}:` : '#';
 }
 
 /** A value without quotes that has a colon and a space in it. */
@@ -120,5 +205,6 @@ function plainColon(line: YamlLine, column: number, value: string): YamlCause | 
     end: line.end,
     message: `${quote(value)} has a colon in it, and stands without quotes`,
     help: `put the text in quotes: ${quote(`"${value.replaceAll('"', "'")}"`)}`,
+    edits: [{ start, end: line.end, insert: `'${value.replaceAll("'", "''")}'` }],
   };
 }

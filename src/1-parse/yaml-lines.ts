@@ -1,3 +1,5 @@
+import type { TextEdit } from './mend-text.ts';
+
 /** A mistake of a text that is not well-formed YAML, between two offsets. */
 export interface YamlCause {
   readonly start: number;
@@ -5,6 +7,10 @@ export interface YamlCause {
   readonly message: string;
   readonly help: string;
   readonly related?: { readonly start: number; readonly end: number; readonly message: string } | undefined;
+  /** What makes the text well-formed here, as its author is likely to have meant it; undefined where that is not clear. */
+  readonly edits?: readonly TextEdit[] | undefined;
+  /** Whether the edits may put lines below a key that they do not belong to. */
+  readonly isGuess?: boolean | undefined;
 }
 
 /** A line of a text that says something, without a block scalar's own. */

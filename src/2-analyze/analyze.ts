@@ -45,8 +45,10 @@ export function analyze(
   );
   const add = reportTo(diagnostics);
   // A name that is not found may well be what was lost of a document with mistakes.
+  const unsure = new Map(documents.map(({ source, unsure: lines }) => [source.file, lines]));
   const report: Report = (finding) => {
-    if (!doubtful.has(finding.code)) add(finding);
+    const { code, span } = finding;
+    if (!doubtful.has(code) && unsure.get(span.file)?.has(span.line) !== true) add(finding);
   };
   const policy = readPolicy(mergeDocuments(documents, report), lists, report);
   const invalid = (): boolean => diagnostics.some(({ severity }) => severity === 'error');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nodePositions, type Path } from '../../src/1-parse/node-positions.ts';
-import { readAnyYaml } from '../../src/1-parse/parse-document.ts';
+import { readAnyYaml } from '../../src/1-parse/read-any-yaml.ts';
 import { isMapping, type PlainDocument, type PlainValue } from '../../src/1-parse/plain-value.ts';
 import { readPlainYaml } from '../../src/1-parse/plain-yaml.ts';
 import { textPositions } from '../../src/1-parse/text-positions.ts';

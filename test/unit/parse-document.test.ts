@@ -133,7 +133,11 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
       '2:1-2:4 several-documents: a second YAML document begins here | a policy file holds one document; put the other into a file of its own in `policy.d`',
     ],
   ],
-  ['deep nesting', '['.repeat(100_000), ['1:65-1:66 too-deep: more than 64 levels of nesting']],
+  [
+    'deep nesting',
+    '['.repeat(100_000),
+    ['1:65-1:66 too-deep: more than 64 levels of nesting | a policy needs seven: is a bracket too many open?'],
+  ],
   [
     'a key twice',
     'version: 1\nsecurityGroups:\n  web: {}\n  "web": {}\n',
