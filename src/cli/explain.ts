@@ -23,6 +23,7 @@ import {
 } from './command.ts';
 import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from './load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from './options.ts';
+import { chainsMet, describeMet, type MetChain, readOtherChains } from './other-chains.ts';
 import { type PacketQuery, PROTOCOL_CHOICES, readPacketQuery } from './packet-query.ts';
 import { TCP } from '../model/protocols.ts';
 
@@ -30,7 +31,7 @@ import { TCP } from '../model/protocols.ts';
 export const explain: Command = {
   name: 'explain',
   summary:
-    'Says which rule of a policy decides on a packet, with file and line, and which rules come after it. It knows nothing of live flows: what the host sends on one that was revoked is dropped whatever the rules say (state:revoked, sgctl status).',
+    'Says which rule of a policy decides on a packet, with file and line, and which rules come after it. On the host itself, as root, it ends with the chains of other tables (Docker, ufw, your own) that may still drop the packet, or change its destination before. It knows nothing of live flows: packets that the host sends on a revoked one are dropped whatever the rules say (state:revoked, sgctl status).',
   usage: '--direction inbound --protocol tcp --src A --dst B --dport N [...]',
   options: {
     direction: { type: 'string', value: 'DIR', choices: ['inbound', 'outbound'], help: 'inbound or outbound' },
@@ -98,8 +99,10 @@ export const explain: Command = {
     const query = readPacketQuery(queryOf(line), 'options');
     const packet = completePacket(query, line.text('interface'), { hostPolicy, host, policy });
     const decision = evaluate(hostPolicy, packet);
+    const others = findInstance(policy, host) === hostPolicy.instance ? await readOtherChains() : undefined;
+    const met = chainsMet(others, { packet, decision }, host);
     streams.out(
-      line.given('json') ? `${JSON.stringify(toJson(packet, decision))}\n` : formatDecision(packet, decision),
+      line.given('json') ? `${JSON.stringify(toJson(packet, decision, met))}\n` : formatDecision(packet, decision, met),
     );
     return expected === undefined || expected === decision.verdict ? EXIT.fine : EXIT.no;
   },
@@ -135,6 +138,7 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
   const failed = new Promise<never>((_resolve, reject) => {
     input.once('error', (error: Error) => reject(new UnableError(`cannot read ${batch}: ${error.message}`)));
   });
+  const others = await readOtherChains();
   const answerAll = async (): Promise<void> => {
     for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       if (text.trim() === '') continue;
@@ -145,7 +149,10 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
         views.set(named, hostPolicy);
         const asked = readPacketQuery(query, 'json');
         const packet = completePacket(asked, query.interface, { hostPolicy, host, policy });
-        streams.out(`${JSON.stringify(toJson(packet, evaluate(hostPolicy, packet)))}\n`);
+        const decision = evaluate(hostPolicy, packet);
+        const isHere = findInstance(policy, host) === hostPolicy.instance;
+        const met = chainsMet(isHere ? others : undefined, { packet, decision }, host);
+        streams.out(`${JSON.stringify(toJson(packet, decision, met))}\n`);
       } catch (error) {
         if (!(error instanceof UsageError) && !(error instanceof UnableError)) throw error;
         outcome = EXIT.usage;
@@ -216,7 +223,11 @@ function completePacket(
 }
 
 /** The answer as scripts read it: a contract. */
-function toJson({ state }: Packet, { verdict, reason, rule, runnersUp, platform }: Decision): object {
+function toJson(
+  { state }: Packet,
+  { verdict, reason, rule, runnersUp, platform }: Decision,
+  met: readonly MetChain[] | undefined,
+): object {
   return {
     verdict,
     reason,
@@ -224,10 +235,15 @@ function toJson({ state }: Packet, { verdict, reason, rule, runnersUp, platform 
     platform: platform ?? null,
     state,
     runnersUp: runnersUp.map(reportRule),
+    otherTables: met ?? null,
   };
 }
 
-function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, platform, binding }: Decision): string {
+function formatDecision(
+  packet: Packet,
+  { verdict, reason, rule, runnersUp, platform, binding }: Decision,
+  met: readonly MetChain[] | undefined,
+): string {
   const port = (value: number | undefined): string => (value === undefined ? '' : ` port ${value}`);
   const what = `${protocolText(packet)} from ${formatAddress(packet.source)}${port(packet.sourcePort)} to ${formatAddress(packet.destination)}${port(packet.destinationPort)}`;
   const because: Readonly<Record<Decision['reason'], string>> = {
@@ -244,6 +260,7 @@ function formatDecision(packet: Packet, { verdict, reason, rule, runnersUp, plat
     `because    ${because[reason]}`,
     ...(rule === undefined ? [] : [`rule       ${describe(rule)}`]),
     ...runnersUp.map((one) => `then       ${describe(one)}`),
+    ...describeMet(met ?? []),
     '',
   ].join('\n');
 }
