@@ -3,8 +3,9 @@ import { TABLE_NAMES } from '../4-render/names.ts';
 import { isTracking } from '../host/conntrack.ts';
 import { createHistory } from '../host/history.ts';
 import { createLastGood, type LastGood } from '../host/last-good.ts';
-import { policyTexts } from '../host/policy-texts.ts';
+import { identityOfTexts, policyTexts } from '../host/policy-texts.ts';
 import { openStateDirectory, type StateDirectory } from '../host/state-directory.ts';
+import type { HostPolicy } from '../model/host.ts';
 import type { Script } from '../model/script.ts';
 import { applyChange } from '../nft/apply-change.ts';
 import { createNft, type Nft } from '../nft/nft.ts';
@@ -13,6 +14,7 @@ import { stampOf } from '../nft/stamp.ts';
 import { readInForce } from '../nft/table.ts';
 import type { RenderedChange } from '../4-render/render-change.ts';
 import { planChange, planFallback } from '../pipeline.ts';
+import { policiesBefore } from '../policies-before.ts';
 import { readBootConf } from './boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from './command.ts';
 import { askDaemon } from './daemon-client.ts';
@@ -60,6 +62,9 @@ export const apply: Command = {
     const lastGood = createLastGood(directory);
     const { sshPorts } = await readBootConf((message) => streams.err(`sgctl apply: ${message}\n`));
     const live = liveFlows(host.interfaces, streams);
+    const history = createHistory(directory);
+    const texts = policyTexts(loaded, hostPolicy.instance);
+    let isJudged = false;
     try {
       const isFirst = inForce === undefined;
       await bringAbout(planned, {
@@ -71,14 +76,21 @@ export const apply: Command = {
       });
       // Sockets that came while the rules did.
       if (isFirst) await live.seed();
-      await live.cut(hostPolicy, planned.change.kind === 'none' ? hostPolicy : undefined);
+      const earlier: HostPolicy[] = [];
+      await keep(async () => {
+        earlier.push(
+          ...(await policiesBefore(await history.sinceJudged(), { identity: identityOfTexts(texts), host })),
+        );
+      });
+      const isSame = planned.change.kind === 'none' && earlier.length === 0;
+      isJudged = await live.cut(hostPolicy, { before: isSame ? [hostPolicy] : earlier, isBeforeKnown: isSame });
     } finally {
       live.close();
     }
-    const history = createHistory(directory);
     let version: number | undefined;
     await keep(async () => {
-      version = await history.record(policyTexts(loaded, hostPolicy.instance), { origin: 'apply' });
+      version = await history.record(texts, { origin: 'apply' });
+      if (isJudged) await history.noteJudged(texts, version);
     });
     const { generation, stamp } = planned.change.next;
     const changed = planned.change.kind !== 'none';
@@ -96,7 +108,7 @@ export const apply: Command = {
 };
 
 /** Runs a step of keeping what is in force, and returns whether it was done. */
-type Keep = (step: () => Promise<void>) => Promise<boolean>;
+type Keep = (step: () => Promise<unknown>) => Promise<boolean>;
 
 /** Keeps in a state directory as its owner. A disk that is full is no reason to leave the host open; it is one to say so. */
 async function keeping(directory: string, streams: Streams): Promise<Keep> {

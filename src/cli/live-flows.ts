@@ -11,9 +11,16 @@ import type { Streams } from './command.ts';
 export interface LiveFlows {
   /** Has conntrack know the live flows of sockets. */
   seed(): Promise<void>;
-  /** Revokes what `now` denies; `before` is what was in force, undefined where nobody knows. */
-  cut(now: HostPolicy, before: HostPolicy | undefined): Promise<void>;
+  /** Revokes what `now` denies. Returns whether all flows were judged. */
+  cut(now: HostPolicy, was: PoliciesInForce): Promise<boolean>;
   close(): void;
+}
+
+/** What was in force, as far as that is known. */
+export interface PoliciesInForce {
+  readonly before: readonly HostPolicy[];
+  /** Whether that is all that was since flows were judged last. */
+  readonly isBeforeKnown: boolean;
 }
 
 /** The live flows of a host with these interfaces. */
@@ -25,24 +32,22 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
     amend: (write) => write(),
   });
   const isOwn = ownAddresses(interfaces);
-  const trying = async (step: () => Promise<unknown>): Promise<void> => {
+  const trying = async (step: () => Promise<unknown>): Promise<boolean> => {
     try {
       await step();
+      return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       streams.err(`sgctl apply: live flows could not be looked at: ${reason}\n`);
+      return false;
     }
   };
   return {
-    seed: () => trying(() => revocation.seed(isOwn)),
-    cut: (now, before) =>
-      trying(() =>
-        revocation.enforce({
-          isOwn,
-          ...judgeChange({ now, before: before === undefined ? [] : [before] }, interfaces),
-          isBeforeKnown: before !== undefined,
-        }),
-      ),
+    async seed() {
+      await trying(() => revocation.seed(isOwn));
+    },
+    cut: (now, { before, isBeforeKnown }) =>
+      trying(() => revocation.enforce({ isOwn, ...judgeChange({ now, before }, interfaces), isBeforeKnown })),
     close: () => revocation.close(),
   };
 }

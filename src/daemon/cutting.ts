@@ -15,6 +15,8 @@ export interface PolicyChange {
   readonly interfaces: readonly HostInterface[];
   /** Our table was made again, and has forgotten which flows were revoked. */
   readonly isTableNew: boolean;
+  /** Called when flows have been judged by `after`. Never rejects. */
+  readonly onJudged: () => Promise<void>;
 }
 
 /** Cuts flows that changes have taken away, beside the loop that makes changes. */
@@ -77,6 +79,7 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
       tell(outcome, milliseconds);
       trouble = undefined;
       retryMilliseconds = FIRST_RETRY_MILLISECONDS;
+      await work.last.onJudged();
       // With many flows a look takes a while; changes in close succession get one look for all of them.
       wait(Math.min(milliseconds, LONGEST_REST_MILLISECONDS));
     } catch (error) {

@@ -11,6 +11,7 @@ import type { HostPolicy, HostState } from '../model/host.ts';
 import type { Before, InForce } from '../model/in-force.ts';
 import { JUDGE_LABELS } from '../model/label-chains.ts';
 import type { PolicyReader } from '../model/policy-reader.ts';
+import type { PolicyTexts } from '../model/policy-texts.ts';
 import type { BootConf } from '../model/boot-conf.ts';
 import type { Committers } from '../nft/committers.ts';
 import type { ElementWriter } from '../nft/element-writer.ts';
@@ -24,6 +25,7 @@ import type { TableChanges } from '../nft/table-changes.ts';
 import type { Change } from '../4-render/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '../4-render/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '../load-policy.ts';
+import { policiesBefore } from '../policies-before.ts';
 import { planChange, planFallback, planLimited } from '../pipeline.ts';
 import { createBootScript } from './boot-script.ts';
 import type { Cutting } from './cutting.ts';
@@ -34,6 +36,7 @@ import {
   isOfApplying,
   NOTHING_KNOWN,
   type PolicyFiles,
+  textsInForce,
   WHY_WAITING,
 } from './enforcement.ts';
 import { createInterfaceNotices } from './interface-notices.ts';
@@ -41,7 +44,6 @@ import { createHostFinder } from './host-name.ts';
 import { createOpponent } from './opponent.ts';
 import { createPolicyLooks } from './policy-look.ts';
 import { giveWay } from './give-way.ts';
-import { policyBefore } from './policy-before.ts';
 import type { PolicyProver } from './policy-prover.ts';
 import { createTableGuard, notOurs } from './table-guard.ts';
 
@@ -154,6 +156,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let isUntrusted = false;
   let isTableNew = false;
   let recorded: { readonly files: PolicyFiles; readonly version: number } | undefined;
+  let isNoteMissing = false;
   const guard = createTableGuard({ nft, elements }, changes);
   const opponent = createOpponent(committers, log);
   const noticeInterfaces = createInterfaceNotices(log);
@@ -351,21 +354,54 @@ export function createRounds(options: RoundOptions): Rounds {
     const logChange = inForceNow(located.hostPolicy, planned, performance.now() - began);
     // Sockets that came while the rules did.
     if (isBeginning) await seed();
+    noticeInterfaces(located.hostPolicy, host);
+    // A process that begins knows of no look: an earlier one may have ended between a change and its look.
+    const earlier = before === undefined ? await beforeThisProcess(host) : [before];
+    const recording = record(located.hostPolicy.instance);
     if (isChanged) {
-      // A process that begins knows of no look: an earlier one may have ended between a change and its look.
-      const earlier = before ?? (await policyBefore(history, { files: known.filesInForce, host }, log));
+      const texts = textsInForce(known);
       cutting.after({
-        before: earlier === undefined ? [] : [earlier],
+        before: earlier,
         isBeforeKnown: before !== undefined,
         after: located.hostPolicy,
         interfaces: host.interfaces,
         isTableNew,
+        onJudged: async () => noteJudged(texts, await recording),
       });
       isTableNew = false;
     }
-    noticeInterfaces(located.hostPolicy, host);
-    await record(located.hostPolicy.instance);
+    await recording;
     logChange(known.version);
+  };
+
+  const beforeThisProcess = async (host: HostState): Promise<readonly HostPolicy[]> => {
+    const { filesInForce } = known;
+    if (filesInForce === undefined) return [];
+    try {
+      return await policiesBefore(await history.sinceJudged(), {
+        identity: identityOf(filesInForce),
+        host,
+        pause: giveWay,
+      });
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'the policy that was in force before cannot be read: which flows it let in is not known',
+      );
+      return [];
+    }
+  };
+
+  const noteJudged = async (texts: PolicyTexts | undefined, version: number | undefined): Promise<void> => {
+    if (texts === undefined) return;
+    try {
+      await history.noteJudged(texts, version);
+      isNoteMissing = false;
+    } catch (error) {
+      if (!isNoteMissing)
+        log.warn({ err: error }, 'that live flows were judged cannot be kept: the next start judges them once more');
+      isNoteMissing = true;
+    }
   };
 
   const beginning = async (forced: boolean): Promise<Before> => {
@@ -400,8 +436,8 @@ export function createRounds(options: RoundOptions): Rounds {
 
   const isTrying = (): boolean => known.held?.policy.kind === 'tried';
 
-  /** Keeps what came into force for good among the policies that were. */
-  const record = async (instanceName: string): Promise<void> => {
+  /** Keeps what came into force for good among the policies that were. Returns the number of the newest that is kept, if known. */
+  const record = async (instanceName: string): Promise<number | undefined> => {
     const { filesInForce, held } = known;
     const isKept = filesInForce !== undefined && held?.policy.kind !== 'tried';
     if (isKept && filesInForce !== recorded?.files) {
@@ -412,6 +448,7 @@ export function createRounds(options: RoundOptions): Rounds {
       });
     }
     know({ version: isKept && filesInForce === recorded?.files ? recorded?.version : undefined });
+    return recorded?.version;
   };
 
   /** Returns what logs it, once its version is known. */

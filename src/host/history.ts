@@ -2,20 +2,31 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { PolicyReader } from '../model/policy-reader.ts';
 import type { PolicyTexts } from '../model/policy-texts.ts';
-import type { KeptPolicy, PolicyVersion, VersionOrigin } from '../model/policy-version.ts';
+import type { JudgedVersion, KeptPolicy, PolicyVersion, VersionOrigin } from '../model/policy-version.ts';
 import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from './own-file.ts';
-import { identityOfTexts } from './policy-texts.ts';
+import { identityOfTexts, readerOfTexts } from './policy-texts.ts';
 import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from './write-file.ts';
 
 /** The policies that were in force, in the state directory. */
 export interface History {
   /**
-   * Keeps a policy that came into force, unless the newest one says the same. Returns its number. Throws what writing
-   * throws.
+   * Keeps a policy that came into force; nothing, if it says what the newest one does. Returns the newest one's number.
+   * Throws what writing throws.
    */
   record(texts: PolicyTexts, how: { readonly origin: VersionOrigin; readonly of?: number | null }): Promise<number>;
+  /**
+   * Notes that live flows were judged by this policy, after the version `version` came into force; undefined for the
+   * newest. Throws what writing throws.
+   */
+  noteJudged(texts: PolicyTexts, version: number | undefined): Promise<void>;
+  /**
+   * The policy that live flows were judged by last, and those that came into force since, oldest first; where the former
+   * is not known, the newest one.
+   */
+  sinceJudged(): Promise<readonly JudgedVersion[]>;
   /** Newest first. Versions that cannot be read are left out. */
   list(): Promise<readonly PolicyVersion[]>;
   /** Undefined where there is no such version, or not all of it. */
@@ -48,6 +59,9 @@ const LONGEST_TEXT = 256 * 1024 * 1024;
 /** These are kept whatever their length. */
 const FEWEST_VERSIONS = 2;
 
+/** Of the policies that came into force since live flows were judged, the newest so many are told. */
+const MAX_SINCE_JUDGED = 15;
+
 /** What the copy of a text is called: its SHA-256. */
 const DIGEST = /^[0-9a-f]{64}$/;
 
@@ -69,6 +83,13 @@ const VERSION = z.object({
   texts: z.record(z.string(), z.string().regex(DIGEST)),
 });
 
+const JUDGED = VERSION.pick({ instance: true, documents: true, identity: true, texts: true }).extend({
+  /** The newest version then; 0 if there was none. */
+  version: z.int().nonnegative(),
+});
+
+type JudgedFile = z.infer<typeof JUDGED>;
+
 type VersionFile = z.infer<typeof VERSION>;
 
 /** The history below `directory`, the state directory, which is made if it is missing. */
@@ -76,18 +97,44 @@ export function createHistory(directory: string): History {
   const versions = join(directory, 'history');
   const texts = join(versions, 'texts');
 
-  const readVersion = async (name: string): Promise<VersionFile | undefined> => {
-    const text = (await isOwnDirectory(versions))
-      ? await readOwnFile(join(versions, name), LONGEST_VERSION)
-      : undefined;
+  const judgedFile = join(versions, 'judged.json');
+  // Copies of texts that one call is about to name are not for another to remove.
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
+    const done = queue.then(step);
+    queue = done.catch(() => undefined);
+    return done;
+  };
+
+  const readJson = async <T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> => {
+    const text = (await isOwnDirectory(versions)) ? await readOwnFile(path, LONGEST_VERSION) : undefined;
     if (text === undefined) return undefined;
     try {
-      return VERSION.parse(JSON.parse(text));
+      return schema.parse(JSON.parse(text));
     } catch (error) {
       // One that is damaged costs that one.
       if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
       throw error;
     }
+  };
+  const readVersion = (name: string): Promise<VersionFile | undefined> => readJson(join(versions, name), VERSION);
+  const readTexts = async ({
+    instance,
+    documents,
+    texts: digests,
+  }: Pick<VersionFile, 'instance' | 'documents' | 'texts'>): Promise<PolicyTexts | undefined> => {
+    const known: [string, string][] = [];
+    if (!(await isOwnDirectory(texts))) return undefined;
+    for (const [file, digest] of Object.entries(digests)) {
+      const text = await readOwnFile(join(texts, digest), LONGEST_TEXT);
+      if (text === undefined) return undefined;
+      known.push([file, text]);
+    }
+    return { instance, documents, texts: Object.fromEntries(known) };
+  };
+  const openTexts = async (version: JudgedFile | VersionFile): Promise<PolicyReader | undefined> => {
+    const policy = await readTexts(version);
+    return policy === undefined ? undefined : readerOfTexts(policy);
   };
   const readAll = async (): Promise<readonly VersionFile[]> => {
     const names = (await namesIn(versions)).filter((name) => /^[0-9]{8}\.json$/.test(name));
@@ -99,6 +146,13 @@ export function createHistory(directory: string): History {
     const path = join(texts, digest);
     if (!(await isThere(path))) await writeStateFile(path, text);
     return digest;
+  };
+  const keepTexts = async (policy: PolicyTexts): Promise<readonly (readonly [string, string])[]> => {
+    await mkdir(directory, { recursive: true, mode: 0o750 });
+    for (const own of [versions, texts]) await makeOwnDirectory(own, 0o750);
+    const digests: [string, string][] = [];
+    for (const [file, text] of Object.entries(policy.texts)) digests.push([file, await keepText(text)]);
+    return digests;
   };
   const prune = async (all: readonly VersionFile[]): Promise<void> => {
     let bytes = 0;
@@ -113,7 +167,9 @@ export function createHistory(directory: string): History {
       kept.push(version);
     }
     for (const { number } of all.slice(kept.length)) await rm(join(versions, fileName(number)), { force: true });
-    const used = new Set(kept.flatMap((version) => Object.values(version.texts)));
+    const judged = await readJson(judgedFile, JUDGED);
+    const inUse = judged === undefined ? kept : [...kept, judged];
+    const used = new Set(inUse.flatMap((version) => Object.values(version.texts)));
     // INVARIANT: what is removed is what this program calls its files, wherever the directory may lead.
     for (const name of await namesIn(texts)) {
       const isOurs = DIGEST.test(name) || UNFINISHED.test(name);
@@ -127,10 +183,7 @@ export function createHistory(directory: string): History {
       const [newest] = all;
       const identity = identityOfTexts(policy);
       if (newest?.identity === identity) return newest.number;
-      await mkdir(directory, { recursive: true, mode: 0o750 });
-      for (const own of [versions, texts]) await makeOwnDirectory(own, 0o750);
-      const digests: [string, string][] = [];
-      for (const [file, text] of Object.entries(policy.texts)) digests.push([file, await keepText(text)]);
+      const digests = await keepTexts(policy);
       const { instance, documents } = policy;
       // What lists alone change, a program may change every minute: the newest such state stands for all of them.
       const replaces =
@@ -150,6 +203,23 @@ export function createHistory(directory: string): History {
       await prune([version, ...(replaces ? all.slice(1) : all)]);
       return version.number;
     },
+    async noteJudged(policy, version) {
+      const { instance, documents } = policy;
+      const identity = identityOfTexts(policy);
+      const [before, newest = 0] = [await readJson(judgedFile, JUDGED), version ?? (await readAll())[0]?.number];
+      if (before?.identity === identity && before.instance === instance && before.version === newest) return;
+      const digests = Object.fromEntries(await keepTexts(policy));
+      const judged: JudgedFile = { version: newest, instance, documents: [...documents], identity, texts: digests };
+      await writeStateFile(judgedFile, `${JSON.stringify(judged)}\n`);
+    },
+    async sinceJudged() {
+      const [judged, all] = [await readJson(judgedFile, JUDGED), await readAll()];
+      const since = judged === undefined ? all.slice(0, 1) : all.filter(({ number }) => number > judged.version);
+      const kept = [...since.slice(0, MAX_SINCE_JUDGED), ...(judged === undefined ? [] : [judged])];
+      return kept
+        .toReversed()
+        .map((one) => ({ identity: one.identity, instance: one.instance, open: () => openTexts(one) }));
+    },
     list: async () =>
       (await readAll()).map(({ number, time, origin, of, instance, documents, identity }) => ({
         number,
@@ -164,14 +234,8 @@ export function createHistory(directory: string): History {
       const version = await readVersion(fileName(number));
       if (version === undefined) return undefined;
       const { time, origin, of, instance, documents, identity } = version;
-      const known: [string, string][] = [];
-      if (!(await isOwnDirectory(texts))) return undefined;
-      for (const [file, digest] of Object.entries(version.texts)) {
-        const text = await readOwnFile(join(texts, digest), LONGEST_TEXT);
-        if (text === undefined) return undefined;
-        known.push([file, text]);
-      }
-      const policy: PolicyTexts = { instance, documents, texts: Object.fromEntries(known) };
+      const policy = await readTexts(version);
+      if (policy === undefined) return undefined;
       return { number, time, origin, of, instance, documents, identity, texts: policy };
     },
     async open(number) {
@@ -190,7 +254,9 @@ export function createHistory(directory: string): History {
     },
   };
   return {
-    record: (policy, how) => explainDenied(directory, () => history.record(policy, how)),
+    record: (policy, how) => inTurn(() => explainDenied(directory, () => history.record(policy, how))),
+    noteJudged: (policy, version) => inTurn(() => explainDenied(directory, () => history.noteJudged(policy, version))),
+    sinceJudged: () => explainDenied(directory, () => history.sinceJudged()),
     list: () => explainDenied(directory, () => history.list()),
     read: (number) => explainDenied(directory, () => history.read(number)),
     open: (number) => explainDenied(directory, () => history.open(number)),

@@ -1,3 +1,4 @@
+import type { PolicyReader } from './policy-reader.ts';
 import type { PolicyTexts } from './policy-texts.ts';
 
 /** How a policy came into force: its files were saved, it was applied once, it was tried and confirmed, or gone back to. */
@@ -23,4 +24,14 @@ export interface PolicyVersion {
 /** A policy that was in force, with all it said. */
 export interface KeptPolicy extends PolicyVersion {
   readonly texts: PolicyTexts;
+}
+
+/** A policy by which live flows were judged, or are to be. */
+export interface JudgedVersion {
+  /** Equal for policies whose files say the same. */
+  readonly identity: string;
+  /** The instance it was in force for. */
+  readonly instance: string;
+  /** Undefined where not all of it is there any more. */
+  open(): Promise<PolicyReader | undefined>;
 }

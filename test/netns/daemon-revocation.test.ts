@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
-import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import { mounting, reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
 import { tcpConnect, tcpServer, type TestSocket, udpClient, udpServer } from './harness/sockets.ts';
 import {
@@ -250,7 +251,7 @@ test('revoked clients are not heard again after a moment without the table, in w
   for (const { near, far } of kept) await arrivesWhole(near, far);
 });
 
-test('a daemon killed between a change and its look at the flows is made up for by the next', async () => {
+test('where nothing tells what was in force before, the next daemon makes up for one killed before its look: for TCP', async () => {
   replaceFile(site.policyFile, policy(PORTS));
   const daemon = await site.start();
   const [flows, kept] = [await openAll(), await openKept()];
@@ -258,6 +259,7 @@ test('a daemon killed between a change and its look at the flows is made up for 
   replaceFile(site.policyFile, policy([]));
   await remembered(daemon, flows.length);
   await daemon.stop('SIGKILL');
+  rmSync(join(site.stateDirectory, 'history'), { recursive: true });
   // As the kernel is then: the rules deny, and nothing is remembered.
   for (const family of ['ipv4', 'ipv6']) await site.nft('flush', 'set', 'inet', 'secgroupd', `revoked/${family}`);
   await serversSpeakFirst(flows.length);
@@ -268,6 +270,37 @@ test('a daemon killed between a change and its look at the flows is made up for 
   const heard = await counts(tcp);
   await speak(tcp);
   expect(await counts(tcp)).toEqual(heard);
+  for (const { near, far } of kept) await arrivesWhole(near, far);
+  await echoes(own.clients);
+  await Promise.all([...own.clients, own.server].map((socket) => socket.close(true)));
+});
+
+test('a daemon killed before it could look at the flows, its policy kept already, is made up for by the next', async () => {
+  replaceFile(site.policyFile, policy(PORTS));
+  const daemon = await site.start({ wrapper: mounting('true') });
+  const [flows, kept] = [await openAll(), await openKept()];
+  const own = await openOwn('udp');
+  await serversSpeakFirst(flows.length);
+  // Which sockets there are cannot be read any more.
+  mkdirSync(join(site.directory, 'proc/self/net/tcp'), { recursive: true });
+  const enter = ['nsenter', '--target', String(daemon.pid), '--mount'];
+  await site.world.exec(site.world.host, [...enter, 'mount', '--bind', join(site.directory, 'proc'), '/proc']);
+  for (const ports of [PORTS.slice(1), []]) {
+    replaceFile(site.policyFile, policy(ports));
+    await until('it is kept', async () => {
+      const versions = JSON.parse((await site.sgctl('history', '--json')).stdout) as readonly unknown[];
+      return versions.length === (ports.length === 0 ? 3 : 2);
+    });
+  }
+  await daemon.until('looks fail', ({ revokedFlows }) => revokedFlows.trouble !== null);
+  await daemon.stop('SIGKILL');
+  expect(await reversed(PORTS)).toBe(flows.length);
+  const next = await site.start();
+  await remembered(next, flows.length);
+  await until('conntrack has forgotten them', async () => (await reversed(PORTS)) === 0);
+  const heard = await counts(flows);
+  await speak(flows);
+  expect(await counts(flows)).toEqual(heard);
   for (const { near, far } of kept) await arrivesWhole(near, far);
   await echoes(own.clients);
   await Promise.all([...own.clients, own.server].map((socket) => socket.close(true)));

@@ -46,6 +46,7 @@ const changed = (before: HostPolicy | undefined, isTableNew = false) => ({
   after: policy,
   interfaces: [],
   isTableNew,
+  onJudged: async () => undefined,
 });
 
 test('changes amid a look get one look together, which knows what each of them took away', async () => {

@@ -126,3 +126,67 @@ test('neither a symlink nor a FIFO is read as a version or a text', { timeout: 2
   symlinkSync(join(directory, 'two.json'), text);
   expect(await history.read(1)).toBeUndefined();
 });
+
+async function sinceJudged(): Promise<readonly (string | undefined)[]> {
+  const kept = await createHistory(directory).sinceJudged();
+  return Promise.all(
+    kept.map(async (one) => {
+      const read = await (await one.open())?.readPolicy();
+      return read?.kind === 'text' ? read.text : undefined;
+    }),
+  );
+}
+
+test('flows are to be judged by the policy that judged them last, and by those that came since', async () => {
+  const history = createHistory(directory);
+  expect(await sinceJudged()).toEqual([]);
+  await history.record(texts('one'), { origin: 'file' });
+  // Where nothing is noted, the newest is what flows live on by.
+  expect(await sinceJudged()).toEqual(['one']);
+  const version = await history.record(texts('two'), { origin: 'file' });
+  await history.noteJudged(texts('two'), version);
+  expect(await sinceJudged()).toEqual(['two']);
+  await history.record(texts('three'), { origin: 'file' });
+  await history.record(texts('two'), { origin: 'file' });
+  expect(await sinceJudged()).toEqual(['two', 'three', 'two']);
+  // A look that ends after a newer policy was kept has not judged by that.
+  await history.noteJudged(texts('three'), 3);
+  expect(await sinceJudged()).toEqual(['three', 'two']);
+});
+
+test('what judged flows last is kept though no version says it any more: of a trial, or of earlier lists', async () => {
+  const history = createHistory(directory);
+  await history.record(texts('one', 'a'), { origin: 'file' });
+  await history.noteJudged(texts('tried', 'a'), undefined);
+  for (const list of ['b', 'c']) await history.record(texts('one', list), { origin: 'file' });
+  expect(await sinceJudged()).toEqual(['tried', 'one']);
+  await history.noteJudged(texts('one', 'c'), 3);
+  await history.record(texts('one', 'd'), { origin: 'file' });
+  const [judged] = await createHistory(directory).sinceJudged();
+  const reader = await judged?.open();
+  expect(await reader?.readList('/etc/secgroupd/policy.yaml', 'lists/a.txt')).toMatchObject({ text: 'c' });
+  // And no text that neither it nor a version has.
+  expect(readdirSync(join(directory, 'history/texts'))).toHaveLength(3);
+});
+
+test('a note that is damaged, or is no file, costs nothing but itself', async () => {
+  const history = createHistory(directory);
+  const version = await history.record(texts('one'), { origin: 'file' });
+  await history.noteJudged(texts('zero'), version);
+  const note = join(directory, 'history/judged.json');
+  for (const text of [
+    '',
+    '{',
+    '{"version":1}',
+    readFileSync(note, 'utf8').replace(/[0-9a-f]{64}/, '../../../etc/passwd'),
+  ]) {
+    writeFileSync(note, text);
+    expect(await sinceJudged()).toEqual(['one']);
+  }
+  rmSync(note);
+  symlinkSync('/etc/passwd', note);
+  expect(await sinceJudged()).toEqual(['one']);
+  await history.noteJudged(texts('one'), version);
+  expect(await sinceJudged()).toEqual(['one']);
+  expect(readFileSync('/etc/passwd', 'utf8')).toContain('root:');
+});
