@@ -88,6 +88,7 @@ chmod 644 "$lib"/*.js "$lib/package.json"
 install -m 644 "dist/$addon/node.napi.node" "$lib/$addon/node.napi.node"
 put 755 systemd/boot.sh "$lib/boot/boot.sh"
 put 644 systemd/fallback.nft "$lib/boot/fallback.nft"
+put 644 scripts/ssh-ports.sh "$lib/ssh-ports.sh"
 for unit in secgroupd.service secgroupd-boot.service; do put 644 "systemd/$unit" "$root/usr/lib/systemd/system/$unit"; done
 put 644 scripts/deb/sysusers.conf "$root/usr/lib/sysusers.d/secgroupd.conf"
 for program in sbin/secgroupd bin/sgctl; do
@@ -139,6 +140,7 @@ echo /etc/secgroupd/policy.yaml >"$control/conffiles"
 (cd -- "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
+mkdir -p -- "$into"
 package=$into/secgroupd_${version}_$architecture.deb
 dpkg-deb --root-owner-group "-Z$compression" --build "$root" "$package" >/dev/null
 say "${package#"$PROJECT/"}, $(du -h -- "$package" | cut -f1)"

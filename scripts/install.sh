@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs secgroupd from these sources on any Linux, and under systemd starts it as the service secgroupd. What is
 # missing is installed by apt, dnf, zypper or pacman. Run again, it updates programs and unit, and restarts the daemon;
-# rules stay in force meanwhile, and a policy that is there is never touched. uninstall.sh takes it away.
+# rules stay in force meanwhile, and a policy that is there is never touched. Where there is none, it gets one that lets
+# ssh in on all ports on which sshd listens. uninstall.sh takes it away.
 #
 #   sudo scripts/install.sh
 
 set -euo pipefail
 
 if [[ ${1-} == --help || ${1-} == -h ]]; then
-  sed -n '2,6s/^# \{0,1\}//p' -- "$0"
+  sed -n '2,7s/^# \{0,1\}//p' -- "$0"
   exit 0
 fi
 if (($# > 0)); then
@@ -22,6 +23,8 @@ fi
 
 # shellcheck source=scripts/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=scripts/ssh-ports.sh
+source "$PROJECT/scripts/ssh-ports.sh"
 umask 022
 
 POLICY=/etc/secgroupd/policy.yaml
@@ -73,7 +76,7 @@ install_boot() {
   if [[ -e /etc/secgroupd/boot.conf || -L /etc/secgroupd/boot.conf ]]; then return; fi
   local conf ports
   conf=$(mktemp)
-  ports=$(sshd -T 2>/dev/null | sed -n 's/^port //p' | paste -sd, -) || true
+  ports=$(ssh_ports | paste -sd, -) || true
   sed "s/^SSH_PORTS=.*/SSH_PORTS=${ports:-22}/" "$PROJECT/config/boot.conf" >"$conf"
   install_file 644 "$conf" /etc/secgroupd/boot.conf
   rm -f -- "$conf"
@@ -117,9 +120,20 @@ install_state() {
   mkdir -p -- "$STATE" /etc/secgroupd
   chown secgroupd:secgroupd -- "$STATE"
   chmod 750 -- "$STATE"
-  if [[ ! -e $POLICY && ! -L $POLICY ]]; then install_file 644 "$PROJECT/config/policy.yaml" "$POLICY"; fi
+  if [[ ! -e $POLICY && ! -L $POLICY ]]; then write_policy; fi
   # Editors find the schema beside the policy, whose first line names it.
   install_file 644 "$PROJECT/config/policy.schema.json" /etc/secgroupd/policy.schema.json
+}
+
+# The policy as shipped, but with ssh where sshd listens on this host: whoever installs this came by it.
+write_policy() {
+  local policy ports
+  policy=$(mktemp)
+  ports=$(ssh_ports | paste -sd, -) || true
+  if [[ $ports == *,* ]]; then ports="\"$ports\""; fi
+  sed "s/^\( *ports:\) 22\$/\1 ${ports:-22}/" "$PROJECT/config/policy.yaml" >"$policy"
+  install_file 644 "$policy" "$POLICY"
+  rm -f -- "$policy"
 }
 
 start_service() {

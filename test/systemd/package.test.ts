@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,9 @@ const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'),
 };
 const SSH = 22;
 const WEB = 80;
+/** Of an sshd that is told it by its command line, and not by its file. */
+const OTHER_SSH = 2_222;
+const SCHEMA = '# yaml-language-server: $schema=/usr/share/secgroupd/policy.schema.json';
 
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
@@ -83,6 +86,32 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
       { within: 20_000 },
     );
   }
+
+  test('is not started where sshd listens on another port than its policy lets in; is purged though /etc/secgroupd is a mount', async () => {
+    await machine.exec(['systemd-run', '--quiet', '--unit=other-sshd', '/usr/sbin/sshd', '-D', '-p', `${OTHER_SSH}`]);
+    const listens = async () => new RegExp(`:${OTHER_SSH} `).test((await machine.exec(['ss', '-Hltn'])).stdout);
+    await until('it listens', listens);
+    const { stderr } = await machine.exec(['dpkg', '--install', '/root/1.deb']);
+    expect(stderr).toContain('sshd does not listen on port 22 alone');
+    expect(await machine.show('secgroupd.service', 'ActiveState')).toEqual({ ActiveState: 'inactive' });
+    expect(await table()).not.toContain('secgroupd');
+    expect((await machine.exec(['cat', '/etc/secgroupd/boot.conf'])).stdout).toMatch(/^SSH_PORTS=22,2222$/m);
+    await machine.exec(['systemctl', 'stop', 'other-sshd.service']);
+
+    // What it says of its schema, editors find.
+    const [first] = (await machine.exec(['sgctl', 'init', '-'])).stdout.split('\n');
+    const [shipped] = (await machine.exec(['cat', POLICY])).stdout.split('\n');
+    expect([first, shipped]).toEqual([SCHEMA, SCHEMA]);
+    await machine.exec(['test', '-s', '/usr/share/secgroupd/policy.schema.json']);
+
+    await machine.exec(['mount', '--bind', '/etc/secgroupd', '/etc/secgroupd']);
+    await machine.exec(['dpkg', '--purge', 'secgroupd']);
+    expect((await machine.exec(['ls', '-A', '/etc/secgroupd'])).stdout).toBe('');
+    expect((await machine.exec(['getent', 'passwd', 'secgroupd'], { reject: false })).stdout).toBe('');
+    expect((await machine.exec(['dpkg-query', '-W', 'secgroupd'], { reject: false })).exitCode).toBe(1);
+    await machine.exec(['umount', '/etc/secgroupd']);
+    await machine.exec(['rmdir', '/etc/secgroupd']);
+  });
 
   test('is installed, and in force: ssh stays open, the rest is shut', async () => {
     expect(await open()).toEqual([SSH, WEB]);
@@ -167,9 +196,20 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
   });
 });
 
-test('the same sources give the same package', () => {
-  const again = join(FOLDER, 'again');
-  mkdirSync(again);
+test('its examples name the schema that it brings', () => {
+  const unpacked = join(FOLDER, 'documentation');
+  execFileSync('dpkg-deb', ['--extract', packages[0] ?? '', unpacked]);
+  const examples = join(unpacked, 'usr/share/doc/secgroupd/examples');
+  const files = readdirSync(examples).filter((name) => name.endsWith('.yaml'));
+  expect(files.length).toBeGreaterThan(5);
+  for (const name of files) {
+    const lines = readFileSync(join(examples, name), 'utf8').split('\n');
+    expect(lines.filter((line) => line.includes('$schema='))).toEqual([SCHEMA]);
+  }
+});
+
+test('the same sources give the same package, in a directory that is not there yet', () => {
+  const again = join(FOLDER, 'not/there');
   expect(hashOf(build(2, ARCHITECTURE, again))).toBe(hashOf(packages[1] ?? ''));
 });
 

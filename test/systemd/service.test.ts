@@ -6,6 +6,8 @@ import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.t
 const SSH = 22;
 const WEB = 80;
 const DENIED = 81;
+/** Of an sshd that is told it by its command line, and not by its file. */
+const OTHER_SSH = 2_222;
 
 const POLICY = '/etc/secgroupd/policy.yaml';
 const SERVICE = 'secgroupd.service';
@@ -24,9 +26,9 @@ afterAll(async () => {
   await machine?.remove();
 });
 
-/** Which TCP ports a stranger reaches. */
-async function open(): Promise<readonly number[]> {
-  const sent = [SSH, WEB, DENIED].map((destinationPort) => {
+/** Which of these TCP ports a stranger reaches. */
+async function open(ports: readonly number[] = [SSH, WEB, DENIED]): Promise<readonly number[]> {
+  const sent = ports.map((destinationPort) => {
     identity += 1;
     const ends = { source: '203.0.113.9', destination: '10.77.0.1', sourcePort: 1_024 + identity };
     return { ...ends, protocol: 6, destinationPort, identity };
@@ -280,6 +282,26 @@ describe('install.sh, where packages are installed by', () => {
     expect(await open()).toEqual([SSH]);
     await machine.exec([`${PROJECT_INSIDE}/scripts/uninstall.sh`, '--purge']);
     expect(await open()).toEqual([SSH, WEB, DENIED]);
+  });
+
+  test('what is there, ssh stays open wherever sshd listens, and the rest is shut', async () => {
+    const ports = [SSH, OTHER_SSH, DENIED];
+    await machine.exec(['systemd-run', '--quiet', '--unit=other-sshd', '/usr/sbin/sshd', '-D', '-p', `${OTHER_SSH}`]);
+    const listens = async () => new RegExp(`:${OTHER_SSH} `).test((await machine.exec(['ss', '-Hltn'])).stdout);
+    await until('it listens', listens);
+    expect(await open(ports)).toEqual(ports);
+    await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
+    expect(await open(ports)).toEqual([SSH, OTHER_SSH]);
+    expect((await machine.exec(['cat', POLICY])).stdout).toMatch(/^ +ports: "22,2222"$/m);
+    expect((await machine.exec(['cat', '/etc/secgroupd/boot.conf'])).stdout).toMatch(/^SSH_PORTS=22,2222$/m);
+
+    // A policy that is there is its owner's.
+    await save((await machine.exec(['cat', POLICY])).stdout.replace('"22,2222"', '22'));
+    await until('the port is shut', async () => (await open(ports)).length === 1);
+    await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
+    expect(await open(ports)).toEqual([SSH]);
+    await machine.exec(['systemctl', 'stop', 'other-sshd.service']);
+    await machine.exec([`${PROJECT_INSIDE}/scripts/uninstall.sh`, '--purge']);
   });
 
   test('nothing that it knows, it says what is missing, and changes nothing', async () => {
