@@ -68,9 +68,12 @@ export function checkCharacters(text: string, spanAt: SpanAt, report: Report): r
     code: 'bad-character',
     span: spanAt(index, index + character.length),
     message: `${nameOf(character)} cannot stand in a policy${count === 1 ? '' : ` (the first of ${count} such characters)`}`,
-    help: isDeceptive(character)
-      ? 'it makes the text look other than it is; leave it out'
-      : 'a policy is UTF-8 text without control characters',
+    help:
+      character === '\r'
+        ? 'save the file with the line ends of Linux, or of Windows'
+        : isDeceptive(character)
+          ? 'it makes the text look other than it is; leave it out'
+          : 'a policy is UTF-8 text without control characters',
   });
   return edits;
 }

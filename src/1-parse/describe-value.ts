@@ -53,6 +53,9 @@ export function typeHelp(expected: string, found: PlainValue): string | undefine
   }
 }
 
+const A_POLICY =
+  'write keys and values: a policy begins with `version: 1`, then come `securityGroups:` and `instances:`';
+
 function mappingHelp(expected: string, found: PlainMapping): string | undefined {
   if (expected === 'a list of rules') return 'begin each rule with `- `';
   if (!expected.startsWith('a port')) return undefined;
@@ -63,6 +66,9 @@ function mappingHelp(expected: string, found: PlainMapping): string | undefined 
 }
 
 function listHelp(expected: string, found: PlainValue): string | undefined {
+  if (expected === 'a mapping') return A_POLICY;
+  if (expected === 'interfaces by name')
+    return 'write each name as a key, with its groups: `eth0: { securityGroups: [NAME] }`';
   const entries = found as readonly PlainValue[];
   if (/^an address.*`any`/.test(expected)) {
     return entries.length === 2 && entries.includes('0.0.0.0/0') && entries.includes('::/0')
@@ -75,13 +81,16 @@ function listHelp(expected: string, found: PlainValue): string | undefined {
 }
 
 function textHelp(expected: string, found: string): string | undefined {
+  if (expected === 'a mapping') return A_POLICY;
+  if (expected === 'a number from 1 to 100' && !/^[0-9]+$/.test(found))
+    return 'write a number: 1 is asked first, 100 last';
   if (expected === '`true` or `false`') {
     const word = found.toLowerCase();
     if (word === 'true' || word === 'false') return `leave the quotes out: \`${word}\``;
     return Object.hasOwn(OLD_BOOLEANS, word) ? `write \`${OLD_BOOLEANS[word]}\`` : undefined;
   }
   if (expected.endsWith('`dynamic`') && didYouMean(found, ['dynamic']) !== undefined) return 'did you mean `dynamic`?';
-  if (/^a list of (?:addresses|security groups)/.test(expected) && /^[\w.:/-]+$/.test(found))
+  if (/^a list of (?:addresses|security groups)/.test(expected) && /^[\w.:/-]+(?: *, *[\w.:/-]+)*$/.test(found))
     return `write ${quote(`[${found}]`)}`;
   return /^(?:0|[1-9][0-9]*)$/.test(found) && expected.startsWith('a number') ? 'leave the quotes out' : undefined;
 }

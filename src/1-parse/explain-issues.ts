@@ -108,6 +108,8 @@ function unknownKeyHelp(key: string, what: string, keys: readonly string[]): str
   const owners = mappingsWith(key);
   if (owners.length > 0) return `it is a key of ${owners.join(' and of ')}: is the line indented as it should be?`;
   if (key === '<<') return 'merge keys are not part of YAML 1.2';
+  if (key.startsWith('//')) return 'a comment begins with `#`, and JSON has none';
+  if (what === 'a security group' && /^rules?$/i.test(key)) return 'write its rules under `inbound` or `outbound`';
   return `the keys of ${what} are ${keys.map((known) => `\`${known}\``).join(', ')}`;
 }
 

@@ -40,7 +40,23 @@ const SOURCE_WORDS = ['from', 'src', 'saddr', 'sourceaddress', 'sourceip', 'sour
 const DESTINATION_WORDS = ['to', 'dst', 'daddr', 'destinationaddress', 'destinationip', 'destinationcidr'];
 
 /** What stands for the other end in the one direction as in the other. */
-const REMOTE_WORDS = ['cidr', 'cidrip', 'address', 'ip', 'remote', 'remoteip', 'remoteipprefix', 'network'];
+const REMOTE_WORDS = [
+  'cidr',
+  'cidrip',
+  'address',
+  'ip',
+  'remote',
+  'remoteip',
+  'remoteipprefix',
+  'network',
+  'cidrblocks',
+  'cidrblock',
+  'cidripv6',
+  'ipv6cidrblocks',
+  'remotegroup',
+  'remotegroupid',
+  'sourcegroup',
+];
 
 const remoteWords = (words: readonly string[], key: string): Readonly<Record<string, string>> =>
   Object.fromEntries(words.map((word) => [word, key]));
@@ -99,6 +115,8 @@ export function meantKey(key: string, { what, keys }: PolicyMapping): MeantKey |
   const word = key.toLowerCase().replace(/(?<=[a-z])[-_](?=[a-z])/g, '');
   const other = Object.hasOwn(words, word) ? words[word] : undefined;
   if (other !== undefined && keys.includes(other)) return { key: other, help: helpFor(key, other, what) };
+  // The head of another tool's file is no slip of the pen.
+  if (word === 'apiversion') return undefined;
   const near = didYouMean(key, keys);
   return near === undefined ? undefined : { key: near, help: `did you mean \`${near}\`?` };
 }

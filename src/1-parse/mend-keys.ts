@@ -47,6 +47,20 @@ function mendMapping(value: PlainMapping, path: Path, place: Path, context: Mend
     return address.text;
   }
   const keySpanOf = (key: string): Span => context.positions.keySpanOf([...place, unescapeKey(key)]);
+  const merged = value['<<'];
+  if (isMapping(merged) && mapping.keys.length > 0) {
+    context.report({
+      code: 'unknown-key',
+      span: keySpanOf('<<'),
+      message: `unknown key \`<<\` in ${mapping.what}`,
+      help: 'merge keys are not part of YAML 1.2: write out the keys that are meant',
+    });
+    // What the key was meant to bring in is not to be called missing too.
+    const own = Object.entries(value).filter(([key]) => key !== '<<');
+    const whole = Object.assign(new Mapping(), merged, Object.fromEntries(own));
+    context.origins.note(whole, value, new Map());
+    return mendMapping(whole, path, place, context);
+  }
   const stray = strayKeys(value, { mapping, keySpanOf, report: context.report });
   const result = new Mapping();
   const moves = new Map<string, string>();

@@ -142,6 +142,19 @@ function enter(placed: Placed, column: number, blocks: Block[]): YamlCause | und
     note(blocks, { indent: column, isList: false, line, isWaiting: /^(?:[&!]\S+)?$/.test(value) });
     return plainColon(line, column + key[0].length, value);
   }
+  const star = /^\*[^\s:]*:(?=\s|$)/.exec(rest);
+  if (star !== null) {
+    const start = line.start + column;
+    const name = star[0].slice(0, -1);
+    const [end, help] = [start + name.length, `a name that begins with \`*\` needs quotes: ${quote(`"${name}":`)}`];
+    return {
+      start,
+      end,
+      message: `${quote(name)} is an alias to YAML`,
+      help,
+      edits: [{ start, end, insert: `"${name}"` }],
+    };
+  }
   const top = blocks.at(-1);
   if (/^["'[{*&!?|>]/.test(rest)) return undefined;
   // A text may go on over lines, but no key stands in the middle of one.

@@ -2,11 +2,12 @@ import { quote } from '../diagnostics/quote.ts';
 
 /** What clouds and other firewalls write, and what it is called in a policy. */
 const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArray) => string | undefined])[] = [
-  [/^sg-[0-9a-f]{6,}$/i, () => 'a cloud knows this id, a policy knows names: write `{ securityGroup: NAME }`'],
+  [/^sg-[0-9a-f]{3,}$/i, () => 'a cloud knows this id, a policy knows names: write `{ securityGroup: NAME }`'],
   [
     /^pl-[0-9a-f]{6,}$/i,
     () => 'a cloud knows this id: list the addresses in an address group, and write `{ addressGroup: NAME }`',
   ],
+  [/[“”„‟«»‘’‚]/, () => 'YAML knows straight quotes alone: write `"`, or none'],
   [/^localhost$/i, () => 'loopback is never filtered, so no rule needs it'],
   [
     /^(?:!|not )/i,
@@ -31,7 +32,8 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
   [/^\/[0-9]+$/, () => 'write the address before the `/`, such as `192.0.2.0/24`'],
   [
     /^([0-9]+\.[0-9]+\.[0-9]+\.)([0-9]+) ?- ?([0-9]{1,3})$/,
-    ([, start = '', from = '', to = '']) => write(`${start}${from}-${start}${to}`),
+    ([, start = '', from = '', to = '']) =>
+      write(`${start}${lower(from, to)}-${start}${lower(from, to) === from ? to : from}`),
   ],
   [
     /^([0-9]+(?:\.[0-9]+){3}):[0-9]+$/,
@@ -47,7 +49,7 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
   ],
   [/^[0-9]+(?:\.[0-9]+){3}$/, () => 'each of the four numbers is 0 to 255'],
   [/^[0-9]+(?:\.[0-9]+){4,}/, () => 'an IPv4 address has four numbers'],
-  [/^(?=.*[.:])[0-9a-f.:/]+(?:[,; ]+[0-9a-f.:/]+)+$/i, () => SEVERAL],
+  [/^(?=.*[.:])[0-9a-f.:/"']+(?:[,; ]+[0-9a-f.:/"']+)+$/i, () => SEVERAL],
   [/^\s+\S.*$|^\S.*\s+$/, ({ input }) => `leave the spaces out: ${quote(input.trim())}`],
 ];
 
@@ -55,6 +57,9 @@ const SEVERAL = 'one entry holds one address: write a rule for each, or an addre
 
 /** Words for every address. */
 const EVERYONE = /^(?:any|all|\*|anywhere|anyone|everyone|everybody|everything|internet|world|public)$/i;
+
+/** Every address of the one family and of the other, in one text. */
+const BOTH_FAMILIES = /^(?:0\.0\.0\.0\/0[,; ]+::\/0|::\/0[,; ]+0\.0\.0\.0\/0)$/;
 
 /** What to write instead of `text`, where it is what clouds or other firewalls write for an address or several. */
 export function addressHint(text: string): string | undefined {
@@ -68,8 +73,13 @@ export function addressHint(text: string): string | undefined {
 
 /** The word of a remote that `text` was meant to be, spelled as policies spell it. */
 export function remoteWord(text: string): 'any' | 'self' | undefined {
-  if (EVERYONE.test(text)) return 'any';
+  if (EVERYONE.test(text.replace(/\/0$/, '')) || BOTH_FAMILIES.test(text)) return 'any';
   return text.toLowerCase() === 'self' ? 'self' : undefined;
+}
+
+/** The lower of two numbers. */
+function lower(one: string, other: string): string {
+  return Number(one) <= Number(other) ? one : other;
 }
 
 function write(text: string): string {

@@ -4,7 +4,11 @@ const MAX_PORT = 65_535;
 
 /** Other ways to write ports, and what a policy writes. */
 const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArray) => string])[] = [
-  [/^([0-9]+)\s*(?::|\.\.+|–|—|\bto\b)\s*([0-9]+)$/, ([, from, to]) => `write \`${from}-${to}\``],
+  [
+    /^([0-9]+)\s*(?::|\.\.+|–|—|\bto\b)\s*([0-9]+)$/,
+    ([, from, to]) => `write \`${from === to ? from : `${from}-${to}`}\``,
+  ],
+  [/^[0-9]+(?:_[0-9]+)+$/, ([text]) => `write \`${text.replaceAll('_', '')}\``],
   [
     /^([0-9]+(?:-[0-9]+)?)\/([a-z]+)$/i,
     ([, port, protocol = '']) =>

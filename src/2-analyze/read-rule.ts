@@ -1,4 +1,5 @@
 import type { RemoteInput, RuleInput } from '../1-parse/policy-schema.ts';
+import { quote } from '../diagnostics/quote.ts';
 import { FAMILIES, type Family } from '../model/address.ts';
 import type { AddressGroupName, GroupName } from '../model/names.ts';
 import type { Remote, Rule, RuleOrigin } from '../model/rule.ts';
@@ -165,7 +166,8 @@ function readAddressRemote(text: string, { span, known, report }: Omit<RemoteCon
         : word === undefined
           ? parsed.help
           : `write \`${word}\``;
-    report({ code: 'bad-address', span, message: parsed.message, help });
+    const message = word === undefined ? parsed.message : `${quote(text)} is not an address, a CIDR or a range`;
+    report({ code: 'bad-address', span, message, help });
     return undefined;
   }
   reportHostBits({ text, normalised: parsed.normalised, span, report });

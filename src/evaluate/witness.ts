@@ -73,11 +73,12 @@ const EVERYWHERE: Readonly<Record<Family, readonly Interval[]>> = {
   ipv6: [{ family: 'ipv6', from: 0n, to: highestAddress('ipv6') }],
 };
 
-/** Addresses for documentation, which people know for examples: RFC 5737, RFC 3849. */
+/** Addresses for documentation, which people know for examples, the likeliest first, without the host's end: RFC 5737, RFC 3849. */
 const EXAMPLES: Readonly<Record<Family, readonly FoundRange[]>> = {
   ipv4: [
     { from: 0xcb00_7101n, to: 0xcb00_71fen },
     { from: 0xc633_6401n, to: 0xc633_64fen },
+    { from: 0xc000_0202n, to: 0xc000_02fen },
   ],
   ipv6: [{ from: (0x2001_0db8n << 96n) | 1n, to: (0x2001_0db9n << 96n) - 1n }],
 };
@@ -101,7 +102,7 @@ function addressAmong(intervals: readonly Interval[]): bigint {
   const [first] = intervals;
   if (first === undefined) return 0n;
   const usual = without(union(intervals), UNUSUAL[first.family]);
-  const [example] = within(usual, EXAMPLES[first.family]);
+  const [example] = EXAMPLES[first.family].flatMap((range) => within(usual, [range]));
   const [own] = usual;
   if (example !== undefined) return example.from;
   // The first address of a network is the network's own.

@@ -45,7 +45,7 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
     'a carriage return alone',
     'version: 1 # x\rinstances: {}\n',
     [
-      '1:15-1:16 bad-character: a carriage return (`U+000D`) without a line feed cannot stand in a policy | a policy is UTF-8 text without control characters',
+      '1:15-1:16 bad-character: a carriage return (`U+000D`) without a line feed cannot stand in a policy | save the file with the line ends of Linux, or of Windows',
     ],
   ],
   [
@@ -145,8 +145,20 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
       '4:3-4:8 duplicate-key: the key `web` is there twice | bring the two together, or leave one out | 3:3 first written here',
     ],
   ],
-  ['text for a policy', 'policy', ['1:1-1:7 wrong-type: expected a mapping, found the text `policy`']],
-  ['a list for a policy', '- version: 1', ['1:1-1:13 wrong-type: expected a mapping, found a list']],
+  [
+    'text for a policy',
+    'policy',
+    [
+      '1:1-1:7 wrong-type: expected a mapping, found the text `policy` | write keys and values: a policy begins with `version: 1`, then come `securityGroups:` and `instances:`',
+    ],
+  ],
+  [
+    'a list for a policy',
+    '- version: 1',
+    [
+      '1:1-1:13 wrong-type: expected a mapping, found a list | write keys and values: a policy begins with `version: 1`, then come `securityGroups:` and `instances:`',
+    ],
+  ],
   [
     'no version',
     'evaluation: merged\n',
@@ -175,7 +187,9 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'a merge key',
     'version: 1\n<<: {}\n',
-    ['2:1-2:3 unknown-key: unknown key `<<` in a policy | merge keys are not part of YAML 1.2'],
+    [
+      '2:1-2:3 unknown-key: unknown key `<<` in a policy | merge keys are not part of YAML 1.2: write out the keys that are meant',
+    ],
   ],
   [
     'an empty setting',
