@@ -48,7 +48,10 @@ const description = text.optional().describe('What it is for, in your words.');
 
 const lintCodes = Object.keys(LINT_CODES) as LintCode[];
 const reasonFor = (code: LintCode) =>
-  z.string({ error: 'the reason, as text' }).optional().describe(`Why it is meant. ${LINT_CODES[code].requirement}`);
+  z
+    .string({ error: 'the reason, as text' })
+    .optional()
+    .describe(`Why this need not hold here: ${LINT_CODES[code].requirement}`);
 
 /** Findings of the advisor, and why each is meant. */
 export const lintSchema = z
@@ -246,7 +249,9 @@ export const interfaceSchema = z.strictObject(
         error: 'a list of addresses or `dynamic`',
       })
       .optional()
-      .describe("What other hosts' references to its groups see; `dynamic` (the default) is what the interface holds."),
+      .describe(
+        "The addresses meant when another host's rule names a group of this interface; `dynamic` (the default) is what the interface holds.",
+      ),
     securityGroups: z
       .array(groupName, { error: 'a list of security groups' })
       .describe('The groups that judge its traffic, in order. `[]` denies everything but platform traffic.'),
@@ -296,7 +301,7 @@ export const assertedTrafficSchema = z
       except: z
         .array(remote, { error: 'a list of addresses and groups' })
         .optional()
-        .describe('Of the source or destination, those that the assertion says nothing of.'),
+        .describe('Addresses to leave out of the assertion.'),
       instance: text.optional().describe('The instance it is about. Default: every instance.'),
     },
     { error: 'traffic' },

@@ -38,6 +38,7 @@ export const apply: Command = {
   },
   mostPositionals: 1,
   examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
+  exitNo: 'the policy is not valid',
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const loaded = await readPolicyToEnforce(file, readTrust(line));

@@ -19,6 +19,7 @@ export const check: Command = {
     'sgctl check --as /etc/secgroupd/policy.yaml rendered.yaml',
     'generate-policy | sgctl check - --as /etc/secgroupd/policy.yaml',
   ],
+  exitNo: 'the policy is not valid',
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const loaded = await readPolicy(await placementOf(line, file));

@@ -15,6 +15,7 @@ export const clear: Command = {
   options: { yes: OPTION.yes, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   mostPositionals: 0,
   examples: ['sudo sgctl clear', 'sudo sgctl clear --yes'],
+  exitNo: 'you did not agree, and nothing was changed',
   async run(line, streams) {
     if (!line.given('yes') && !process.stdin.isTTY) {
       throw new UsageError('there is no terminal to ask on before the host is left open: say --yes');

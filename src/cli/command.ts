@@ -4,11 +4,11 @@ import type { StyledText } from '../diagnostics/styled-text.ts';
 /** The exit status of both programs: a contract with scripts. */
 export const EXIT = {
   fine: 0,
-  /** The answer is no: policy invalid, denied where allow was expected. */
+  /** Not valid, or not as expected. */
   no: 1,
   /** Wrong usage. */
   usage: 2,
-  /** It could not be done: no rights, kernel refused, daemon not there. */
+  /** Failed: no rights, kernel refused, daemon not there. */
   unable: 3,
 } as const;
 
@@ -64,6 +64,8 @@ export interface Command {
   /** What may stand there; undefined is a file. */
   readonly words?: readonly string[];
   readonly examples: readonly string[];
+  /** What exit status 1 says; undefined where the command never ends with it. */
+  readonly exitNo?: string;
   run(line: CommandLine, streams: Streams): Promise<ExitStatus>;
 }
 
@@ -89,7 +91,7 @@ export function parseArgsOptions(
 /** The help of a command: usage, what it does, options, examples, exit statuses. */
 export function formatHelp(
   program: string,
-  { name, summary, usage, options, examples }: Omit<Command, 'run' | 'mostPositionals'>,
+  { name, summary, usage, options, examples, exitNo }: Omit<Command, 'run' | 'mostPositionals'>,
 ): string {
   const rows = Object.entries(options).map(([option, { short, value, help }]) => {
     const left = `${short === undefined ? '    ' : `-${short}, `}--${option}${value === undefined ? '' : ` ${value}`}`;
@@ -106,7 +108,7 @@ export function formatHelp(
     'Examples:',
     ...examples.map((example) => `  ${example}`),
     '',
-    'Exit status: 0 fine; 1 the answer is no; 2 wrong usage; 3 could not do it.',
+    `Exit status: 0 success${exitNo === undefined ? '' : `; 1 ${exitNo}`}; 2 wrong usage; 3 failed.`,
     '',
   ].join('\n');
 }

@@ -18,6 +18,7 @@ export const compile: Command = {
   options: { as: OPTION.as, instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
   examples: ['sgctl compile', 'sgctl compile policy.yaml --instance web-1 | less'],
+  exitNo: 'the policy is not valid',
   async run(line, streams) {
     const placement = await placementOf(line, line.positionals[0] ?? DEFAULT_POLICY_FILE);
     const policy = await readPolicyOrExplain(placement, streams);

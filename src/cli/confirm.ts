@@ -39,6 +39,7 @@ export const confirm: Command = {
   },
   mostPositionals: 0,
   examples: ['sudo sgctl confirm', 'sudo sgctl confirm --yes --json'],
+  exitNo: 'you did not agree, and nothing was changed',
   async run(line, streams) {
     const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
     const socket = socketPath(line);

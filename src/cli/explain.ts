@@ -81,6 +81,7 @@ export const explain: Command = {
     'sgctl explain --direction inbound --protocol icmp --icmp-type echo-request --src 203.0.113.7 --dst 192.0.2.10 --expect allow',
     'echo \'{"direction":"inbound","protocol":"tcp","src":"203.0.113.7","dst":"192.0.2.10","dport":443}\' | sgctl explain --batch -',
   ],
+  exitNo: 'the policy is not valid, or the verdict is not what --expect says',
   async run(line, streams) {
     const expected = line.text('expect');
     if (expected !== undefined && expected !== 'allow' && expected !== 'deny')

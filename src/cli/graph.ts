@@ -33,6 +33,7 @@ export const graph: Command = {
   },
   mostPositionals: 1,
   examples: ['sgctl graph -o policy.html', 'sgctl graph policy.yaml --format svg > policy.svg', 'sgctl graph'],
+  exitNo: 'the policy is not valid',
   async run(line, streams) {
     const output = line.text('output');
     const ending = output === undefined ? undefined : /\.(svg|html|json)$/.exec(output)?.[1];

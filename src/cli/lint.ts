@@ -35,6 +35,7 @@ export const lint: Command = {
   },
   mostPositionals: 1,
   examples: ['sgctl lint', 'sgctl lint policy.yaml --fail-on warning', "sgctl lint --json | jq '.findings[].code'"],
+  exitNo: 'the policy is not valid, or a finding is at least as severe as --fail-on says',
   async run(line, streams) {
     const level = FAIL_ON.find((one) => one === (line.text('fail-on') ?? 'never'));
     if (level === undefined) throw new UsageError(`--fail-on is one of ${FAIL_ON.join(', ')}`);

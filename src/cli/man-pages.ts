@@ -13,8 +13,9 @@ import {
   securityGroupSchema,
 } from '../1-parse/policy-schema.ts';
 import { VERSION } from '../version.ts';
-import { type CommandOption, EXIT } from './command.ts';
+import { type Command, type CommandOption, EXIT } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { OPTION } from './options.ts';
 import { SECGROUPD } from './secgroupd-command.ts';
 import type { CommandShape } from './shell-completion.ts';
 
@@ -44,10 +45,20 @@ const TRUST = [
 ] as const;
 
 const LIVE_CONNECTIONS: readonly string[] = [
-  'A change of the inbound rules reaches live connections at once: one that the new rules deny stops. After that its client is not heard again on that TCP or UDP flow, on no port, not after a forged reset and not when conntrack has forgotten the flow while the server goes on sending. The sets revoked/ipv4 and revoked/ipv6 hold such flows; each stays for as long as its socket is open, and for a day more at the most. sgctl status says how many there are.',
+  'A change of the inbound rules reaches live connections at once: one that the new rules deny stops. After that its client is not heard again on that TCP or UDP flow, on no port, not after a forged reset and not when conntrack has forgotten the flow while the server goes on sending. The sets revoked/ipv4 and revoked/ipv6 hold such flows; each stays for as long as its socket is open, and for a day more at most. sgctl status says how many there are.',
   'Connections that the host opened live on until they end, from whatever port and when conntrack has forgotten them.',
   'At the first start the daemon tells conntrack of the live connections, by the sockets: a local port that listens was called by the other end. Connections that the rules allow go on, with nf_conntrack_tcp_loose=0 too.',
 ];
+
+/** Where whole policies are to be read. */
+const EXAMPLES = 'the examples in /usr/share/doc/secgroupd/examples (config/examples of the sources).';
+
+/** Values that are valid and seldom mean what they seem to. */
+const ADDRESSES_AND_NUMBERS = [
+  'An address that no interface can have (0.0.0.0, loopback, multicast, broadcast) is an error as the address of an interface. No packet comes from one: as the source of a rule it is a warning of sgctl check and sgctl lint. 0.0.0.0/0 and ::/0 are every address of a family; 0.0.0.0 is one address.',
+  'An ICMP number means another type in each family: 8 is echo-request over IPv4 and nothing over IPv6. Names are clearer, and sgctl check warns where a number is ambiguous.',
+  'A host that is an instance by its name stays that instance while the daemon runs, also when the name changes (a DHCP server may set it): sgctl status and the log warn, and a reload or a restart finds the instance anew. machineId, or --instance, does not depend on the name.',
+] as const;
 
 /** When a file of the policy counts. */
 const WRITING = [
@@ -58,10 +69,10 @@ const WRITING = [
 ] as const;
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
-  fine: 'Fine.',
-  no: 'The answer is no: policy invalid, not as --expect says, or a host that is not as its policy has it (sgctl status).',
+  fine: 'Success.',
+  no: 'Not valid, or not as expected; each command says what that means for it.',
   usage: 'Wrong usage.',
-  unable: 'It could not be done: no rights, the kernel refused, no daemon.',
+  unable: 'Failed: no rights, the kernel refused, no daemon, or not done in time.',
 };
 
 function secgroupdPage(): string {
@@ -105,6 +116,7 @@ function sgctlPage(): string {
       ]),
     ),
     ...section('COMMANDS', COMMANDS.flatMap(commandLines)),
+    ...section('COMMON OPTIONS', optionLines({ options: { help: OPTION.help, version: VERSION_OPTION } })),
     ...section(
       'EXIT STATUS',
       Object.entries(EXIT).flatMap(([kind, status]) => [
@@ -113,22 +125,30 @@ function sgctlPage(): string {
         text(STATUSES[kind as keyof typeof EXIT]),
       ]),
     ),
-    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR secgroupd-policy (5)']),
+    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR secgroupd-policy (5),', text(EXAMPLES)]),
   ]);
 }
 
-function commandLines(command: CommandShape): readonly string[] {
+const VERSION_OPTION: CommandOption = { type: 'boolean', help: 'print the version' };
+
+/** `--help` is the same everywhere, and said once. */
+function withoutHelp(options: CommandShape['options']): CommandShape['options'] {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'help'));
+}
+
+function commandLines(command: CommandShape & Pick<Command, 'exitNo'>): readonly string[] {
   return [
     `.SS ${text(command.name)}`,
     text(command.summary),
-    ...optionLines(command),
+    ...optionLines({ options: withoutHelp(command.options) }),
+    ...(command.exitNo === undefined ? [] : ['.PP', text(`Exit status 1: ${command.exitNo}.`)]),
     '.PP',
     'Examples:',
     ...exampleLines(command),
   ];
 }
 
-function optionLines({ options }: CommandShape): readonly string[] {
+function optionLines({ options }: Pick<CommandShape, 'options'>): readonly string[] {
   return Object.entries(options).flatMap(([name, { short, value, help }]: readonly [string, CommandOption]) => [
     '.TP',
     `.BR ${short === undefined ? '' : `${text(`-${short}`)} ", " `}${text(`--${name}`)}${value === undefined ? '' : ` " ${text(value)}"`}`,
@@ -182,7 +202,8 @@ function policyPage(): string {
       'KEYS',
       MAPPINGS.flatMap(([title, { shape }]) => [`.SS ${text(title)}`, ...keyLines(shape)]),
     ),
-    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8)']),
+    ...section('ADDRESSES AND NUMBERS', paragraphs(ADDRESSES_AND_NUMBERS)),
+    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8),', text(EXAMPLES)]),
   ]);
 }
 

@@ -44,6 +44,7 @@ export const plan: Command = {
     'sgctl plan new-policy.yaml --against policy.yaml --instance web-1',
     "sgctl plan new-policy.yaml --json | jq '.changes'",
   ],
+  exitNo: 'a policy is not valid',
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const placement = await placeOf(line, file);

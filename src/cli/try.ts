@@ -49,6 +49,7 @@ export const tryOut: Command = {
     'sudo sgctl try new-policy.yaml --timeout 5m --no-wait && sleep 60 && sudo sgctl confirm',
     "sudo sgctl try new-policy.yaml --check 'curl --fail --max-time 5 https://example.org'",
   ],
+  exitNo: 'the policy is not valid, or was not confirmed and the one before is back',
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const seconds = readSeconds(line.text('timeout') ?? String(DEFAULT_SECONDS));

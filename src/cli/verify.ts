@@ -44,6 +44,7 @@ export const verify: Command = {
     'sudo sgctl verify /etc/secgroupd/policy.yaml',
     "sudo sgctl verify --json | jq '.same'",
   ],
+  exitNo: 'the kernel does not do what the policy says, or FILE is not valid',
   async run(line, streams) {
     const policy = await policyOf(line, streams);
     if (policy === undefined) return EXIT.no;
