@@ -10,7 +10,7 @@ import { AlreadyRunning } from './daemon/api.ts';
 import { type Daemon, startDaemon } from './daemon/daemon.ts';
 import { createLog } from './daemon/log.ts';
 import { proveAsWorker } from './daemon/proof-worker.ts';
-import { LOG_LEVELS } from './model/log-levels.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './model/log-levels.ts';
 import { VERSION } from './version.ts';
 
 const PROGRAM: Command = {
@@ -25,7 +25,9 @@ const PROGRAM: Command = {
     if (line.given('once')) return apply.run({ ...line, positionals: [policyFile] }, streams);
     const level = LOG_LEVELS.find((one) => one === (line.text('log-level') ?? 'info'));
     if (level === undefined) throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
-    const log = createLog(level);
+    const format = LOG_FORMATS.find((one) => one === (line.text('log-format') ?? 'text'));
+    if (format === undefined) throw new UsageError(`--log-format is one of ${LOG_FORMATS.join(', ')}`);
+    const log = createLog(level, format);
     try {
       const daemon = await startDaemon({
         policyFile,

@@ -9,7 +9,7 @@ import { formatTraffic } from './format-traffic.ts';
 import { formatRemotes } from './format-remotes.ts';
 import { locateTexts } from './in-force.ts';
 import { readHost } from './load.ts';
-import { localTime } from './local-time.ts';
+import { localTime } from '../host/local-time.ts';
 import { OPTION, socketPath } from './options.ts';
 import { readVersion } from './rollback.ts';
 

@@ -3,7 +3,7 @@ import type { LogEntry } from '../model/packet-account.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams, UsageError } from './command.ts';
 import { LOG, LOG_ENTRY } from './daemon-answers.ts';
 import { askRunningDaemon, followDaemon } from './daemon-client.ts';
-import { localTime } from './local-time.ts';
+import { localTime } from '../host/local-time.ts';
 import { OPTION, socketPath } from './options.ts';
 
 /** `sgctl log [-f]`: the packets that were denied, and by what. */

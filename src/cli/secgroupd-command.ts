@@ -1,4 +1,4 @@
-import { LOG_LEVELS } from '../model/log-levels.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../model/log-levels.ts';
 import type { Command } from './command.ts';
 import { OPTION } from './options.ts';
 
@@ -21,9 +21,16 @@ export const SECGROUPD: Omit<Command, 'run'> = {
       choices: LOG_LEVELS,
       help: `${LOG_LEVELS.join(', ')} (default info)`,
     },
+    'log-format': {
+      type: 'string',
+      value: 'FORMAT',
+      choices: LOG_FORMATS,
+      help: 'text (default): lines for people; json: one object a line, with all fields',
+    },
     version: { type: 'boolean', help: 'print the version' },
     help: OPTION.help,
   },
   mostPositionals: 0,
+  exitNo: 'with --once: the policy is not valid',
   examples: ['sudo secgroupd', 'sudo secgroupd --policy /etc/secgroupd/policy.yaml --instance web-1'],
 };

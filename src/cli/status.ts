@@ -9,7 +9,7 @@ import { interfaceMeantBy, whyStatusUnprotected } from '../unprotected-host.ts';
 import { type Command, EXIT, type ExitStatus, UnableError } from './command.ts';
 import { type AnsweredStatus, STATUS } from './daemon-answers.ts';
 import { askDaemon } from './daemon-client.ts';
-import { localTime } from './local-time.ts';
+import { localTime } from '../host/local-time.ts';
 import { OPTION, socketPath } from './options.ts';
 
 /** `sgctl status`: what is in force, and what keeps the newest policy from being it. */
@@ -25,6 +25,8 @@ export const status: Command = {
     'sgctl status >/dev/null || echo "look at the firewall of $(hostname)"',
     "sgctl status --json | jq '.refusal'",
   ],
+  exitNo:
+    'the newest policy is not in force, the rules do not protect this host, or something keeps the daemon from its work (a policy chosen by `sgctl try` or `sgctl rollback` counts as in force)',
   async run(line, streams) {
     const socket = socketPath(line);
     const known = await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: STATUS });

@@ -1,21 +1,23 @@
+import { fstatSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
 import { printable } from '../diagnostics/printable.ts';
-import type { LogLevel } from '../model/log-levels.ts';
+import type { LogFormat, LogLevel } from '../model/log-levels.ts';
+import { logLine } from './log-line.ts';
 
-/** A logger that writes to standard output: lines to read on a terminal, JSON elsewhere. */
-export function createLog(level: LogLevel): Logger {
+/** A logger that writes to standard output: lines for people, or JSON for programs. */
+export function createLog(level: LogLevel, format: LogFormat): Logger {
   // JSON means the same escaped; `cat` of a journal's export or a file meets nothing that a terminal would act on.
-  if (!process.stdout.isTTY) return pino({ level, base: null, hooks: { streamWrite: printable } });
-  const colorize = process.env['NO_COLOR'] === undefined || process.env['NO_COLOR'] === '';
-  return pino(
-    { level, base: null, hooks: { streamWrite: printableEntry } },
-    pretty({ colorize, translateTime: 'SYS:HH:MM:ss.l', sync: true }),
-  );
+  if (format === 'json') return pino({ level, base: null, hooks: { streamWrite: printable } });
+  const isTerminal = process.stdout.isTTY;
+  const isColoured = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+  const target = isJournal() ? 'journal' : isColoured ? 'colours' : 'plain';
+  return pino({ level, base: null, hooks: { streamWrite: (entry) => logLine(entry, target) } });
 }
 
-/** A line of the log whose texts, once read from it, are printable: they are written as they are, among colours. */
-function printableEntry(line: string): string {
-  const printableTexts = (_: string, value: unknown): unknown => (typeof value === 'string' ? printable(value) : value);
-  return `${JSON.stringify(JSON.parse(line), printableTexts)}\n`;
+/** Whether standard output leads to journald, which notes the time by itself: systemd.exec(5), JOURNAL_STREAM. */
+function isJournal(): boolean {
+  const [device, inode] = (process.env['JOURNAL_STREAM'] ?? '').split(':');
+  if (inode === undefined) return false;
+  const { dev, ino } = fstatSync(1);
+  return String(dev) === device && String(ino) === inode;
 }

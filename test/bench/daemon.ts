@@ -68,7 +68,7 @@ export async function startDaemon(root: string, start: DaemonStart): Promise<Run
     [
       // Should this process be killed outright, the daemon ends with it.
       ...[`--net=/run/netns/${namespace}`, 'setpriv', '--pdeathsig', 'KILL'],
-      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--policy', home.policyFile],
+      ...[process.execPath, join(root, 'dist/secgroupd.js'), '--log-format', 'json', '--policy', home.policyFile],
       ...(instance === undefined ? [] : ['--instance', instance]),
       ...['--state-dir', join(home.folder, 'state'), '--runtime-dir', join(home.folder, 'run'), '--trust', 'any'],
     ],

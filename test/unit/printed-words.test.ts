@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatPlace } from '../../src/cli/format-place.ts';
 import { formatTraffic } from '../../src/cli/format-traffic.ts';
-import { localTime } from '../../src/cli/local-time.ts';
+import { localTime } from '../../src/host/local-time.ts';
 import type { TrafficClass } from '../../src/evaluate/traffic-classes.ts';
 import type { Binding } from '../../src/model/host.ts';
 import { icmpText } from '../../src/model/icmp-names.ts';

@@ -61,7 +61,16 @@ export function spawnDaemon(spec: DaemonSpec): DaemonProcess {
       ...['netns', 'exec', namespace],
       // Should the test process be killed outright, the daemon ends with it.
       ...['setpriv', '--pdeathsig', 'KILL', ...wrapper, process.execPath, PROGRAMS.secgroupd],
-      ...['--policy', policyFile, '--state-dir', stateDirectory, '--runtime-dir', runtimeDirectory],
+      ...[
+        '--log-format',
+        'json',
+        '--policy',
+        policyFile,
+        '--state-dir',
+        stateDirectory,
+        '--runtime-dir',
+        runtimeDirectory,
+      ],
       ...(instance === undefined ? [] : ['--instance', instance]),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
