@@ -87,7 +87,7 @@ export async function startDaemon({
   program,
   log,
 }: DaemonOptions): Promise<Daemon> {
-  const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be told') });
+  const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be notified') });
   const objection = await objectionToRoot(stateDirectory);
   if (objection !== undefined) log.warn(objection);
   const dropIns = dropInDirectory(policyFile);
@@ -304,8 +304,8 @@ function oneLine(status: Status): string {
   if (troubles[0] !== undefined) return troubles[0].message;
   const [waiting] = waitingFor;
   if (waiting !== undefined) return `waiting for ${waiting.file}: ${waiting.message}`;
-  if (trial !== null) return `a policy is tried, for ${trial.secondsLeft} s more unless it is confirmed`;
-  if (state === 'cleared') return 'rules removed on request';
+  if (trial !== null) return `a policy is on trial, for ${trial.secondsLeft} s more unless it is confirmed`;
+  if (state === 'cleared') return 'firewall off (sgctl clear)';
   if (inForce === null) return 'nothing in force yet';
   const version = (inForce.version ?? null) === null ? '' : `, version ${inForce.version}`;
   return `${policyFile} in force as ${instance ?? 'no instance'}${version}`;

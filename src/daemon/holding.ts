@@ -79,10 +79,10 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
   const endTrial = (tried: TriedPolicy): Promise<void> =>
     exclusively(async (loop) => {
       if (loop.known().held?.policy !== tried) return;
-      log.warn('what was tried was not confirmed in time: what was in force before comes back');
+      log.warn('the trial was not confirmed in time: the policy before returns');
       await goBack(loop, tried);
     }).catch((error: unknown) => {
-      log.error({ err: error }, 'what was in force before cannot be brought back');
+      log.error({ err: error }, 'the policy before the trial cannot be brought back');
     });
 
   const endAnyTrial = (why: string): Promise<void> =>
@@ -146,7 +146,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
   return {
     async resume() {
       const held = await heldFile.read().catch((error: unknown) => {
-        log.error({ err: error }, 'which policy was tried or gone back to is not known: the policy file is in force');
+        log.error({ err: error }, 'which policy was on trial or pinned is not known: the policy file is in force');
         return undefined;
       });
       if (held === undefined) return;
@@ -156,7 +156,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
           await endLater(held);
           return;
         }
-        if (held.kind === 'tried') log.warn('what was tried was not confirmed: what was in force before comes back');
+        if (held.kind === 'tried') log.warn('the trial was not confirmed: the policy before returns');
         await pin(loop, held.kind === 'tried' ? pinOf(held) : held);
       }).catch((error: unknown) => {
         log.error({ err: error }, 'the policy that was in force cannot be read: the policy file is in force');
@@ -181,7 +181,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
           throw new HoldingRefused('/proc/sys/kernel/random/boot_id cannot be read, so a reboot could not go back');
         const tried = { kind: 'tried', texts, file, before, files: identityOf(known.files), deadline } as const;
         await replace(loop, heldOf(tried, proved));
-        log.warn({ seconds }, 'a policy is tried: what was in force before comes back unless it is confirmed');
+        log.warn({ seconds }, 'a policy is on trial: the policy before returns unless it is confirmed');
         await endLater(tried);
       });
     },
@@ -203,7 +203,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         await heldFile.write(pinned.policy);
         clearTimeout(timer);
         loop.hold(pinned);
-        log.info('what was tried is confirmed');
+        log.info('the policy on trial is confirmed');
         await loop.bringAbout();
         return { policy: texts, files: seen };
       }),
@@ -213,7 +213,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         if (known.held?.policy.kind === 'tried') {
           if (number !== undefined)
             throw new HoldingRefused('a policy is being tried: sgctl rollback without a version ends that first');
-          log.warn('a trial is ended on request: what was in force before comes back');
+          log.warn('a trial has ended on request: the policy before returns');
           await goBack(loop, known.held.policy);
           return;
         }
@@ -235,7 +235,7 @@ export function createHolding({ exclusively, heldFile, history, prover, log }: H
         await replace(loop, await load({ kind: 'pinned', texts: kept.texts, files, origin: 'rollback', of: version }));
         log.warn({ version }, 'an earlier policy is in force, until the policy file changes');
       }),
-    endTrial: () => endAnyTrial('a trial is ended on request: what was in force before comes back'),
+    endTrial: () => endAnyTrial('a trial has ended on request: the policy before returns'),
     async close() {
       clearTimeout(timer);
       await endAnyTrial('the daemon ends amid a trial: what was in force before comes back now');

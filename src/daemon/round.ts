@@ -185,7 +185,7 @@ export function createRounds(options: RoundOptions): Rounds {
       refuse(loaded.diagnostics, loaded.sources);
       return;
     }
-    if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is mended');
+    if (known.refusal !== undefined && !isOfApplying(known.refusal)) log.info('the policy file is valid again');
     const refusal = known.refusal !== undefined && isOfApplying(known.refusal) ? known.refusal : undefined;
     tellWarnings(loaded.diagnostics, known.warnings);
     know({ policy: loaded.policy, files: loaded, warnings: loaded.diagnostics, refusal, cleared: false });
@@ -303,7 +303,9 @@ export function createRounds(options: RoundOptions): Rounds {
     const { host } = known;
     if (host === undefined || bootConf.isOpen) return;
     await nft.run(planLimited(host, bootConf.sshPorts, stampOf));
-    log.warn('others than root can change the policy: until it can be trusted ssh is let in, and everything out');
+    log.warn(
+      'users other than root can change the policy: until it can be trusted, ssh is allowed in and everything out',
+    );
     await lookAtLoaded();
   };
 
