@@ -59,7 +59,7 @@ from pc         no/no       no/no       yes/yes     .
   test('shell takes a command line, or a program and its arguments, and never an assignment', async () => {
     const say = (...words: readonly string[]) => lab.command('shell', 'web', ...words);
     expect(await say('echo $((1 + 1)); exit 3')).toEqual({ exitCode: 3, stdout: '2', stderr: '' });
-    expect(await say('-c', 'sgctl status | grep -c "policy .*: enforced"')).toMatchObject({ exitCode: 0, stdout: '1' });
+    expect(await say('-c', 'sgctl status | grep -c "policy .*: active"')).toMatchObject({ exitCode: 0, stdout: '1' });
     expect(await say('echo', '$((1 + 1));')).toMatchObject({ exitCode: 0, stdout: '$((1 + 1));' });
     expect(await say('A=1 sh -c "echo [$A] $0"')).toMatchObject({ exitCode: 0, stdout: '[] sh' });
     expect(await say('A=1', 'sgctl')).toMatchObject({ exitCode: 127, stdout: '' });

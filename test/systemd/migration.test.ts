@@ -101,7 +101,7 @@ test('secgroupd, as written', async () => {
   ]);
   await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
   await until('it is in force', async () =>
-    / enforced$/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
+    / active$/m.test((await machine.exec(['sgctl', 'status'], { reject: false })).stdout),
   );
   expect(await judged()).toEqual(PACKETS);
 });
