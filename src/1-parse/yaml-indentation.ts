@@ -8,6 +8,8 @@ interface Block {
   readonly isList: boolean;
   /** The line its last entry is on. */
   line: YamlLine;
+  /** How many entries it has so far. */
+  entries: number;
   /** Whether its last entry may still get a value below. */
   isWaiting: boolean;
 }
@@ -20,7 +22,13 @@ export function scanIndentation(lines: readonly YamlLine[]): readonly YamlCause[
   const blocks: Block[] = [];
   for (const [index, line] of lines.entries()) {
     if (/^(?:---|\.\.\.|%)/.test(line.text)) continue;
-    const cause = place({ line, next: lines[index + 1], after: (indent) => below(lines, index, indent) }, blocks);
+    const placed: Placed = {
+      line,
+      next: lines[index + 1],
+      after: (indent) => below(lines, index, indent),
+      from: (above) => lines.slice(lines.indexOf(above), index),
+    };
+    const cause = place(placed, blocks);
     if (cause === undefined) continue;
     causes.push(cause);
     // What follows stands in relation to a line that is wrong: whatever else is found would be guesswork.
@@ -35,6 +43,8 @@ interface Placed {
   readonly next: YamlLine | undefined;
   /** The lines below it, up to the first that is indented by `indent` or less. */
   readonly after: (indent: number) => readonly YamlLine[];
+  /** The lines from one above it on. */
+  readonly from: (above: YamlLine) => readonly YamlLine[];
 }
 
 function below(lines: readonly YamlLine[], index: number, indent: number): readonly YamlLine[] {
@@ -68,24 +78,53 @@ function outOfColumn(placed: Placed, parent: Block, closed: readonly Block[]): Y
     return noColon(parent.line, tight[1]?.length ?? 0, tight[2] ?? '');
   const rest = line.text.slice(line.indent);
   if (/^-[^\s-]/.test(rest)) return dashWithoutSpace(line, rest);
-  const near = [...closed, parent].toSorted(
-    (a, b) => Math.abs(a.indent - line.indent) - Math.abs(b.indent - line.indent),
-  )[0];
-  const like = near ?? parent;
-  if (/^-(?:\s|$)/.test(rest) && !like.isList) return itemAmongKeys(line, like);
+  const isItem = /^-(?:\s|$)/.test(rest);
+  // Of a list and a mapping as near to it, an item belongs to the list.
+  const distance = ({ indent, isList }: Block): number =>
+    Math.abs(indent - line.indent) + (isItem && !isList ? 0.5 : 0);
+  const like = [...closed, parent].toSorted((a, b) => distance(a) - distance(b))[0] ?? parent;
+  if (isItem && !like.isList) return itemAmongKeys(line, like);
+  const upper = { line: like.line, indent: like.indent, where: 'above' };
+  const lower = { line, indent: line.indent, where: 'below' };
+  const odd = oddOf(placed, like);
+  const [wrong, right] = odd === 'above' ? [upper, lower] : [lower, upper];
+  const what = like.isList ? 'list' : 'mapping';
   return {
-    start: line.start + line.indent,
-    end: line.end,
-    message: `the line begins at column ${line.indent + 1}, and line ${like.line.number} above it at column ${like.indent + 1}`,
-    help: `lines of one ${like.isList ? 'list' : 'mapping'} begin at the same column: indent both alike, with spaces`,
+    start: wrong.line.start + wrong.indent,
+    end: wrong.line.end,
+    message: `the line begins at column ${wrong.indent + 1}, and line ${right.line.number} ${right.where} it at column ${right.indent + 1}`,
+    help:
+      odd === 'unclear'
+        ? `lines of one ${what} begin at the same column: indent both alike, with spaces`
+        : `most ${like.isList ? 'items' : 'lines'} of this ${what} begin at column ${right.indent + 1}: indent line ${wrong.line.number} like them, with ${right.indent} ${right.indent === 1 ? 'space' : 'spaces'}`,
     related: {
-      start: like.line.start + like.indent,
-      end: like.line.end,
-      message: `it begins at column ${like.indent + 1}`,
+      start: right.line.start + right.indent,
+      end: right.line.end,
+      message: `it begins at column ${right.indent + 1}`,
     },
-    edits: moved(placed, like.indent),
+    edits:
+      odd === 'above'
+        ? placed.from(like.line).map((one) => shifted(one, line.indent - like.indent))
+        : moved(placed, like.indent),
     isGuess: true,
   };
+}
+
+/** Which of a line and the last entry of the block it is nearest to stands in another column than most of their siblings. */
+function oddOf(
+  { line, after }: Placed,
+  { indent, isList, entries, line: above }: Block,
+): 'above' | 'below' | 'unclear' {
+  const isSibling = (column: number) => (one: YamlLine) =>
+    one.indent === column && /^-(?:\s|$)/.test(one.text.slice(column)) === isList;
+  const siblings = (column: number): number => after(column - 1).filter(isSibling(column)).length;
+  // Deeper lines below a key without a value are its own.
+  const hasOwn = line.indent < indent && line.text.endsWith(':');
+  const there = entries + (hasOwn ? 0 : siblings(indent));
+  const here = 1 + siblings(line.indent);
+  if (there > here) return 'below';
+  // What stands behind a dash is in the column that the dash gives it.
+  return here > there && entries === 1 && above.indent === indent ? 'above' : 'unclear';
 }
 
 /** A line put in a column, with the lines below it that only belong to it if they move too. */
@@ -133,13 +172,13 @@ function enter(placed: Placed, column: number, blocks: Block[]): YamlCause | und
   const item = /^-(?:\s+|$)/.exec(rest);
   if (item !== null) {
     const behind = rest.slice(item[0].length);
-    note(blocks, { indent: column, isList: true, line, isWaiting: behind === '' });
+    note(blocks, { indent: column, isList: true, line, entries: 1, isWaiting: behind === '' });
     return behind === '' ? undefined : enter(placed, column + item[0].length, blocks);
   }
   const key = KEY.exec(rest);
   if (key !== null) {
     const value = rest.slice(key[0].length).trim();
-    note(blocks, { indent: column, isList: false, line, isWaiting: /^(?:[&!]\S+)?$/.test(value) });
+    note(blocks, { indent: column, isList: false, line, entries: 1, isWaiting: /^(?:[&!]\S+)?$/.test(value) });
     return plainColon(line, column + key[0].length, value);
   }
   const star = /^\*[^\s:]*:(?=\s|$)/.exec(rest);
@@ -168,6 +207,7 @@ function note(blocks: Block[], block: Block): void {
   const top = blocks.at(-1);
   if (top !== undefined && top.indent === block.indent && top.isList === block.isList) {
     top.line = block.line;
+    top.entries += 1;
     top.isWaiting = block.isWaiting;
     return;
   }
