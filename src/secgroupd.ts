@@ -25,8 +25,10 @@ const PROGRAM: Command = {
     if (line.given('once')) return apply.run({ ...line, positionals: [policyFile] }, streams);
     const level = LOG_LEVELS.find((one) => one === (line.text('log-level') ?? 'info'));
     if (level === undefined) throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
-    const format = LOG_FORMATS.find((one) => one === (line.text('log-format') ?? 'text'));
-    if (format === undefined) throw new UsageError(`--log-format is one of ${LOG_FORMATS.join(', ')}`);
+    const asked = line.text('log-format');
+    const format = LOG_FORMATS.find((known) => known === asked);
+    if (asked !== undefined && format === undefined)
+      throw new UsageError(`--log-format is one of ${LOG_FORMATS.join(', ')}`);
     const log = createLog(level, format);
     try {
       const daemon = await startDaemon({

@@ -25,7 +25,7 @@ export const SECGROUPD: Omit<Command, 'run'> = {
       type: 'string',
       value: 'FORMAT',
       choices: LOG_FORMATS,
-      help: 'text (default): lines for people; json: one object a line, with all fields',
+      help: 'text: lines for people (default on a terminal and in the journal); json: one object a line (default elsewhere)',
     },
     version: { type: 'boolean', help: 'print the version' },
     help: OPTION.help,

@@ -4,13 +4,18 @@ import { printable } from '../diagnostics/printable.ts';
 import type { LogFormat, LogLevel } from '../model/log-levels.ts';
 import { logLine } from './log-line.ts';
 
-/** A logger that writes to standard output: lines for people, or JSON for programs. */
-export function createLog(level: LogLevel, format: LogFormat): Logger {
+/**
+ * A logger that writes to standard output: text for people, or JSON for programs. Without a format a terminal and
+ * journald get text, and everything else JSON.
+ */
+export function createLog(level: LogLevel, format: LogFormat | undefined): Logger {
   // JSON means the same escaped; `cat` of a journal's export or a file meets nothing that a terminal would act on.
-  if (format === 'json') return pino({ level, base: null, hooks: { streamWrite: printable } });
+  const journal = isJournal();
+  const isForPeople = format === undefined ? process.stdout.isTTY || journal : format === 'text';
+  if (!isForPeople) return pino({ level, base: null, hooks: { streamWrite: printable } });
   const isTerminal = process.stdout.isTTY;
   const isColoured = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
-  const target = isJournal() ? 'journal' : isColoured ? 'colours' : 'plain';
+  const target = journal ? 'journal' : isColoured ? 'colours' : 'plain';
   return pino({ level, base: null, hooks: { streamWrite: (entry) => logLine(entry, target) } });
 }
 

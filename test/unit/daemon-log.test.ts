@@ -21,7 +21,7 @@ beforeAll(async () => {
       contents: `import { createLog } from './src/daemon/log.ts';
         const [, , format, where] = process.argv;
         if (where === 'terminal') process.stdout.isTTY = true;
-        createLog('info', format).info(${JSON.stringify(SAID)}, ${JSON.stringify(`said ${HOSTILE}\nsecond line`)});`,
+        createLog('info', format === '' ? undefined : format).info(${JSON.stringify(SAID)}, ${JSON.stringify(`said ${HOSTILE}\nsecond line`)});`,
       resolveDir: join(import.meta.dirname, '../..'),
     },
     outfile: program,
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true }));
 
-function logged(format: 'text' | 'json', where: 'terminal' | 'elsewhere' = 'elsewhere'): string {
+function logged(format: 'text' | 'json' | '', where: 'terminal' | 'elsewhere' = 'elsewhere'): string {
   const { stdout } = spawnSync(process.execPath, [program, format, where], {
     encoding: 'utf8',
     env: { ...process.env, NO_COLOR: '', TZ: 'UTC', JOURNAL_STREAM: '1:1' },
@@ -55,9 +55,14 @@ test('the log elsewhere is a line of text, with the time', () => {
   expect(text.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u);
 });
 
+test('the log is text on a terminal and JSON elsewhere unless a format is asked for', () => {
+  expect(logged('', 'terminal')).toBe(logged('text', 'terminal'));
+  expect(JSON.parse(logged(''))).toMatchObject({ level: 30 });
+});
+
 test('the log that journald reads has the level for it, and leaves the time to it', () => {
   const script = `exec 3>&1; JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/3) exec "$0" "$@"`;
-  const { stdout } = spawnSync('sh', ['-c', script, process.execPath, program, 'text', 'elsewhere'], {
+  const { stdout } = spawnSync('sh', ['-c', script, process.execPath, program, '', 'elsewhere'], {
     encoding: 'utf8',
   });
   expect(stdout).toMatch(/^<6>said /);
