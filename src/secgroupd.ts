@@ -1,17 +1,17 @@
 import { isMainThread } from 'node:worker_threads';
-import { apply } from './cli/apply.ts';
-import { readBootConf } from './cli/boot-conf.ts';
-import { type Command, EXIT, type ExitStatus, UsageError } from './cli/command.ts';
-import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from './cli/options.ts';
-import { explainBug, runCommand } from './cli/program.ts';
-import { standardStreams } from './cli/streams.ts';
-import { SECGROUPD } from './cli/secgroupd-command.ts';
-import { AlreadyRunning } from './daemon/api.ts';
-import { type Daemon, startDaemon } from './daemon/daemon.ts';
-import { createLog } from './daemon/log.ts';
-import { proveAsWorker } from './daemon/proof-worker.ts';
-import { LOG_FORMATS, LOG_LEVELS } from './model/log-levels.ts';
-import { VERSION } from './version.ts';
+import { apply } from '#cli/commands/apply.ts';
+import { readBootConf } from '#cli/input/boot-conf.ts';
+import { type Command, EXIT, type ExitStatus, UsageError } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from '#cli/framework/options.ts';
+import { explainBug, runCommand } from '#cli/framework/program.ts';
+import { standardStreams } from '#cli/framework/streams.ts';
+import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
+import { AlreadyRunning } from '#daemon/serve/api.ts';
+import { type Daemon, startDaemon } from '#daemon/daemon.ts';
+import { createLog } from '#daemon/log.ts';
+import { proveAsWorker } from '#daemon/reconcile/proof-worker.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
+import { VERSION } from '#api/version.ts';
 
 const PROGRAM: Command = {
   ...SECGROUPD,

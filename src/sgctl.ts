@@ -1,7 +1,7 @@
-import { EXIT } from './cli/command.ts';
-import { explainBug } from './cli/program.ts';
-import { runSgctl } from './cli/run-sgctl.ts';
-import { standardStreams } from './cli/streams.ts';
+import { EXIT } from '#cli/framework/command.ts';
+import { explainBug } from '#cli/framework/program.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
+import { standardStreams } from '#cli/framework/streams.ts';
 
 // A reader that goes away, as `head` does, is no fault of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

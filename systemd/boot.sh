@@ -22,7 +22,7 @@ is_ours() {
 }
 
 # Whether nobody but root and this user can change the file $1, or what its path leads to: its directories, from / on and
-# along every symlink, are judged as the daemon judges those of policy files (src/host/trust.ts). Says what is not ours.
+# along every symlink, are judged as the daemon judges those of policy files (src/host/files/trust.ts). Says what is not ours.
 is_trusted() {
   rest=$1 at='' links=0
   while :; do

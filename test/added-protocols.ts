@@ -1,4 +1,4 @@
-import type * as Protocols from '../src/model/protocols.ts';
+import type * as Protocols from '#core/model/policy/protocols.ts';
 
 /** The table of protocols with two more that have ports, in the place of rows that it may have for them. */
 export function withAddedProtocols(known: typeof Protocols): object {

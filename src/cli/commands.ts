@@ -1,22 +1,22 @@
-import { apply } from './apply.ts';
-import { check } from './check.ts';
-import { clear } from './clear.ts';
-import type { Command } from './command.ts';
-import { compile } from './compile.ts';
-import { completionOf } from './completion.ts';
-import { confirm } from './confirm.ts';
-import { explain } from './explain.ts';
-import { graph } from './graph.ts';
-import { history } from './history.ts';
-import { init } from './init.ts';
-import { lint } from './lint.ts';
-import { log } from './log.ts';
-import { plan } from './plan.ts';
-import { rollback } from './rollback.ts';
-import { stats } from './stats.ts';
-import { status } from './status.ts';
-import { tryOut } from './try.ts';
-import { verify } from './verify.ts';
+import { apply } from '#cli/commands/apply.ts';
+import { check } from '#cli/commands/check.ts';
+import { clear } from '#cli/commands/clear.ts';
+import type { Command } from '#cli/framework/command.ts';
+import { compile } from '#cli/commands/compile.ts';
+import { completionOf } from '#cli/commands/completion.ts';
+import { confirm } from '#cli/commands/confirm.ts';
+import { explain } from '#cli/commands/explain.ts';
+import { graph } from '#cli/commands/graph.ts';
+import { history } from '#cli/commands/history.ts';
+import { init } from '#cli/commands/init.ts';
+import { lint } from '#cli/commands/lint.ts';
+import { log } from '#cli/commands/log.ts';
+import { plan } from '#cli/commands/plan.ts';
+import { rollback } from '#cli/commands/rollback.ts';
+import { stats } from '#cli/commands/stats.ts';
+import { status } from '#cli/commands/status.ts';
+import { tryOut } from '#cli/commands/try.ts';
+import { verify } from '#cli/commands/verify.ts';
 
 /** Every command of `sgctl`, in the order in which the help lists them. */
 export const COMMANDS: readonly Command[] = [

@@ -11,13 +11,13 @@ import {
   outboundRuleSchema,
   platformSchema,
   securityGroupSchema,
-} from '../1-parse/policy-schema.ts';
-import { VERSION } from '../version.ts';
-import { type Command, type CommandOption, EXIT } from './command.ts';
+} from '#core/read/1-parse/policy-schema.ts';
+import { VERSION } from '#api/version.ts';
+import { type Command, type CommandOption, EXIT } from '#cli/framework/command.ts';
 import { COMMANDS } from './commands.ts';
-import { OPTION } from './options.ts';
-import { SECGROUPD } from './secgroupd-command.ts';
-import type { CommandShape } from './shell-completion.ts';
+import { OPTION } from '#cli/framework/options.ts';
+import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
+import type { CommandShape } from '#cli/framework/shell-completion.ts';
 
 /** The manual pages, by file name: of both programs from what `--help` prints, of the policy file from its schema. */
 export function manPages(): Readonly<Record<string, string>> {

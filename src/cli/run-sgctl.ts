@@ -1,8 +1,8 @@
-import { didYouMean } from '../diagnostics/did-you-mean.ts';
-import { VERSION } from '../version.ts';
-import { EXIT, type ExitStatus, type Streams } from './command.ts';
+import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
+import { VERSION } from '#api/version.ts';
+import { EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
 import { COMMANDS } from './commands.ts';
-import { runCommand } from './program.ts';
+import { runCommand } from '#cli/framework/program.ts';
 
 const HELP = [
   'Usage: sgctl COMMAND [...]',

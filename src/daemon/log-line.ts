@@ -1,5 +1,5 @@
-import { printable } from '../diagnostics/printable.ts';
-import { localTime } from '../host/local-time.ts';
+import { printable } from '#core/diagnostics/printable.ts';
+import { localTime } from '#host/local-time.ts';
 
 /** Where a line goes: to journald, which has the time and takes the level from a prefix, to a coloured terminal, or elsewhere. */
 export type LogTarget = 'journal' | 'colours' | 'plain';

@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
-import { printable } from '../diagnostics/printable.ts';
-import type { LogFormat, LogLevel } from '../model/log-levels.ts';
+import { printable } from '#core/diagnostics/printable.ts';
+import type { LogFormat, LogLevel } from '#core/model/policy/log-levels.ts';
 import { logLine } from './log-line.ts';
 
 /**

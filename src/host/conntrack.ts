@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type FlowProtocol, TCP, UDP } from '../model/protocols.ts';
+import { type FlowProtocol, TCP, UDP } from '#core/model/policy/protocols.ts';
 
 const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** Linux nf_conntrack_proto_tcp.c, nf_conntrack_proto_udp.c, nf_conntrack_core.c. */

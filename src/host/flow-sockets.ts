@@ -1,8 +1,15 @@
 import { open } from 'node:fs/promises';
-import { type FlowEnd, type FlowKey, flowKey, localEndOf, portCharacters, protocolOfFlow } from '../model/flow-key.ts';
-import type { FlowSockets } from '../model/flow-sockets.ts';
-import { FLOW_PROTOCOLS, isOfDatagrams } from '../model/protocol-lookup.ts';
-import { type FlowProtocol, TCP, UDP } from '../model/protocols.ts';
+import {
+  type FlowEnd,
+  type FlowKey,
+  flowKey,
+  localEndOf,
+  portCharacters,
+  protocolOfFlow,
+} from '#core/model/packet/flow-key.ts';
+import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
+import { FLOW_PROTOCOLS, isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
+import { type FlowProtocol, TCP, UDP } from '#core/model/policy/protocols.ts';
 
 // Kernel facts: proc(5), /proc/net/tcp; include/net/tcp_states.h.
 const NAMES: Readonly<Record<FlowProtocol, string>> = { [TCP]: 'tcp', [UDP]: 'udp' };

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Address, Family } from '../model/address.ts';
+import type { Address, Family } from '#core/model/net/address.ts';
 import { readSocketTable, socketOwners } from './socket-tables.ts';
 
 /** An IP protocol other than TCP and UDP that a socket of this host receives. */

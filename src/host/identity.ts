@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { FileError, readTrustedFile } from './policy-files.ts';
+import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 
 /** The names by which a policy can know this host. */
 export interface HostIdentity {

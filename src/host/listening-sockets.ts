@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import type { Address } from '../model/address.ts';
+import type { Address } from '#core/model/net/address.ts';
 import { readSocketTable, socketOwners } from './socket-tables.ts';
-import type { FlowProtocolName } from '../model/protocols.ts';
+import type { FlowProtocolName } from '#core/model/policy/protocols.ts';
 
 /** A socket that others can reach: TCP that listens, or UDP that is bound and talks to nobody in particular. */
 export interface ListeningSocket {

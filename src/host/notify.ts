@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { printable } from '../diagnostics/printable.ts';
+import { printable } from '#core/diagnostics/printable.ts';
 
 /** Tells systemd how the daemon is; does nothing where systemd did not ask to be told. */
 export interface Notifier {

@@ -1,4 +1,4 @@
-import { OutOfPatience, type Patience } from '../model/patience.ts';
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 
 /** The clock is asked after so many steps: some milliseconds. */
 const STEPS_BETWEEN_LOOKS = 20_000;

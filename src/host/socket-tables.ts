@@ -1,5 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { type Address, addressFromBytes } from '../model/address.ts';
+import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 
 /** A socket as a table of /proc/net lists it. */
 export interface SocketLine {

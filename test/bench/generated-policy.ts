@@ -1,4 +1,4 @@
-import type { Family } from '../../src/model/address.ts';
+import type { Family } from '#core/model/net/address.ts';
 
 /** The ends of every measured packet. The client lives; `unknown` is where no rule's source lies. */
 export const ADDRESSES = {

@@ -1,4 +1,4 @@
-import type { Family } from '../../src/model/address.ts';
+import type { Family } from '#core/model/net/address.ts';
 import { checkHooks, type Firewall, FLOOR, loadFirewall, presentFirewalls } from './firewalls.ts';
 import { ADDRESSES, LAST_PORT, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, inRounds, type Result, type Row, type Settings } from './measurement.ts';

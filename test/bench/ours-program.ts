@@ -1,14 +1,14 @@
-import type { RenderedChange } from '../../src/4-render/render-change.ts';
-import type { HostPolicy, HostState } from '../../src/model/host.ts';
-import type { Before } from '../../src/model/in-force.ts';
-import type { PolicyReader } from '../../src/model/policy-reader.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { applyChange } from '../../src/nft/apply-change.ts';
-import { createElementWriter } from '../../src/nft/element-writer.ts';
-import { createNft } from '../../src/nft/nft.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy } from '../../src/load-policy.ts';
-import { locateHost, planChange } from '../../src/pipeline.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { Before } from '#core/model/nft/in-force.ts';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { applyChange } from '#kernel/nftables/apply-change.ts';
+import { createElementWriter } from '#kernel/nftables/element-writer.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { locateHost, planChange } from '#core/plan-change.ts';
 import type { OurAnswer, OurRequest } from './ours.ts';
 
 /*

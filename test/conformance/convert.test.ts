@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import type { HostState } from '../../src/model/host.ts';
-import type { InstanceName } from '../../src/model/names.ts';
-import type { Packet } from '../../src/model/packet.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
 import { judge } from '../oracle/oracle.ts';
 import type { PlainPolicy, PlainRule } from '../oracle/plain-policy.ts';
 import { readAddress } from '../oracle/read-literals.ts';

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { PacketState } from '../../src/model/packet.ts';
+import type { PacketState } from '#core/model/packet/packet.ts';
 import type { PlainIcmp, PlainPolicy, PlainRemote, PlainRule } from '../oracle/plain-policy.ts';
 
 /** A rule of the neutral form. */

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Script } from '../../src/model/script.ts';
-import { applyChange } from '../../src/nft/apply-change.ts';
-import { createNft, type Nft, type NftOptions } from '../../src/nft/nft.ts';
-import { NftError } from '../../src/nft/nft-error.ts';
+import type { Script } from '#core/model/nft/script.ts';
+import { applyChange } from '#kernel/nftables/apply-change.ts';
+import { createNft, type Nft, type NftOptions } from '#kernel/nftables/nft.ts';
+import { NftError } from '#kernel/nft-error.ts';
 
 let directory: string;
 let programs = 0;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { loadPolicy } from '../../src/load-policy.ts';
-import { locateHost, planChange } from '../../src/pipeline.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { locateHost, planChange } from '#core/plan-change.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import type { FuzzInput } from './input.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DIAGNOSTIC_CODES } from '../../src/diagnostics/codes.ts';
-import { formatDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
+import { DIAGNOSTIC_CODES } from '#core/diagnostics/codes.ts';
+import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
 
 /** Codes of what happens after a policy was found good, of a file too big to keep and of a proof too long; they have tests of their own. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { HostState } from '../../src/model/host.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { locateHost, planChange } from '../../src/pipeline.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { locateHost, planChange } from '#core/plan-change.ts';
 import { expectGolden, goldenCases, loadCase } from './golden.ts';
 
 /** The host that every case is compiled for: instance `host`, with one address a family on eth0. */

@@ -3,38 +3,38 @@
 
 const mutant = (name, file, from, to, by) => ({ name, file: `src/${file}`, from, to, by });
 
-const RESOLVE = '2-analyze/host-policy.ts';
-const EVALUATE = 'evaluate/evaluate.ts';
-const MATCH = 'evaluate/match-rule.ts';
-const PLATFORM = 'evaluate/match-platform.ts';
-const COMPILE = '3-compile/compile.ts';
-const TERMS = '3-compile/match-terms.ts';
-const SETS = '3-compile/set-registry.ts';
-const ENTRIES = 'model/address-entries.ts';
-const RULES = '3-compile/rule-chains.ts';
-const SEGMENTS = '3-compile/segment-chains.ts';
-const TREE = '3-compile/rule-tree.ts';
-const VIEW = '3-compile/remote-view.ts';
-const CLASSES = '3-compile/address-classes.ts';
-const OBJECTS = '4-render/render-objects.ts';
-const LABELS = '4-render/label-chains.ts';
-const PORT_SEGMENTS = '3-compile/port-segments.ts';
-const SWAP = '4-render/swap.ts';
-const NAMES = '4-render/plan-names.ts';
-const COMPARE = 'evaluate/compare-policies.ts';
-const BOXES = 'evaluate/boxes.ts';
-const FIRST_JUDGED = 'evaluate/first-judged.ts';
-const GRID = 'evaluate/grid.ts';
-const LINE = 'evaluate/address-line.ts';
-const SIDES = 'evaluate/sides.ts';
-const PROVE = 'evaluate/prove-assertion.ts';
-const CLASSES_OF_TRAFFIC = 'evaluate/traffic-classes.ts';
-const ACCOUNTS = '3-compile/rule-accounts.ts';
-const PLACE = 'evaluate/lint/place.ts';
-const POSSIBLE = 'evaluate/lint/possible-deciders.ts';
-const EFFECTS = 'evaluate/lint/rule-effects.ts';
-const REDUNDANT = 'evaluate/lint/redundant-rules.ts';
-const RESOLVE_ADDRESSES = '3-compile/resolve-addresses.ts';
+const RESOLVE = 'core/read/3-resolve/host-policy.ts';
+const EVALUATE = 'core/meaning/evaluate/evaluate.ts';
+const MATCH = 'core/meaning/evaluate/match-rule.ts';
+const PLATFORM = 'core/meaning/evaluate/match-platform.ts';
+const COMPILE = 'core/translate/4-compile/compile.ts';
+const TERMS = 'core/translate/4-compile/match-terms.ts';
+const SETS = 'core/translate/4-compile/set-registry.ts';
+const ENTRIES = 'core/model/net/address-entries.ts';
+const RULES = 'core/translate/4-compile/rule-chains.ts';
+const SEGMENTS = 'core/translate/4-compile/segment-chains.ts';
+const TREE = 'core/translate/4-compile/rule-tree.ts';
+const VIEW = 'core/translate/4-compile/remote-view.ts';
+const CLASSES = 'core/translate/4-compile/address-classes.ts';
+const OBJECTS = 'core/translate/5-render/render-objects.ts';
+const LABELS = 'core/translate/5-render/label-chains.ts';
+const PORT_SEGMENTS = 'core/translate/4-compile/port-segments.ts';
+const SWAP = 'core/translate/6-change/swap.ts';
+const NAMES = 'core/translate/6-change/plan-names.ts';
+const COMPARE = 'core/meaning/compare/compare-policies.ts';
+const BOXES = 'core/meaning/headerspace/boxes.ts';
+const FIRST_JUDGED = 'core/meaning/headerspace/first-judged.ts';
+const GRID = 'core/meaning/headerspace/grid.ts';
+const LINE = 'core/meaning/headerspace/address-line.ts';
+const SIDES = 'core/meaning/headerspace/sides.ts';
+const PROVE = 'core/meaning/assert/prove-assertion.ts';
+const CLASSES_OF_TRAFFIC = 'core/meaning/headerspace/traffic-classes.ts';
+const ACCOUNTS = 'core/translate/4-compile/rule-accounts.ts';
+const PLACE = 'core/meaning/lint/place.ts';
+const POSSIBLE = 'core/meaning/lint/possible-deciders.ts';
+const EFFECTS = 'core/meaning/lint/rule-effects.ts';
+const REDUNDANT = 'core/meaning/lint/redundant-rules.ts';
+const RESOLVE_ADDRESSES = 'core/translate/4-compile/resolve-addresses.ts';
 
 export const MUTANTS = [
   // The order of rules and who belongs to what: compiler and evaluator both stand on it.
@@ -78,19 +78,25 @@ export const MUTANTS = [
   ),
   mutant(
     'a template forgets IPv6',
-    '2-analyze/templates.ts',
+    'core/read/2-analyze/templates.ts',
     'return families.map(',
     'return families.slice(0, 1).map(',
     'meaning',
   ),
   mutant(
     'icmp means ICMP in both families',
-    '2-analyze/read-traffic.ts',
-    "return family === 'ipv4' ? ICMP : ICMPV6;",
-    'return ICMP;',
+    'core/read/2-analyze/read-traffic.ts',
+    "if (protocol === 'icmp') return { kind: 'protocol', protocol: icmpProtocol(family) };",
+    "if (protocol === 'icmp') return { kind: 'protocol', protocol: icmpProtocol('ipv4') };",
     'meaning',
   ),
-  mutant('disabled rules are enabled', '2-analyze/read-rule.ts', 'input.enabled === false', 'false', 'meaning'),
+  mutant(
+    'disabled rules are enabled',
+    'core/read/2-analyze/read-rule.ts',
+    'input.enabled === false',
+    'false',
+    'meaning',
+  ),
   mutant(
     'two ranges with a gap of one are merged',
     ENTRIES,
@@ -129,7 +135,7 @@ export const MUTANTS = [
   ),
   mutant(
     "a range's last port is left out",
-    '2-analyze/port-text.ts',
+    'core/read/2-analyze/port-text.ts',
     'else ranges.push(range);',
     'else ranges.push({ from: range.from, to: Math.max(range.from, range.to - 1) });',
     'meaning',
@@ -140,7 +146,7 @@ export const MUTANTS = [
   mutant('evaluate: the last port of a range is left out', MATCH, 'port <= to', 'port < to', 'meaning'),
   mutant(
     'evaluate: the last address of an interval is left out',
-    'model/interval.ts',
+    'core/model/net/interval.ts',
     'address.value <= interval.to',
     'address.value < interval.to',
     'meaning',
@@ -428,14 +434,14 @@ export const MUTANTS = [
   ),
   mutant(
     'render: a range of ports is its first',
-    '4-render/render-rule.ts',
+    'core/translate/5-render/render-rule.ts',
     'from === to ? String(from) : `${from}-${to}`',
     'String(from)',
     'packets',
   ),
   mutant(
     'render: ports are looked at from the wrong end',
-    '4-render/render-rule.ts',
+    'core/translate/5-render/render-rule.ts',
     "end === 'source' ? 'sport' : 'dport'",
     "end === 'source' ? 'dport' : 'sport'",
     'packets',

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { LogEntry, Stats } from '../../src/model/packet-account.ts';
+import type { LogEntry, Stats } from '#core/model/packet/packet-account.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
 import type { PacketDescription } from './harness/packet.ts';

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { HostPolicy } from '../../src/model/host.ts';
-import type { InForce } from '../../src/model/in-force.ts';
-import { type Script, scriptText } from '../../src/model/script.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import type { RenderedChange } from '../../src/4-render/render-change.ts';
-import { planChange } from '../../src/pipeline.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
+import { type Script, scriptText } from '#core/model/nft/script.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { planChange } from '#core/plan-change.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
 import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';

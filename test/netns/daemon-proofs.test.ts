@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model/status.ts';
+import type { Status } from '#api/status.ts';
 import { overlapping } from '../bench/overlapping-policy.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';

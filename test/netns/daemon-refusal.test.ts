@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
-import { createPolicyReader } from '../../src/host/policy-reader.ts';
-import type { Status } from '../../src/model/status.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy } from '../../src/load-policy.ts';
-import { locateHost, planChange } from '../../src/pipeline.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import type { Status } from '#api/status.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { locateHost, planChange } from '#core/plan-change.ts';
 import { BARE_HOST } from './enforce.ts';
 import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model/status.ts';
+import type { Status } from '#api/status.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { openPortsOf } from './harness-daemon/open-ports.ts';
 import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';

@@ -1,13 +1,13 @@
-import { compile, type Shape } from '../../src/3-compile/compile.ts';
-import { renderChange, renderLabels } from '../../src/4-render/render-change.ts';
-import type { HostPolicy, HostState } from '../../src/model/host.ts';
-import type { Before, InForce } from '../../src/model/in-force.ts';
-import type { Policy } from '../../src/model/policy.ts';
-import type { PolicyReader } from '../../src/model/policy-reader.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { loadPolicy } from '../../src/load-policy.ts';
-import { locateHost } from '../../src/pipeline.ts';
+import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { renderChange, renderLabels } from '#core/translate/6-change/render-change.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { Before, InForce } from '#core/model/nft/in-force.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { locateHost } from '#core/plan-change.ts';
 import type { World } from './harness/world.ts';
 
 /** A host without interfaces of its own to speak of: policies in tests list their addresses. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { highestAddress } from '../../src/model/address.ts';
-import type { Element, ElementChange, ElementTransaction } from '../../src/model/element-change.ts';
+import { highestAddress } from '#core/model/net/address.ts';
+import type { Element, ElementChange, ElementTransaction } from '#core/model/nft/element-change.ts';
 import { type Content, planStep, STEPS, TABLE_TEXT, transactionText } from './harness-netlink/element-steps.ts';
 import { CallError, type Namespace, useNamespaces } from './harness-netlink/namespace.ts';
 

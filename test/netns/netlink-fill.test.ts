@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { highestAddress } from '../../src/model/address.ts';
-import type { Element } from '../../src/model/element-change.ts';
+import { highestAddress } from '#core/model/net/address.ts';
+import type { Element } from '#core/model/nft/element-change.ts';
 import { elementText, SETS, type SetSpec, TABLE_TEXT } from './harness-netlink/element-steps.ts';
 import { type Namespace, useNamespaces } from './harness-netlink/namespace.ts';
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { addressFromBytes } from '../../src/model/address.ts';
-import type { Element, ElementTransaction } from '../../src/model/element-change.ts';
+import { addressFromBytes } from '#core/model/net/address.ts';
+import type { Element, ElementTransaction } from '#core/model/nft/element-change.ts';
 import { TABLE_TEXT } from './harness-netlink/element-steps.ts';
 import { Namespace, useNamespaces } from './harness-netlink/namespace.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { InForce } from '../../src/model/in-force.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Shape } from '../../src/3-compile/compile.ts';
-import { compareTable } from '../../src/evaluate/compare-table.ts';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import type { InForce } from '../../src/model/in-force.ts';
-import type * as Protocols from '../../src/model/protocols.ts';
-import { decodeTable } from '../../src/nft/read-table.ts';
+import type { Shape } from '#core/translate/4-compile/compile.ts';
+import { compareTable } from '#core/meaning/verify/compare-table.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
+import type * as Protocols from '#core/model/policy/protocols.ts';
+import { decodeTable } from '#kernel/nftables/read-table.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { type PacketDescription, toAddress } from './harness/packet.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';
 
 // Two protocols with ports that the language has no words for get a row each, and the kernel judges their packets.
-vi.mock('../../src/model/protocols.ts', async (original) => {
+vi.mock('#core/model/policy/protocols.ts', async (original) => {
   const { withAddedProtocols } = await import('../added-protocols.ts');
   return withAddedProtocols(await original<typeof Protocols>());
 });

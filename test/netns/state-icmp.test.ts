@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Family } from '../../src/model/address.ts';
-import { stateOfUnasked } from '../../src/model/unasked-icmp.ts';
+import type { Family } from '#core/model/net/address.ts';
+import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
 import { Agent } from './harness/agent.ts';
 import { createNamespaces, namespacePrefix, removeNamespaces } from './harness/namespaces.ts';
 import { buildPacket, type PacketDescription } from './harness/packet.ts';

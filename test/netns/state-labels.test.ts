@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Change } from '../../src/4-render/change.ts';
-import { renderLabels, renderNoLabels } from '../../src/4-render/render-change.ts';
-import type { InForce } from '../../src/model/in-force.ts';
-import { JUDGE_LABELS } from '../../src/model/label-chains.ts';
-import { scriptText } from '../../src/model/script.ts';
+import type { Change } from '#core/translate/6-change/change.ts';
+import { renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
+import { JUDGE_LABELS } from '#core/model/nft/label-chains.ts';
+import { scriptText } from '#core/model/nft/script.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { sendInbound, sendOutbound } from './harness/probe.ts';

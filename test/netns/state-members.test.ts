@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { InForce } from '../../src/model/in-force.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
 import type { World } from './harness/world.ts';
 import { createWorld } from './harness/world.ts';
 import {

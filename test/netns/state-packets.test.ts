@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Family } from '../../src/model/address.ts';
+import type { Family } from '#core/model/net/address.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { observeInbound, sendInbound, sendOutbound } from './harness/probe.ts';
 import type { World } from './harness/world.ts';

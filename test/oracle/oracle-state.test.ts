@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Packet, PacketState } from '../../src/model/packet.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
 import type { PlainPolicy, PlainRule } from './plain-policy.ts';
 import { answer, type Content, hostWith, icmp, icmpv6, incoming, outgoing, policyOf, tcp, udp } from './scene.ts';
 

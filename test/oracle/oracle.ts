@@ -1,9 +1,9 @@
-import type { Address } from '../../src/model/address.ts';
-import type { HostState } from '../../src/model/host.ts';
-import type { GroupName, InstanceName, InterfacePattern } from '../../src/model/names.ts';
-import type { Packet } from '../../src/model/packet.ts';
-import type { Instance, InterfaceBinding, Policy } from '../../src/model/policy.ts';
-import type { Remote, Rule, Traffic } from '../../src/model/rule.ts';
+import type { Address } from '#core/model/net/address.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { GroupName, InstanceName, InterfacePattern } from '#core/model/policy/names.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import type { Instance, InterfaceBinding, Policy } from '#core/model/policy/policy.ts';
+import type { Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
 import { isPlatformTraffic } from './platform-traffic.ts';
 
 /** What becomes of a packet, and what decided it; `rule` is set for the reasons `rule` and `management` only. */

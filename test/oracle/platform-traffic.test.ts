@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Packet } from '../../src/model/packet.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
 import type { PlainPolicy } from './plain-policy.ts';
 import { answer, between, type Content, hostWith, icmpv6, policyOf, tcp, udp } from './scene.ts';
 

@@ -1,6 +1,6 @@
-import type { Address } from '../../src/model/address.ts';
-import type { Packet } from '../../src/model/packet.ts';
-import type { PlatformTraffic } from '../../src/model/policy.ts';
+import type { Address } from '#core/model/net/address.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import type { PlatformTraffic } from '#core/model/policy/policy.ts';
 
 /** Whether `packet` is built-in traffic that `platform` leaves switched on; loopback is not asked about here. */
 export function isPlatformTraffic(platform: PlatformTraffic, packet: Packet): boolean {

@@ -1,7 +1,7 @@
-import type { Address, Family } from '../../src/model/address.ts';
-import type { Interval } from '../../src/model/interval.ts';
-import type { AddressGroup } from '../../src/model/policy.ts';
-import type { PortRange } from '../../src/model/rule.ts';
+import type { Address, Family } from '#core/model/net/address.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import type { AddressGroup } from '#core/model/policy/policy.ts';
+import type { PortRange } from '#core/model/policy/rule.ts';
 import type { PlainRule } from './plain-policy.ts';
 
 /** The address that `text` writes, IPv4 as a dotted quad, IPv6 in hexadecimal groups. Throws for anything else. */

@@ -1,7 +1,7 @@
-import type { Family } from '../../src/model/address.ts';
-import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from '../../src/model/names.ts';
-import type { AddressGroup, Instance, InterfaceBinding, Policy, SecurityGroup } from '../../src/model/policy.ts';
-import type { Direction, Remote, Rule, RuleOrigin, Traffic } from '../../src/model/rule.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { AddressGroupName, GroupName, InstanceName, InterfacePattern } from '#core/model/policy/names.ts';
+import type { AddressGroup, Instance, InterfaceBinding, Policy, SecurityGroup } from '#core/model/policy/policy.ts';
+import type { Direction, Remote, Rule, RuleOrigin, Traffic } from '#core/model/policy/rule.ts';
 import type { PlainIcmp, PlainInstance, PlainPolicy, PlainRule, PlainSecurityGroup } from './plain-policy.ts';
 import { entriesOf, readAddress, readInterval, readPorts } from './read-literals.ts';
 

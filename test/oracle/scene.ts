@@ -1,7 +1,7 @@
-import type { HostState } from '../../src/model/host.ts';
-import type { InstanceName } from '../../src/model/names.ts';
-import type { Packet } from '../../src/model/packet.ts';
-import { formatRuleName } from '../../src/model/rule.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import { formatRuleName } from '#core/model/policy/rule.ts';
 import { judge } from './oracle.ts';
 import type { PlainInterface, PlainPolicy, PlainRule } from './plain-policy.ts';
 import { readAddress } from './read-literals.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 import { judge } from '../oracle/oracle.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';

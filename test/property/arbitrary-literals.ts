@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Family } from '../../src/model/address.ts';
+import type { Family } from '#core/model/net/address.ts';
 import type { PlainRule } from '../oracle/plain-policy.ts';
 
 /*

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { type Address, type Family, highestAddress } from '../../src/model/address.ts';
-import { patternMatches } from '../../src/model/host.ts';
-import type { GroupName } from '../../src/model/names.ts';
-import type { Packet, PacketState } from '../../src/model/packet.ts';
-import type { AddressGroup, Policy } from '../../src/model/policy.ts';
-import type { Direction, Rule, Traffic } from '../../src/model/rule.ts';
+import { type Address, type Family, highestAddress } from '#core/model/net/address.ts';
+import { patternMatches } from '#core/model/policy/host.ts';
+import type { GroupName } from '#core/model/policy/names.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
+import type { AddressGroup, Policy } from '#core/model/policy/policy.ts';
+import type { Direction, Rule, Traffic } from '#core/model/policy/rule.ts';
 import type { PlainPolicy } from '../oracle/plain-policy.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
 import { HOST, INSTANCE } from './arbitrary-policy.ts';

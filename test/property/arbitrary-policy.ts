@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { stringify } from 'yaml';
-import type { HostState } from '../../src/model/host.ts';
-import type { InstanceName } from '../../src/model/names.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
 import type { PlainInstance, PlainInterface, PlainPolicy } from '../oracle/plain-policy.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import { addressOf, entryOf } from './arbitrary-literals.ts';

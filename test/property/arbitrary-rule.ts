@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { Family } from '../../src/model/address.ts';
-import type { Direction } from '../../src/model/rule.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { Direction } from '#core/model/policy/rule.ts';
 import type { PlainIcmp, PlainRemote, PlainRule } from '../oracle/plain-policy.ts';
 import { literalOf, PORTS } from './arbitrary-literals.ts';
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { chainAccounts, compile, type Shape } from '../../src/3-compile/compile.ts';
-import { TABLE_NAMES } from '../../src/4-render/names.ts';
-import { kernelNames, planNames } from '../../src/4-render/plan-names.ts';
-import { renderRuleset } from '../../src/4-render/render-objects.ts';
-import type { NftChain, Ruleset } from '../../src/model/ruleset.ts';
+import { chainAccounts, compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import { kernelNames, planNames } from '#core/translate/6-change/plan-names.ts';
+import { renderRuleset } from '#core/translate/5-render/render-objects.ts';
+import type { NftChain, Ruleset } from '#core/model/nft/ruleset.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 /** The words that names of chains, sets and maps are made of: who would mix two up puts these into names of the policy. */

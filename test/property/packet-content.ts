@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import type { Family } from '../../src/model/address.ts';
-import type { Packet, PacketState } from '../../src/model/packet.ts';
-import type { PortRange, Traffic } from '../../src/model/rule.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
+import type { PortRange, Traffic } from '#core/model/policy/rule.ts';
 
 /** What a packet carries, its addresses and its way apart. */
 export type Content = Pick<

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { Packet, PacketState } from '../../src/model/packet.ts';
-import type { Direction } from '../../src/model/rule.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
+import type { Direction } from '#core/model/policy/rule.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 
 const STATES: readonly PacketState[] = ['new', 'new', 'established', 'reply', 'related', 'invalid'];

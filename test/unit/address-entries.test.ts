@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FAMILIES } from '../../src/model/address.ts';
-import { addressEntries, entriesContain } from '../../src/model/address-entries.ts';
-import { type Interval, intervalContains } from '../../src/model/interval.ts';
+import { FAMILIES } from '#core/model/net/address.ts';
+import { addressEntries, entriesContain } from '#core/model/net/address-entries.ts';
+import { type Interval, intervalContains } from '#core/model/net/interval.ts';
 
 /** So few addresses that intervals overlap, touch and leave gaps of one all the time. */
 const LAST = 24n;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Addresses, addressLine, overlay } from '../../src/evaluate/address-line.ts';
-import { highestAddress } from '../../src/model/address.ts';
-import { addressEntries } from '../../src/model/address-entries.ts';
+import { type Addresses, addressLine, overlay } from '#core/meaning/headerspace/address-line.ts';
+import { highestAddress } from '#core/model/net/address.ts';
+import { addressEntries } from '#core/model/net/address-entries.ts';
 
 /** So few addresses, and so many rules, that a dozen are about one address. */
 const LAST = 20n;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { loadPolicy } from '../../src/load-policy.ts';
-import { ENDLESS, OutOfPatience, type Patience } from '../../src/model/patience.ts';
-import type { PolicyReader } from '../../src/model/policy-reader.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { overlapping } from '../bench/overlapping-policy.ts';
 
 function readerOf(text: string): PolicyReader {

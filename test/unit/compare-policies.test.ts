@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { comparePolicies } from '../../src/evaluate/compare-policies.ts';
-import { formatInterval } from '../../src/model/interval.ts';
+import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
+import { formatInterval } from '#core/model/net/interval.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policy(...inbound: readonly string[]): string {

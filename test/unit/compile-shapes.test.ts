@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { compile, type Shape } from '../../src/3-compile/compile.ts';
-import { portSegments, segmentedRuleCount } from '../../src/3-compile/port-segments.ts';
-import type { Ruleset } from '../../src/model/ruleset.ts';
+import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { portSegments, segmentedRuleCount } from '#core/translate/4-compile/port-segments.ts';
+import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText(rules: readonly string[]): string {

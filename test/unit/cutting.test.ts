@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createCutting } from '../../src/daemon/cutting.ts';
-import type { HostPolicy } from '../../src/model/host.ts';
-import type { Revocation } from '../../src/nft/revocation.ts';
+import { createCutting } from '#daemon/reconcile/cutting.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { Revocation } from '#kernel/conntrack/revocation.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 /** A revocation whose looks end when told to. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LogTarget, logLine } from '../../src/daemon/log-line.ts';
+import { type LogTarget, logLine } from '#daemon/log-line.ts';
 
 /** An interface may be called so, and the message of a log may quote it. */
 const HOSTILE = '\u{1b}[31m\u{9b}2J\u{202e}\u{200b}\\u001b';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   program = join(directory, 'log.cjs');
   await build({
     stdin: {
-      contents: `import { createLog } from './src/daemon/log.ts';
+      contents: `import { createLog } from '#daemon/log.ts';
         const [, , format, where] = process.argv;
         if (where === 'terminal') process.stdout.isTTY = true;
         createLog('info', format === '' ? undefined : format).info(${JSON.stringify(SAID)}, ${JSON.stringify(`said ${HOSTILE}\nsecond line`)});`,

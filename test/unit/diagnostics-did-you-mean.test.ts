@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { didYouMean } from '../../src/diagnostics/did-you-mean.ts';
+import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 
 const KEYS = ['action', 'priority', 'type', 'protocol', 'ports', 'icmp', 'source', 'description', 'enabled'];
 

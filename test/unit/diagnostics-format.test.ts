@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
-import { diagnosticToJson } from '../../src/diagnostics/diagnostic-json.ts';
-import { formatDiagnostic, styleDiagnostic } from '../../src/diagnostics/format-diagnostic.ts';
-import { masked, quote } from '../../src/diagnostics/quote.ts';
-import { diagnosticOf } from '../../src/diagnostics/report.ts';
-import type { Span } from '../../src/model/span.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
+import { formatDiagnostic, styleDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
+import { masked, quote } from '#core/diagnostics/quote.ts';
+import { diagnosticOf } from '#core/diagnostics/report.ts';
+import type { Span } from '#core/model/policy/span.ts';
 
 const ESC = '\u{1b}';
 const span = (line: number, column: number, endColumn: number, endLine = line): Span => ({

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Call, type Door, openDoor } from '../../src/daemon/door.ts';
+import { type Call, type Door, openDoor } from '#daemon/serve/door.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'secgroupd-door-'));
 const path = join(directory, 'socket');

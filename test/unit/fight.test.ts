@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createFight } from '../../src/daemon/fight.ts';
+import { createFight } from '#daemon/reconcile/fight.ts';
 
 test('five within a minute are undone at once, more ever later, and a minute without ends it', () => {
   let now = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { findInstance, matchHost } from '../../src/2-analyze/find-instance.ts';
-import { locateHost } from '../../src/pipeline.ts';
+import { findInstance, matchHost } from '#core/model/policy/find-instance.ts';
+import { locateHost } from '#core/plan-change.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const ID_A = '0123456789abcdef0123456789abcdef';

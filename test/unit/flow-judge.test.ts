@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFlowJudge, ownAddresses } from '../../src/evaluate/flow-judge.ts';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import type { Family } from '../../src/model/address.ts';
+import { createFlowJudge, ownAddresses } from '#core/meaning/flows/flow-judge.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import type { Family } from '#core/model/net/address.ts';
 import {
   addressCharacters,
   addressNumber,
@@ -13,7 +13,7 @@ import {
   portNumber,
   protocolOfFlow,
   remoteEndOf,
-} from '../../src/model/flow-key.ts';
+} from '#core/model/packet/flow-key.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 import { HOST, INSTANCE, POLICY, policyText } from '../property/arbitrary-policy.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { mermaidOf } from '../../src/cli/graph-mermaid.ts';
-import { butText, type Graph, graphOf } from '../../src/cli/graph-model.ts';
-import { htmlOf, svgOf } from '../../src/cli/graph-svg.ts';
-import { policyReachability } from '../../src/policy-reachability.ts';
+import { mermaidOf } from '#cli/present/graph-mermaid.ts';
+import { butText, type Graph, graphOf } from '#cli/present/graph-model.ts';
+import { htmlOf, svgOf } from '#cli/present/graph-svg.ts';
+import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const TEXT = `version: 1

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { gridOf, intervalOfRows, trafficOf } from '../../src/evaluate/grid.ts';
-import { highestAddress } from '../../src/model/address.ts';
-import type { Interval } from '../../src/model/interval.ts';
-import type { Traffic } from '../../src/model/rule.ts';
+import { gridOf, intervalOfRows, trafficOf } from '#core/meaning/headerspace/grid.ts';
+import { highestAddress } from '#core/model/net/address.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import type { Traffic } from '#core/model/policy/rule.ts';
 
 const ALL: Traffic = { kind: 'all' };
 const WEB: Traffic = {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { readHeardProtocols } from '../../src/host/heard-protocols.ts';
-import { readClientPorts } from '../../src/host/listening-sockets.ts';
+import { readHeardProtocols } from '#host/heard-protocols.ts';
+import { readClientPorts } from '#host/listening-sockets.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 
 // Tables that the kernel of this machine may not have.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createMemoryRelease } from '../../src/host/memory.ts';
+import { createMemoryRelease } from '#host/memory.ts';
 
 test('what nobody uses any more is given back, and what somebody does is not', () => {
   const release = createMemoryRelease();

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { createHostFinder, type HostFinder } from '../../src/daemon/host-name.ts';
-import type { Policy } from '../../src/model/policy.ts';
+import { createHostFinder, type HostFinder } from '#daemon/reconcile/host-name.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createNotifier, type Notifier } from '../../src/host/notify.ts';
+import { createNotifier, type Notifier } from '#host/notify.ts';
 
 let directory: string;
 let errors: Error[];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { FileError, type FileText } from '../../src/host/policy-files.ts';
-import { createSettling, type Settling } from '../../src/host/settling.ts';
-import type { Evidence, FilePlace } from '../../src/host/write-evidence.ts';
+import { FileError, type FileText } from '#host/files/policy-files.ts';
+import { createSettling, type Settling } from '#host/files/settling.ts';
+import type { Evidence, FilePlace } from '#host/files/write-evidence.ts';
 
 const FILE = '/etc/secgroupd/list.txt';
 const PLACE: FilePlace = { steps: [], target: { kind: 'file', identity: '1', signature: '' } };

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { watchFiles } from '../../src/host/watch-files.ts';
+import { watchFiles } from '#host/files/watch-files.ts';
 
 // The kernel's limits on inotify are per user, so they are played here rather than reached.
 let refusal: string | undefined;

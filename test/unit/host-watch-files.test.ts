@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type FileWatch, watchFiles } from '../../src/host/watch-files.ts';
+import { type FileWatch, watchFiles } from '#host/files/watch-files.ts';
 
 let root: string;
 let changes: string[];

@@ -17,10 +17,10 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readTrustedFile } from '../../src/host/policy-files.ts';
-import { type FileWatch, watchFiles } from '../../src/host/watch-files.ts';
-import { createWriteEvidence, type FilePlace, type WriteEvidence } from '../../src/host/write-evidence.ts';
-import { createWriteNotices, type WriteNotices } from '../../src/host/write-notices.ts';
+import { readTrustedFile } from '#host/files/policy-files.ts';
+import { type FileWatch, watchFiles } from '#host/files/watch-files.ts';
+import { createWriteEvidence, type FilePlace, type WriteEvidence } from '#host/files/write-evidence.ts';
+import { createWriteNotices, type WriteNotices } from '#host/files/write-notices.ts';
 
 let root: string;
 let notices: WriteNotices;

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FileWriteError, writeFileAtomically } from '../../src/host/write-file.ts';
+import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
 
 let directory: string;
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { policyJsonSchema } from '../../src/1-parse/policy-json-schema.ts';
+import { policyJsonSchema } from '#core/read/1-parse/policy-json-schema.ts';
 
 const FILE = resolve(import.meta.dirname, '../../config/policy.schema.json');
 

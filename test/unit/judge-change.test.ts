@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { judgeChange } from '../../src/evaluate/judge-change.ts';
-import { addressCharacters, flowKey, portCharacters } from '../../src/model/flow-key.ts';
-import type { HostPolicy } from '../../src/model/host.ts';
+import { judgeChange } from '#core/meaning/flows/judge-change.ts';
+import { addressCharacters, flowKey, portCharacters } from '#core/model/packet/flow-key.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 const at = (value: bigint) => ({ family: 'ipv4', value }) as const;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import { interfaceNotes } from '../../src/evaluate/interface-notes.ts';
-import type { HostInterface, HostPolicy } from '../../src/model/host.ts';
-import { formatInterval } from '../../src/model/interval.ts';
-import type { GroupName } from '../../src/model/names.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { interfaceNotes } from '#core/meaning/lint/interface-notes.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
+import { formatInterval } from '#core/model/net/interval.ts';
+import type { GroupName } from '#core/model/policy/names.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import { BARE_HOST, hostPolicyOf } from '../netns/enforce.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { joinAlike } from '../../src/cli/lint-alike.ts';
-import { lintPolicy } from '../../src/lint-policy.ts';
-import { OutOfPatience } from '../../src/model/patience.ts';
-import type { Policy } from '../../src/model/policy.ts';
+import { joinAlike } from '#cli/present/lint-alike.ts';
+import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
+import { OutOfPatience } from '#core/model/policy/patience.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
 import { policyOf as readPolicy } from '../netns/enforce.ts';
 
 function policyOf(denied: number, more: readonly string[] = []): Promise<Policy> {

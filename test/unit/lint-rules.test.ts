@@ -31,7 +31,7 @@ function surroundingsOfTheCore(): Plant[] {
     globalThis: 'export const words = globalThis.process.argv;\n',
     setTimeout: 'export const timer = setTimeout(() => 1, 1);\n',
   };
-  const folders = [...CORE.map((folder) => `src/${folder}`), 'src'];
+  const folders = [...CORE, 'core'].map((room) => `src/${room}`);
   return [
     ...folders.flatMap((folder) =>
       Object.entries(uses).map(([use, text]) => ({
@@ -43,7 +43,7 @@ function surroundingsOfTheCore(): Plant[] {
     ),
     {
       name: 'Math.random in the core',
-      path: 'src/3-compile/use-random.ts',
+      path: 'src/core/translate/4-compile/use-random.ts',
       text: 'export const dice = Math.random();\n',
       rule: 'eslint(no-restricted-properties)',
     },
@@ -59,7 +59,7 @@ function surroundingsOfTheCore(): Plant[] {
 function endsOfTheProcess(): Plant[] {
   const rule = 'eslint(no-restricted-properties)';
   return [
-    ...['nft', 'host', 'daemon', 'cli'].flatMap((folder) => [
+    ...['api', 'kernel', 'host', 'daemon', 'cli'].flatMap((folder) => [
       { name: `process.abort in ${folder}`, path: `src/${folder}/abort.ts`, text: 'process.abort();\n', rule },
       {
         name: `exit taken from node:process in ${folder}`,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lintPolicy } from '../../src/lint-policy.ts';
+import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const tcp = (ports: string, source: string, more = ''): string =>

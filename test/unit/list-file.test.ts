@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { changedLines } from '../../src/2-analyze/changed-lines.ts';
-import { type ListContent, readListFile } from '../../src/2-analyze/list-file.ts';
+import { changedLines } from '#core/read/2-analyze/changed-lines.ts';
+import { type ListContent, readListFile } from '#core/read/2-analyze/list-file.ts';
 
 const FILE = '/etc/secgroupd/list.txt';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createPolicyLoader, type LoadedPolicy } from '../../src/load-policy.ts';
-import type { FileText, PolicyReader } from '../../src/model/policy-reader.ts';
+import { createPolicyLoader, type LoadedPolicy } from '#core/load-policy.ts';
+import type { FileText, PolicyReader } from '#core/model/policy/policy-reader.ts';
 
 const POLICY = `version: 1
 securityGroups:

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mendText } from '../../src/1-parse/mend-text.ts';
-import { readAnyYaml } from '../../src/1-parse/read-any-yaml.ts';
-import { parseDocument } from '../../src/1-parse/parse-document.ts';
-import { textPositions } from '../../src/1-parse/text-positions.ts';
+import { mendText } from '#core/read/yaml/mend-text.ts';
+import { readAnyYaml } from '#core/read/yaml/read-any-yaml.ts';
+import { parseDocument } from '#core/read/1-parse/parse-document.ts';
+import { textPositions } from '#core/read/yaml/text-positions.ts';
 
 describe('a mended text', () => {
   test('places are those of the text as it was written', () => {

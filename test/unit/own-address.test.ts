@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import type { Address } from '../../src/model/address.ts';
-import type { HostInterface } from '../../src/model/host.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import type { Address } from '#core/model/net/address.ts';
+import type { HostInterface } from '#core/model/policy/host.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 

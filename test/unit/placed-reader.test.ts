@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { check } from '../../src/cli/check.ts';
-import { type Command, EXIT } from '../../src/cli/command.ts';
-import { compile } from '../../src/cli/compile.ts';
-import { explain } from '../../src/cli/explain.ts';
-import { graph } from '../../src/cli/graph.ts';
-import { lint } from '../../src/cli/lint.ts';
-import { FileError } from '../../src/host/policy-files.ts';
-import { createPolicyReader } from '../../src/host/policy-reader.ts';
-import { readFifo, readReadable } from '../../src/host/policy-stream.ts';
+import { check } from '#cli/commands/check.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
+import { compile } from '#cli/commands/compile.ts';
+import { explain } from '#cli/commands/explain.ts';
+import { graph } from '#cli/commands/graph.ts';
+import { lint } from '#cli/commands/lint.ts';
+import { FileError } from '#host/files/policy-files.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import { readFifo, readReadable } from '#host/files/policy-stream.ts';
 import { type Ran, ranCommand } from './run-command.ts';
 
 const POLICY = `version: 1

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix, resolve } from 'node:path';
 import { expect } from 'vitest';
@@ -18,27 +18,69 @@ export type Refusals = ReadonlyMap<string, readonly string[]>;
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** The folders of src whose code is pure, and must stay so. */
-export const CORE = ['model', 'diagnostics', '1-parse', '2-analyze', '3-compile', '4-render', 'evaluate'];
+/** The rooms of src whose code is pure, and must stay so. */
+export const CORE = [
+  'core/model',
+  'core/diagnostics',
+  'core/read/yaml',
+  'core/read/1-parse',
+  'core/read/2-analyze',
+  'core/read/3-resolve',
+  'core/meaning',
+  'core/meaning/evaluate',
+  'core/meaning/headerspace',
+  'core/meaning/assert',
+  'core/meaning/compare',
+  'core/meaning/flows',
+  'core/meaning/lint',
+  'core/meaning/reach',
+  'core/meaning/verify',
+  'core/translate/4-compile',
+  'core/translate/5-render',
+  'core/translate/6-change',
+];
 
-/** All folders of src. */
-export const FOLDERS = [...CORE, 'nft', 'host', 'daemon', 'cli'];
+/** All rooms of src; what lies in `core` itself is one. */
+export const ROOMS = [...CORE, 'core', 'api', 'kernel', 'host', 'daemon', 'cli'];
 
 /** The two programs. */
 export const ENTRY_POINTS = ['secgroupd.ts', 'sgctl.ts'];
 
-const entries = readdirSync(join(root, 'src'), { withFileTypes: true });
+const sources = readdirSync(join(root, 'src'), { withFileTypes: true, recursive: true })
+  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+  .map(({ parentPath, name }) => posix.relative(join(root, 'src'), join(parentPath, name)));
 
-/** The folders that src really has. */
-export const foldersFound = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+/** The files of src that lie in no room; the entry points alone should. */
+export const HOMELESS = sources.filter((path) => roomOf(path) === undefined);
 
-/** The files that lie in src itself; the entry points in any case. */
-export const ROOT_FILES = [
-  ...new Set([...ENTRY_POINTS, ...entries.map(({ name }) => name).filter((name) => name.endsWith('.ts'))]),
-];
+/** The rooms in which src has a file. */
+export const INHABITED = [...new Set(sources.flatMap((path) => roomOf(path) ?? []))];
+
+/** Which folders of src the files of each folder import. */
+export const FOLDER_IMPORTS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  [...new Set(sources.map((path) => posix.dirname(path)))].map((folder) => [folder, foldersImportedBy(folder)]),
+);
+
+function foldersImportedBy(folder: string): ReadonlySet<string> {
+  const texts = sources
+    .filter((path) => posix.dirname(path) === folder)
+    .map((path) => readFileSync(join(root, 'src', path), 'utf8'));
+  const imported = texts.flatMap((text) =>
+    [...text.matchAll(/'#([^']+)'/g)].map(([, path = '']) => posix.dirname(path)),
+  );
+  return new Set(imported.filter((to) => to !== folder));
+}
+
+/** The innermost room that a file of src lies in. */
+function roomOf(path: string): string | undefined {
+  const rooms = ROOMS.filter((room) =>
+    room === 'core' || room === 'core/meaning' ? posix.dirname(path) === room : path.startsWith(`${room}/`),
+  );
+  return rooms.toSorted((a, b) => b.length - a.length)[0];
+}
 
 /**
- * Lints a tree of nothing but `plants`, and a `target.ts` for them to import in every folder, by the project's own
+ * Lints a tree of nothing but `plants`, and a `target.ts` for them to import in every room, by the project's own
  * configuration, in one run. Throws when the linter does not run.
  */
 export function lintPlants(plants: readonly Plant[]): Refusals {
@@ -51,8 +93,8 @@ export function lintPlants(plants: readonly Plant[]): Refusals {
     for (const file of ['.oxlintrc.json', 'tsconfig.json', 'package.json']) cpSync(join(root, file), join(tree, file));
     symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
     const targets = [
-      ...FOLDERS.map((folder) => `src/${folder}/target.ts`),
-      ...ROOT_FILES.map((name) => `src/${name}`),
+      ...ROOMS.map((room) => `src/${room}/target.ts`),
+      ...ENTRY_POINTS.map((name) => `src/${name}`),
       'test/unit/target.ts',
     ];
     for (const path of targets) write(path, 'export const target = 1;\nexport type Target = number;\n');

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createPolicyLooks, MAX_REPLACED_PROOFS, MAX_UNSETTLED_MILLISECONDS } from '../../src/daemon/policy-look.ts';
-import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
-import type { LoadedPolicy } from '../../src/load-policy.ts';
-import type { Policy } from '../../src/model/policy.ts';
+import { createPolicyLooks, MAX_REPLACED_PROOFS, MAX_UNSETTLED_MILLISECONDS } from '#daemon/reconcile/policy-look.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import type { LoadedPolicy } from '#core/load-policy.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
 
 const PROOF_MILLISECONDS = 10_000;
 

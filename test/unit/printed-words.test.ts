@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { formatPlace } from '../../src/cli/format-place.ts';
-import { formatTraffic } from '../../src/cli/format-traffic.ts';
-import { localTime } from '../../src/host/local-time.ts';
-import type { TrafficClass } from '../../src/evaluate/traffic-classes.ts';
-import type { Binding } from '../../src/model/host.ts';
-import { icmpText } from '../../src/model/icmp-names.ts';
+import { formatPlace } from '#cli/present/format-place.ts';
+import { formatTraffic } from '#cli/present/format-traffic.ts';
+import { localTime } from '#host/local-time.ts';
+import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { Binding } from '#core/model/policy/host.ts';
+import { icmpText } from '#core/model/policy/icmp-names.ts';
 
 const range = (from: number, to = from) => ({ from, to });
 const tcp = (from: number, to = from): TrafficClass => ({ protocols: [range(6)], parts: range(from, to) });

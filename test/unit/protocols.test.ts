@@ -3,24 +3,24 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { policyJsonSchema } from '../../src/1-parse/policy-json-schema.ts';
-import { protocolHint } from '../../src/2-analyze/protocol-hint.ts';
-import { compile, type Shape } from '../../src/3-compile/compile.ts';
-import { renderChange } from '../../src/4-render/render-change.ts';
-import { COMMANDS } from '../../src/cli/commands.ts';
-import { completionOf } from '../../src/cli/completion.ts';
-import { explain } from '../../src/cli/explain.ts';
-import { formatTraffic, trafficToJson } from '../../src/cli/format-traffic.ts';
-import { readPacketQuery } from '../../src/cli/packet-query.ts';
-import { comparePolicies } from '../../src/evaluate/compare-policies.ts';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import { formatPacket } from '../../src/evaluate/packet-text.ts';
-import { transportField } from '../../src/evaluate/transport-field.ts';
-import { placeOn, witnessOf } from '../../src/evaluate/witness.ts';
-import { lintPolicy } from '../../src/lint-policy.ts';
-import { FAMILIES } from '../../src/model/address.ts';
-import type { HostPolicy } from '../../src/model/host.ts';
-import type { Packet } from '../../src/model/packet.ts';
+import { policyJsonSchema } from '#core/read/1-parse/policy-json-schema.ts';
+import { protocolHint } from '#core/read/2-analyze/protocol-hint.ts';
+import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { renderChange } from '#core/translate/6-change/render-change.ts';
+import { COMMANDS } from '#cli/commands.ts';
+import { completionOf } from '#cli/commands/completion.ts';
+import { explain } from '#cli/commands/explain.ts';
+import { formatTraffic, trafficToJson } from '#cli/present/format-traffic.ts';
+import { readPacketQuery } from '#cli/input/packet-query.ts';
+import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
+import { transportField } from '#core/meaning/verify/transport-field.ts';
+import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
+import { FAMILIES } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
 import {
   FLOW_PROTOCOLS,
   icmpProtocol,
@@ -28,15 +28,15 @@ import {
   protocolName,
   REGISTERED_NUMBERS,
   selectorOf,
-} from '../../src/model/protocol-lookup.ts';
-import type * as Protocols from '../../src/model/protocols.ts';
-import { NUMBERED_PROTOCOLS, PROTOCOLS, type ProtocolRow } from '../../src/model/protocols.ts';
-import { scriptText } from '../../src/model/script.ts';
+} from '#core/model/policy/protocol-lookup.ts';
+import type * as Protocols from '#core/model/policy/protocols.ts';
+import { NUMBERED_PROTOCOLS, PROTOCOLS, type ProtocolRow } from '#core/model/policy/protocols.ts';
+import { scriptText } from '#core/model/nft/script.ts';
 import { hostPolicyOf, policyOf } from '../netns/enforce.ts';
 import { ranCommand } from './run-command.ts';
 
 // Two protocols that the language has no words for get a row each. Every place must then know them by the table alone.
-vi.mock('../../src/model/protocols.ts', async (original) => {
+vi.mock('#core/model/policy/protocols.ts', async (original) => {
   const { withAddedProtocols } = await import('../added-protocols.ts');
   return withAddedProtocols(await original<typeof Protocols>());
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { InForce } from '../../src/model/in-force.ts';
-import { scriptText } from '../../src/model/script.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import type { Transaction } from '../../src/4-render/change.ts';
-import type { RenderedChange } from '../../src/4-render/render-change.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import type { Transaction } from '#core/translate/6-change/change.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 
-import { planChange } from '../../src/pipeline.ts';
+import { planChange } from '#core/plan-change.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText({ members = ['192.0.2.1'], entries = ['10.0.0.0/24'], port = 22 } = {}): string {

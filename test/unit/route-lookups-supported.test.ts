@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { scriptText } from '../../src/model/script.ts';
-import { NetfilterError } from '../../src/nft/netfilter-error.ts';
-import { routeLookupsSupported } from '../../src/nft/route-lookups-supported.ts';
-import { stampOf } from '../../src/nft/stamp.ts';
-import { locateHost, planChange, planFallback } from '../../src/pipeline.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { locateHost, planChange, planFallback } from '#core/plan-change.ts';
 import { BARE_HOST, policyOf } from '../netns/enforce.ts';
 
 function answering(error: Error | undefined): Parameters<typeof routeLookupsSupported>[0] {

@@ -1,6 +1,6 @@
-import type { Command } from '../../src/cli/command.ts';
-import { runCommand } from '../../src/cli/program.ts';
-import { unstyled } from '../../src/diagnostics/styled-text.ts';
+import type { Command } from '#cli/framework/command.ts';
+import { runCommand } from '#cli/framework/program.ts';
+import { unstyled } from '#core/diagnostics/styled-text.ts';
 
 /** How a command ended, and what it printed. */
 export interface Ran {

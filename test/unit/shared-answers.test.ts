@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { shareNext } from '../../src/daemon/share-next.ts';
-import { createSharedAnswers } from '../../src/daemon/shared-answers.ts';
+import { shareNext } from '#daemon/serve/share-next.ts';
+import { createSharedAnswers } from '#daemon/serve/shared-answers.ts';
 
 /** Answers that end when they are told to, and a clock that stands. */
 function scene() {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { leftOutOf, starterPolicy } from '../../src/cli/starter-policy.ts';
-import { evaluate } from '../../src/evaluate/evaluate.ts';
-import type { HeardProtocol } from '../../src/host/heard-protocols.ts';
-import type { ListeningSocket } from '../../src/host/listening-sockets.ts';
-import type { HostInterface, HostState } from '../../src/model/host.ts';
-import { locateHost } from '../../src/pipeline.ts';
+import { leftOutOf, starterPolicy } from '#cli/starter/starter-policy.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import type { HeardProtocol } from '#host/heard-protocols.ts';
+import type { ListeningSocket } from '#host/listening-sockets.ts';
+import type { HostInterface, HostState } from '#core/model/policy/host.ts';
+import { locateHost } from '#core/plan-change.ts';
 import { policyOf } from '../netns/enforce.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 

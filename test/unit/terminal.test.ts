@@ -3,9 +3,9 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runSgctl } from '../../src/cli/run-sgctl.ts';
-import { streamsOnto } from '../../src/cli/streams.ts';
-import { printable, printableLine } from '../../src/diagnostics/printable.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
+import { streamsOnto } from '#cli/framework/streams.ts';
+import { printable, printableLine } from '#core/diagnostics/printable.ts';
 
 const ESC = '\u{1b}';
 /** Sets a terminal's title, turns colours on, turns the line round, hides text; JSON and YAML take all of it. */

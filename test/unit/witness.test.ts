@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { parseInterval } from '../../src/2-analyze/address-text.ts';
-import { placeOn, witnessOf } from '../../src/evaluate/witness.ts';
-import { formatAddress } from '../../src/model/address.ts';
-import type { HostPolicy } from '../../src/model/host.ts';
-import type { Interval } from '../../src/model/interval.ts';
+import { parseInterval } from '#core/read/2-analyze/address-text.ts';
+import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { formatAddress } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { Interval } from '#core/model/net/interval.ts';
 
 function intervalOf(text: string): Interval {
   const parsed = parseInterval(text);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseDocument } from '../../src/1-parse/parse-document.ts';
-import { yamlCauses } from '../../src/1-parse/yaml-causes.ts';
+import { parseDocument } from '#core/read/1-parse/parse-document.ts';
+import { yamlCauses } from '#core/read/yaml/yaml-causes.ts';
 
 const POLICY = `version: 1
 securityGroups:

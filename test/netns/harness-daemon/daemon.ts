@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { Status } from '../../../src/model/status.ts';
+import type { Status } from '#api/status.ts';
 import { PROGRAMS } from './programs.ts';
 import { until } from './until.ts';
 

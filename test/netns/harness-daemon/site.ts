@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { Status } from '../../../src/model/status.ts';
+import type { Status } from '#api/status.ts';
 import { createWorld, type ExecResult, type World, type WorldSpec } from '../harness/world.ts';
 import { type DaemonProcess, spawnDaemon } from './daemon.ts';
 import { buildPrograms, PROGRAMS } from './programs.ts';

@@ -1,6 +1,6 @@
-import type { Element, ElementTransaction } from '../../../src/model/element-change.ts';
-import type { ElementSet } from '../../../src/nft/encode-elements.ts';
-import type { ClearedLabels } from '../../../src/nft/flow-labels.ts';
+import type { Element, ElementTransaction } from '#core/model/nft/element-change.ts';
+import type { ElementSet } from '#kernel/nftables/encode-elements.ts';
+import type { ClearedLabels } from '#kernel/conntrack/flow-labels.ts';
 
 /** UDP flows over loopback, one a port. */
 export interface Flows {

@@ -1,9 +1,9 @@
-import { renderLabelRule } from '../../../src/4-render/label-chains.ts';
+import { renderLabelRule } from '#core/translate/5-render/label-chains.ts';
 import fc from 'fast-check';
-import { type Family, formatAddress, highestAddress } from '../../../src/model/address.ts';
-import type { ChainContent, Element, ElementTransaction } from '../../../src/model/element-change.ts';
-import type { Interval } from '../../../src/model/interval.ts';
-import type { SimpleVerdict } from '../../../src/model/ruleset.ts';
+import { type Family, formatAddress, highestAddress } from '#core/model/net/address.ts';
+import type { ChainContent, Element, ElementTransaction } from '#core/model/nft/element-change.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 
 /** A set or map of the table that tests change. */
 export interface SetSpec {

@@ -1,4 +1,4 @@
-import type { Address } from '../../../src/model/address.ts';
+import type { Address } from '#core/model/net/address.ts';
 import type { LinkEnd } from './links.ts';
 import { toAddress } from './packet.ts';
 

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { type Address, addressBits, addressFromBytes } from '../../../src/model/address.ts';
+import { type Address, addressBits, addressFromBytes } from '#core/model/net/address.ts';
 
 const ICMP = 1;
 const TCP = 6;

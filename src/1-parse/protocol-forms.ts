@@ -1,4 +1,0 @@
-import { PROTOCOL_WORDS } from '../model/protocol-lookup.ts';
-
-/** What a protocol may be, for "expected ...". */
-export const EXPECTED_PROTOCOL = `${PROTOCOL_WORDS.map((word) => `\`${word}\``).join(', ')} or a number`;

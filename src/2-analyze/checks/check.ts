@@ -1,5 +1,0 @@
-import type { Policy } from '../../model/policy.ts';
-import type { Report } from '../../diagnostics/report.ts';
-
-/** A check of a whole policy whose names all resolve: reports what is wrong with it, changes nothing. */
-export type Check = (policy: Policy, report: Report) => void;

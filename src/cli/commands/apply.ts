@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import { isTracking } from '#host/conntrack.ts';
+import { createHistory } from '#host/state/history.ts';
+import { createLastGood, type LastGood } from '#host/state/last-good.ts';
+import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
+import { openStateDirectory, type StateDirectory } from '#host/state/state-directory.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { Script } from '#core/model/nft/script.ts';
+import { applyChange } from '#kernel/nftables/apply-change.ts';
+import { createNft, type Nft } from '#kernel/nftables/nft.ts';
+import { NftError } from '#kernel/nft-error.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { readInForce } from '#kernel/nftables/table.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { planChange, planFallback } from '#core/plan-change.ts';
+import { policiesBefore } from '#core/policies-before.ts';
+import { readBootConf } from '#cli/input/boot-conf.ts';
+import { type Command, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { askDaemon } from '#api/daemon-client.ts';
+import { liveFlows } from '#cli/present/live-flows.ts';
+import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from '#cli/framework/options.ts';
+
+/** `sgctl apply [FILE]`: what the daemon does, once. */
+export const apply: Command = {
+  name: 'apply',
+  summary:
+    'Applies a policy once, without the daemon. Nothing changes if the policy has a mistake or the kernel refuses.',
+  usage: '[FILE] [--instance NAME] [--trust root|any]',
+  options: {
+    instance: OPTION.instance,
+    trust: OPTION.trust,
+    'state-dir': OPTION.stateDir,
+    'runtime-dir': OPTION.runtimeDir,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
+  exitNo: 'the policy is not valid',
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const loaded = await readPolicyToEnforce(file, readTrust(line));
+    printDiagnostics(loaded, streams);
+    const { policy } = loaded;
+    if (policy === undefined) return EXIT.no;
+    const socket = socketPath(line);
+    if ((await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: z.unknown() })) !== undefined) {
+      throw new UnableError(
+        `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
+      );
+    }
+    const host = await readHost();
+    const hostPolicy = locate(policy, host, { named: line.text('instance'), streams });
+    warnWhereUnprotected(hostPolicy, host, streams);
+    const nft = createNft();
+    const inForce = await readInForce(nft, TABLE_NAMES);
+    const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
+    const planned = planChange(hostPolicy, before, stampOf);
+    const directory = stateDirectory(line);
+    const keep = await keeping(directory, streams);
+    const lastGood = createLastGood(directory);
+    const { sshPorts } = await readBootConf((message) => streams.err(`sgctl apply: ${message}\n`));
+    const live = liveFlows(host.interfaces, streams);
+    const history = createHistory(directory);
+    const texts = policyTexts(loaded, hostPolicy.instance);
+    let isJudged = false;
+    try {
+      const isFirst = inForce === undefined;
+      await bringAbout(planned, {
+        nft,
+        lastGood,
+        keep,
+        fallback: () => planFallback(hostPolicy, sshPorts, stampOf),
+        seed: isFirst ? () => live.seed() : undefined,
+      });
+      // Sockets that came while the rules did.
+      if (isFirst) await live.seed();
+      const earlier: HostPolicy[] = [];
+      await keep(async () => {
+        earlier.push(
+          ...(await policiesBefore(await history.sinceJudged(), { identity: identityOfTexts(texts), host })),
+        );
+      });
+      const isSame = planned.change.kind === 'none' && earlier.length === 0;
+      isJudged = await live.cut(hostPolicy, { before: isSame ? [hostPolicy] : earlier, isBeforeKnown: isSame });
+    } finally {
+      live.close();
+    }
+    let version: number | undefined;
+    await keep(async () => {
+      version = await history.record(texts, { origin: 'apply' });
+      if (isJudged) await history.noteJudged(texts, version);
+    });
+    const { generation, stamp } = planned.change.next;
+    const changed = planned.change.kind !== 'none';
+    if (line.given('json')) {
+      streams.out(
+        `${JSON.stringify({ instance: hostPolicy.instance, generation, version: version ?? null, stamp, changed }, null, 2)}\n`,
+      );
+    } else {
+      streams.out(
+        `${file}: ${changed ? '' : 'already '}active as ${hostPolicy.instance}${version === undefined ? '' : `, version ${version}`}\n`,
+      );
+    }
+    return EXIT.fine;
+  },
+};
+
+/** Runs a step of keeping what is in force, and returns whether it was done. */
+type Keep = (step: () => Promise<unknown>) => Promise<boolean>;
+
+/** Keeps in a state directory as its owner. A disk that is full is no reason to leave the host open; it is one to say so. */
+async function keeping(directory: string, streams: Streams): Promise<Keep> {
+  const attempt: Keep = async (step) => {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      streams.err(`sgctl apply: what is in force is not kept for the next boot: ${reason}\n`);
+      return false;
+    }
+  };
+  let opened: StateDirectory | undefined;
+  await attempt(async () => {
+    opened = await openStateDirectory(directory);
+  });
+  const state = opened;
+  return state === undefined ? () => Promise.resolve(false) : (step) => attempt(() => state.run(step));
+}
+
+interface Surroundings {
+  readonly nft: Nft;
+  readonly lastGood: LastGood;
+  readonly keep: Keep;
+  readonly fallback: () => Script;
+  readonly seed: (() => Promise<void>) | undefined;
+}
+
+async function bringAbout(
+  { change, whole }: RenderedChange,
+  { nft, lastGood, keep, fallback, seed }: Surroundings,
+): Promise<void> {
+  const prepared = await keep(() => lastGood.prepare(whole()));
+  try {
+    await applyChange({ nft, elements: undefined }, change, { aheadOfLast: seed });
+  } catch (error) {
+    if (!(error instanceof NftError)) throw error;
+    const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
+    throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
+  }
+  if (!prepared || !(await keep(() => lastGood.commit()))) return;
+  await keep(() => lastGood.keepFallback(fallback()));
+}

@@ -1,0 +1,51 @@
+import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
+import { shownName } from '#host/files/placed-reader.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
+import { hostNotes } from '#cli/present/host-notes.ts';
+import { placementOf, printDiagnostics, readHost, readPolicy, warnWhereUnprotectedHere } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+
+/** `sgctl check [FILE]`: is this a valid policy? */
+export const check: Command = {
+  name: 'check',
+  summary:
+    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
+  usage: '[FILE] [--as PATH]',
+  options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
+  mostPositionals: 1,
+  examples: [
+    'sgctl check',
+    'sgctl check new-policy.yaml && sudo mv new-policy.yaml /etc/secgroupd/policy.yaml',
+    'sgctl check --as /etc/secgroupd/policy.yaml rendered.yaml',
+    'generate-policy | sgctl check - --as /etc/secgroupd/policy.yaml',
+  ],
+  exitNo: 'the policy is not valid',
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const loaded = await readPolicy(await placementOf(line, file));
+    if (line.given('json')) {
+      streams.out(`${JSON.stringify(loaded.diagnostics.map(diagnosticToJson), null, 2)}\n`);
+      return loaded.policy === undefined ? EXIT.no : EXIT.fine;
+    }
+    printDiagnostics(loaded, streams);
+    if (loaded.policy === undefined) return EXIT.no;
+    const { securityGroups, addressGroups, instances } = loaded.policy;
+    const counts = [
+      counted(securityGroups.size, 'security group'),
+      counted(addressGroups.size, 'address group'),
+      counted(instances.size, 'instance'),
+    ].join(', ');
+    streams.out(`${shownName(file)}: valid (${counts})\n`);
+    // Policies are checked on any machine, and some let nobody ask for interfaces.
+    const host = await readHost().catch(() => undefined);
+    // That warning names the interfaces that the host has not.
+    const isWarned = host !== undefined && warnWhereUnprotectedHere(loaded.policy, host, streams);
+    const notes = host === undefined || isWarned ? [] : hostNotes(loaded.policy, host);
+    for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
+    return EXIT.fine;
+  },
+};
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

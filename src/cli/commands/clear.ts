@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
+import { clearScript, readInForce } from '#kernel/nftables/table.ts';
+import { agrees } from '#cli/present/agrees.ts';
+import { type Command, EXIT, UnableError, UsageError } from '#cli/framework/command.ts';
+import { askDaemon } from '#api/daemon-client.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+
+/** `sgctl clear`: the way out. */
+export const clear: Command = {
+  name: 'clear',
+  summary: `Turns the firewall off: removes the table of secgroupd (${TABLE}) and nothing else, so the host is open. It stays off until the policy changes, or the daemon is reloaded (systemctl reload secgroupd) or restarted, as at boot. Asks first; without a terminal it needs --yes.`,
+  usage: '[--yes]',
+  options: { yes: OPTION.yes, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 0,
+  examples: ['sudo sgctl clear', 'sudo sgctl clear --yes'],
+  exitNo: 'you did not agree, and nothing was changed',
+  async run(line, streams) {
+    if (!line.given('yes') && !process.stdin.isTTY) {
+      throw new UsageError('there is no terminal to ask on before the host is left open: say --yes');
+    }
+    if (!line.given('yes') && !(await agrees('Remove all rules of secgroupd from this host, leaving it open?'))) {
+      streams.err('nothing was changed\n');
+      return EXIT.no;
+    }
+    const nft = createNft();
+    const call = { method: 'POST', path: '/v1/clear', answer: z.unknown() } as const;
+    const isDaemonThere = (await askDaemon(socketPath(line), call)) !== undefined;
+    if (!isDaemonThere) await nft.run(clearScript(TABLE));
+    else if (process.geteuid?.() === 0 && (await readInForce(nft, TABLE_NAMES)) !== undefined)
+      throw new UnableError(
+        `the daemon reports that it removed the rules, but the kernel still has table ${TABLE}\nhelp: systemctl stop secgroupd, and then sgctl clear again`,
+      );
+    streams.out(
+      `firewall off: all traffic passes unless other tables block it\non again: systemctl ${isDaemonThere ? 'reload' : 'start'} secgroupd\n`,
+    );
+    return EXIT.fine;
+  },
+};

@@ -1,0 +1,37 @@
+import { TABLE } from '#core/translate/5-render/names.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { stampOf } from '#kernel/nftables/stamp.ts';
+import { planChange } from '#core/plan-change.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
+import { locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+
+/**
+ * `sgctl compile [FILE]`: the nft script, and nothing done with it. It is the one that boots a host, for it may be loaded
+ * where there is a table of ours already, of any version and policy: it takes that away in the same transaction.
+ */
+export const compile: Command = {
+  name: 'compile',
+  summary:
+    'Prints the nft script of all that would be in force; loaded by nft -f, it replaces the table that is there. Comments name groups, rules and lines.',
+  usage: '[FILE] [--as PATH] [--instance NAME]',
+  options: { as: OPTION.as, instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
+  mostPositionals: 1,
+  examples: ['sgctl compile', 'sgctl compile policy.yaml --instance web-1 | less'],
+  exitNo: 'the policy is not valid',
+  async run(line, streams) {
+    const placement = await placementOf(line, line.positionals[0] ?? DEFAULT_POLICY_FILE);
+    const policy = await readPolicyOrExplain(placement, streams);
+    if (policy === undefined) return EXIT.no;
+    const hostPolicy = locate(policy, await readHost(), { named: line.text('instance'), streams });
+    const { change, whole } = planChange(hostPolicy, undefined, stampOf);
+    const text = scriptText(whole());
+    if (line.given('json')) {
+      const { stamp } = change.next;
+      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp, transactions: [text] }, null, 2)}\n`);
+      return EXIT.fine;
+    }
+    streams.exact(`# ${hostPolicy.instance}: replaces the table ${TABLE}, whatever it holds\n${text}`);
+    return EXIT.fine;
+  },
+};

@@ -1,0 +1,147 @@
+import { changedLines } from '#core/read/2-analyze/changed-lines.ts';
+import { patienceOf } from '#host/patience.ts';
+import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
+import { forgetSubmission, readSubmission } from '#host/state/submission.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { locateHost } from '#core/plan-change.ts';
+import { agrees } from '#cli/present/agrees.ts';
+import { DEFAULT_SECONDS } from '#cli/input/command-patience.ts';
+import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { CONFIRMED, POLICY, HOLDING } from '#api/daemon-answers.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { readHost } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
+import { formatPlanned, NOTHING, planOf } from '#cli/present/planned-change.ts';
+import {
+  differingBeside,
+  lookAtTarget,
+  obstacleTo,
+  type PolicyTarget,
+  refuseOtherPolicyFile,
+  saysAlready,
+  writeToTarget,
+} from '#cli/input/policy-target.ts';
+
+/** `sgctl confirm`: what is tried stays. */
+export const confirm: Command = {
+  name: 'confirm',
+  summary:
+    'Keeps the policy on trial, and saves it to the policy file. If it is not the text that `sgctl try` submitted for this policy file, shows what would change, and asks.',
+  usage: '[--policy FILE] [--yes]',
+  options: {
+    policy: OPTION.policy,
+    yes: { ...OPTION.yes, help: 'do not ask before saving a text that this user did not submit' },
+    json: OPTION.json,
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: ['sudo sgctl confirm', 'sudo sgctl confirm --yes --json'],
+  exitNo: 'you did not agree, and nothing was changed',
+  async run(line, streams) {
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const socket = socketPath(line);
+    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
+    const status = await askRunningDaemon(socket, question);
+    await refuseOtherPolicyFile(policyFile, status.policyFile);
+    if (status.trial === null) throw new UnableError('no policy is being tried');
+    const { policy: texts } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
+    if (texts === null) throw new UnableError('the daemon does not report which policy is being tried');
+    const target = await lookAtTarget(policyFile);
+    const submission = await readSubmission(policyFile);
+    const isSubmitted = submission?.identity === identityOfTexts(texts);
+    const files = isSubmitted ? submission.files : identityOfTexts(target.texts);
+    const changed =
+      isSubmitted && submission.files !== identityOfTexts(target.texts) ? differingBeside(target, texts) : [];
+    if (changed.length > 0) streams.err(`${policyFile}: changed since it was tried: ${changed.join(', ')}\n`);
+    const isWritten = !saysAlready(target, texts) && obstacleTo(target, texts, files) === undefined;
+    if (isWritten && !isSubmitted && !(await isMeant({ target, texts, line }, streams))) {
+      streams.err('nothing was changed: the trial goes on, and ends when its time is up\n');
+      return EXIT.no;
+    }
+    const result = await confirmTrial({ socket, policyFile, texts, files });
+    streams.out(
+      line.given('json') ? `${JSON.stringify({ confirmed: true, ...result }, null, 2)}\n` : `${result.message}\n`,
+    );
+    return EXIT.fine;
+  },
+};
+
+interface Doubt {
+  readonly target: PolicyTarget;
+  readonly texts: PolicyTexts;
+  readonly line: CommandLine;
+}
+
+/**
+ * Whether a policy that only the daemon vouches for is to be written: shows what would change, and asks. Throws an
+ * UnableError where it is none, and where nobody can be asked and nobody has said --yes.
+ */
+async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promise<boolean> {
+  const { policyFile } = target;
+  const { policy } = await loadPolicy(readerOfTexts(texts), patienceOf(MAX_PROOF_SECONDS));
+  const host = await readHost();
+  const after = policy === undefined ? undefined : locateHost(policy, host, texts.instance);
+  if (after?.kind !== 'found')
+    throw new UnableError('what the daemon says is being tried is no valid policy for this host: nothing is written');
+  const located = target.policy === undefined ? undefined : locateHost(target.policy, host, texts.instance);
+  const before = located?.kind === 'found' ? located.hostPolicy : NOTHING;
+  streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
+  streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
+  const change = { before, after: after.hostPolicy };
+  const planned = await planOf(change, host, patienceOf(DEFAULT_SECONDS));
+  streams.err(formatPlanned(planned, `what that would change, as ${after.hostPolicy.instance}`));
+  if (line.given('yes')) return true;
+  if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
+  throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
+}
+
+function textOf({ documents: [main = ''], texts }: PolicyTexts): string {
+  return texts[main] ?? '';
+}
+
+/** The lines that go and those that come, each marked. */
+function formatChangedText(before: string, after: string): string {
+  const { start, beforeEnd, afterEnd } = changedLines(before, after);
+  const marked = (mark: string, text: string): readonly string[] =>
+    text === ''
+      ? []
+      : text
+          .replace(/\n$/, '')
+          .split('\n')
+          .map((each) => `${mark} ${each}`);
+  return [...marked('-', before.slice(start, beforeEnd)), ...marked('+', after.slice(start, afterEnd))].join('\n');
+}
+
+/** What became of a confirmed policy. */
+interface ConfirmResult {
+  /** Whether it was saved to the policy file. */
+  readonly installed: boolean;
+  readonly message: string;
+}
+
+/** What is confirmed, and where it is to be written. */
+export interface Confirmation {
+  readonly socket: string;
+  readonly policyFile: string;
+  /** What is tried, as this program knows it: it is what is written. */
+  readonly texts: PolicyTexts;
+  /** Identifies what the policy's files have to say still, for nobody's edit is overwritten. */
+  readonly files: string;
+}
+
+/** Has the daemon keep what is tried, and writes it to the policy file. Throws an UnableError where nothing is tried. */
+export async function confirmTrial({ socket, policyFile, texts, files }: Confirmation): Promise<ConfirmResult> {
+  const call = { method: 'POST', path: '/v1/confirm', answer: CONFIRMED } as const;
+  const { policy: kept } = await askRunningDaemon(socket, call);
+  const trouble =
+    identityOfTexts(kept) === identityOfTexts(texts)
+      ? await writeToTarget(policyFile, texts, files)
+      : 'the daemon says that it keeps another policy than the one that was to be confirmed: sgctl status';
+  await forgetSubmission(policyFile);
+  if (trouble === undefined) return { installed: true, message: `confirmed, and saved to ${policyFile}` };
+  const message = `confirmed, and active until ${policyFile} changes, but NOT saved to it: ${trouble}`;
+  return { installed: false, message };
+}

@@ -1,0 +1,82 @@
+import { printable } from '#core/diagnostics/printable.ts';
+import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
+import { shownName } from '#host/files/placed-reader.ts';
+import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
+import { type Command, EXIT, UnableError, UsageError } from '#cli/framework/command.ts';
+import { mermaidOf } from '#cli/present/graph-mermaid.ts';
+import { WAIT_LONGER, WITHIN, workWithin } from '#cli/input/command-patience.ts';
+import { type Graph, graphOf } from '#cli/present/graph-model.ts';
+import { htmlOf, svgOf } from '#cli/present/graph-svg.ts';
+import { placementOf, readPolicyOrExplain } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+
+const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
+
+/** `sgctl graph [FILE]`: a picture of who reaches whom. */
+export const graph: Command = {
+  name: 'graph',
+  summary:
+    'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. Access open to anyone is shown once.',
+  usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE] [--within SECONDS]',
+  options: {
+    as: OPTION.as,
+    format: {
+      type: 'string',
+      value: 'FORMAT',
+      choices: FORMATS,
+      help: 'mermaid (default), svg, html or json; without it, as the name of --output ends',
+    },
+    output: { type: 'string', short: 'o', value: 'FILE', help: 'write there instead of to standard output' },
+    within: WITHIN,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sgctl graph -o policy.html', 'sgctl graph policy.yaml --format svg > policy.svg', 'sgctl graph'],
+  exitNo: 'the policy is not valid',
+  async run(line, streams) {
+    const output = line.text('output');
+    const ending = output === undefined ? undefined : /\.(svg|html|json)$/.exec(output)?.[1];
+    const said = line.given('json') ? 'json' : (line.text('format') ?? ending ?? 'mermaid');
+    const format = FORMATS.find((one) => one === said);
+    if (format === undefined) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
+    if (policy === undefined) return EXIT.no;
+    const found = await workWithin(line, { streams, what: 'looking for ways' }, (patience) =>
+      policyReachability(policy, patience),
+    );
+    for (const { groups } of found.leftOut)
+      streams.err(`not drawn, for it was not looked at in time: who reaches ${groups.join(' + ') || 'no groups'}\n`);
+    if (found.leftOut.length > 0) streams.err(`help: ${WAIT_LONGER}\n`);
+    const status = found.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+    const text = printable(draw(graphOf(found), format, shownName(file)));
+    if (output === undefined) {
+      streams.out(text);
+      return status;
+    }
+    try {
+      await writeFileAtomically(output, text, 0o644);
+    } catch (error) {
+      if (error instanceof FileWriteError) throw new UnableError(error.message);
+      throw error;
+    }
+    streams.err(`${output}: written\n`);
+    return status;
+  },
+};
+
+/** Titles come from file names, and files are looked at on terminals too. */
+function draw(picture: Graph, format: (typeof FORMATS)[number], file: string): string {
+  const title = `who reaches whom: ${file}`;
+  switch (format) {
+    case 'mermaid':
+      return mermaidOf(picture);
+    case 'svg':
+      return svgOf(picture, title);
+    case 'html':
+      return htmlOf(picture, title);
+    case 'json':
+      return `${JSON.stringify(picture, null, 2)}\n`;
+  }
+}

@@ -1,0 +1,124 @@
+import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { KeptPolicy, PolicyVersion } from '#core/model/policy/policy-version.ts';
+import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
+import { KEPT_POLICY, HOLDING, VERSIONS } from '#api/daemon-answers.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { formatPlace } from '#cli/present/format-place.ts';
+import { formatTraffic } from '#cli/present/format-traffic.ts';
+import { formatRemotes } from '#cli/present/format-remotes.ts';
+import { locateTexts } from '#cli/input/in-force.ts';
+import { readHost } from '#cli/input/load.ts';
+import { localTime } from '#host/local-time.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { readVersion } from './rollback.ts';
+
+/** `sgctl history [N]`: the policies that were in force. */
+export const history: Command = {
+  name: 'history',
+  summary:
+    'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the policy file of one version. Successive changes of list files alone are kept as one version, the latest.',
+  usage: '[VERSION]',
+  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 1,
+  words: [],
+  examples: ['sgctl history', 'sgctl history 12 > policy-12.yaml', 'sudo sgctl rollback 12'],
+  async run(line, streams) {
+    const number = readVersion(line.positionals[0]);
+    return number === undefined ? listVersions(line, streams) : printVersion(number, line, streams);
+  },
+};
+
+async function listVersions(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const socket = socketPath(line);
+  const { versions } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/history', answer: VERSIONS });
+  const { trial } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
+  const host = await readHost();
+  const rows: object[] = [];
+  if (trial !== null && !line.given('json'))
+    streams.out(`   try  ${localTime(trial.since)}  ${trial.file}, on trial: active for ${trial.secondsLeft} s more\n`);
+  let newer = await keptOf(versions[0], socket);
+  for (const [place, version] of versions.entries()) {
+    const older = await keptOf(versions[place + 1], socket);
+    const changes = await changesOf(older, newer, host);
+    newer = older;
+    if (line.given('json')) {
+      const { number, time, origin, of, instance, documents } = version;
+      const summary = changes === undefined ? null : summaryLines(changes);
+      rows.push({ number, time, origin, of, instance, documents, inForce: place === 0 && trial === null, summary });
+      continue;
+    }
+    const now = place === 0 && trial === null ? ', active' : '';
+    streams.out(`${String(version.number).padStart(6)}  ${localTime(version.time)}  ${originText(version)}${now}\n`);
+    for (const text of changes === undefined ? [] : summaryLines(changes)) streams.out(`        ${text}\n`);
+  }
+  if (line.given('json')) streams.out(`${JSON.stringify(rows, null, 2)}\n`);
+  return EXIT.fine;
+}
+
+async function printVersion(number: number, line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const kept = await askVersion(number, socketPath(line));
+  if (line.given('json')) {
+    streams.out(`${JSON.stringify(kept, null, 2)}\n`);
+    return EXIT.fine;
+  }
+  const { texts } = kept.texts;
+  const [main = ''] = kept.documents;
+  streams.exact(texts[main] ?? '');
+  const others = Object.keys(texts).filter((file) => file !== main);
+  if (others.length > 0)
+    streams.err(`its other files (${others.join(', ')}) are not shown: sgctl history ${number} --json has them\n`);
+  return EXIT.fine;
+}
+
+function askVersion(number: number, socket: string): Promise<KeptPolicy> {
+  return askRunningDaemon(socket, { method: 'GET', path: `/v1/history/${number}`, answer: KEPT_POLICY });
+}
+
+async function keptOf(version: PolicyVersion | undefined, socket: string): Promise<KeptPolicy | undefined> {
+  return version === undefined ? undefined : askVersion(version.number, socket);
+}
+
+/** What a version changed; undefined where there is none before it, or one of the two cannot be read. */
+async function changesOf(
+  older: KeptPolicy | undefined,
+  newer: KeptPolicy | undefined,
+  host: HostState,
+): Promise<Changes | undefined> {
+  if (older === undefined || newer === undefined) return undefined;
+  const [before, after] = [await locateTexts(older.texts, host), await locateTexts(newer.texts, host)];
+  if (before === undefined || after === undefined) return undefined;
+  return { differences: comparePolicies(before, after), policies: [before, after] };
+}
+
+/** What one version of a policy changed, and the two that were compared. */
+interface Changes {
+  readonly differences: readonly Difference[];
+  readonly policies: readonly HostPolicy[];
+}
+
+/** More than so many differences are counted. */
+const MOST_LINES = 4;
+
+function summaryLines({ differences, policies }: Changes): readonly string[] {
+  if (differences.length === 0) return ['nothing changed'];
+  const lines = differences.slice(0, MOST_LINES).map((one) => {
+    const { after, direction, traffic, family } = one;
+    const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
+    const end = direction === 'inbound' ? 'from' : 'to';
+    return `${word}, ${formatPlace(one, policies)}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(one)}`;
+  });
+  const more = differences.length - lines.length;
+  return more === 0 ? lines : [...lines, `and ${more} more`];
+}
+
+const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
+  file: 'the policy file was saved',
+  apply: 'sgctl apply',
+  try: 'confirmed after a trial',
+  rollback: 'rolled back',
+};
+
+function originText({ origin, of }: PolicyVersion): string {
+  return of === null ? ORIGINS[origin] : `${ORIGINS[origin]} to version ${of}`;
+}

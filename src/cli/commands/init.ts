@@ -1,0 +1,89 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { parseAddress } from '#core/read/2-analyze/address-text.ts';
+import { readHeardProtocols } from '#host/heard-protocols.ts';
+import { readClientPorts, readListeningSockets } from '#host/listening-sockets.ts';
+import { findSshSession } from '#host/ssh-session.ts';
+import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
+import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
+import { readHost } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { leftOutOf, starterPolicy, type Surroundings } from '#cli/starter/starter-policy.ts';
+
+/** `sgctl init [FILE]`: a policy to begin with, from what this host has. */
+export const init: Command = {
+  name: 'init',
+  summary:
+    "Writes a starter policy from this host's interfaces, what listens on it (TCP and UDP ports, raw sockets by protocol), and where you are logged in from by ssh, which it never cuts. What looks like a client's port is left out, and named.",
+  usage: '[FILE] [--force]',
+  options: {
+    force: { type: 'boolean', short: 'f', help: 'replace a file that is there' },
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: ['sgctl init - | less', 'sudo sgctl init', 'sudo sgctl init /etc/secgroupd/policy.yaml --force'],
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    if (file !== '-' && !line.given('force') && (await exists(file))) {
+      throw new UnableError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
+    }
+    const surroundings: Surroundings = {
+      host: await readHost(),
+      sockets: await readListeningSockets(),
+      heard: await readHeardProtocols(),
+      clientPorts: await readClientPorts(),
+      session: await session(),
+      schema: await schema(),
+    };
+    const text = starterPolicy(surroundings);
+    if (file === '-') {
+      streams.exact(text);
+      return EXIT.fine;
+    }
+    await write(file, text);
+    for (const { what, why } of leftOutOf(surroundings)) streams.out(`left out: ${what}: ${why}\n`);
+    streams.out(`${file}: written; ${nextStep(file)}\n`);
+    return EXIT.fine;
+  },
+};
+
+/** What comes after writing: the policy file is applied as soon as it is saved, where the daemon runs. */
+function nextStep(file: string): string {
+  return file === DEFAULT_POLICY_FILE
+    ? 'a running daemon applies it at once; `sgctl rollback` takes it back'
+    : `\`sgctl plan ${file}\` shows what it would change`;
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+/** Where the schema was installed, by the package or by scripts/install.sh; undefined where it was not. */
+async function schema(): Promise<string | undefined> {
+  for (const file of ['/usr/share/secgroupd/policy.schema.json', '/etc/secgroupd/policy.schema.json'])
+    if (await exists(file)) return file;
+  return undefined;
+}
+
+async function session(): Promise<Surroundings['session']> {
+  const found = await findSshSession();
+  const client = found === undefined ? undefined : parseAddress(found.clientAddress);
+  return found === undefined || client?.kind !== 'address'
+    ? undefined
+    : { address: client.address, port: found.serverPort };
+}
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    await writeFileAtomically(file, text, 0o644);
+  } catch (error) {
+    if (error instanceof FileWriteError) throw new UnableError(error.message);
+    throw new UnableError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

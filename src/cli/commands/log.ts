@@ -1,0 +1,72 @@
+import { describeLogEntry } from '#api/log-entry-text.ts';
+import type { LogEntry } from '#core/model/packet/packet-account.ts';
+import {
+  type Command,
+  type CommandLine,
+  EXIT,
+  type ExitStatus,
+  type Streams,
+  UsageError,
+} from '#cli/framework/command.ts';
+import { LOG, LOG_ENTRY } from '#api/daemon-answers.ts';
+import { askRunningDaemon, followDaemon } from '#api/daemon-client.ts';
+import { localTime } from '#host/local-time.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+
+/** `sgctl log [-f]`: the packets that were denied, and by what. */
+export const log: Command = {
+  name: 'log',
+  summary:
+    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most 10 a second are logged unless the policy says otherwise (`logging.rate`), half of them kept for addresses of which nothing was logged for a minute. The journal has them too.',
+  usage: '[-f] [-n COUNT]',
+  options: {
+    follow: { type: 'boolean', short: 'f', help: 'go on with new packets as they are logged, until interrupted' },
+    lines: {
+      type: 'string',
+      short: 'n',
+      value: 'COUNT',
+      help: 'show at most the last COUNT (default 100, with -f 10; 1000 are kept)',
+    },
+    json: { type: 'boolean', help: 'print JSON, one object a line' },
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: ['sudo sgctl log -f', 'sudo sgctl log -n 20', "sudo sgctl log --json | jq -r '.src' | sort | uniq -c"],
+  async run(line, streams) {
+    return line.given('follow') ? follow(line, streams) : show(line, streams);
+  },
+};
+
+/** Of the packets that are kept, unless -n says. */
+const MOST_SHOWN = 100;
+
+async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const answer = await askRunningDaemon(socketPath(line), { method: 'GET', path: '/v1/log', answer: LOG });
+  const count = countOf(line) ?? MOST_SHOWN;
+  for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
+  return EXIT.fine;
+}
+
+/** How many packets are to be shown; undefined where that is not said. Throws a UsageError. */
+function countOf(line: CommandLine): number | undefined {
+  const text = line.text('lines');
+  if (text !== undefined && !/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, not \`${text}\``);
+  return text === undefined ? undefined : Number(text);
+}
+
+async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> {
+  const count = countOf(line);
+  // A daemon of an earlier version knows no number.
+  const path = count === undefined ? '/v1/log/follow' : `/v1/log/follow?last=${count}`;
+  const call = { path, answer: LOG_ENTRY };
+  await followDaemon(socketPath(line), call, (entry) => print(entry, line, streams));
+  streams.err('the daemon has ended\n');
+  return EXIT.unable;
+}
+
+function print(entry: LogEntry, line: CommandLine, streams: Streams): void {
+  streams.out(
+    line.given('json') ? `${JSON.stringify(entry)}\n` : `${localTime(entry.time)}  ${describeLogEntry(entry)}\n`,
+  );
+}

@@ -1,0 +1,118 @@
+import { shownName, type Placement } from '#host/files/placed-reader.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from '#cli/framework/command.ts';
+import { WITHIN, workWithin } from '#cli/input/command-patience.ts';
+import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
+import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
+import {
+  locate,
+  placementOf,
+  printDiagnostics,
+  readHost,
+  readPolicy,
+  readPolicyOrExplain,
+  warnWhereUnprotected,
+} from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
+import { formatPlanned, NOTHING, planOf, plannedToJson } from '#cli/present/planned-change.ts';
+
+/** `sgctl plan [FILE]`: what a policy would change, as traffic. */
+export const plan: Command = {
+  name: 'plan',
+  summary:
+    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared with another file, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
+  usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME] [--within SECONDS]',
+  options: {
+    as: { ...OPTION.as, help: `${OPTION.as.help} (default ${DEFAULT_POLICY_FILE})` },
+    alone: OPTION.alone,
+    against: {
+      type: 'string',
+      value: 'FILE',
+      help: 'compare with this policy instead of with the one in force',
+    },
+    instance: OPTION.instance,
+    'runtime-dir': OPTION.runtimeDir,
+    within: WITHIN,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: [
+    'sgctl plan new-policy.yaml',
+    'generate-policy | sgctl plan -',
+    'sgctl plan new-policy.yaml --against policy.yaml --instance web-1',
+    "sgctl plan new-policy.yaml --json | jq '.changes'",
+  ],
+  exitNo: 'a policy is not valid',
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const placement = await placeOf(line, file);
+    const loaded = await readPolicy(placement);
+    printDiagnostics(loaded, streams);
+    const { policy } = loaded;
+    if (policy === undefined) return EXIT.no;
+    const along = filesAlong(loaded);
+    const host = await readHost();
+    const base = await baseOf(line, host, streams);
+    if (base === undefined) return EXIT.no;
+    if (placement.at !== undefined && loaded.documents.length === 1 && base.dropIns.length > 0)
+      streams.err(
+        `${shownName(file)} is taken without drop-ins, and what is in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH takes those of the policy file PATH along\n`,
+      );
+    const named = line.text('instance') ?? (policy.instances.has(base.instance) ? base.instance : undefined);
+    const after = locate(policy, host, { named, streams });
+    // Who names an instance may foresee what happens on another host.
+    if (line.text('instance') === undefined) warnWhereUnprotected(after, host, streams);
+    const change = { before: base.policy, after };
+    const planned = await workWithin(line, { streams, what: 'comparing' }, (patience) =>
+      planOf(change, host, patience),
+    );
+    streams.out(
+      line.given('json')
+        ? `${JSON.stringify({ ...plannedToJson(planned, host), with: along }, null, 2)}\n`
+        : formatPlanned(planned, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
+    );
+    return planned.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+  },
+};
+
+/** Where the file is to be thought to stand. Throws a UsageError. */
+async function placeOf(line: CommandLine, file: string): Promise<Placement> {
+  const isPlaced = line.text('as') !== undefined;
+  if (isPlaced && line.given('alone')) throw new UsageError('say --as PATH or --alone, and not both');
+  const isAlone = line.given('alone') || line.text('against') !== undefined;
+  return isPlaced || isAlone ? placementOf(line, file) : inPlaceOf(DEFAULT_POLICY_FILE, file);
+}
+
+interface Base {
+  readonly name: string;
+  readonly instance: InstanceName;
+  readonly policy: HostPolicy;
+  readonly dropIns: readonly string[];
+}
+
+/** What the policy is compared with; undefined once the mistakes of a file are printed. */
+async function baseOf(line: CommandLine, host: HostState, streams: Streams): Promise<Base | undefined> {
+  const against = line.text('against');
+  if (against !== undefined) {
+    const policy = await readPolicyOrExplain({ file: against }, streams);
+    if (policy === undefined) return undefined;
+    const located = locate(policy, host, { named: line.text('instance'), streams });
+    return { name: against, instance: located.instance, policy: located, dropIns: [] };
+  }
+  const inForce = await policyInForce(socketPath(line));
+  if (inForce.kind === 'nothing') {
+    return { name: 'nothing in force: all traffic passes', instance: NOTHING.instance, policy: NOTHING, dropIns: [] };
+  }
+  const { texts, version } = inForce;
+  const located = await locateTexts(texts, host);
+  if (located === undefined)
+    throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+  return {
+    name: `what is in force${version === undefined ? '' : ` (version ${version})`}`,
+    instance: located.instance,
+    policy: located,
+    dropIns: texts.documents.slice(1),
+  };
+}

@@ -1,0 +1,43 @@
+import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
+import { HOLDING, type HoldingStatus } from '#api/daemon-answers.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+
+/** `sgctl rollback [N]`: back to what was in force before. */
+export const rollback: Command = {
+  name: 'rollback',
+  summary:
+    'Ends a trial, or applies an earlier policy: the one before, or VERSION. The policy file stays as it is, and applies again as soon as it changes or the daemon is reloaded; `sgctl history VERSION` prints what to put into it.',
+  usage: '[VERSION]',
+  options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
+  mostPositionals: 1,
+  words: [],
+  examples: ['sudo sgctl rollback', 'sgctl history', 'sudo sgctl rollback 12'],
+  async run(line, streams) {
+    const version = readVersion(line.positionals[0]);
+    const socket = socketPath(line);
+    const before = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
+    const call = { method: 'POST', path: '/v1/rollback', body: { version } } as const;
+    const after = await askRunningDaemon(socket, { ...call, answer: HOLDING });
+    if (line.given('json')) streams.out(`${JSON.stringify({ pinned: after.pinned }, null, 2)}\n`);
+    else streams.out(`${describe(before, after)}\n`);
+    return EXIT.fine;
+  },
+};
+
+/** The number of a version. Throws a UsageError for what is none. */
+export function readVersion(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,8}$/.test(text) || Number(text) === 0)
+    throw new UsageError(`\`${text}\` is no version: say a number that \`sgctl history\` lists`);
+  return Number(text);
+}
+
+function describe(before: HoldingStatus, { pinned, policyFile }: HoldingStatus): string {
+  const ended = before.trial === null ? '' : 'the trial has ended: ';
+  if (pinned === null) return `${ended}${policyFile} is active`;
+  const until = `until ${policyFile} changes or the daemon is reloaded`;
+  if (pinned.version === null) return `${ended}the policy before is active, ${until}`;
+  const keep = `the file still says otherwise; to keep version ${pinned.version}: sgctl history ${pinned.version} prints what to put there`;
+  return `${ended}version ${pinned.version} is active, ${until}\n${keep}`;
+}

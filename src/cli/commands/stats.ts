@@ -1,0 +1,71 @@
+import { formatRuleName } from '#core/model/policy/rule.ts';
+import type { Stats } from '#core/model/packet/packet-account.ts';
+import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
+import { STATS } from '#api/daemon-answers.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+
+const WATCH_MILLISECONDS = 2_000;
+
+/** `sgctl stats`: which rules packets meet. */
+export const stats: Command = {
+  name: 'stats',
+  summary:
+    'Shows how many packets each rule has decided on since it came into force, and which rules never did. An allowed connection counts once, and once more after each change of rules; denied packets all count.',
+  usage: '[--watch]',
+  options: {
+    watch: { type: 'boolean', short: 'w', help: 'show it again every two seconds, until interrupted' },
+    json: OPTION.json,
+    'runtime-dir': OPTION.runtimeDir,
+    help: OPTION.help,
+  },
+  mostPositionals: 0,
+  examples: [
+    'sudo sgctl stats',
+    'sudo sgctl stats --watch',
+    "sudo sgctl stats --json | jq '.rules[] | select(.packets == 0)'",
+  ],
+  async run(line, streams) {
+    const socket = socketPath(line);
+    for (;;) {
+      const known = await ask(socket);
+      if (line.given('watch') && !line.given('json')) streams.clear();
+      streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : format(known));
+      if (!line.given('watch')) return EXIT.fine;
+      await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
+    }
+  },
+};
+
+async function ask(socket: string): Promise<Stats> {
+  const { stats: known } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/stats', answer: STATS });
+  if (known === null)
+    throw new UnableError(
+      'no rules are in force, or they are from an earlier run of the daemon, which does not know them',
+    );
+  return known;
+}
+
+function format({ counters, rules, platform = [], defaults }: Stats): string {
+  const row = (packets: string, bytes: string, text: string): string =>
+    `${packets.padStart(12)} ${bytes.padStart(14)}  ${text}\n`;
+  const lines = rules.map((rule) => {
+    const never = counters && rule.packets === 0 ? '  never' : '';
+    const text = `${rule.action.padEnd(5)}  ${formatRuleName(rule)}  ${rule.file}:${rule.line}${never}`;
+    return counters ? row(String(rule.packets), String(rule.bytes), text) : row('-', '-', text);
+  });
+  const rest = defaults.map(({ direction, interfaces, packets, bytes }) =>
+    row(
+      String(packets),
+      String(bytes),
+      `deny   ${counters ? 'no rule matches' : 'no rule matches, or one that is not counted'}, ${direction} on ${interfaces.join(', ') || 'interfaces that the policy does not name'}`,
+    ),
+  );
+  const builtIn = platform.map(({ name, direction, packets, bytes }) =>
+    row(String(packets), String(bytes), `deny   platform:${name}, ${direction}`),
+  );
+  const off = counters
+    ? ''
+    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them nevertheless), or the policy says `counters: false`\n';
+  return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...builtIn, ...rest].join('')}`;
+}

@@ -1,0 +1,186 @@
+import { execa } from 'execa';
+import { isStandardInput, shownName } from '#host/files/placed-reader.ts';
+import { identityOfTexts } from '#host/files/policy-texts.ts';
+import { forgetSubmission, noteSubmission, type Submission } from '#host/state/submission.ts';
+import { deadlineIn } from '#host/state/uptime.ts';
+import { FileWriteError } from '#host/files/write-file.ts';
+import {
+  type Command,
+  type CommandLine,
+  EXIT,
+  type ExitStatus,
+  type Streams,
+  UsageError,
+} from '#cli/framework/command.ts';
+import { agrees } from '#cli/present/agrees.ts';
+import { type Confirmation, confirmTrial } from './confirm.ts';
+import { HOLDING, type HoldingStatus } from '#api/daemon-answers.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
+import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from '#cli/input/load.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
+import { lookAtTarget, refuseOtherPolicyFile } from '#cli/input/policy-target.ts';
+
+const DEFAULT_SECONDS = 60;
+
+/** `sgctl try [FILE]`: a policy on trial. */
+export const tryOut: Command = {
+  name: 'try',
+  summary:
+    'Applies a policy for a while. Unless it is confirmed, the policy before returns by itself, whatever happens to you, sgctl, the daemon or the machine; once confirmed, it is saved to the policy file. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own is taken as it lies. The output names the drop-ins and lists that were taken along; none of them is written. FILE may be a FIFO, or - for standard input.',
+  usage: '[FILE] [--alone] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
+  options: {
+    alone: OPTION.alone,
+    timeout: {
+      type: 'string',
+      value: 'SECONDS',
+      help: `how long, 1 to 86400 seconds (default ${DEFAULT_SECONDS}); also as 5m or 2h`,
+    },
+    check: {
+      type: 'string',
+      value: 'COMMAND',
+      help: 'confirm if this shell command succeeds in time, and go back at once if it fails',
+    },
+    policy: {
+      ...OPTION.policy,
+      help: `the policy file to save it to once it is confirmed (default ${DEFAULT_POLICY_FILE})`,
+    },
+    'no-wait': { type: 'boolean', help: 'do not ask on a terminal; confirm with `sgctl confirm`' },
+    'runtime-dir': OPTION.runtimeDir,
+    json: OPTION.json,
+    help: OPTION.help,
+  },
+  mostPositionals: 1,
+  examples: [
+    'sudo sgctl try new-policy.yaml',
+    'sudo sgctl try new-policy.yaml --timeout 5m --no-wait && sleep 60 && sudo sgctl confirm',
+    "sudo sgctl try new-policy.yaml --check 'curl --fail --max-time 5 https://example.org'",
+  ],
+  exitNo: 'the policy is not valid, or was not confirmed and the one before is back',
+  async run(line, streams) {
+    const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
+    const seconds = readSeconds(line.text('timeout') ?? String(DEFAULT_SECONDS));
+    const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
+    const { loaded, texts } = await readPolicyAndTexts(
+      line.given('alone') ? { file } : await inPlaceOf(policyFile, file),
+    );
+    printDiagnostics(loaded, streams);
+    if (loaded.policy === undefined) return EXIT.no;
+    warnWhereUnprotectedHere(loaded.policy, await readHost(), streams);
+    const socket = socketPath(line);
+    const began = performance.now();
+    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
+    const known = await askRunningDaemon(socket, question);
+    await refuseOtherPolicyFile(policyFile, known.policyFile);
+    const files = identityOfTexts((await lookAtTarget(policyFile)).texts);
+    const noting = (): Promise<void> => note(policyFile, { identity: identityOfTexts(texts), files }, seconds);
+    // INVARIANT: the note is of what was submitted last. It is there first, should this program be killed; where another
+    // trial is under way the daemon refuses this one, and the note of that one stays.
+    if (known.trial === null) await noting();
+    // A daemon of an earlier version, which may still run, knows no other name.
+    const [name = ''] = loaded.documents;
+    const called = texts.documents[0] === name ? {} : { file: name };
+    const body = { policy: texts, timeoutSeconds: seconds, ...called };
+    const status = await askRunningDaemon(socket, { method: 'POST', path: '/v1/try', body, answer: HOLDING });
+    if (known.trial !== null) await noting();
+    const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
+    const along = filesAlong(loaded);
+    const said = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} active for ${seconds} s; then the policy before returns, unless you confirm`;
+    if (!line.given('json')) streams.err(`${said}\n`);
+    const answer = await decide(line, left, streams);
+    return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status, along }, streams);
+  },
+};
+
+/** What is to become of what is tried. `later`: whoever tries it says so by another command. */
+type Answer = 'keep' | 'back' | 'later';
+
+async function decide(line: CommandLine, left: () => number, streams: Streams): Promise<Answer> {
+  const command = line.text('check');
+  if (command !== undefined) return (await succeeds(command, left(), streams)) ? 'keep' : 'back';
+  const isTyped = isStandardInput(line.positionals[0] ?? '');
+  const canAsk =
+    process.stdin.isTTY && process.stderr.isTTY && !line.given('json') && !line.given('no-wait') && !isTyped;
+  if (!canAsk) return 'later';
+  return (await agrees('Keep it? Try a new connection first.', left())) ? 'keep' : 'back';
+}
+
+/** Whether a command of the person at the keyboard succeeds within the time; what it prints is for them. */
+async function succeeds(command: string, milliseconds: number, streams: Streams): Promise<boolean> {
+  // A group of its own, so that nothing it started outlives its time.
+  const check = execa('/bin/sh', ['-c', command], {
+    reject: false,
+    detached: true,
+    stdin: 'ignore',
+    stdout: 2,
+    stderr: 'inherit',
+  });
+  let isLate = false;
+  const deadline = setTimeout(
+    () => {
+      isLate = true;
+      if (check.pid !== undefined) process.kill(-check.pid, 'SIGKILL');
+    },
+    Math.max(1, milliseconds - 500),
+  );
+  const { exitCode } = await check;
+  clearTimeout(deadline);
+  if (isLate) streams.err('the check did not end in time\n');
+  else if (exitCode !== 0) streams.err(`the check failed with status ${exitCode ?? 'unknown'}\n`);
+  return exitCode === 0 && !isLate;
+}
+
+/** Notes what is submitted, for `sgctl confirm` to know it again. A user who cannot write the policy file needs no note. */
+async function note(
+  policyFile: string,
+  submitted: Pick<Submission, 'identity' | 'files'>,
+  seconds: number,
+): Promise<void> {
+  const deadline = await deadlineIn(seconds);
+  if (deadline === undefined) return;
+  await noteSubmission(policyFile, { ...submitted, deadline }).catch((error: unknown) => {
+    if (!(error instanceof FileWriteError)) throw error;
+  });
+}
+
+interface Trial extends Confirmation {
+  readonly json: boolean;
+  readonly status: HoldingStatus;
+  /** The drop-ins and lists that are tried with the file. */
+  readonly along: readonly string[];
+}
+
+async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<ExitStatus> {
+  const { socket, policyFile, json, status, along } = trial;
+  const say = (result: object, message: string): void =>
+    streams.out(json ? `${JSON.stringify({ ...result, with: along }, null, 2)}\n` : `${message}\n`);
+  switch (answer) {
+    case 'later':
+      say(
+        { confirmed: false, trial: status.trial },
+        `keep it: sgctl confirm${policyFile === DEFAULT_POLICY_FILE ? '' : ` --policy ${policyFile}`}; go back now: sgctl rollback`,
+      );
+      return EXIT.fine;
+    case 'keep': {
+      const { installed, message } = await confirmTrial(trial);
+      say({ confirmed: true, installed }, message);
+      return EXIT.fine;
+    }
+    case 'back': {
+      // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.
+      const body = { trialOnly: true };
+      await askRunningDaemon(socket, { method: 'POST', path: '/v1/rollback', body, answer: HOLDING });
+      await forgetSubmission(policyFile);
+      say({ confirmed: false, trial: null }, 'not confirmed: the policy before is back');
+      return EXIT.no;
+    }
+  }
+}
+
+function readSeconds(text: string): number {
+  const [, digits, unit] = /^([0-9]{1,6})(s|m|h)?$/.exec(text) ?? [];
+  const seconds = Number(digits) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
+  if (digits === undefined || seconds < 1 || seconds > 86_400)
+    throw new UsageError(`--timeout is 1 to 86400 seconds, as 60, 90s, 5m or 2h, not \`${text}\``);
+  return seconds;
+}

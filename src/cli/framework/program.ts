@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util';
+import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
+import { FileWriteError } from '#host/files/write-file.ts';
+import { NftError } from '#kernel/nft-error.ts';
+import {
+  type Command,
+  type CommandLine,
+  type CommandOption,
+  EXIT,
+  type ExitStatus,
+  formatHelp,
+  parseArgsOptions,
+  type Streams,
+  UnableError,
+  UsageError,
+} from './command.ts';
+import { DaemonError } from '#api/daemon-client.ts';
+
+/** Reads `args` as `options` say. Throws a UsageError, with the nearest option there is. */
+function readCommandLine(
+  args: readonly string[],
+  options: Readonly<Record<string, CommandOption>>,
+  mostPositionals: number,
+): CommandLine {
+  const parsed = parseStrictly(args, options);
+  if (parsed.positionals.length > mostPositionals)
+    throw new UsageError(`unexpected \`${parsed.positionals[mostPositionals] ?? ''}\``);
+  return {
+    positionals: parsed.positionals,
+    text: (name) => {
+      const value = parsed.values[name];
+      return typeof value === 'string' ? value : undefined;
+    },
+    given: (name) => parsed.values[name] === true,
+  };
+}
+
+function parseStrictly(args: readonly string[], options: Readonly<Record<string, CommandOption>>) {
+  try {
+    return parseArgs({ args: [...args], options: parseArgsOptions(options), allowPositionals: true, strict: true });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const unknown = /Unknown option '--?([^']*)'/.exec(error.message)?.[1];
+    if (unknown === undefined) throw new UsageError(error.message.split('\n')[0] ?? error.message);
+    const near = didYouMean(unknown, Object.keys(options));
+    throw new UsageError(
+      `there is no option \`--${unknown}\`${near === undefined ? '' : `; did you mean \`--${near}\`?`}`,
+    );
+  }
+}
+
+/** Runs one command of `program` and says how it ended; what goes wrong is printed, never thrown, unless it is a bug. */
+export async function runCommand(
+  program: string,
+  command: Command,
+  { args, streams }: { args: readonly string[]; streams: Streams },
+): Promise<ExitStatus> {
+  try {
+    const line = readCommandLine(args, command.options, command.mostPositionals);
+    if (line.given('help')) {
+      streams.out(formatHelp(program, command));
+      return EXIT.fine;
+    }
+    return await command.run(line, streams);
+  } catch (error) {
+    return explainFailure(error, { program: `${program} ${command.name}`.trim(), streams });
+  }
+}
+
+/** What ends a command and is no bug of it. */
+const FAILURES = [UnableError, DaemonError, NftError, FileWriteError];
+
+/** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
+function explainFailure(error: unknown, { program, streams }: { program: string; streams: Streams }): ExitStatus {
+  if (error instanceof UsageError) {
+    streams.err(`${program}: ${error.message}\nhelp: ${program} --help\n`);
+    return EXIT.usage;
+  }
+  if (FAILURES.some((failure) => error instanceof failure)) {
+    const { message } = error as Error;
+    streams.err(`${program}: ${message}\n`);
+    return EXIT.unable;
+  }
+  throw error;
+}
+
+/** The exit status after a bug, which is printed: it may quote what came from elsewhere, so by the streams as all else. */
+export function explainBug(error: unknown, streams: Streams): ExitStatus {
+  streams.err(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.unable;
+}

@@ -1,0 +1,39 @@
+import { readerOfTexts } from '#host/files/policy-texts.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { locateHost } from '#core/plan-change.ts';
+import { UnableError } from '#cli/framework/command.ts';
+import { POLICY } from '#api/daemon-answers.ts';
+import { askDaemon } from '#api/daemon-client.ts';
+
+/** What the daemon reports of what is in force: a policy, or nothing of ours. */
+export type InForcePolicy =
+  | { readonly kind: 'policy'; readonly version: number | undefined; readonly texts: PolicyTexts }
+  | { readonly kind: 'nothing' };
+
+/** Asks the daemon which policy is in force. Throws an UnableError where there is no daemon, or it does not know. */
+export async function policyInForce(
+  socket: string,
+  otherwise = 'name the file to compare with: --against FILE',
+): Promise<InForcePolicy> {
+  const answer = await askDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
+  if (answer === undefined) {
+    throw new UnableError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
+  }
+  if (answer.inForce === null) return { kind: 'nothing' };
+  if (answer.policy === null) {
+    throw new UnableError(
+      `the rules in force are from an earlier run of the daemon, and it does not have their policy\nhelp: ${otherwise}`,
+    );
+  }
+  return { kind: 'policy', version: answer.inForce.version ?? undefined, texts: answer.policy };
+}
+
+/** A policy that was in force, as this host sees it; undefined where this program cannot read it. */
+export async function locateTexts(texts: PolicyTexts, host: HostState): Promise<HostPolicy | undefined> {
+  const { policy } = await createPolicyLoader(readerOfTexts(texts))();
+  if (policy === undefined) return undefined;
+  const located = locateHost(policy, host, texts.instance);
+  return located.kind === 'found' ? located.hostPolicy : undefined;
+}

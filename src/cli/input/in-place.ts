@@ -1,0 +1,35 @@
+import { resolve } from 'node:path';
+import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
+import { FileError } from '#host/files/policy-files.ts';
+import { isStream, type Placement } from '#host/files/placed-reader.ts';
+import type { LoadedPolicy } from '#core/load-policy.ts';
+import { isSameFile } from './policy-target.ts';
+
+/**
+ * A file in the place of the policy file: its drop-ins are those of the policy file, and so are its lists unless they
+ * lie beside the file itself. A file with drop-ins of its own is a whole policy, and is taken as it lies.
+ */
+export async function inPlaceOf(policyFile: string, file: string): Promise<Placement> {
+  if (!isStream(file) && ((await isSameFile(file, policyFile)) || (await hasDropIns(file)))) return { file };
+  return { file, at: resolve(policyFile), ownListsFirst: true };
+}
+
+async function hasDropIns(file: string): Promise<boolean> {
+  try {
+    return (await listDropIns(dropInDirectory(file), 'any')).read.length > 0;
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    // Whoever reads the policy says what is wrong with them.
+    return true;
+  }
+}
+
+/** The drop-ins and lists that a policy was read with. */
+export function filesAlong({ documents: [main], sources }: LoadedPolicy): readonly string[] {
+  return [...sources.keys()].filter((file) => file !== main);
+}
+
+/** That a file was read with others, as it stands behind the file's name; nothing where it was not. */
+export function alongText(along: readonly string[]): string {
+  return along.length === 0 ? '' : `, with ${along.join(', ')},`;
+}

@@ -1,0 +1,114 @@
+import { access, chown, constants, realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import { filesBeside, identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
+import { writeFileAtomically } from '#host/files/write-file.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { UnableError } from '#cli/framework/command.ts';
+
+/** The policy file that a policy is to be written to, as it is now. */
+export interface PolicyTarget {
+  readonly policyFile: string;
+  /** Undefined where it has mistakes, or is missing. */
+  readonly policy: Policy | undefined;
+  readonly texts: PolicyTexts;
+  /** Why nothing can be written there, whatever it is; undefined where something can. */
+  readonly obstacle: string | undefined;
+}
+
+/** No policy file is longer. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/** Looks at a policy file that is to be replaced: a valid policy or nothing, which nobody else can lead elsewhere. */
+export async function lookAtTarget(policyFile: string): Promise<PolicyTarget> {
+  const loaded = await createPolicyLoader(createPolicyReader(policyFile, 'any'))();
+  const obstacle = await obstacleAt(policyFile, loaded.policy);
+  return { policyFile, policy: loaded.policy, texts: policyTexts(loaded, ''), obstacle };
+}
+
+async function obstacleAt(policyFile: string, policy: Policy | undefined): Promise<string | undefined> {
+  try {
+    await readTrustedFile(policyFile, { maxBytes: MAX_BYTES, ownership: 'root' });
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    if (error.kind !== 'missing') return `${error.message}; ${error.hint}`;
+  }
+  const isThere = await stat(policyFile).then(
+    () => true,
+    () => false,
+  );
+  if (isThere && policy === undefined) return 'it is no valid policy now: sgctl check says why';
+  return access(dirname(isThere ? await realpath(policyFile) : policyFile), constants.W_OK).then(
+    () => undefined,
+    (error: unknown) => messageOf(error),
+  );
+}
+
+/** Why `texts` cannot be written to a target that said `files` when they were tried; undefined where they can. */
+export function obstacleTo(target: PolicyTarget, texts: PolicyTexts, files: string): string | undefined {
+  if (saysAlready(target, texts)) return undefined;
+  if (identityOfTexts(target.texts) !== files) return 'it was changed meanwhile';
+  if (target.obstacle !== undefined) return target.obstacle;
+  const others = differingBeside(target, texts);
+  return others.length > 0
+    ? `its drop-ins and lists are not those of the file that was tried; copy all of them: ${others.join(', ')}`
+    : undefined;
+}
+
+/** The drop-ins and lists that the target has and `texts` do not have, the other way round, or with other texts. */
+export function differingBeside(target: PolicyTarget, texts: PolicyTexts): readonly string[] {
+  const [theirs, ours] = [filesBeside(target.texts), filesBeside(texts)];
+  const names = new Set([...theirs.keys(), ...ours.keys()]);
+  return [...names].filter((name) => name !== '' && theirs.get(name) !== ours.get(name)).toSorted();
+}
+
+/** Whether the policy's files say just that already. */
+export function saysAlready({ texts: present }: PolicyTarget, texts: PolicyTexts): boolean {
+  return identityOfTexts(present) === identityOfTexts(texts);
+}
+
+/** Writes a policy file, with the mode and the owner it has; returns why not, where it was not. */
+export async function writeToTarget(
+  policyFile: string,
+  texts: PolicyTexts,
+  files: string,
+): Promise<string | undefined> {
+  const target = await lookAtTarget(policyFile);
+  if (saysAlready(target, texts)) return undefined;
+  const obstacle = obstacleTo(target, texts, files);
+  if (obstacle !== undefined) return obstacle;
+  try {
+    const present = await stat(policyFile).catch(() => undefined);
+    const path = present === undefined ? policyFile : await realpath(policyFile);
+    const mode = present === undefined ? 0o644 : present.mode & 0o7777;
+    await writeFileAtomically(path, filesBeside(texts).get('') ?? '', mode);
+    if (present !== undefined) await chown(path, present.uid, present.gid);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Throws an UnableError where the daemon says that it enforces another policy file than the one this is about: which file
+ * is written is never the daemon's to say.
+ */
+export async function refuseOtherPolicyFile(policyFile: string, told: string): Promise<void> {
+  if (policyFile === told || (isAbsolute(told) && (await isSameFile(policyFile, told)))) return;
+  throw new UnableError(
+    `the daemon enforces \`${told}\`, and not \`${policyFile}\`, which this command would write\nhelp: if that is the policy file of this host, say so: --policy FILE`,
+  );
+}
+
+/** Whether two paths lead to one file, or are one path where there is none. */
+export async function isSameFile(one: string, other: string): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  return (await real(one)) === (await real(other));
+}

@@ -1,0 +1,145 @@
+import {
+  type Denied,
+  type End,
+  type FamilyTraffic,
+  isNothing,
+  type Reachability,
+  type Role,
+  type WayTraffic,
+} from '#core/meaning/reach/reachability.ts';
+import type { Family } from '#core/model/net/address.ts';
+import { formatInterval, type Interval } from '#core/model/net/interval.ts';
+import { formatTraffic } from './format-traffic.ts';
+import { inPolicyWords } from '#core/model/policy/protocol-lookup.ts';
+
+/** Who is in the picture. */
+export interface GraphNode {
+  readonly id: string;
+  readonly kind: 'anyone' | 'outsider' | 'role';
+  readonly title: string;
+  /** Who that is, in few words. */
+  readonly about: string;
+}
+
+/** Who reaches whom, on what. */
+export interface GraphEdge {
+  readonly from: string;
+  readonly to: string;
+  readonly label: string;
+  /** Who at the end outside is denied some of it. */
+  readonly but: readonly string[];
+}
+
+/** Nodes in order of their distance from outside, and edges. */
+export interface Graph {
+  readonly nodes: readonly (GraphNode & { readonly distance: number })[];
+  readonly edges: readonly GraphEdge[];
+}
+
+/** The picture of a policy: who reaches whom. */
+export function graphOf({ roles, ways }: Pick<Reachability, 'roles' | 'ways'>): Graph {
+  const nodes = new Map<string, GraphNode>(
+    roles.map((role, index) => [`r${index}`, { id: `r${index}`, kind: 'role', ...describeRole(role) }]),
+  );
+  const outsiders = new Map<string, GraphNode>();
+  const idOf = (end: End): string => {
+    if (end.kind === 'role') return `r${end.role}`;
+    const title = titleOf(end);
+    const known = outsiders.get(title);
+    if (known !== undefined) return known.id;
+    const id = end.kind === 'anyone' ? 'anyone' : `o${outsiders.size}`;
+    const kind = end.kind === 'anyone' ? 'anyone' : 'outsider';
+    outsiders.set(title, { id, kind, title, about: end.kind === 'addressGroup' ? 'address group' : '' });
+    return id;
+  };
+  const edges = ways.map(({ from, to, traffic, but }) => ({
+    from: idOf(from),
+    to: idOf(to),
+    label: labelOf(traffic),
+    but: but.map(titleOf),
+  }));
+  const all = [...outsiders.values(), ...nodes.values()];
+  const distances = distancesFrom(outsiders, edges);
+  return {
+    nodes: all
+      .map((node) => ({ ...node, distance: distances.get(node.id) ?? 1 }))
+      .toSorted((a, b) => a.distance - b.distance),
+    edges,
+  };
+}
+
+/** How many steps inbound it is from somebody outside: none for whom it begins with. */
+function distancesFrom(
+  outsiders: ReadonlyMap<string, GraphNode>,
+  edges: readonly GraphEdge[],
+): ReadonlyMap<string, number> {
+  const distances = new Map<string, number>([...outsiders.values()].map(({ id }) => [id, 0]));
+  let frontier = new Set(distances.keys());
+  for (let distance = 1; frontier.size > 0; distance += 1) {
+    const before = frontier;
+    const reached = edges.filter(({ from, to }) => before.has(from) && !distances.has(to)).map(({ to }) => to);
+    for (const id of reached) distances.set(id, distance);
+    frontier = new Set(reached);
+  }
+  return distances;
+}
+
+function describeRole({ groups, interfaces }: Role): Pick<GraphNode, 'title' | 'about'> {
+  const shown = interfaces.slice(0, 3).map(({ instance, pattern }) => `${instance} ${pattern}`);
+  const more = interfaces.length - shown.length;
+  return {
+    title: groups.join(' + ') || 'no groups',
+    about: `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+  };
+}
+
+function titleOf(end: Denied | Exclude<End, { readonly kind: 'role' }>): string {
+  switch (end.kind) {
+    case 'anyone':
+      return 'anyone';
+    case 'addressGroup':
+    case 'securityGroup':
+      return end.name;
+    case 'interval':
+      return intervalText(end.interval);
+  }
+}
+
+const intervalTexts = new WeakMap<Interval, string>();
+
+/** As `formatInterval`, and known the next time: of ranges that overlap, each end may have thousands. */
+function intervalText(interval: Interval): string {
+  const known = intervalTexts.get(interval) ?? formatInterval(interval);
+  intervalTexts.set(interval, known);
+  return known;
+}
+
+/** ` but banned, 192.0.2.7`: who of an end is denied something; nothing where nobody is. */
+export function butText(but: readonly string[]): string {
+  if (but.length === 0) return '';
+  const shown = but.slice(0, MOST_NAMED).join(', ');
+  return ` but ${shown}${but.length > MOST_NAMED ? ` and ${but.length - MOST_NAMED} more` : ''}`;
+}
+
+const MOST_NAMED = 3;
+
+/** Traffic of both families in one line where it is alike. */
+function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {
+  const [four, six] = [textOf(ipv4, 'ipv4'), textOf(ipv6, 'ipv6')];
+  if (alike(four) === alike(six)) return four;
+  if (six === '') return `${four} (IPv4)`;
+  if (four === '') return `${six} (IPv6)`;
+  return `IPv4: ${four}; IPv6: ${six}`;
+}
+
+/** Equal for what says the same of both families, in whatever order. */
+function alike(text: string): string {
+  return inPolicyWords(text).split(', ').toSorted().join(', ');
+}
+
+function textOf(traffic: WayTraffic, family: Family): string {
+  if (isNothing(traffic)) return '';
+  return typeof traffic === 'object' && 'but' in traffic
+    ? `all but ${formatTraffic(traffic.but, family)}`
+    : formatTraffic(traffic, family);
+}

@@ -1,0 +1,273 @@
+import { parseAddress } from '#core/read/2-analyze/address-text.ts';
+import type { StyledText } from '#core/diagnostics/styled-text.ts';
+import { compareMembers, type MemberChange } from '#core/meaning/verify/compare-members.ts';
+import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
+import { type CutFlow, cutFlows } from '#core/meaning/flows/cut-flows.ts';
+import type { Decider } from '#core/meaning/headerspace/sides.ts';
+import { witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { findSshSession } from '#host/ssh-session.ts';
+import { type Address, formatAddress } from '#core/model/net/address.ts';
+import { reportRule } from '#api/rule-report.ts';
+import type { Flow } from '#core/model/packet/flow.ts';
+import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
+import { formatInterval } from '#core/model/net/interval.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import { PLATFORM_DEFAULTS } from '#core/model/policy/platform.ts';
+import type { Patience } from '#core/model/policy/patience.ts';
+import type { PlatformTraffic } from '#core/model/policy/policy.ts';
+import { protocolName } from '#core/model/policy/protocol-lookup.ts';
+import { formatRuleName } from '#core/model/policy/rule.ts';
+import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { readFlows } from '#kernel/conntrack/read-flows.ts';
+import { leftOutLines } from '#cli/input/command-patience.ts';
+import { formatPlace } from './format-place.ts';
+import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
+import { formatTraffic, trafficToJson } from './format-traffic.ts';
+import { packetToJson } from './packet-json.ts';
+import { TCP } from '#core/model/policy/protocols.ts';
+
+/** A host without rules of ours. */
+export const NOTHING: HostPolicy = {
+  instance: '' as InstanceName,
+  unmanagedInterfaces: 'allow',
+  platform: PLATFORM_DEFAULTS,
+  held: [],
+  accounts: { counters: false, logDenied: false, logRate: 1 },
+  management: { inbound: [], outbound: [] },
+  bindings: [],
+  members: new Map(),
+  addressGroups: new Map(),
+};
+
+type Connections =
+  | { readonly kind: 'known'; readonly cut: readonly CutFlow[] }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** Packets, by what judges them. */
+type NotCompared = Pick<Difference, 'interface' | 'direction' | 'family'>;
+
+/** What a change of policies does to this host. */
+export interface Planned {
+  /** The policies compared. */
+  readonly policies: readonly HostPolicy[];
+  readonly differences: readonly Difference[];
+  /** Packets that were not compared, since nobody waited for it. */
+  readonly leftOut: readonly NotCompared[];
+  readonly platform: readonly { readonly name: keyof PlatformTraffic; readonly after: boolean }[];
+  readonly members: readonly MemberChange[];
+  readonly connections: Connections;
+  /** The ssh connection that the caller sits behind; `cut` is undefined where the change does not end it. */
+  readonly session: { readonly flow: Flow; readonly cut: CutFlow | undefined } | undefined;
+}
+
+/** What the change does, live connections and the caller's own ssh session among it. */
+export async function planOf(
+  change: { readonly before: HostPolicy; readonly after: HostPolicy },
+  host: HostState,
+  patience: Patience,
+): Promise<Planned> {
+  const { before, after } = change;
+  const leftOut: NotCompared[] = [];
+  const onLeftOut = (place: NotCompared): void => void leftOut.push(place);
+  const session = await ownSession();
+  const switches = Object.keys(after.platform) as (keyof PlatformTraffic)[];
+  return {
+    policies: [before, after],
+    differences: comparePolicies(before, after, { patience, onLeftOut }),
+    leftOut,
+    platform: switches
+      .filter((name) => before !== NOTHING && before.platform[name] !== after.platform[name])
+      .map((name) => ({ name, after: after.platform[name] })),
+    members: compareMembers(before, after),
+    connections: await connectionsCut(host, change),
+    session:
+      session === undefined ? undefined : { flow: session, cut: cutFlows([session], host.interfaces, change)[0] },
+  };
+}
+
+async function connectionsCut(
+  host: HostState,
+  change: { readonly before: HostPolicy; readonly after: HostPolicy },
+): Promise<Connections> {
+  try {
+    return { kind: 'known', cut: cutFlows(await readFlows(), host.interfaces, change) };
+  } catch (error) {
+    if (!(error instanceof NetfilterError)) throw error;
+    const why = error.failure === 'not-permitted' ? 'that needs root' : error.message;
+    return { kind: 'unknown', why };
+  }
+}
+
+async function ownSession(): Promise<Flow | undefined> {
+  const session = await findSshSession();
+  if (session === undefined) return undefined;
+  const [source, destination] = [parseAddress(session.clientAddress), parseAddress(session.serverAddress)];
+  if (source.kind === 'problem' || destination.kind === 'problem') return undefined;
+  return {
+    protocol: TCP,
+    source: source.address,
+    destination: destination.address,
+    sourcePort: session.clientPort,
+    destinationPort: session.serverPort,
+    icmpType: undefined,
+    icmpCode: undefined,
+  };
+}
+
+/** The plan as scripts read it: a contract. */
+export function plannedToJson(
+  { differences, leftOut, platform, members, connections, session }: Planned,
+  host: HostState,
+): object {
+  return {
+    same: differences.length + platform.length + leftOut.length === 0,
+    session: session === undefined ? null : { ...flowToJson(session.flow), cut: session.cut !== undefined },
+    connections: connections.kind === 'known' ? connections.cut.map(cutToJson) : null,
+    changes: differences.map((one) => ({
+      interface: one.interface ?? null,
+      direction: one.direction,
+      family: one.family,
+      change: changeOf(one),
+      traffic: one.traffic === 'all' ? 'all' : one.traffic.map((some) => trafficToJson(some, one.family)),
+      remotes: one.remotes === 'any' ? 'any' : one.remotes.map(formatInterval),
+      before: deciderToJson(one.before),
+      after: deciderToJson(one.after),
+      witness: witnessToJson(one, host),
+    })),
+    leftOut: leftOut.map((one) => ({ interface: one.interface ?? null, direction: one.direction, family: one.family })),
+    platform: platform.map(({ name, after }) => ({ name, after })),
+    members: members.map(({ kind, name, joined, left }) => ({
+      [kind]: name,
+      joined: joined.map(formatInterval),
+      left: left.map(formatInterval),
+    })),
+  };
+}
+
+function changeOf({ after }: Difference): 'allowed' | 'denied' {
+  return after.action === 'allow' ? 'allowed' : 'denied';
+}
+
+function deciderToJson({ action, reason, rule }: Decider): object {
+  return { action, reason, rule: rule === undefined ? null : reportRule(rule) };
+}
+
+/** A packet that the change is about, as a query of `sgctl explain --batch`. */
+function witnessToJson(difference: Difference, { interfaces }: HostState): object {
+  const { family } = difference;
+  const pattern = difference.interface;
+  const held = interfaces.find(({ name }) => pattern !== undefined && name !== 'lo' && patternMatches(pattern, name));
+  const local = held?.addresses.find((address) => address.family === family) ?? DOCUMENTATION[family];
+  const name = held?.name ?? pattern?.replace('*', '0') ?? 'other0';
+  return packetToJson(witnessOf(difference, { interface: name, local }));
+}
+
+const DOCUMENTATION: Readonly<Record<Address['family'], Address>> = {
+  ipv4: { family: 'ipv4', value: 0xc000_0201n },
+  ipv6: { family: 'ipv6', value: (0x2001_0db8n << 96n) | 1n },
+};
+
+function cutToJson({ flow, interface: name, before, after }: CutFlow): object {
+  return {
+    ...flowToJson(flow),
+    interface: name,
+    before: before.rule === undefined ? null : reportRule(before.rule),
+    after: after.rule === undefined ? null : reportRule(after.rule),
+  };
+}
+
+function flowToJson({ protocol, source, destination, sourcePort, destinationPort }: Flow): object {
+  return {
+    protocol: protocolName(protocol, source.family),
+    source: formatAddress(source),
+    sourcePort: sourcePort ?? null,
+    destination: formatAddress(destination),
+    destinationPort: destinationPort ?? null,
+  };
+}
+
+/** The plan for people. */
+export function formatPlanned(planned: Planned, title: string): StyledText {
+  const { policies, differences, leftOut, platform, members, connections, session } = planned;
+  const same = differences.length + platform.length + leftOut.length === 0;
+  const lines = [
+    ...(same ? ['nothing would change'] : []),
+    ...changeLines(differences, policies),
+    ...leftOutLines(leftOut),
+    ...platform.map(({ name, after }) => `platform:${name} is switched ${after ? 'on' : 'off'}`),
+    ...memberLines(members),
+    ...connectionLines(connections, same),
+  ];
+  const own = session === undefined ? [] : ['\n', ...sessionText(session)];
+  return [`${title}\n`, ...own, `\n${lines.join('\n')}`.trimEnd(), '\n'];
+}
+
+/** What becomes of one's own session, each line ended. */
+function sessionText({ flow, cut }: NonNullable<Planned['session']>): Exclude<StyledText, string> {
+  if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on\n`];
+  return [
+    { style: 'error', text: `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT` },
+    '\n',
+    `  now   ${formatDecider({ action: 'allow', rule: cut.before.rule })}\n`,
+    `  then  ${formatDecider({ action: 'deny', rule: cut.after.rule })}\n`,
+  ];
+}
+
+function changeLines(differences: readonly Difference[], policies: readonly HostPolicy[]): readonly string[] {
+  const byPlace = new Map<string, Difference[]>();
+  for (const one of differences) {
+    const place = `newly ${changeOf(one)}, ${formatPlace(one, policies)}`;
+    const known = byPlace.get(place) ?? [];
+    byPlace.set(place, known);
+    known.push(one);
+  }
+  return [...byPlace].flatMap(([place, list]) => [
+    place,
+    ...list.flatMap((one) => [
+      `  ${formatTraffic(one.traffic, one.family)} ${one.direction === 'inbound' ? 'from' : 'to'} ${formatRemotes(one)}`,
+      `    now   ${formatDecider(one.before)}`,
+      `    then  ${formatDecider(one.after)}`,
+    ]),
+    '',
+  ]);
+}
+
+function formatDecider({ action, rule, reason }: Pick<Decider, 'action' | 'rule'> & Partial<Decider>): string {
+  const word = action.padEnd(5);
+  if (rule !== undefined)
+    return `${word}  ${formatRuleName(rule.origin)}  ${rule.origin.span.file}:${rule.origin.span.line}`;
+  if (reason !== 'unmanaged') return `${word}  no rule matches`;
+  return `${word}  ${action === 'allow' ? 'not filtered: ' : ''}the policy does not name the interface`;
+}
+
+function memberLines(members: readonly MemberChange[]): readonly string[] {
+  if (members.length === 0) return [];
+  const word = { securityGroup: 'security group', addressGroup: 'address group' } as const;
+  return [
+    'members',
+    ...members.flatMap(({ kind, name, joined, left }) => [
+      ...(joined.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(joined)} joins`]),
+      ...(left.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(left)} leaves`]),
+    ]),
+    '',
+  ];
+}
+
+function connectionLines(connections: Connections, same: boolean): readonly string[] {
+  if (connections.kind === 'unknown') return same ? [] : [`live connections are not known: ${connections.why}`];
+  const { cut } = connections;
+  if (cut.length === 0) return same ? [] : ['no live connection would be cut'];
+  return [
+    `live connections that would be cut: ${cut.length}`,
+    ...cut.slice(0, MOST_SHOWN).map(({ flow, interface: name }) => `  ${formatFlow(flow)} on ${name}`),
+    ...(cut.length > MOST_SHOWN ? [`  and ${cut.length - MOST_SHOWN} more`] : []),
+  ];
+}
+
+function formatFlow({ protocol, source, destination, sourcePort, destinationPort }: Flow): string {
+  const end = (address: Address, port: number | undefined): string => {
+    const text = formatAddress(address);
+    return port === undefined ? text : `${address.family === 'ipv6' ? `[${text}]` : text}:${port}`;
+  };
+  return `${protocolName(protocol, source.family)} ${end(source, sourcePort)} -> ${end(destination, destinationPort)}`;
+}

@@ -1,0 +1,177 @@
+import type { HeardProtocol } from '#host/heard-protocols.ts';
+import { type ClientPorts, DEFAULT_CLIENT_PORTS, type ListeningSocket } from '#host/listening-sockets.ts';
+import type { Address, Family } from '#core/model/net/address.ts';
+import { addressEntries, entriesContain } from '#core/model/net/address-entries.ts';
+import { hasFlows, icmpProtocol, protocolTitle } from '#core/model/policy/protocol-lookup.ts';
+import { ESP, type FlowProtocolName } from '#core/model/policy/protocols.ts';
+
+/** TCP or UDP ports of one program that others can reach. */
+export interface Service {
+  readonly protocol: FlowProtocolName;
+  readonly ports: readonly number[];
+  readonly programs: readonly string[];
+  /** Whether a port is one of those that clients get. */
+  readonly isClientPort: boolean;
+}
+
+/** An IP protocol other than TCP and UDP that the host hears. */
+export interface OtherProtocol {
+  readonly protocol: number;
+  /** Undefined is both. */
+  readonly family: Family | undefined;
+  readonly description: string;
+}
+
+/** All that can be reached from outside. */
+export interface Services {
+  readonly services: readonly Service[];
+  readonly protocols: readonly OtherProtocol[];
+  /** Whether a program other than a client of the network's own hears ICMPv6, as one that advertises routers does. */
+  readonly solicitations: readonly string[];
+  /** What listens, and is left to whoever reads the policy. */
+  readonly doubtful: Doubtful;
+}
+
+/** What may be a service, or none. */
+export interface Doubtful {
+  /** UDP ports that look like a client's: in their range, of a program that serves on another port. */
+  readonly clients: readonly Service[];
+  /** Programs that hear ICMP, TCP or UDP on raw sockets, beside the kernel. */
+  readonly eavesdroppers: readonly OtherProtocol[];
+}
+
+/** The host's own part of what it needs to get its address, which is allowed as platform traffic. */
+const CLIENT_PORTS: ReadonlySet<number> = new Set([68, 546]);
+
+/** Internet Key Exchange, which the kernel's own IPsec comes with. */
+const IKE_PORTS: ReadonlySet<number> = new Set([500, 4500]);
+
+/** Programs that hear ICMPv6 for router advertisements to this host, which are platform traffic, or for answers. */
+const CLIENTS_OF_ROUTERS =
+  /^(?:systemd-network|NetworkManager|dhcpcd|connmand|wicked|rdisc|ping|fping|traceroute|tracepath|mtr)/;
+
+/** What of the sockets of a host can be reached from outside. */
+export function servicesOf(
+  sockets: readonly ListeningSocket[],
+  heard: readonly HeardProtocol[],
+  clientPorts: ClientPorts = DEFAULT_CLIENT_PORTS,
+): Services {
+  const reachable = sockets.filter(
+    ({ protocol, address, port }) => !isLoopback(address) && !(protocol === 'udp' && CLIENT_PORTS.has(port)),
+  );
+  const isOfClients = ({ protocol, port }: ListeningSocket): boolean =>
+    protocol === 'udp' && port >= clientPorts.from && port <= clientPorts.to;
+  const doubted = reachable.filter((socket) => isOfClients(socket) && isByChance(socket, reachable, isOfClients));
+  // ssh is never cut, be there a server that can be seen or not.
+  const sshd: ListeningSocket = { protocol: 'tcp', port: 22, address: undefined, program: 'sshd' };
+  const heardFromOutside = heard.filter(({ address }) => !isLoopback(address));
+  const icmp = heardFromOutside.filter(({ protocol, family }) => protocol === icmpProtocol(family));
+  const hasIke = reachable.some(({ protocol, port }) => protocol === 'udp' && IKE_PORTS.has(port));
+  return {
+    services: byProgram([sshd, ...reachable.filter((socket) => !doubted.includes(socket))], isOfClients),
+    protocols: byProtocol([
+      ...heardFromOutside.filter((one) => !icmp.includes(one) && !hasFlows(one.protocol)),
+      // The kernel takes it in without a socket.
+      ...(hasIke ? IPSEC : []),
+    ]),
+    solicitations: programsOf(
+      icmp.filter(({ family, program }) => family === 'ipv6' && !CLIENTS_OF_ROUTERS.test(program ?? '')),
+    ),
+    doubtful: {
+      clients: byProgram(doubted, isOfClients),
+      eavesdroppers: byProtocol(
+        heardFromOutside.filter(
+          ({ protocol, family, program }) =>
+            hasFlows(protocol) ||
+            (protocol === icmpProtocol(family) && !(family === 'ipv6' && CLIENTS_OF_ROUTERS.test(program ?? ''))),
+        ),
+      ),
+    },
+  };
+}
+
+const IPSEC: readonly HeardProtocol[] = (['ipv4', 'ipv6'] as const).map((family) => ({
+  protocol: ESP,
+  family,
+  address: undefined,
+  program: undefined,
+}));
+
+/**
+ * Whether a UDP socket in the range that clients get ports from is rather a client's, which asks many servers from one
+ * port: its program serves on another port, and nothing speaks for a service on this one. A service asks for its port,
+ * and so has it for both families or for TCP too; the kernel's own sockets, such as WireGuard's, have no program.
+ */
+function isByChance(
+  { port, program, process, address }: ListeningSocket,
+  all: readonly ListeningSocket[],
+  isOfClients: (socket: ListeningSocket) => boolean,
+): boolean {
+  if (program === undefined) return false;
+  const isOnOtherFamily = (other: ListeningSocket): boolean =>
+    address !== undefined && other.address !== undefined && other.address.family !== address.family;
+  const twin = all.filter((other) => other.port === port);
+  if (twin.some((other) => other.protocol === 'tcp' || isOnOtherFamily(other))) return false;
+  if (twin.filter((other) => other.address === undefined).length > 1) return false;
+  return all.some(
+    (other) => other.program === program && other.process === process && other.port !== port && !isOfClients(other),
+  );
+}
+
+/** The sockets of one program and protocol together, those that clients may have by themselves; each port once. */
+function byProgram(
+  sockets: readonly ListeningSocket[],
+  isOfClients: (socket: ListeningSocket) => boolean,
+): readonly Service[] {
+  interface Gathered {
+    readonly protocol: FlowProtocolName;
+    readonly ports: Set<number>;
+    readonly programs: Set<string>;
+    readonly isClientPort: boolean;
+  }
+  const gathered = new Map<string, Gathered>();
+  for (const socket of sockets) {
+    const { protocol, port, program } = socket;
+    const isClientPort = isOfClients(socket);
+    const key = `${protocol} ${program ?? port} ${isClientPort}`;
+    const service = gathered.get(key) ?? { protocol, ports: new Set(), programs: new Set(), isClientPort };
+    gathered.set(key, service);
+    service.ports.add(port);
+    if (program !== undefined) service.programs.add(program);
+  }
+  const known = new Set<string>();
+  return [...gathered.values()].flatMap(({ protocol, ports, programs, isClientPort }) => {
+    const fresh = [...ports].filter((port) => !known.has(`${protocol} ${port}`));
+    for (const port of fresh) known.add(`${protocol} ${port}`);
+    return fresh.length === 0
+      ? []
+      : [{ protocol, ports: fresh.toSorted((a, b) => a - b), programs: [...programs].toSorted(), isClientPort }];
+  });
+}
+
+/** Each protocol once; for the one family that it is heard in, or both. */
+function byProtocol(heard: readonly HeardProtocol[]): readonly OtherProtocol[] {
+  const protocols = [...new Set(heard.map(({ protocol }) => protocol))].toSorted((a, b) => a - b);
+  return protocols.map((protocol) => {
+    const of = heard.filter((one) => one.protocol === protocol);
+    const [family, ...others] = new Set(of.map((one) => one.family));
+    return {
+      protocol,
+      family: others.length === 0 ? family : undefined,
+      description: [protocolTitle(protocol), ...programsOf(of)].join(', '),
+    };
+  });
+}
+
+function programsOf(heard: readonly HeardProtocol[]): readonly string[] {
+  return [...new Set(heard.flatMap(({ program }) => program ?? []))].toSorted();
+}
+
+const LOOPBACK = addressEntries([
+  { family: 'ipv4', from: 0x7f00_0000n, to: 0x7fff_ffffn },
+  { family: 'ipv6', from: 1n, to: 1n },
+]);
+
+function isLoopback(address: Address | undefined): boolean {
+  return address !== undefined && entriesContain(LOOPBACK, address);
+}

@@ -1,0 +1,64 @@
+import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { diagnosticOf } from '#core/diagnostics/report.ts';
+import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
+import { createProver, type Violation } from './prove-assertion.ts';
+import { NO_HOST } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import type { Patience } from '#core/model/policy/patience.ts';
+import type { Assertion, Policy } from '#core/model/policy/policy.ts';
+import { formatRuleName } from '#core/model/policy/rule.ts';
+
+/**
+ * Proves the assertions of a policy, for each instance they are about; reports the first packet that breaks each, and
+ * those that could not be proved while `patience` lasted.
+ */
+export function checkAssertions(policy: Policy, patience: Patience): readonly Diagnostic[] {
+  if (policy.assertions.length === 0) return [];
+  const prover = createProver(patience);
+  const unproved = new Set<Assertion>();
+  const broken = [...policy.instances.keys()].toSorted().flatMap((instance) => {
+    const asserted = policy.assertions.filter((one) => one.instance === undefined || one.instance === instance);
+    if (asserted.length === 0) return [];
+    const proofs = prover.prove(resolveHost(policy, NO_HOST, instance), asserted);
+    return asserted.flatMap((assertion, place) => {
+      const proof = proofs[place];
+      if (proof?.kind === 'unknown') unproved.add(assertion);
+      return proof?.kind === 'broken' ? [diagnosticFor(assertion, instance, proof.violation)] : [];
+    });
+  });
+  return [
+    ...broken,
+    ...[...unproved].map((assertion) => unprovedDiagnostic(assertion, `within ${patience.seconds} s`)),
+  ];
+}
+
+/** What is said of an assertion that was not proved: it reads after "whether the rules keep to this could not be proved". */
+export function unprovedDiagnostic({ span }: Assertion, why: string): Diagnostic {
+  return diagnosticOf({
+    code: 'assertion-unproved',
+    span,
+    message: `whether the rules keep to this could not be proved ${why}, and what is not proved counts as broken`,
+    help: 'assert it of one `instance`, assert less in one file, or have fewer rules whose ports and addresses overlap',
+  });
+}
+
+function diagnosticFor(
+  { expected, because, span }: Assertion,
+  instance: InstanceName,
+  { interface: name, decider, witness }: Violation,
+): Diagnostic {
+  const { rule, action } = decider;
+  const verb = action === 'allow' ? 'allows' : 'denies';
+  const what =
+    rule === undefined
+      ? `no rule ${expected === 'allow' ? 'allows' : 'denies'}`
+      : `${formatRuleName(rule.origin)} ${verb}`;
+  return diagnosticOf({
+    code: 'assertion-broken',
+    span,
+    message: `asserted to be ${expected === 'allow' ? 'allowed' : 'denied'}, but ${what} it on \`${name}\` of \`${instance}\`: ${formatPacket(witness)}`,
+    help: because === undefined ? undefined : `it is asserted because ${because}`,
+    related: rule === undefined ? [] : [{ span: rule.origin.span, message: `the rule that ${verb} it` }],
+  });
+}

@@ -1,0 +1,121 @@
+import { FAMILIES, type Family } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import type { Patience } from '#core/model/policy/patience.ts';
+import type { Assertion } from '#core/model/policy/policy.ts';
+import type { Direction, Rule } from '#core/model/policy/rule.ts';
+import { addressLine } from '#core/meaning/headerspace/address-line.ts';
+import { firstJudged, type FoundPackets, type Search, type Sought } from '#core/meaning/headerspace/first-judged.ts';
+import { addressesOf, type Decider, type Side, sideOf } from '#core/meaning/headerspace/sides.ts';
+import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+
+/** A packet of a new flow of which a policy says the opposite of what is asserted. */
+export interface Violation {
+  /** The interface, or the glob of them, that judges it. */
+  readonly interface: string;
+  readonly decider: Decider;
+  readonly witness: Packet;
+}
+
+/** Whether something is true of all packets that it is about. */
+export type Proof =
+  | { readonly kind: 'holds' }
+  | { readonly kind: 'broken'; readonly violation: Violation }
+  /** Nobody waited for it any longer. */
+  | { readonly kind: 'unknown' };
+
+/** Proves what is asserted of hosts of one policy, of what it says of them alone. */
+export interface Prover {
+  /**
+   * For each of the assertions, whether it is true of the interfaces that `policy` names, with the first packet of which
+   * it is not. Rules are judged, of groups and of management; built-in traffic passes whatever is asserted.
+   */
+  prove(policy: HostPolicy, assertions: readonly Assertion[]): readonly Proof[];
+}
+
+/** Packets that a rule of an assertion is about, behind those of them that it says nothing of; sought is what breaks it. */
+interface Asked extends Sought {
+  readonly rule: Rule;
+}
+
+/** What was found of rules that judge together. */
+type Answers = Map<Asked, Search>;
+
+const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
+
+/** A prover that has proved nothing. What rules judge together is looked at once, for all assertions and on all hosts. */
+export function createProver(patience: Patience): Prover {
+  const asked = new Map<Assertion, readonly Asked[]>();
+  const answers = new Map<string, Answers>();
+  const numbers = new Map<Rule, number>();
+  const numberOf = (rule: Rule | undefined): number => {
+    if (rule === undefined) return -1;
+    const number = numbers.get(rule) ?? numbers.size;
+    numbers.set(rule, number);
+    return number;
+  };
+  const answersOf = (side: Side, family: Family, all: readonly Asked[]): Answers => {
+    const key = `${family} ${side.rest.action} ${side.candidates.map(({ decider }) => numberOf(decider.rule)).join()}`;
+    const known: Answers = answers.get(key) ?? new Map();
+    answers.set(key, known);
+    const open = all.filter((one) => !known.has(one));
+    if (open.length > 0)
+      for (const [one, answer] of firstJudged(side, open, { family, patience })) known.set(one, answer);
+    return known;
+  };
+  return {
+    prove(policy, assertions) {
+      const all = assertions.map((assertion) => {
+        const known = asked.get(assertion) ?? askedBy(assertion, policy);
+        asked.set(assertion, known);
+        return known;
+      });
+      const proofs = assertions.map((): Proof => ({ kind: 'holds' }));
+      for (const { pattern } of policy.bindings) {
+        if (pattern === 'lo') continue;
+        const answered = new Map<Asked, Search>();
+        for (const direction of DIRECTIONS) {
+          for (const family of FAMILIES) {
+            const own = all.flatMap((some, place) => (proofs[place]?.kind === 'broken' ? [] : some));
+            const about = own.filter(({ rule }) => rule.origin.direction === direction && rule.family === family);
+            if (about.length === 0) continue;
+            const found = answersOf(sideOf(policy, pattern, { direction, family }), family, about);
+            for (const one of about) answered.set(one, found.get(one) ?? 'unknown');
+          }
+        }
+        for (const [place, some] of all.entries()) {
+          if (proofs[place]?.kind === 'broken') continue;
+          const first = some.map((one) => ({ one, answer: answered.get(one) })).find(({ answer }) => isFound(answer));
+          if (first !== undefined && isFound(first.answer))
+            proofs[place] = { kind: 'broken', violation: violationOf(first.answer, first.one, { policy, pattern }) };
+          else if (some.some((one) => answered.get(one) === 'unknown')) proofs[place] = { kind: 'unknown' };
+        }
+      }
+      return proofs;
+    },
+  };
+}
+
+function isFound(answer: Search | undefined): answer is FoundPackets {
+  return typeof answer === 'object';
+}
+
+function askedBy({ expected, traffic, except }: Assertion, policy: HostPolicy): readonly Asked[] {
+  return traffic.map((rule) => {
+    const { family } = rule;
+    const about = [...except, rule.remote].map((remote) => addressesOf(remote, family, policy));
+    const addresses = addressLine(about, family)
+      .filter(({ decider }) => decider === about.length - 1)
+      .map(({ from, to }) => ({ family, from, to }));
+    return { rule, traffic: rule.traffic, addresses, action: expected === 'allow' ? 'deny' : 'allow' };
+  });
+}
+
+function violationOf(
+  { interval, one, decider }: FoundPackets,
+  { rule: { origin, family } }: Asked,
+  { policy, pattern }: { readonly policy: HostPolicy; readonly pattern: string },
+): Violation {
+  const difference = { direction: origin.direction, family, traffic: [one], remotes: [interval] };
+  return { interface: pattern, decider, witness: witnessOf(difference, placeOn(pattern, policy, family)) };
+}

@@ -1,0 +1,178 @@
+import { FAMILIES, type Family } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { isWholeFamily } from '#core/model/net/interval.ts';
+import type { Action, Direction } from '#core/model/policy/rule.ts';
+import { type Box, type Members, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from '#core/meaning/headerspace/grid.ts';
+import type { PacketSet } from '#core/meaning/headerspace/packet-set.ts';
+import { partsOf, type Part } from '#core/meaning/headerspace/parts.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { type Decider, deciderAt, interfaceClasses, type Side, sideOf } from '#core/meaning/headerspace/sides.ts';
+import { isAllTraffic } from '#core/meaning/headerspace/traffic-classes.ts';
+
+/** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
+export interface Difference extends PacketSet {
+  /** The interface, or the glob of interfaces that no longer pattern names; undefined is every one that neither policy names. */
+  readonly interface: string | undefined;
+  readonly before: Decider;
+  readonly after: Decider;
+}
+
+const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
+
+/** What is said of a comparison that is not waited for to its end. */
+export interface Comparing {
+  readonly patience: Patience;
+  /** Is called for packets that were not compared, or not all of them. */
+  readonly onLeftOut: (place: Pick<Difference, 'interface' | 'direction' | 'family'>) => void;
+}
+
+const TO_THE_END: Comparing = { patience: ENDLESS, onLeftOut: () => undefined };
+
+/**
+ * The packets of new flows that the rules of `before` and `after` judge otherwise: exactly these. Built-in traffic
+ * passes whatever rules say, and is left out of it. Costs what the policies differ in, beside a look at all of both.
+ */
+export function comparePolicies(
+  before: HostPolicy,
+  after: HostPolicy,
+  { patience, onLeftOut }: Comparing = TO_THE_END,
+): readonly Difference[] {
+  return interfaceClasses(before, after).flatMap((named) =>
+    DIRECTIONS.flatMap((direction) =>
+      FAMILIES.flatMap((family) => {
+        const place = { interface: named, direction, family };
+        const side = (policy: HostPolicy): Side => sideOf(policy, named, { direction, family });
+        try {
+          const told = compareSides(side(before), side(after), { family, patience });
+          return told.map((one) => ({ ...place, ...one }));
+        } catch (error) {
+          if (!(error instanceof OutOfPatience)) throw error;
+          onLeftOut(place);
+          return [];
+        }
+      }),
+    ),
+  );
+}
+
+type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
+
+function compareSides(
+  before: Side,
+  after: Side,
+  { family, patience }: { readonly family: Family; readonly patience: Patience },
+): readonly Told[] {
+  const grid = gridOf([...before.candidates, ...after.candidates], family, patience);
+  const count = before.candidates.length;
+  const [was, is] = [grid.areas.slice(0, count), grid.areas.slice(count)];
+  const differences = new DifferencesByDeciders(grid);
+  const meanings = new Map<string, number>();
+  const meaningsOf = ({ candidates }: Side, areas: readonly Area[]): readonly number[] =>
+    candidates.map(({ decider }, id) => {
+      const { columns, rows } = areas[id] ?? NOWHERE;
+      const text = `${decider.action} ${textOf(columns)} ${textOf(rows)}`;
+      const known = meanings.get(text) ?? meanings.size;
+      meanings.set(text, known);
+      return known;
+    });
+  const [ofBefore, ofAfter] = [meaningsOf(before, was), meaningsOf(after, is)];
+  const meansSame = (one: Members, other: Members): boolean => {
+    if (one.length !== other.length) return false;
+    for (let member = 0; member < one.length; member += 1)
+      if (ofBefore[one.id(member)] !== ofAfter[other.id(member)]) return false;
+    return before.rest.action === after.rest.action || (one.length > 0 && one.isWhole(one.length - 1));
+  };
+  const layers = [
+    { areas: was, upTo: 1 },
+    { areas: is, upTo: 1 },
+  ] as const;
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    {
+      enter: (_, [one, other]) =>
+        one !== undefined &&
+        other !== undefined &&
+        !meansSame(one, other) &&
+        !(actionIn(before, one) !== undefined && actionIn(before, one) === actionIn(after, other)),
+      leaf(box, [one, other]) {
+        const [by, then] = [deciderAt(before, one?.first()), deciderAt(after, other?.first())];
+        if (by.action !== then.action) differences.add(box, by, then);
+      },
+    },
+  );
+  return differences.all();
+}
+
+const NOWHERE: Area = { columns: new Int32Array(0), rows: new Int32Array(0) };
+
+/** What all do that may decide in a box; undefined where some allow and some deny. */
+function actionIn({ candidates, rest }: Side, members: Members): Action | undefined {
+  const last = members.length - 1;
+  const isDecided = last >= 0 && members.isWhole(last);
+  const action = isDecided ? candidates[members.id(last)]?.decider.action : rest.action;
+  for (let member = 0; member <= last; member += 1)
+    if (candidates[members.id(member)]?.decider.action !== action) return undefined;
+  return action;
+}
+
+const texts = new WeakMap<Int32Array, string>();
+
+/** A text that is equal for equal ranges. */
+function textOf(ranges: Int32Array): string {
+  const known = texts.get(ranges) ?? ranges.join();
+  texts.set(ranges, known);
+  return known;
+}
+
+interface Deciders {
+  readonly before: Decider;
+  readonly after: Decider;
+  readonly boxes: Box[];
+}
+
+/** Differences by the two that decide. */
+class DifferencesByDeciders {
+  readonly #grid: Grid;
+  readonly #byDeciders = new Map<Decider, Map<Decider, Deciders>>();
+
+  constructor(grid: Grid) {
+    this.#grid = grid;
+  }
+
+  add(box: Box, before: Decider, after: Decider): void {
+    const ofBefore = this.#byDeciders.get(before) ?? new Map<Decider, Deciders>();
+    this.#byDeciders.set(before, ofBefore);
+    const entry = ofBefore.get(after) ?? { before, after, boxes: [] };
+    ofBefore.set(after, entry);
+    entry.boxes.push(box);
+  }
+
+  /** Those that decide on the first classes of traffic come first, and of these on the first addresses. */
+  all(): readonly Told[] {
+    const all = [...this.#byDeciders.values()].flatMap((ofBefore) => [...ofBefore.values()]);
+    return all
+      .map(({ before, after, boxes }) => ({ before, after, parts: partsOf(boxes) }))
+      .toSorted((a, b) => beginningOf(a.parts) - beginningOf(b.parts) || topOf(a.parts) - topOf(b.parts))
+      .flatMap(({ before, after, parts }) =>
+        parts.map(({ columns, rows }): Told => {
+          const traffic = trafficOf(this.#grid, columns);
+          const remotes = rows.map(([first, last]) => intervalOfRows(this.#grid, first, last));
+          return {
+            before,
+            after,
+            traffic: isAllTraffic(traffic) ? 'all' : traffic,
+            remotes: remotes.every(isWholeFamily) ? 'any' : remotes,
+          };
+        }),
+      );
+  }
+}
+
+function beginningOf([first]: readonly Part[]): number {
+  return first?.columns[0]?.[0] ?? 0;
+}
+
+function topOf([first]: readonly Part[]): number {
+  return first?.rows[0]?.[0] ?? 0;
+}

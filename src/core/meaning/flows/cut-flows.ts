@@ -1,0 +1,45 @@
+import type { Address } from '#core/model/net/address.ts';
+import type { Flow } from '#core/model/packet/flow.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import { type Decision, evaluate } from '#core/meaning/evaluate/evaluate.ts';
+
+/** A live flow that a change would end. */
+export interface CutFlow {
+  readonly flow: Flow;
+  readonly interface: string;
+  readonly before: Decision;
+  readonly after: Decision;
+}
+
+/**
+ * The flows that `before` lets go on and `after` does not: those that were opened from outside to an address of the
+ * host's own. A change spares flows that the host opened.
+ */
+export function cutFlows(
+  flows: readonly Flow[],
+  interfaces: readonly HostInterface[],
+  { before, after }: { readonly before: HostPolicy; readonly after: HostPolicy },
+): readonly CutFlow[] {
+  const holders = new Map<string, string>(
+    interfaces.flatMap(({ name, addresses }) => addresses.map((address) => [keyOf(address), name] as const)),
+  );
+  return flows.flatMap((flow): CutFlow[] => {
+    const name = holders.get(keyOf(flow.destination));
+    // Between addresses of the host's own, packets pass by loopback.
+    if (name === undefined || name === 'lo' || holders.has(keyOf(flow.source))) return [];
+    const packet: Packet = {
+      ...flow,
+      interface: name,
+      direction: 'inbound',
+      state: 'established',
+      hopLimit: undefined,
+    };
+    const [was, is] = [evaluate(before, packet), evaluate(after, packet)];
+    return was.verdict === 'allow' && is.verdict === 'deny' ? [{ flow, interface: name, before: was, after: is }] : [];
+  });
+}
+
+function keyOf({ family, value }: Address): string {
+  return `${family} ${value}`;
+}

@@ -1,0 +1,192 @@
+import type { Address, Family } from '#core/model/net/address.ts';
+import { addressEntries, type EntriesByFamily, entriesContain } from '#core/model/net/address-entries.ts';
+import {
+  addressCharacters,
+  addressNumber,
+  familyOfFlow,
+  type FlowKey,
+  localEndOf,
+  portNumber,
+  protocolOfFlow,
+  remoteEndOf,
+} from '#core/model/packet/flow-key.ts';
+import { type HostInterface, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
+import type { Action, Rule } from '#core/model/policy/rule.ts';
+import { addressLine, type Addresses, type Stretch } from '#core/meaning/headerspace/address-line.ts';
+import { platformTrafficOf } from '#core/meaning/evaluate/match-platform.ts';
+import { deniedSources } from '#core/meaning/evaluate/own-address.ts';
+import { type FlowProtocol, UDP } from '#core/model/policy/protocols.ts';
+
+/** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
+export interface FlowJudge {
+  (key: FlowKey): Action;
+  /** As packets would find it that come by the interface of this name. */
+  by(key: FlowKey, name: string): Action;
+}
+
+/** A list of more entries than this is searched for each flow, and not laid out with the other rules. */
+const FEW_ENTRIES = 64;
+
+/**
+ * A judge of many flows: rules are looked through once for each port of the host, and an address is found among all that
+ * they say of it by halving. A flow is judged on the interface that holds its local address, or where none but loopback
+ * does, let in if any interface would let it in: conntrack does not tell by which one its packets come.
+ */
+export function createFlowJudge(policy: HostPolicy, interfaces: readonly HostInterface[]): FlowJudge {
+  const names = interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
+  const holders = holdersOf(interfaces);
+  const judges = new Map<string, (remote: bigint) => Action>();
+  const lines = new Map<string, (remote: bigint) => Action>();
+  const judgeAt = (name: string, key: FlowKey, port: number): ((remote: bigint) => Action) => {
+    const family = familyOfFlow(key);
+    const id = `${name} ${family} ${protocolOfFlow(key)} ${port}`;
+    const known = judges.get(id);
+    if (known !== undefined) return known;
+    const made = judgeOf(policy, name, { family, protocol: protocolOfFlow(key), port }, lines);
+    judges.set(id, made);
+    return made;
+  };
+  const onAny = (key: FlowKey, on: readonly string[]): Action => {
+    const [port, value] = [portNumber(localEndOf(key).port), addressNumber(remoteEndOf(key).address)];
+    if (on.some((name) => judgeAt(name, key, port)(value) === 'allow')) return 'allow';
+    return isPlatform(policy, key) ? 'allow' : 'deny';
+  };
+  return Object.assign((key: FlowKey) => onAny(key, holders.get(localEndOf(key).address) ?? names), {
+    by: (key: FlowKey, name: string) => onAny(key, [name]),
+  });
+}
+
+/** The addresses that the host has, as flows have them: packets between two of them never leave it. */
+export function ownAddresses(interfaces: readonly HostInterface[]): (address: string) => boolean {
+  const own = new Set(interfaces.flatMap(({ addresses }) => addresses.map(charactersOf)));
+  const loopback = String.fromCharCode(127);
+  return (address) => own.has(address) || (address.length === 4 && address.startsWith(loopback));
+}
+
+function holdersOf(interfaces: readonly HostInterface[]): ReadonlyMap<string, readonly string[]> {
+  const holders = new Map<string, string[]>();
+  for (const { name, addresses } of interfaces) {
+    if (name === 'lo') continue;
+    for (const address of addresses.map(charactersOf)) {
+      const known = holders.get(address);
+      if (known === undefined) holders.set(address, [name]);
+      else known.push(name);
+    }
+  }
+  return holders;
+}
+
+function charactersOf({ family, value }: Address): string {
+  return addressCharacters(family, value);
+}
+
+/** Built-in traffic passes whatever the rules say. */
+function isPlatform({ platform }: HostPolicy, key: FlowKey): boolean {
+  if (protocolOfFlow(key) !== UDP) return false;
+  const family = familyOfFlow(key);
+  const [local, remote] = [localEndOf(key), remoteEndOf(key)];
+  const packet: Packet = {
+    interface: '',
+    direction: 'inbound',
+    protocol: UDP,
+    source: { family, value: addressNumber(remote.address) },
+    destination: { family, value: addressNumber(local.address) },
+    sourcePort: portNumber(remote.port),
+    destinationPort: portNumber(local.port),
+    icmpType: undefined,
+    icmpCode: undefined,
+    hopLimit: undefined,
+    state: 'new',
+  };
+  return platformTrafficOf(platform, packet) !== undefined;
+}
+
+interface Called {
+  readonly family: Family;
+  readonly protocol: FlowProtocol;
+  readonly port: number;
+}
+
+function judgeOf(
+  policy: HostPolicy,
+  name: string,
+  called: Called,
+  lines: Map<string, (remote: bigint) => Action>,
+): (remote: bigint) => Action {
+  const place = policy.bindings.findIndex(({ pattern }) => patternMatches(pattern, name));
+  const binding = policy.bindings[place];
+  if (binding === undefined && policy.unmanagedInterfaces === 'allow') return () => 'allow';
+  const { family } = called;
+  const forged = addressEntries(deniedSources(policy, name, family));
+  const byRules = judgeByRulesOf(policy, place, called, lines);
+  return (value) => (entriesContain(forged, { family, value }) ? 'deny' : byRules(value));
+}
+
+function judgeByRulesOf(
+  policy: HostPolicy,
+  place: number,
+  called: Called,
+  lines: Map<string, (remote: bigint) => Action>,
+): (remote: bigint) => Action {
+  const binding = policy.bindings[place];
+  const all = [...policy.management.inbound, ...(binding?.inbound ?? [])];
+  const own = all.flatMap((rule, index) => (isAbout(rule, called) ? [index] : []));
+  // Most ports are judged like others.
+  const id = `${place} ${called.family} ${own.join()}`;
+  const known = lines.get(id);
+  if (known !== undefined) return known;
+  const rules = own.map((index) => all[index] as Rule);
+  const made = judgeByRules(rules, policy, called.family);
+  lines.set(id, made);
+  return made;
+}
+
+function isAbout({ family, traffic }: Rule, called: Called): boolean {
+  if (family !== called.family) return false;
+  switch (traffic.kind) {
+    case 'all':
+      return true;
+    case 'protocol':
+      return traffic.protocol === called.protocol;
+    case 'ports':
+      return (
+        traffic.protocol === called.protocol &&
+        traffic.ports.some(({ from, to }) => from <= called.port && called.port <= to)
+      );
+    case 'icmp':
+      return false;
+  }
+}
+
+function judgeByRules(rules: readonly Rule[], policy: HostPolicy, family: Family): (remote: bigint) => Action {
+  const lists: { readonly place: number; readonly entries: EntriesByFamily }[] = [];
+  const about = rules.map((rule, place): Addresses => {
+    const { remote } = rule;
+    if (remote.kind === 'any') return 'any';
+    if (remote.kind === 'interval') return [remote.interval];
+    const entries =
+      remote.kind === 'addressGroup' ? policy.addressGroups.get(remote.name) : policy.members.get(remote.name);
+    if (entries === undefined) return [];
+    const { hosts, ranges } = entries[family];
+    if (hosts.length + ranges.length <= FEW_ENTRIES) return [...hosts, ...ranges];
+    lists.push({ place, entries });
+    return [];
+  });
+  const line = addressLine(about, family);
+  return (value) => {
+    const first = stretchAt(line, value).decider ?? rules.length;
+    const list = lists.find(({ place, entries }) => place < first && entriesContain(entries, { family, value }));
+    return rules[list?.place ?? first]?.action ?? 'deny';
+  };
+}
+
+function stretchAt(line: readonly Stretch[], value: bigint): Stretch {
+  let [begin, end] = [0, line.length - 1];
+  while (begin < end) {
+    const middle = (begin + end) >> 1;
+    if ((line[middle] as Stretch).to < value) begin = middle + 1;
+    else end = middle;
+  }
+  return line[begin] as Stretch;
+}

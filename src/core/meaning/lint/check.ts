@@ -1,0 +1,23 @@
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { GroupName } from '#core/model/policy/names.ts';
+import type { Patience } from '#core/model/policy/patience.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { LintFinding } from './finding.ts';
+import type { Place } from './place.ts';
+import type { RuleEffect } from './rule-effects.ts';
+
+/** What the advisor looks at. */
+export interface Linted {
+  readonly policy: Policy;
+  /** The policy as each of its instances sees it. */
+  readonly hosts: readonly HostPolicy[];
+  readonly places: readonly Place[];
+  readonly effects: readonly RuleEffect[];
+  /** How long a check may take. */
+  readonly patience: Patience;
+  /** Groups with members whose addresses no policy tells. */
+  readonly unknown: ReadonlySet<GroupName>;
+}
+
+/** One thing that the advisor looks for. Throws OutOfPatience. */
+export type LintCheck = (linted: Linted) => readonly LintFinding[];

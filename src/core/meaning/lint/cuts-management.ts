@@ -1,0 +1,90 @@
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { formatRuleName, type RuleOrigin, type Rule, type Traffic } from '#core/model/policy/rule.ts';
+import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { firstJudged } from '#core/meaning/headerspace/first-judged.ts';
+import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
+import { classMatches, type TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding, LintWitness } from './finding.ts';
+import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
+import { TCP } from '#core/model/policy/protocols.ts';
+
+const PORT = { from: 22, to: 22 };
+const SSH: Traffic = { kind: 'ports', protocol: TCP, ports: [PORT] };
+const SSH_CLASS: TrafficClass = { protocols: [{ from: TCP, to: TCP }], parts: PORT };
+
+/** Requirement: no denial comes before all the rules that would let somebody log in by ssh. */
+export const cutsManagement: LintCheck = ({ places, patience }) => {
+  const found = new Map<RuleOrigin, LintFinding>();
+  for (const place of places) {
+    const other = otherFamily(place, places);
+    const both = other === undefined ? [place] : [place, other];
+    if (place.direction !== 'inbound' || both.some((one) => letsSomebodyIn(one, patience))) continue;
+    for (const { rule, witness } of denialsInTheWay(place, patience)) {
+      const { origin } = rule;
+      if (found.has(origin)) continue;
+      found.set(origin, {
+        code: 'cuts-management',
+        span: origin.span,
+        subject: { kind: 'rule', origin },
+        message: `\`${formatRuleName(origin)}\` keeps everybody from logging in by ssh on \`${place.pattern}\` of \`${place.policy.instance}\``,
+        help: 'let in ssh from where you are before all groups: `platform: { management: [{ protocol: tcp, ports: 22, source: ADDRESS }] }`',
+        related: [],
+        witness,
+      });
+    }
+  }
+  return [...found.values()];
+};
+
+function letsSomebodyIn(place: Place, patience: Patience): boolean {
+  // Members that nobody knows may well be let in.
+  const mayBe = place.candidates.some(
+    ({ rule, group }) => group !== undefined && rule.action === 'allow' && isAboutSsh(rule.traffic),
+  );
+  if (mayBe) return true;
+  const search = { traffic: SSH, addresses: 'any', action: 'allow' } as const;
+  const found = firstJudged(sideAt(place), [search], { family: place.family, patience }).get(search);
+  if (found === 'unknown') throw new OutOfPatience();
+  return found !== 'none';
+}
+
+function isAboutSsh(traffic: Traffic): boolean {
+  return classMatches(traffic, SSH_CLASS);
+}
+
+interface Denial {
+  readonly rule: Rule;
+  readonly witness: LintWitness;
+}
+
+/** The denials without each of which somebody could log in: behind them comes a rule that allows. */
+function denialsInTheWay(place: Place, patience: Patience): readonly Denial[] {
+  const { family } = place;
+  const { candidates } = sideAt(place);
+  const about = candidates.filter(({ traffic }) => isAboutSsh(traffic));
+  const grid = gridOf(
+    about.map(({ addresses }) => ({ traffic: { kind: 'all' }, addresses })),
+    family,
+    patience,
+  );
+  const found = new Map<number, number>();
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers: [{ areas: grid.areas, upTo: 2 }], patience },
+    {
+      enter: () => true,
+      leaf({ top }, [judges]) {
+        if (judges === undefined || judges.length < 2) return;
+        const [first, second] = [judges.id(0), judges.id(1)];
+        const isInTheWay = about[first]?.decider.action === 'deny' && about[second]?.decider.action === 'allow';
+        if (isInTheWay) found.set(first, Math.min(top, found.get(first) ?? top));
+      },
+    },
+  );
+  return [...found]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([id, row]) => {
+      const rule = about[id]?.decider.rule;
+      return rule === undefined ? [] : [{ rule, witness: witnessAt(place, SSH_CLASS, intervalOfRows(grid, row, row)) }];
+    });
+}

@@ -1,0 +1,26 @@
+import { formatRuleName } from '#core/model/policy/rule.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding } from './finding.ts';
+import { witnessAt } from './place.ts';
+
+/** Requirement: where the priority of a rule makes it decide before another that says the opposite, it is written. */
+export const implicitPriority: LintCheck = ({ effects }) =>
+  effects.flatMap(({ origin, rival }): readonly LintFinding[] => {
+    if (origin.template !== undefined || rival === undefined) return [];
+    const { rule: other, example } = rival;
+    const { place, one, interval } = example;
+    const [name, otherName] = [formatRuleName(origin), formatRuleName(other.origin)];
+    return [
+      {
+        code: 'implicit-priority',
+        span: origin.span,
+        subject: { kind: 'rule', origin },
+        message: `\`${name}\` says no priority, and decides before \`${otherName}\` because 1 is the default`,
+        help: 'write `priority: 1` if that is meant',
+        related: [
+          { span: other.origin.span, message: `\`${otherName}\`: ${other.action}, priority ${other.priority}` },
+        ],
+        witness: witnessAt(place, one, interval),
+      },
+    ];
+  });

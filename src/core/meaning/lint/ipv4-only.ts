@@ -1,0 +1,96 @@
+import { highestAddress } from '#core/model/net/address.ts';
+import { isWholeFamily } from '#core/model/net/interval.ts';
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '#core/model/policy/rule.ts';
+import { firstJudged, type Sought } from '#core/meaning/headerspace/first-judged.ts';
+import { classMatches, trafficClasses } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding, LintWitness } from './finding.ts';
+import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
+import type { RuleEffect } from './rule-effects.ts';
+import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
+import { ICMP, ICMPV6 } from '#core/model/policy/protocols.ts';
+
+/** Requirement: what a rule says of everybody over IPv4 is true over IPv6 of somebody. */
+export const ipv4Only: LintCheck = ({ places, effects, patience }) => {
+  const twins = effects.flatMap((effect) => twinsOf(effect, places));
+  const missing = new Map<RuleOrigin, Missing>();
+  for (const twin of twinsMissing(twins, patience)) {
+    const { place, rule, traffic } = twin;
+    if (missing.has(rule.origin)) continue;
+    const [one] = trafficClasses([traffic], place.family).filter((some) => classMatches(traffic, some));
+    const everybody = { family: place.family, from: 0n, to: highestAddress(place.family) };
+    if (one !== undefined) missing.set(rule.origin, { rule, witness: witnessAt(place, one, everybody) });
+  }
+  const told = new Set<string>();
+  return effects.flatMap(({ origin }): readonly LintFinding[] => {
+    const found = missing.get(origin);
+    // The rules of a template stand in one place.
+    const key = `${origin.span.file}:${origin.span.line}:${origin.span.column}`;
+    if (found === undefined || told.has(key)) return [];
+    told.add(key);
+    return [{ ...findingOf(found), code: 'ipv4-only', span: origin.span, subject: { kind: 'rule', origin } }];
+  });
+};
+
+/** What a rule of IPv4 would say of IPv6, where that is judged. */
+interface Twin extends Sought {
+  readonly place: Place;
+  readonly rule: Rule;
+}
+
+interface Missing {
+  readonly rule: Rule;
+  readonly witness: LintWitness;
+}
+
+function findingOf({ rule, witness }: Missing): Pick<LintFinding, 'message' | 'help' | 'related' | 'witness'> {
+  const { origin, action } = rule;
+  const isOwn = origin.template === undefined;
+  const name = isOwn ? `\`${formatRuleName(origin)}\`` : `the template \`${origin.template ?? ''}\``;
+  const what =
+    action === 'allow' ? 'allows over IPv4 what is denied over IPv6' : 'denies over IPv4 what everybody may over IPv6';
+  const mend = isOwn ? 'leave `type` out and say `any`, or add a rule for `::/0`' : 'add rules for `::/0`';
+  return {
+    message: `${name} ${what}`,
+    help: `${mend}; where no host has IPv6: \`lint: { ipv4-only: REASON }\``,
+    related: [],
+    witness,
+  };
+}
+
+function twinsOf({ judges, decides }: RuleEffect, places: readonly Place[]): readonly Twin[] {
+  // A list of one family's addresses says nothing of the other.
+  const isOfIpv6 = ({ place, candidate }: RuleEffect['judges'][number]): boolean =>
+    place.family === 'ipv6' && (candidate.certain === 'any' || candidate.certain.length > 0);
+  if (decides === undefined || judges.some(isOfIpv6)) return [];
+  return judges.flatMap(({ place, candidate: { rule, certain } }) => {
+    const isAboutAll = certain === 'any' || certain.some(isWholeFamily);
+    if (!isAboutAll) return [];
+    const traffic = twinOf(rule.traffic);
+    const other = otherFamily(place, places);
+    return traffic === undefined || other === undefined
+      ? []
+      : [{ place: other, rule, traffic, addresses: 'any', action: rule.action } as const];
+  });
+}
+
+/** Those of which no packet is judged as the rule says. */
+function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin[] {
+  return [...new Set(twins.map(({ place }) => place))].flatMap((place) => {
+    const own = twins.filter((twin) => twin.place === place);
+    const found = firstJudged(sideAt(place), own, { family: place.family, patience });
+    if ([...found.values()].includes('unknown')) throw new OutOfPatience();
+    return own.filter((twin) => found.get(twin) === 'none');
+  });
+}
+
+/** The same traffic over IPv6; undefined where there is none. */
+function twinOf(traffic: Traffic): Traffic | undefined {
+  if (traffic.kind === 'icmp') {
+    return traffic.type === ECHO_REQUEST[ICMP]
+      ? { kind: 'icmp', protocol: ICMPV6, type: ECHO_REQUEST[ICMPV6], code: traffic.code }
+      : undefined;
+  }
+  return traffic.kind === 'protocol' && traffic.protocol === ICMP ? { kind: 'protocol', protocol: ICMPV6 } : traffic;
+}

@@ -1,0 +1,100 @@
+import type { Family } from '#core/model/net/address.ts';
+import { FAMILIES } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
+import type { GroupName } from '#core/model/policy/names.ts';
+import type { Direction, Rule } from '#core/model/policy/rule.ts';
+import type { Addresses } from '#core/meaning/headerspace/address-line.ts';
+import { addressesOf, type Side } from '#core/meaning/headerspace/sides.ts';
+import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import type { LintWitness } from './finding.ts';
+
+/** Rules that judge the same packets, in deciding order: those of one interface, direction and family. */
+export interface Place {
+  readonly policy: HostPolicy;
+  readonly pattern: string;
+  readonly direction: Direction;
+  readonly family: Family;
+  readonly candidates: readonly LintCandidate[];
+}
+
+/** A rule, and whom it is about as far as anybody knows. */
+export interface LintCandidate {
+  readonly rule: Rule;
+  /** It is about these. */
+  readonly certain: Addresses;
+  /** It can be about these as well: members of a group whose addresses no policy tells. */
+  readonly possible: Addresses;
+  /** The group that these are members of, where `possible` is more. */
+  readonly group: GroupName | undefined;
+}
+
+const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
+
+/** Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells. */
+export function placesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<GroupName>): readonly Place[] {
+  const known = new Set<string>();
+  const numbers = new Map<Rule, number>();
+  const places: Place[] = [];
+  for (const policy of hosts) {
+    for (const binding of policy.bindings.filter(({ pattern }) => pattern !== 'lo')) {
+      for (const direction of DIRECTIONS) {
+        const rules = [...policy.management[direction], ...binding[direction]];
+        const key = `${direction} ${rules.map((rule) => numberOf(rule, numbers)).join()}`;
+        if (known.has(key)) continue;
+        known.add(key);
+        for (const family of FAMILIES) {
+          const own = rules.filter((rule) => rule.family === family);
+          const candidates = own.map((rule) => candidateOf(rule, policy, unknown));
+          places.push({ policy, pattern: binding.pattern, direction, family, candidates });
+        }
+      }
+    }
+  }
+  return places;
+}
+
+function numberOf(rule: Rule, numbers: Map<Rule, number>): number {
+  const number = numbers.get(rule) ?? numbers.size;
+  numbers.set(rule, number);
+  return number;
+}
+
+function candidateOf(rule: Rule, policy: HostPolicy, unknown: ReadonlySet<GroupName>): LintCandidate {
+  const certain = addressesOf(rule.remote, rule.family, policy);
+  const { remote } = rule;
+  return remote.kind === 'securityGroup' && unknown.has(remote.name)
+    ? { rule, certain, possible: 'any', group: remote.name }
+    : { rule, certain, possible: certain, group: undefined };
+}
+
+/** The place's rules as they decide if members are none but those that the policy tells. */
+export function sideAt({ candidates }: Place): Side {
+  return {
+    candidates: candidates
+      .filter(({ certain }) => certain === 'any' || certain.length > 0)
+      .map(({ rule, certain }) => ({
+        traffic: rule.traffic,
+        addresses: certain,
+        decider: { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule },
+      })),
+    rest: { action: 'deny', reason: 'default', rule: undefined },
+  };
+}
+
+/** A packet of a class of traffic, to or from addresses. */
+export function witnessAt(place: Place, one: TrafficClass, interval: Interval): LintWitness {
+  const { policy, pattern, direction, family } = place;
+  const remotes = isWholeFamily(interval) ? 'any' : [interval];
+  const about = { direction, family, traffic: [one], remotes } as const;
+  return { instance: policy.instance, packet: witnessOf(about, placeOn(pattern, policy, family)) };
+}
+
+/** Where packets of the other family meet the same rules' twins. */
+export function otherFamily(place: Place, places: readonly Place[]): Place | undefined {
+  return places.find(
+    ({ policy, pattern, direction, family }) =>
+      policy === place.policy && pattern === place.pattern && direction === place.direction && family !== place.family,
+  );
+}

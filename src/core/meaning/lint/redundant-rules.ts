@@ -1,0 +1,35 @@
+import { formatRuleName, type RuleOrigin } from '#core/model/policy/rule.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding } from './finding.ts';
+import { witnessAt } from './place.ts';
+
+/**
+ * Requirement: without a rule, some packet would be judged otherwise. All the rules it tells of can be taken out together,
+ * with the shadowed ones: none of them decides in another's place. Management rules are there for the day when the groups say otherwise.
+ */
+export const redundantRules: LintCheck = ({ effects }) => {
+  const shadowed = new Set(effects.filter(({ decides }) => decides === undefined).map(({ origin }) => origin));
+  const needed = new Set<RuleOrigin>();
+  const found = new Map<RuleOrigin, LintFinding>();
+  for (const { origin, decides, changes, supports } of effects) {
+    if (origin.group === undefined || origin.template !== undefined) continue;
+    if (decides === undefined || changes !== undefined || needed.has(origin)) continue;
+    const others = new Map([...supports].flatMap((rule) => (rule === undefined ? [] : [[rule.origin, rule] as const])));
+    if ([...others.keys()].some((other) => found.has(other) || shadowed.has(other))) continue;
+    for (const other of others.keys()) needed.add(other);
+    const reason = others.size === 0 ? ': what no rule matches is denied anyway' : '';
+    found.set(origin, {
+      code: 'redundant-rule',
+      span: origin.span,
+      subject: { kind: 'rule', origin },
+      message: `without \`${formatRuleName(origin)}\` every packet would be judged the same${reason}`,
+      help: 'take it out; or say that it is meant, for the reader: `lint: { redundant-rule: REASON }`',
+      related: [...others.values()].map((rule) => ({
+        span: rule.origin.span,
+        message: `\`${formatRuleName(rule.origin)}\` would decide in its place: ${rule.action}`,
+      })),
+      witness: witnessAt(decides.place, decides.one, decides.interval),
+    });
+  }
+  return [...found.values()];
+};

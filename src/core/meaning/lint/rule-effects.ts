@@ -1,0 +1,207 @@
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
+import { type Box, type Members, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { type Grid, gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
+import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import { decidersAmong, type Present } from './possible-deciders.ts';
+import type { LintCandidate, Place } from './place.ts';
+
+/** Packets that a rule decides on. */
+export interface Example {
+  readonly place: Place;
+  readonly one: TrafficClass;
+  readonly interval: Interval;
+}
+
+/** What a rule of the policy does, over all places where it judges and both families. */
+export interface RuleEffect {
+  readonly origin: RuleOrigin;
+  /** Where it judges, and its rule there; a rule of both families is there twice. */
+  readonly judges: readonly { readonly place: Place; readonly candidate: LintCandidate }[];
+  /** Undefined where it never decides. */
+  readonly decides: Example | undefined;
+  /** Undefined where without it every packet would be judged the same. */
+  readonly changes: Example | undefined;
+  /** Where it decides for its default priority alone: a rule of its group that would decide otherwise; see `implicit-priority`. */
+  readonly rival: Rival | undefined;
+  /** The rules that would decide in its place where it decides, if without it every packet would be judged the same. */
+  readonly supports: ReadonlySet<Rule | undefined>;
+}
+
+/** A rule that would decide otherwise in another's place, and packets on which. */
+export interface Rival {
+  readonly rule: Rule;
+  readonly example: Example;
+}
+
+/** What was found, and the places that nobody waited for: of a rule that judges there, nothing is known. */
+export interface Effects {
+  /** In the order of the places. */
+  readonly effects: readonly RuleEffect[];
+  readonly leftOut: readonly Place[];
+}
+
+interface OpenEffect {
+  readonly origin: RuleOrigin;
+  readonly judges: { readonly place: Place; readonly candidate: LintCandidate }[];
+  decides: Example | undefined;
+  changes: Example | undefined;
+  rival: Rival | undefined;
+  readonly supports: Set<Rule | undefined>;
+}
+
+/** What each rule does, as far as `patience` lasts. */
+export function effectsOf(places: readonly Place[], patience: Patience): Effects {
+  const effects = new Map<RuleOrigin, OpenEffect>();
+  const effectOf = ({ origin }: Rule): OpenEffect => {
+    const known = effects.get(origin) ?? {
+      origin,
+      judges: [],
+      decides: undefined,
+      changes: undefined,
+      rival: undefined,
+      supports: new Set(),
+    };
+    effects.set(origin, known);
+    return known;
+  };
+  const leftOut: Place[] = [];
+  for (const place of places) {
+    for (const candidate of place.candidates) effectOf(candidate.rule).judges.push({ place, candidate });
+    const found = decisionsAt(place, patience);
+    if (found === undefined) leftOut.push(place);
+    for (const { rule, decides, changes, rival, supports } of found ?? []) {
+      const effect = effectOf(rule);
+      effect.decides ??= decides;
+      effect.changes ??= changes;
+      effect.rival ??= rival;
+      for (const other of supports) effect.supports.add(other);
+    }
+  }
+  const isWhole = ({ judges }: OpenEffect): boolean => judges.every(({ place }) => !leftOut.includes(place));
+  const all = [...effects.values()];
+  return { effects: leftOut.length === 0 ? all : all.filter(isWhole), leftOut };
+}
+
+/** What a rule does in one place. */
+interface Decisions extends Pick<RuleEffect, 'decides' | 'changes' | 'rival' | 'supports'> {
+  readonly rule: Rule;
+}
+
+/** Every rule that decides, the first of them first; undefined where nobody waited to the end. */
+function decisionsAt(place: Place, patience: Patience): readonly Decisions[] | undefined {
+  const { candidates, family } = place;
+  try {
+    const extents = candidates.map(({ rule, certain }) => ({ traffic: rule.traffic, addresses: certain }));
+    const grid = gridOf(extents, family, patience);
+    const found = new FoundDecisions(place, grid);
+    const isEverywhere = (id: number): boolean => candidates[id]?.possible === 'any';
+    // Behind two rules that are about everybody nothing decides, not even if one of the two is left out.
+    const layers = [{ areas: grid.areas, upTo: 2, isEverywhere }] as const;
+    visitBoxes({ columns: grid.classes.length, rows: grid.starts.length, layers, patience }, found);
+    return found.all();
+  } catch (error) {
+    if (!(error instanceof OutOfPatience)) throw error;
+    return undefined;
+  }
+}
+
+/** Packets, and where the first of them lie: ascending by column, then by row. */
+interface At {
+  readonly order: number;
+  readonly box: Box;
+}
+
+interface OpenDecisions {
+  readonly rule: Rule;
+  decides: At;
+  changes: At | undefined;
+  rival: (At & { readonly rule: Rule }) | undefined;
+  /** Each with where it would decide first; nobody asks for them once the rule changes something. */
+  readonly supports: Map<number, number>;
+}
+
+class FoundDecisions {
+  readonly #place: Place;
+  readonly #grid: Grid;
+  readonly #byRule = new Map<number, OpenDecisions>();
+
+  constructor(place: Place, grid: Grid) {
+    this.#place = place;
+    this.#grid = grid;
+  }
+
+  enter(): boolean {
+    return true;
+  }
+
+  leaf(box: Box, [members]: readonly Members[]): void {
+    if (members === undefined || members.length === 0) return;
+    const { candidates } = this.#place;
+    const present: Present[] = [];
+    for (let member = 0; member < members.length; member += 1) {
+      const id = members.id(member);
+      present.push({ id, isCertain: members.isWhole(member), group: candidates[id]?.group });
+    }
+    const at = { order: box.left * this.#grid.starts.length + box.top, box };
+    for (const { id, instead } of decidersAmong(present)) this.#note(id, instead, at);
+  }
+
+  #note(id: number, instead: readonly (number | undefined)[], at: At): void {
+    const { candidates } = this.#place;
+    const rule = candidates[id]?.rule;
+    if (rule === undefined) return;
+    const known = this.#byRule.get(id) ?? {
+      rule,
+      decides: at,
+      changes: undefined,
+      rival: undefined,
+      supports: new Map<number, number>(),
+    };
+    this.#byRule.set(id, known);
+    if (at.order < known.decides.order) known.decides = at;
+    for (const place of instead) {
+      const other = place === undefined ? undefined : candidates[place]?.rule;
+      const changes = (other?.action ?? 'deny') !== rule.action;
+      if (changes) {
+        if (known.changes === undefined || at.order < known.changes.order) known.changes = at;
+        if (isRival(rule, other) && (known.rival === undefined || at.order < known.rival.order))
+          known.rival = { ...at, rule: other };
+      }
+      if (known.changes !== undefined) known.supports.clear();
+      else known.supports.set(place ?? -1, Math.min(at.order, known.supports.get(place ?? -1) ?? at.order));
+    }
+  }
+
+  all(): readonly Decisions[] {
+    return [...this.#byRule.values()]
+      .toSorted((a, b) => a.decides.order - b.decides.order)
+      .map(({ rule, decides, changes, rival, supports }) => ({
+        rule,
+        decides: this.#exampleAt(decides),
+        changes: changes && this.#exampleAt(changes),
+        rival: rival && { rule: rival.rule, example: this.#exampleAt(rival) },
+        supports: new Set(
+          [...supports].toSorted(([, a], [, b]) => a - b).map(([place]) => this.#place.candidates[place]?.rule),
+        ),
+      }));
+  }
+
+  #exampleAt({ box }: At): Example {
+    const one = this.#grid.classes[box.left];
+    if (one === undefined) throw new Error('a box has a first column');
+    return { place: this.#place, one, interval: intervalOfRows(this.#grid, box.top, box.bottom) };
+  }
+}
+
+/** Whether a rule decides before another of its group for nothing but the default of its priority. */
+function isRival(rule: Rule, other: Rule | undefined): other is Rule {
+  return (
+    !rule.priorityWritten &&
+    other !== undefined &&
+    other.origin.group === rule.origin.group &&
+    other.priorityWritten &&
+    other.priority > rule.priority
+  );
+}

@@ -1,0 +1,128 @@
+import type { Patience } from '#core/model/policy/patience.ts';
+import { formatRuleName, type Rule } from '#core/model/policy/rule.ts';
+import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
+import type { LintCheck } from './check.ts';
+import type { LintWitness } from './finding.ts';
+import { type LintCandidate, type Place, witnessAt } from './place.ts';
+import type { RuleEffect } from './rule-effects.ts';
+import { sameMatches } from './same-match.ts';
+
+/** Requirement: a rule decides on some packet, on some interface. */
+export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
+  const told = new Set(sameMatches(policy).map(({ second }) => second.origin));
+  const shadowed = effects.filter((effect) => isShadowed(effect) && !told.has(effect.origin));
+  const covers = coversOf(shadowed, patience);
+  return shadowed.map(({ origin, judges }) => {
+    const found = judges.flatMap(({ candidate }) => covers.get(candidate) ?? []);
+    const rules = new Map(found.map(({ rule }) => [rule.origin, rule]));
+    const isCut = rules.size >= MAX_COVERS;
+    return {
+      code: 'shadowed-rule',
+      span: origin.span,
+      subject: { kind: 'rule', origin },
+      message: `\`${formatRuleName(origin)}\` has no effect: earlier rules already cover all it matches`,
+      help: `take it out, or give it a lower priority number than the rules before it${isCut ? `, of which ${MAX_COVERS} are shown` : ''}`,
+      related: [...rules.values()].slice(0, MAX_COVERS).map((rule) => ({
+        span: rule.origin.span,
+        message: `\`${formatRuleName(rule.origin)}\` comes first: ${rule.action}`,
+      })),
+      witness: found[0]?.witness(),
+    };
+  });
+};
+
+/** How many of the rules that cover one are told: nobody reads more, and thousands can. */
+const MAX_COVERS = 20;
+
+function isShadowed({ origin, judges, decides }: RuleEffect): boolean {
+  const isAboutSomebody = judges.some(({ candidate: { possible } }) => possible === 'any' || possible.length > 0);
+  return origin.template === undefined && decides === undefined && isAboutSomebody;
+}
+
+interface Cover {
+  readonly rule: Rule;
+  readonly witness: () => LintWitness;
+}
+
+type Judge = RuleEffect['judges'][number];
+
+/** The rules that decide, between them, on all packets that each of the shadowed is about: the first of them. */
+function coversOf(shadowed: readonly RuleEffect[], patience: Patience): ReadonlyMap<LintCandidate, readonly Cover[]> {
+  const byPlace = new Map<Place, Map<string, Judge[]>>();
+  for (const judge of shadowed.flatMap(({ judges }) => judges)) {
+    const { place, candidate } = judge;
+    const byGroup = byPlace.get(place) ?? new Map<string, Judge[]>();
+    byPlace.set(place, byGroup);
+    const own = byGroup.get(candidate.group ?? '') ?? [];
+    byGroup.set(candidate.group ?? '', own);
+    own.push(judge);
+  }
+  const found = new Map<LintCandidate, readonly Cover[]>();
+  for (const [place, byGroup] of byPlace) {
+    for (const judges of byGroup.values()) {
+      const candidates = judges.map(({ candidate }) => candidate);
+      for (const [candidate, covers] of coversIn(place, candidates, patience)) found.set(candidate, covers);
+    }
+  }
+  return found;
+}
+
+/** Of candidates of one place, all of one group whose members nobody knows, or of none. */
+function coversIn(
+  place: Place,
+  asked: readonly LintCandidate[],
+  patience: Patience,
+): ReadonlyMap<LintCandidate, readonly Cover[]> {
+  const { family, candidates } = place;
+  const group = asked[0]?.group;
+  const extents = [
+    ...candidates.map((one) => ({
+      traffic: one.rule.traffic,
+      // Whoever a packet of the group's members is from, this rule is about it.
+      addresses: group !== undefined && one.group === group ? ('any' as const) : one.certain,
+    })),
+    ...asked.map(({ rule, possible }) => ({ traffic: rule.traffic, addresses: possible })),
+  ];
+  const grid = gridOf(extents, family, patience);
+  const found = asked.map(
+    () => new Map<number, { readonly order: number; readonly column: number; readonly row: number }>(),
+  );
+  const layers = [
+    { areas: grid.areas.slice(0, candidates.length), upTo: 1 },
+    {
+      areas: grid.areas.slice(candidates.length),
+      upTo: 'none',
+      isAsked: (id: number) => (found[id]?.size ?? 0) < MAX_COVERS,
+    },
+  ] as const;
+  visitBoxes(
+    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    {
+      enter: () => true,
+      leaf(_, [judges, about]) {
+        const decider = judges?.first();
+        if (decider === undefined || about === undefined) return;
+        for (let member = 0; member < about.length; member += 1) {
+          const { column, row } = about.firstCell(member);
+          const order = column * grid.starts.length + row;
+          const covers = found[about.id(member)];
+          const known = covers?.get(decider);
+          if (known === undefined || order < known.order) covers?.set(decider, { order, column, row });
+        }
+      },
+    },
+  );
+  return new Map(
+    asked.map((candidate, id) => [
+      candidate,
+      [...(found[id] ?? [])]
+        .toSorted(([, a], [, b]) => a.order - b.order)
+        .flatMap(([decider, { column, row }]): readonly Cover[] => {
+          const [rule, one] = [candidates[decider]?.rule, grid.classes[column]];
+          if (rule === undefined || one === undefined) return [];
+          return [{ rule, witness: () => witnessAt(place, one, intervalOfRows(grid, row, row)) }];
+        }),
+    ]),
+  );
+}

@@ -1,0 +1,51 @@
+import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY } from '#core/model/policy/platform.ts';
+import { type Direction, formatRuleName } from '#core/model/policy/rule.ts';
+import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding } from './finding.ts';
+import type { RuleEffect } from './rule-effects.ts';
+import { ICMP, ICMPV6, type IcmpProtocol } from '#core/model/policy/protocols.ts';
+
+/** Requirement: a rule is about packets that conntrack does not call invalid, or some interface judges those by rules. */
+export const unaskedIcmp: LintCheck = ({ effects }) =>
+  effects.flatMap(({ origin, judges }): readonly LintFinding[] => {
+    if (origin.template !== undefined || judges.length === 0 || !judges.every(isOfInvalidAlone)) return [];
+    return [
+      {
+        code: 'unasked-icmp',
+        span: origin.span,
+        subject: { kind: 'rule', origin },
+        message: `\`${formatRuleName(origin)}\` has no effect: ICMP replies and errors that belong to a flow pass without a rule, and conntrack calls all others invalid`,
+        help: 'take it out; where routes are asymmetric, say `invalid: match` of the interface',
+        related: [],
+        witness: undefined,
+      },
+    ];
+  });
+
+/** Whether conntrack calls some packet of a type other than invalid that does not pass before all rules. */
+function canReachRules(protocol: IcmpProtocol, type: number, direction: Direction): boolean {
+  if (stateOfUnasked(protocol, type) === 'new') return true;
+  // What the host answers to a flow that the inbound rules deny by now is judged by the outbound rules.
+  if (ICMP_REQUEST_OF_REPLY[protocol].has(type)) return direction === 'outbound';
+  return RELATED[protocol](type) && !ICMP_ERRORS[protocol].includes(type);
+}
+
+/** What conntrack can call related: icmp_is_err() and icmpv6_error() in net/netfilter, redirects and source quench among them. */
+const RELATED: Readonly<Record<IcmpProtocol, (type: number) => boolean>> = {
+  [ICMP]: (type) => [3, 4, 5, 11, 12].includes(type),
+  [ICMPV6]: (type) => type < 128,
+};
+
+function isOfInvalidAlone({ place, candidate }: RuleEffect['judges'][number]): boolean {
+  const { traffic, origin } = candidate.rule;
+  if (traffic.kind !== 'icmp' || canReachRules(traffic.protocol, traffic.type, origin.direction)) return false;
+  // The place stands for all interfaces with the same rules.
+  return place.policy.bindings.every(
+    (binding) =>
+      binding.invalid === 'drop' ||
+      ![...place.policy.management[origin.direction], ...binding[origin.direction]].some(
+        (rule) => rule.origin === origin,
+      ),
+  );
+}

@@ -1,0 +1,40 @@
+import { formatRuleName } from '#core/model/policy/rule.ts';
+import { unrealRemote } from '#core/model/policy/unreal-address.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding } from './finding.ts';
+
+/** Requirement: packets have the other end that a rule names; what denies others than 0.0.0.0 or :: is meant to match nothing. */
+export const unrealRemotes: LintCheck = ({ effects }) =>
+  effects.flatMap(({ origin, judges }): readonly LintFinding[] => {
+    const rule = judges[0]?.candidate.rule;
+    const kinds = judges.flatMap(({ candidate: { possible, rule: one } }) =>
+      possible === 'any'
+        ? [undefined]
+        : possible.map((interval) => unrealRemote(interval, origin.direction, one.traffic)),
+    );
+    const [kind] = kinds;
+    if (rule === undefined || kind === undefined || kinds.includes(undefined)) return [];
+    if (rule.action === 'deny' && !kinds.includes('unspecified')) return [];
+    const end = origin.direction === 'inbound' ? 'comes from' : 'goes to';
+    return [
+      {
+        code: 'unreal-remote',
+        span: origin.span,
+        subject: { kind: 'rule', origin },
+        message: `\`${formatRuleName(origin)}\` matches nothing: no packet that rules judge ${end} ${WHAT[kind]}`,
+        help:
+          kind === 'unspecified'
+            ? 'everybody is `any`, `0.0.0.0/0` or `::/0`'
+            : 'name the hosts that are meant, or take the rule out',
+        related: [],
+        witness: undefined,
+      },
+    ];
+  });
+
+const WHAT = {
+  unspecified: 'the address 0.0.0.0 or ::',
+  loopback: 'loopback addresses',
+  multicast: 'multicast addresses',
+  broadcast: 'the broadcast address',
+} as const;

@@ -1,0 +1,128 @@
+import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
+import type { PolicyMapping } from './policy-mappings.ts';
+
+/** Which key a mistaken one was meant to be, and how that is said. */
+export interface MeantKey {
+  readonly key: string;
+  readonly help: string;
+}
+
+/** What clouds and other firewalls call the keys of any rule, in lower case without `-` and `_`. */
+const RULE_WORDS: Readonly<Record<string, string>> = {
+  port: 'ports',
+  dport: 'ports',
+  dports: 'ports',
+  dstport: 'ports',
+  destport: 'ports',
+  destinationport: 'ports',
+  destinationports: 'ports',
+  portrange: 'ports',
+  proto: 'protocol',
+  protocols: 'protocol',
+  ipprotocol: 'protocol',
+  family: 'type',
+  ethertype: 'type',
+  ipversion: 'type',
+  verdict: 'action',
+  effect: 'action',
+  target: 'action',
+  comment: 'description',
+  name: 'description',
+  icmptype: 'icmp',
+  prio: 'priority',
+  order: 'priority',
+};
+
+/** What they call the other end of an inbound rule. */
+const SOURCE_WORDS = ['from', 'src', 'saddr', 'sourceaddress', 'sourceip', 'sourcecidr'];
+
+/** What they call the other end of an outbound rule. */
+const DESTINATION_WORDS = ['to', 'dst', 'daddr', 'destinationaddress', 'destinationip', 'destinationcidr'];
+
+/** What stands for the other end in the one direction as in the other. */
+const REMOTE_WORDS = [
+  'cidr',
+  'cidrip',
+  'address',
+  'ip',
+  'remote',
+  'remoteip',
+  'remoteipprefix',
+  'network',
+  'cidrblocks',
+  'cidrblock',
+  'cidripv6',
+  'ipv6cidrblocks',
+  'remotegroup',
+  'remotegroupid',
+  'sourcegroup',
+];
+
+const remoteWords = (words: readonly string[], key: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(words.map((word) => [word, key]));
+
+/** By what a mapping is called. */
+const WORDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'an inbound rule': { ...RULE_WORDS, ...remoteWords([...SOURCE_WORDS, ...REMOTE_WORDS, 'destination'], 'source') },
+  'an outbound rule': {
+    ...RULE_WORDS,
+    ...remoteWords([...DESTINATION_WORDS, ...REMOTE_WORDS, 'source'], 'destination'),
+  },
+  'a management rule': {
+    ...RULE_WORDS,
+    ...remoteWords(SOURCE_WORDS, 'source'),
+    ...remoteWords(DESTINATION_WORDS, 'destination'),
+  },
+  'asserted traffic': {
+    ...RULE_WORDS,
+    ...remoteWords(SOURCE_WORDS, 'source'),
+    ...remoteWords(DESTINATION_WORDS, 'destination'),
+  },
+  'a security group': {
+    ingress: 'inbound',
+    input: 'inbound',
+    in: 'inbound',
+    egress: 'outbound',
+    output: 'outbound',
+    out: 'outbound',
+  },
+  'an address group': {
+    entries: 'addresses',
+    members: 'addresses',
+    cidrs: 'addresses',
+    networks: 'addresses',
+    ips: 'addresses',
+    path: 'file',
+  },
+  'an interface': { groups: 'securityGroups', sgs: 'securityGroups', ips: 'addresses' },
+  'a remote': {
+    group: 'securityGroup',
+    sg: 'securityGroup',
+    groupid: 'securityGroup',
+    groupname: 'securityGroup',
+    securitygroupid: 'securityGroup',
+    list: 'addressGroup',
+    addresslist: 'addressGroup',
+    ipset: 'addressGroup',
+    prefixlist: 'addressGroup',
+  },
+  'a policy': { groups: 'securityGroups', hosts: 'instances', servers: 'instances', log: 'logging' },
+};
+
+/** The key of a mapping that `key`, which it does not have, was meant to be; undefined where that cannot be told. */
+export function meantKey(key: string, { what, keys }: PolicyMapping): MeantKey | undefined {
+  const words = WORDS[what] ?? {};
+  const word = key.toLowerCase().replace(/(?<=[a-z])[-_](?=[a-z])/g, '');
+  const other = Object.hasOwn(words, word) ? words[word] : undefined;
+  if (other !== undefined && keys.includes(other)) return { key: other, help: helpFor(key, other, what) };
+  // The head of another tool's file is no slip of the pen.
+  if (word === 'apiversion') return undefined;
+  const near = didYouMean(key, keys);
+  return near === undefined ? undefined : { key: near, help: `did you mean \`${near}\`?` };
+}
+
+function helpFor(key: string, other: string, what: string): string {
+  if (key === 'destination' || key === 'source')
+    return `${key === 'source' ? 'outbound' : 'inbound'} rules say \`${other}\``;
+  return `the key is called \`${other}\` in ${what}`;
+}

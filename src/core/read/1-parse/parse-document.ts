@@ -1,0 +1,112 @@
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { firstOf } from '#core/diagnostics/first-of.ts';
+import { type Report, reportTo } from '#core/diagnostics/report.ts';
+import type { Span } from '#core/model/policy/span.ts';
+import { checkAlternatives } from './check-alternatives.ts';
+import { checkLength } from '#core/read/yaml/check-text.ts';
+import { nodePositions, type Path } from '#core/read/yaml/node-positions.ts';
+import { readPlainYaml } from '#core/read/yaml/plain-yaml.ts';
+import { readAnyYaml } from '#core/read/yaml/read-any-yaml.ts';
+import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
+import { readMistaken, validate } from './read-mistaken.ts';
+import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
+import type { SourceFile } from '#core/diagnostics/source-file.ts';
+import { textPositions } from '#core/read/yaml/text-positions.ts';
+
+/** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
+export type DocumentKind = 'main' | 'drop-in';
+
+/** One file of a policy: what it says, checked for shape alone, and where it says it. */
+export interface PolicyDocument {
+  readonly source: SourceFile;
+  readonly kind: DocumentKind;
+  readonly input: PolicyInput;
+  /** The span of the value at a path; if nothing is there, of the nearest place above. Costs as much as the path is long. */
+  readonly spanOf: (path: Path) => Span;
+  /** The span of the key at the path's end; in a list, of the entry. */
+  readonly keySpanOf: (path: Path) => Span;
+  /** Of a document with mistakes, the sections that may have had more names than it is known to have. */
+  readonly lost?: ReadonlySet<NamedSection> | undefined;
+  /** Of a document with mistakes of YAML, the lines on which nothing else that is found is sure. */
+  readonly unsure?: ReadonlySet<number> | undefined;
+}
+
+/** A document, unless a diagnostic is an error; the diagnostics stand in the order of their places. */
+export interface ParsedDocument {
+  readonly document: PolicyDocument | undefined;
+  /** What is sound in a document with mistakes, to find its mistakes of meaning in the same go; never to be enforced. */
+  readonly remains: PolicyDocument | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads one policy file. Reports all mistakes of YAML at once; in well-formed YAML, all mistakes of keys and types at once. */
+export function parseDocument(source: SourceFile, kind: DocumentKind): ParsedDocument {
+  const diagnostics: Diagnostic[] = [];
+  const { document, remains } = read(source, kind, reportTo(diagnostics));
+  const sound = !diagnostics.some(({ severity }) => severity === 'error');
+  // INVARIANT: a document comes without errors, and nothing is refused without a word.
+  if (sound && document === undefined) throw new Error('the parser refused a document and reported nothing');
+  const found = inOrder(diagnostics);
+  return sound
+    ? { document, remains: undefined, diagnostics: found }
+    : { document: undefined, remains: remains ?? document, diagnostics: firstOf(found) };
+}
+
+interface Read {
+  readonly document?: PolicyDocument | undefined;
+  readonly remains?: PolicyDocument | undefined;
+}
+
+function read(source: SourceFile, kind: DocumentKind, add: Report): Read {
+  if (!checkLength(source, add)) return {};
+  const { file } = source;
+  const text = source.text.startsWith('\u{feff}') ? source.text.slice(1) : source.text;
+  const spanAt = textPositions({ file, text });
+  const yaml = readPlainYaml(text) ?? readAnyYaml(text, spanAt, add);
+  if (yaml === undefined) return {};
+  const { value, marks, mended } = yaml;
+  const report: Report = (finding) => {
+    if (mended?.unsure.has(finding.span.line) !== true) add(finding);
+  };
+  const positions = nodePositions(marks, mended?.spanAt ?? spanAt);
+  const { spanOf, keySpanOf } = positions;
+  // A text that says nothing beside its mistakes is not to be called empty too.
+  if (value === null && mended !== undefined) return {};
+  if (value === null) {
+    if (kind === 'drop-in') return { document: { source, kind, input: {}, spanOf, keySpanOf } };
+    report({
+      code: 'empty-file',
+      span: spanAt(0, 0),
+      message: text.trim() === '' ? 'the file is empty' : 'the file says nothing',
+      help: 'a policy begins with `version: 1`',
+    });
+    return {};
+  }
+  const schema = kind === 'main' ? policySchema : dropInSchema;
+  const lost = NAMED_SECTIONS.filter((section) => mended?.isPartial === true || yaml.duplicates?.has(section));
+  const unsure = mended?.unsure;
+  const outcome = validate(schema, value);
+  const { result, isCut } = outcome;
+  if (result.success && !isCut) {
+    checkAlternatives({ value, positions, report });
+    const document = { source, kind, input: result.data, spanOf, keySpanOf, unsure };
+    const found = lost.length === 0 ? document : { ...document, lost: new Set(lost) };
+    // INVARIANT: what a mended text says is looked at for mistakes, and never enforced.
+    return mended === undefined ? { document: found } : { remains: found };
+  }
+  const mistaken = readMistaken({ value, outcome, positions, schema, report });
+  if (mistaken === undefined) return {};
+  return { remains: { source, kind, ...mistaken, unsure, lost: new Set([...lost, ...mistaken.lost]) } };
+}
+
+/** By place, and each once: what an alias stands for is found wrong at each of its uses. */
+function inOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const sorted = diagnostics.toSorted((a, b) => a.span.line - b.span.line || a.span.column - b.span.column);
+  const distinct = new Map<string, Diagnostic>();
+  for (const diagnostic of sorted) {
+    const { code, message, span } = diagnostic;
+    const identity = `${span.line}:${span.column}:${code}:${message}`;
+    if (!distinct.has(identity)) distinct.set(identity, diagnostic);
+  }
+  return [...distinct.values()];
+}

@@ -1,0 +1,84 @@
+import type { SourceFile } from '#core/diagnostics/source-file.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { type Report, reportTo } from '#core/diagnostics/report.ts';
+import { type EntriesByFamily, entriesOfBags } from '#core/model/net/address-entries.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import { changeBags, type IntervalBags, intervalBags } from '#core/model/net/interval-bag.ts';
+import { parseInterval } from './address-text.ts';
+import { changedLines } from './changed-lines.ts';
+import { reportHostBits } from './read-rule.ts';
+
+/** What a list file says. */
+export interface ListContent {
+  readonly source: SourceFile;
+  /** What each line says, as often as it is said. */
+  readonly bags: IntervalBags;
+  readonly entries: EntriesByFamily;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Beyond this many errors a list file is the wrong file rather than one with typing errors. */
+const MOST_ERRORS = 100;
+
+/**
+ * Reads a list file: one address, CIDR or range a line, `#` or `;` begins a comment (`;` is what
+ * Spamhaus DROP lists use). Each bad line is told at its place. Where
+ * `before`, another text of the same file, is given, only lines that differ are read, and what stays is the same object.
+ */
+export function readListFile(source: SourceFile, before?: ListContent): ListContent {
+  return (before === undefined ? undefined : readChange(source, before)) ?? readWhole(source);
+}
+
+function readWhole(source: SourceFile): ListContent {
+  const diagnostics: Diagnostic[] = [];
+  const bags = intervalBags(parseLines(source, reportTo(diagnostics)));
+  return { source, bags, entries: entriesOfBags(bags), diagnostics };
+}
+
+/** Undefined where something is to be told: the lines of what is told have to be counted from the beginning. */
+function readChange(source: SourceFile, before: ListContent): ListContent | undefined {
+  if (before.diagnostics.length > 0) return undefined;
+  const { start, beforeEnd, afterEnd } = changedLines(before.source.text, source.text);
+  let told = false;
+  const report = (): void => {
+    told = true;
+  };
+  const parse = ({ file, text }: SourceFile, end: number): Interval[] =>
+    parseLines({ file, text: text.slice(start, end) }, report);
+  const [removed, added] = [parse(before.source, beforeEnd), parse(source, afterEnd)];
+  if (told) return undefined;
+  const bags = changeBags(before.bags, { removed, added });
+  return { source, bags, entries: entriesOfBags(bags), diagnostics: [] };
+}
+
+function parseLines({ file, text }: SourceFile, report: Report): Interval[] {
+  const intervals: Interval[] = [];
+  let errors = 0;
+  let lineNumber = 0;
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf('\n', start);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.slice(start, end);
+    start = end + 1;
+    lineNumber += 1;
+    const comment = line.search(/[#;]/);
+    const entry = (comment < 0 ? line : line.slice(0, comment)).trim();
+    if (entry === '') continue;
+    const parsed = parseInterval(entry);
+    if (parsed.kind === 'interval' && parsed.normalised === undefined) {
+      intervals.push(parsed.interval);
+      continue;
+    }
+    const column = line.indexOf(entry) + 1;
+    const span = { file, line: lineNumber, column, endLine: lineNumber, endColumn: column + entry.length };
+    if (parsed.kind === 'problem') {
+      errors += 1;
+      report({ code: 'bad-address', span, message: parsed.message, help: parsed.help });
+      if (errors === MOST_ERRORS) return intervals;
+    } else {
+      if (parsed.normalised !== undefined) reportHostBits({ text: entry, normalised: parsed.normalised, span, report });
+      intervals.push(parsed.interval);
+    }
+  }
+  return intervals;
+}

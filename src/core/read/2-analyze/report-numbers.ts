@@ -1,0 +1,53 @@
+import type { Report } from '#core/diagnostics/report.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { Traffic } from '#core/model/policy/rule.ts';
+import type { Span } from '#core/model/policy/span.ts';
+import { icmpTypeName, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
+
+/** Behind these the kernel looks for the protocol of an IPv6 packet: ipv6_ext_hdr() in net/ipv6/exthdrs_core.c. */
+const EXTENSION_HEADERS: Readonly<Record<number, string>> = {
+  0: 'hop-by-hop options',
+  43: 'routing',
+  44: 'fragment',
+  51: 'authentication (AH)',
+  60: 'destination options',
+};
+
+/** Warns of a protocol number that is an extension header in IPv6, where no packet is of it. */
+export function reportExtensionHeader(traffic: ReadonlyMap<Family, Traffic>, span: Span, report: Report): void {
+  const of = traffic.get('ipv6');
+  const header = of?.kind === 'protocol' ? EXTENSION_HEADERS[of.protocol] : undefined;
+  if (of?.kind !== 'protocol' || header === undefined) return;
+  const isBoth = traffic.has('ipv4');
+  report({
+    code: 'extension-header',
+    span,
+    message: `over IPv6 this matches nothing: ${of.protocol} is the ${header} header there, and rules judge the protocol behind it`,
+    help: isBoth
+      ? 'say `type: ipv4`, and write a rule of `type: ipv6` for the protocol behind the header'
+      : 'write the protocol behind the header, such as `tcp`',
+  });
+}
+
+/** Warns of an ICMP type by number that is another one in the other family, where the rule is about both. */
+export function reportAmbiguousIcmp(written: string | number, span: Span, report: Report): void {
+  const number = Number(written);
+  if (!Number.isInteger(number)) return;
+  const [inIcmp, inIcmpv6] = [icmpTypeName('ipv4', number), icmpTypeName('ipv6', number)];
+  if (inIcmp === inIcmpv6) return;
+  const name = inIcmp ?? inIcmpv6 ?? '';
+  const family: Family = inIcmp === undefined ? 'ipv6' : 'ipv4';
+  const isInBoth = icmpTypeNumber('ipv4', name) !== undefined && icmpTypeNumber('ipv6', name) !== undefined;
+  report({
+    code: 'ambiguous-icmp',
+    span,
+    message: `ICMP type ${number} is ${meaning(inIcmp)} over IPv4 and ${meaning(inIcmpv6)} over IPv6`,
+    help: isInBoth
+      ? `write \`icmp: ${name}\`, which is the right number in either, or say \`type: ${family}\``
+      : `write \`icmp: ${name}\`, or say \`type: ${family}\``,
+  });
+}
+
+function meaning(name: string | undefined): string {
+  return name === undefined ? 'nothing' : `\`${name}\``;
+}

@@ -1,0 +1,74 @@
+import type { Report } from '#core/diagnostics/report.ts';
+import type { Address, Family } from '#core/model/net/address.ts';
+import { formatInterval, intervalOf } from '#core/model/net/interval.ts';
+import type { Action, Direction, Remote, Traffic } from '#core/model/policy/rule.ts';
+import type { Span } from '#core/model/policy/span.ts';
+import { unrealKind, type UnrealKind, unrealRemote } from '#core/model/policy/unreal-address.ts';
+
+/** A rule's remote, and what of the rule tells whether a packet can have it. */
+export interface WrittenRemote {
+  readonly remote: Remote;
+  readonly direction: Direction;
+  readonly action: Action;
+  readonly traffic: ReadonlyMap<Family, Traffic>;
+  readonly span: Span;
+}
+
+/**
+ * Warns of a remote that no packet has. A denial of loopback, multicast and broadcast sources is spoken of nowhere:
+ * it is written so as to match nothing.
+ */
+export function reportUnrealRemote({ remote, direction, action, traffic, span }: WrittenRemote, report: Report): void {
+  if (remote.kind !== 'interval') return;
+  const { interval } = remote;
+  const of = traffic.get(interval.family);
+  const kind = of === undefined ? undefined : unrealRemote(interval, direction, of);
+  if (kind === undefined || (action === 'deny' && kind !== 'unspecified')) return;
+  report({ code: 'unreal-remote', span, ...unrealRemoteText(formatInterval(interval), kind, direction) });
+}
+
+/** What to say of a remote that no packet has. */
+function unrealRemoteText(
+  text: string,
+  kind: UnrealKind,
+  direction: Direction,
+): { readonly message: string; readonly help: string } {
+  const end = direction === 'inbound' ? 'comes from' : 'goes to';
+  switch (kind) {
+    case 'unspecified':
+      return {
+        message: `\`${text}\` is one address, and no packet ${end} it`,
+        help: `everybody is \`any\` or \`${text}/0\``,
+      };
+    case 'loopback':
+      return {
+        message: `no packet that rules judge ${end} the loopback address${text.includes('/') ? 'es' : ''} \`${text}\``,
+        help: 'loopback is never filtered: take the rule out',
+      };
+    case 'multicast':
+    case 'broadcast':
+      return {
+        message: `no packet ${end} \`${text}\`: packets go to ${kind} addresses, and come from those of hosts`,
+        help: 'name the hosts that send, or `any`',
+      };
+  }
+}
+
+/**
+ * Reports an address that no interface can have. One of IPv6 multicast is a warning: peers' policies list such members,
+ * and what they mean is clear, though nothing comes from there.
+ */
+export function reportUnrealMember(
+  address: Address,
+  { span, report }: { readonly span: Span; readonly report: Report },
+): void {
+  const kind = unrealKind(intervalOf(address));
+  if (kind === undefined) return;
+  const article = kind === 'unspecified' ? 'the' : 'a';
+  report({
+    code: kind === 'multicast' && address.family === 'ipv6' ? 'multicast-member' : 'bad-address',
+    span,
+    message: `\`${formatInterval(intervalOf(address))}\` is ${article} ${kind} address, which no interface has for others to see`,
+    help: 'list the addresses that other hosts see, or say `dynamic`',
+  });
+}

@@ -1,0 +1,99 @@
+import { quote } from '#core/diagnostics/quote.ts';
+import type { Report } from '#core/diagnostics/report.ts';
+import type { SourceFile } from '#core/diagnostics/source-file.ts';
+import type { TextEdit } from './mend-text.ts';
+import type { SpanAt } from './text-positions.ts';
+
+/** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
+const LONGEST_TEXT = 16_000_000;
+
+/**
+ * What YAML 1.2 does not count as printable (section 5.1), and three things it does: a carriage return alone, which is a
+ * line break to some readers and none to others; a byte-order mark inside the text; and the character that stands for
+ * bytes that were no UTF-8.
+ */
+const BAD_CHARACTER = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffd-\uffff]|\r(?!\n)|\p{Cs}/gu;
+
+/**
+ * What makes a text look other than it is: marks, overrides and isolates of direction, and characters that nothing is
+ * seen of. Not among them are the joiners (U+200C and U+200D) that Persian, Indic scripts and emoji are written with,
+ * variation selectors, and the format characters that are seen, such as the Arabic number sign.
+ */
+const DECEPTIVE =
+  /(?![\u200c-\u200d\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}]|\p{VS})[\p{Cf}\p{Zl}\p{Zp}\p{DI}]/u;
+
+/** Those of them that change the order in which a line is shown. */
+const DIRECTION = /^[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]$/u;
+
+const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Cs}/u;
+
+/** What cannot stand in any text of a policy, however it is written there. */
+export const BAD_IN_TEXT = new RegExp(`${CONTROL.source}|${DECEPTIVE.source}`, 'u');
+
+const BAD_IN_FILE = new RegExp(`${BAD_CHARACTER.source}|${DECEPTIVE.source}`, 'gu');
+
+/** Whether a text has anything in it that this module refuses in a file for making it look other than it is. */
+export function isDeceptive(text: string): boolean {
+  return DECEPTIVE.test(text);
+}
+
+/** Whether a file is short enough to be read at all; reports if not. */
+export function checkLength({ file, text }: SourceFile, report: Report): boolean {
+  if (text.length <= LONGEST_TEXT) return true;
+  report({
+    code: 'file-too-large',
+    span: { file, line: 1, column: 1, endLine: 1, endColumn: 1 },
+    message: `the file has ${text.length} characters, and ${LONGEST_TEXT} are the most`,
+    help: 'long address lists belong into a file of their own: `file:` in an address group',
+  });
+  return false;
+}
+
+/**
+ * Reports the first character of a file that cannot stand in YAML, and how many follow. Returns the edits that put
+ * something harmless in the place of each.
+ */
+export function checkCharacters(text: string, spanAt: SpanAt, report: Report): readonly TextEdit[] {
+  const edits: TextEdit[] = [];
+  let count = 0;
+  let first: { readonly character: string; readonly index: number } | undefined;
+  for (const { 0: character, index } of text.matchAll(BAD_IN_FILE)) {
+    first ??= { character, index };
+    count += 1;
+    edits.push({ start: index, end: index + character.length, insert: 'x' });
+  }
+  if (first === undefined) return [];
+  const { character, index } = first;
+  report({
+    code: 'bad-character',
+    span: spanAt(index, index + character.length),
+    message: `${nameOf(character)} cannot stand in a policy${count === 1 ? '' : ` (the first of ${count} such characters)`}`,
+    help:
+      character === '\r'
+        ? 'save the file with the line ends of Linux, or of Windows'
+        : isDeceptive(character)
+          ? 'it makes the text look other than it is; leave it out'
+          : 'a policy is UTF-8 text without control characters',
+  });
+  return edits;
+}
+
+/** A character that cannot be shown, in words. */
+export function nameOf(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  switch (code) {
+    case 'FFFD':
+      return `bytes that are not UTF-8 (read as ${quote('U+FFFD')})`;
+    case '000D':
+      return `a carriage return (${quote('U+000D')}) without a line feed`;
+    case 'FEFF':
+      return `a byte-order mark (${quote('U+FEFF')}) inside the text`;
+    default:
+      return `the ${kindOf(character)} ${quote(`U+${code}`)}`;
+  }
+}
+
+function kindOf(character: string): string {
+  if (DIRECTION.test(character)) return 'direction control';
+  return DECEPTIVE.test(character) ? 'invisible character' : 'character';
+}

@@ -1,0 +1,219 @@
+import { Composer, type CST, type Document, Parser } from 'yaml';
+import { quote } from '#core/diagnostics/quote.ts';
+import type { Report } from '#core/diagnostics/report.ts';
+import type { SpanAt } from './text-positions.ts';
+import type { MendedText } from './mend-text.ts';
+import { yamlCauses } from './yaml-causes.ts';
+import type { YamlCause } from './yaml-lines.ts';
+
+/** A policy needs seven levels. The bound keeps whatever recurses, the YAML library included, far from the stack's end. */
+const DEEPEST = 64;
+
+/** What a mistake of YAML is called here whose cause is not found, and what to do about it; by the library's code. */
+const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> = {
+  ALIAS_PROPS: ['an alias has neither anchor nor tag', 'text that begins with `*` needs quotes'],
+  BAD_ALIAS: ['an alias without a name', 'text that begins with `*` needs quotes: `"*"`'],
+  BAD_DQ_ESCAPE: [
+    'an escape that YAML does not have',
+    'write `\\\\` for a backslash, or put the text in single quotes',
+  ],
+  BAD_INDENT: ['the indentation does not fit the lines above', 'lines of one list or mapping begin at the same column'],
+  BAD_SCALAR_START: ['a text cannot begin with this character', 'put the value in quotes'],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'a second `key: value` on the line, or one that is not indented like the others',
+    'put a value with a colon in quotes, or begin it on a line of its own',
+  ],
+  BLOCK_IN_FLOW: ['lines of a list or mapping stand inside brackets', 'close the bracket before, or use commas inside'],
+  KEY_OVER_1024_CHARS: [
+    'a key of more than 1024 characters',
+    'is the colon meant to be text? then put the text in quotes',
+  ],
+  MISSING_CHAR: ['something is missing before this', 'is a comma, a colon, a bracket or a quote missing?'],
+  MULTILINE_IMPLICIT_KEY: [
+    'a key that goes over several lines',
+    'a key stands on one line: is a colon or a quote missing?',
+  ],
+  NON_STRING_KEY: ['a key that is not plain text', 'write the key as a word, in quotes if it has other characters'],
+  TAB_AS_INDENT: ['a tab stands where the line is indented', 'put spaces in its place'],
+  UNEXPECTED_TOKEN: ['this does not belong here', 'is a comma missing, or a text to be put in quotes?'],
+};
+
+/** Of a mistake that no policy is likely to have. */
+const OTHER_WORDS = [
+  'this is not well-formed YAML',
+  'compare it with the lines around it, and with a policy in config/examples',
+] as const;
+
+/** What is known of the YAML of a text. */
+export interface ParsedYaml {
+  /** Undefined where a mistake leaves open what belongs to what; a document without content is a document. */
+  readonly document: Document.Parsed | undefined;
+  /** Offsets, ascending, of mistakes that concern the next scalar alone. */
+  readonly unclear: readonly number[];
+  /** What the mistakes come from that leave the document undefined; empty where that cannot be told. */
+  readonly causes: readonly YamlCause[];
+  /** Whether a part of the text is not in the document. */
+  readonly isPartial: boolean;
+}
+
+/** Reads the first YAML document of a text into nodes with positions, and reports every mistake of YAML. */
+export function parseYaml({ text, spanAt }: MendedText, report: Report): ParsedYaml {
+  const tokens = [...new Parser().parse(text)];
+  const documents = tokens.filter((token) => token.type === 'document');
+  const [first, second] = documents;
+  if (second !== undefined) {
+    report({
+      code: 'several-documents',
+      span: spanAt(second.offset, second.offset + 3),
+      message: 'a second YAML document begins here',
+      help: 'a policy file holds one document; put the other into a file of its own in `policy.d`',
+    });
+  }
+  for (const token of tokens) if (token.type === 'directive') checkDirective(token, spanAt, report);
+  const deep = first === undefined ? undefined : firstBelow(first, DEEPEST);
+  if (deep !== undefined) {
+    report({
+      code: 'too-deep',
+      span: spanAt(deep.offset, deep.offset + 1),
+      message: `more than ${DEEPEST} levels of nesting`,
+      help: 'a policy needs seven: is a bracket too many open?',
+    });
+    // INVARIANT: only nesting within the bound reaches the composer, which recurses.
+    return { document: undefined, unclear: [], causes: [], isPartial: true };
+  }
+  const composed = new Composer({
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    resolveKnownTags: false,
+    stringKeys: true,
+    // The library compares each key with all before it; the reader of values finds duplicates in one pass.
+    uniqueKeys: false,
+    prettyErrors: false,
+  }).compose(withoutDirectives(tokens), true, text.length);
+  const { value: document } = composed.next();
+  for (const _ of composed) {
+    // The composer adds errors after the document's end only as it runs on.
+  }
+  if (document === undefined) throw new Error('the YAML composer made no document');
+  const causes = reportErrors(document.errors, { text, spanAt, report });
+  // The library may have more than one thing to say of such a mistake.
+  const clear = new Set(
+    document.errors.flatMap(({ code, pos }) => (OF_ITS_OWN.has(code) || code === 'TAG_RESOLVE_FAILED' ? [pos[0]] : [])),
+  );
+  const isClear = document.errors.every(({ pos }) => clear.has(pos[0]));
+  const unclear = document.errors.map(({ code, pos }) => (code === 'TAG_RESOLVE_FAILED' ? pos[1] : pos[0]));
+  for (const { code, pos } of document.warnings) {
+    const span = spanAt(pos[0], Math.min(pos[1], text.length));
+    // An unknown tag is but a warning to the library, which then reads the value as if the tag were not there.
+    if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') {
+      unclear.push(pos[1]);
+      report({
+        code: 'yaml-tag',
+        span,
+        message: tagMessage(text, pos),
+        help: text.startsWith('!!', pos[0]) ? TAG_HELP : `${TAG_HELP}; text that begins with \`!\` needs quotes`,
+      });
+    } else {
+      report({
+        code: 'yaml-warning',
+        span,
+        message: 'readers of YAML differ about this: an anchor ends, or a key begins, in an unusual way',
+        help: 'put the text in quotes, or a space before the colon',
+      });
+    }
+  }
+  return {
+    document: isClear ? document : undefined,
+    unclear: unclear.toSorted((a, b) => a - b),
+    causes,
+    isPartial: second !== undefined,
+  };
+}
+
+/** A directive is either reported or says what is so without it. */
+function withoutDirectives(tokens: readonly CST.Token[]): CST.Token[] {
+  return tokens.filter(({ type }) => type !== 'directive');
+}
+
+const TAG_HELP = 'leave the tag out';
+
+interface ErrorContext {
+  readonly text: string;
+  readonly spanAt: SpanAt;
+  readonly report: Report;
+}
+
+/** Reports the likely causes of what the library found, and returns them; where there are none, what it found in the words of this project. */
+function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report }: ErrorContext): readonly YamlCause[] {
+  const tags = errors.filter(({ code }) => code === 'TAG_RESOLVE_FAILED');
+  for (const { pos } of tags) {
+    report({
+      code: 'yaml-tag',
+      span: spanAt(pos[0], Math.min(pos[1], text.length)),
+      message: tagMessage(text, pos),
+      help: TAG_HELP,
+    });
+  }
+  const others = errors.filter(({ code }) => code !== 'TAG_RESOLVE_FAILED');
+  if (others.length === 0) return [];
+  const causes = others.every(({ code }) => OF_ITS_OWN.has(code))
+    ? []
+    : yamlCauses(
+        text,
+        others.some(({ code }) => code === 'TAB_AS_INDENT'),
+      );
+  for (const { start, end, message, help, related } of causes) {
+    const places =
+      related === undefined ? [] : [{ span: spanAt(related.start, related.end), message: related.message }];
+    report({ code: 'yaml-syntax', span: spanAt(start, end), message, help, related: places });
+  }
+  if (causes.length > 0) return causes;
+  // One mistake makes the library stumble again and again, so of each line the first is reported.
+  const lines = new Set<number>();
+  for (const { code, pos } of others) {
+    const span = spanAt(pos[0], Math.min(pos[1], text.length));
+    if (lines.has(span.line)) continue;
+    lines.add(span.line);
+    const [message, help] = WORDS[code] ?? OTHER_WORDS;
+    report({ code: 'yaml-syntax', span, message, help });
+  }
+  return [];
+}
+
+/** Mistakes that are exactly what they are called, and concern one scalar or key. */
+const OF_ITS_OWN: ReadonlySet<string> = new Set([
+  'BAD_ALIAS',
+  'ALIAS_PROPS',
+  'BAD_DQ_ESCAPE',
+  'BAD_SCALAR_START',
+  'NON_STRING_KEY',
+]);
+
+function tagMessage(text: string, pos: readonly [number, number]): string {
+  return `the tag ${quote(text.slice(...pos))} has no meaning in a policy, or does not fit its value`;
+}
+
+function checkDirective({ source, offset }: CST.Directive, spanAt: SpanAt, report: Report): void {
+  if (/^%YAML[ \t]+1\.2[ \t]*$/.test(source)) return;
+  report({
+    code: 'yaml-directive',
+    span: spanAt(offset, offset + source.length),
+    message: `the directive ${quote(source)} has no place in a policy`,
+    help: 'policy files are YAML 1.2 without tags of their own; leave the line out',
+  });
+}
+
+/** The first token nested deeper than `limit` collections. Walks with a stack of its own, whatever the depth. */
+function firstBelow(document: CST.Document, limit: number): CST.Token | undefined {
+  const pending: { token: CST.Token | null | undefined; depth: number }[] = [{ token: document.value, depth: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { token, depth } = next;
+    if (token === null || token === undefined || !('items' in token)) continue;
+    if (depth === limit) return token;
+    for (const { key, value } of token.items.toReversed()) {
+      pending.push({ token: value, depth: depth + 1 }, { token: key, depth: depth + 1 });
+    }
+  }
+  return undefined;
+}

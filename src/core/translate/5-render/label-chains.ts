@@ -1,0 +1,55 @@
+import type { ChainContent, LabelRule } from '#core/model/nft/element-change.ts';
+import type { LabelsInUse } from '#core/model/nft/in-force.ts';
+import { admitChain, JUDGE_LABELS, liveChain, OPENED_CHAIN, OPENED_LABEL } from '#core/model/nft/label-chains.ts';
+
+/** The chains of labels that `judges` need. */
+export function labelChainNames(judges: readonly string[]): readonly string[] {
+  if (judges.length === 0) return [];
+  return [OPENED_CHAIN, ...judges.flatMap((judge) => [liveChain(judge), admitChain(judge)])];
+}
+
+/**
+ * The labels to use after a change, so that all flows are judged anew: the next ones that no flow can have, one for each
+ * judge; none where they are used up, or nobody knows which flows have.
+ */
+export function nextLabels(inUse: LabelsInUse, judges: readonly string[]): LabelsInUse {
+  if (inUse === 'none' || inUse === 'unknown') return 'none';
+  const used = inUse.used + judges.length;
+  return used <= JUDGE_LABELS ? { used } : 'none';
+}
+
+/** What the chains of labels hold. Where rules use none of the judges', what they let through is judged each time. */
+export function labelChains(judges: readonly string[], inUse: LabelsInUse): readonly ChainContent[] {
+  if (judges.length === 0) return [];
+  return [
+    // Always there: flows that begin while no rule names a label have no room for one.
+    { chain: OPENED_CHAIN, rules: [{ kind: 'label', bit: OPENED_LABEL, verdict: 'accept' }] },
+    ...judgeLabelChains(judges, inUse),
+  ];
+}
+
+/** Those of them whose content changes with the labels in use. */
+export function judgeLabelChains(judges: readonly string[], inUse: LabelsInUse): readonly ChainContent[] {
+  const first = typeof inUse === 'object' ? inUse.used - judges.length : undefined;
+  return judges.flatMap((judge, i): readonly ChainContent[] => {
+    const bits = [...(first === undefined ? [] : [first + i]), OPENED_LABEL];
+    const admit: LabelRule =
+      first === undefined ? { kind: 'accept' } : { kind: 'label', bit: first + i, verdict: 'accept' };
+    return [
+      { chain: liveChain(judge), rules: [{ kind: 'labelled', bits, verdict: 'accept' }] },
+      { chain: admitChain(judge), rules: [admit] },
+    ];
+  });
+}
+
+/** A rule of a chain of labels in nft's words. */
+export function renderLabelRule(rule: LabelRule): string {
+  switch (rule.kind) {
+    case 'labelled':
+      return `ct label ${rule.bits.join(',')} ${rule.verdict}`;
+    case 'label':
+      return `ct label set ${rule.bit} ${rule.verdict}`;
+    case 'accept':
+      return 'accept';
+  }
+}

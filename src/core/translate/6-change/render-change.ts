@@ -1,0 +1,115 @@
+import type { ElementTransaction } from '#core/model/nft/element-change.ts';
+import type { Before, InForce, Rendered } from '#core/model/nft/in-force.ts';
+import type { Ruleset } from '#core/model/nft/ruleset.ts';
+import type { Script } from '#core/model/nft/script.ts';
+import type { Change, Transaction } from './change.ts';
+import { judgeLabelChains, nextLabels } from '#core/translate/5-render/label-chains.ts';
+import { APPLIED_SET, formatApplied, TABLE } from '#core/translate/5-render/names.ts';
+import { planNames } from './plan-names.ts';
+import { type RenderedRuleset, renderRuleset } from '#core/translate/5-render/render-objects.ts';
+import { appliedLines, contentLines, elementLines, line } from '#core/translate/5-render/script-lines.ts';
+import { elementsText, structureText } from '#core/translate/5-render/stamp-text.ts';
+import { creationScript, swap, type SwapStep } from './swap.ts';
+
+/** A change, and all that is in force after it as one script, for booting and for people to read. */
+export interface RenderedChange {
+  readonly change: Change;
+  readonly whole: () => Script;
+}
+
+/** The change that brings `ruleset` about, from what is there now. `digest` identifies a text. */
+export function renderChange(ruleset: Ruleset, before: Before, digest: (text: string) => string): RenderedChange {
+  const untracked = before === 'untracked';
+  const inForce = before === 'untracked' ? undefined : before;
+  const wanted = renderRuleset(ruleset);
+  const structure = digest(structureText(wanted));
+  const plan = planNames(wanted, structure, inForce);
+  const stamp = digest(`${structure}\n${elementsText(wanted)}`);
+  const change = chooseChange({ wanted, plan, stamp, inForce, untracked });
+  const rendered = change.next.rendered ?? plan.rendered;
+  return { change, whole: () => wholeScript(wanted, { ...change.next, rendered }) };
+}
+
+/**
+ * Labels used anew, so that every flow is judged again by its next packet: after all flows were freed of labels
+ * (`cleared`), or with the next ones. Undefined where there are none to use, or the table was found and not made.
+ */
+export function renderLabels(inForce: InForce, { cleared }: { readonly cleared: boolean }): Change | undefined {
+  const { rendered } = inForce;
+  if (rendered === undefined) return undefined;
+  const labels = nextLabels(cleared ? { used: 0 } : inForce.labels, rendered.judges);
+  return labels === 'none' ? undefined : labelChange({ ...inForce, labels });
+}
+
+/** Labels put out of use: every flow is judged by each of its packets until all are free of labels. */
+export function renderNoLabels(inForce: InForce): Change {
+  return labelChange({ ...inForce, labels: 'none' });
+}
+
+function labelChange(next: InForce): Change {
+  const rules = judgeLabelChains(next.rendered?.judges ?? [], next.labels);
+  const transaction = directTransaction({ changes: [], rules, applied: undefined });
+  return { kind: 'labels', transactions: [transaction], undo: [[]], addition: [], next };
+}
+
+function chooseChange(step: SwapStep): Change {
+  const { inForce, stamp, plan } = step;
+  if (inForce !== undefined && inForce.stamp === stamp) {
+    const { rendered } = inForce;
+    // Lists that were read anew stand for those before, so that the next comparison with them is cheap too.
+    const now = rendered !== undefined && plan.onlyElements && plan.differences.length === 0 ? plan.rendered : rendered;
+    return { kind: 'none', transactions: [], undo: [], addition: [], next: { ...inForce, rendered: now } };
+  }
+  return inForce?.rendered !== undefined && plan.onlyElements ? changeElements(step, inForce) : swap(step);
+}
+
+// INVARIANT: elements first, labels in a transaction of their own. What an interval set holds is seen a moment after it
+// is committed, and a packet judged by the old elements must not give its flow the new label.
+function changeElements({ wanted, plan, stamp }: SwapStep, inForce: InForce): Change {
+  const { generation, rendered, differences } = plan;
+  const labels = nextLabels(inForce.labels, wanted.judges);
+  const applied = formatApplied({ generation, stamp });
+  return {
+    kind: 'elements',
+    transactions: [
+      directTransaction({ changes: differences, rules: [], applied: undefined }),
+      directTransaction({
+        changes: [],
+        rules: judgeLabelChains(wanted.judges, labels),
+        applied: { set: APPLIED_SET, comment: applied },
+      }),
+    ],
+    undo: [[], []],
+    addition: [...differences.flatMap(elementLines), ...appliedLines(applied)],
+    next: { ...inForce, generation, stamp, rendered, labels },
+  };
+}
+
+function directTransaction(change: Omit<ElementTransaction, 'table'>): Transaction {
+  return {
+    direct: { table: TABLE, ...change },
+    unused: false,
+    get script() {
+      return [
+        ...change.changes.flatMap(elementLines),
+        ...change.rules.flatMap(contentLines),
+        ...(change.applied === undefined ? [] : appliedLines(change.applied.comment)),
+      ];
+    },
+  };
+}
+
+/** All that is in force as one transaction that replaces our table whatever it held. Flows may have any labels then. */
+function wholeScript(
+  wanted: RenderedRuleset,
+  { generation, stamp, rendered }: Pick<InForce, 'generation' | 'stamp'> & { readonly rendered: Rendered },
+): Script {
+  return [
+    // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
+    line(`add table ${TABLE}`),
+    line(`delete table ${TABLE}`),
+    line(`add table ${TABLE}`),
+    ...creationScript(wanted, rendered),
+    ...appliedLines(formatApplied({ generation, stamp })),
+  ];
+}

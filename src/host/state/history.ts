@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import type { JudgedVersion, KeptPolicy, PolicyVersion, VersionOrigin } from '#core/model/policy/policy-version.ts';
+import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from '#host/files/own-file.ts';
+import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
+import { explainDenied } from './state-directory.ts';
+import { writeStateFile } from '#host/files/write-file.ts';
+
+/** The policies that were in force, in the state directory. */
+export interface History {
+  /**
+   * Keeps a policy that came into force; nothing, if it says what the newest one does. Returns the newest one's number.
+   * Throws what writing throws.
+   */
+  record(texts: PolicyTexts, how: { readonly origin: VersionOrigin; readonly of?: number | null }): Promise<number>;
+  /**
+   * Notes that live flows were judged by this policy, after the version `version` came into force; undefined for the
+   * newest. Throws what writing throws.
+   */
+  noteJudged(texts: PolicyTexts, version: number | undefined): Promise<void>;
+  /**
+   * The policy that live flows were judged by last, and those that came into force since, oldest first; where the former
+   * is not known, the newest one.
+   */
+  sinceJudged(): Promise<readonly JudgedVersion[]>;
+  /** Newest first. Versions that cannot be read are left out. */
+  list(): Promise<readonly PolicyVersion[]>;
+  /** Undefined where there is no such version, or not all of it. */
+  read(number: number): Promise<KeptPolicy | undefined>;
+  /** As `read`, and the texts are read from disk as they are taken. */
+  open(number: number): Promise<OpenedVersion | undefined>;
+}
+
+/** A policy that was in force, whose texts are still on disk. */
+export interface OpenedVersion extends PolicyVersion {
+  readonly texts: readonly OpenedText[];
+}
+
+/** A file's text, to be read piece by piece; reading throws what reading throws. */
+export interface OpenedText {
+  readonly file: string;
+  readonly bytes: number;
+  readonly read: () => AsyncIterable<string>;
+}
+
+/** The newest so many are kept. */
+const MOST_VERSIONS = 50;
+
+/** In bytes: fewer are kept where lists are so long that all the texts together are longer. */
+const LONGEST_TEXTS = 64 * 1024 * 1024;
+
+/** In bytes, one text: the daemon takes no longer policy to try. */
+const LONGEST_TEXT = 256 * 1024 * 1024;
+
+/** These are kept whatever their length. */
+const FEWEST_VERSIONS = 2;
+
+/** Of the policies that came into force since live flows were judged, the newest so many are told. */
+const MAX_SINCE_JUDGED = 15;
+
+/** What the copy of a text is called: its SHA-256. */
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/** A copy that was being written when the power failed, or the process was killed; see write-file.ts. */
+const UNFINISHED = /^\.secgroupd-[0-9a-f]{16}\.tmp$/;
+
+/** In bytes, what is said of one version: a policy of thousands of files is shorter. */
+const LONGEST_VERSION = 16 * 1024 * 1024;
+
+const VERSION = z.object({
+  number: z.int().positive(),
+  time: z.string(),
+  origin: z.enum(['file', 'apply', 'try', 'rollback']),
+  of: z.int().positive().nullable(),
+  instance: z.string(),
+  documents: z.array(z.string()),
+  identity: z.string(),
+  /** The digest of each file's text, by which its copy is called. */
+  texts: z.record(z.string(), z.string().regex(DIGEST)),
+});
+
+const JUDGED = VERSION.pick({ instance: true, documents: true, identity: true, texts: true }).extend({
+  /** The newest version then; 0 if there was none. */
+  version: z.int().nonnegative(),
+});
+
+type JudgedFile = z.infer<typeof JUDGED>;
+
+type VersionFile = z.infer<typeof VERSION>;
+
+/** The history below `directory`, the state directory, which is made if it is missing. */
+export function createHistory(directory: string): History {
+  const versions = join(directory, 'history');
+  const texts = join(versions, 'texts');
+
+  const judgedFile = join(versions, 'judged.json');
+  // Copies of texts that one call is about to name are not for another to remove.
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
+    const done = queue.then(step);
+    queue = done.catch(() => undefined);
+    return done;
+  };
+
+  const readJson = async <T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> => {
+    const text = (await isOwnDirectory(versions)) ? await readOwnFile(path, LONGEST_VERSION) : undefined;
+    if (text === undefined) return undefined;
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      // One that is damaged costs that one.
+      if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+      throw error;
+    }
+  };
+  const readVersion = (name: string): Promise<VersionFile | undefined> => readJson(join(versions, name), VERSION);
+  const readTexts = async ({
+    instance,
+    documents,
+    texts: digests,
+  }: Pick<VersionFile, 'instance' | 'documents' | 'texts'>): Promise<PolicyTexts | undefined> => {
+    const known: [string, string][] = [];
+    if (!(await isOwnDirectory(texts))) return undefined;
+    for (const [file, digest] of Object.entries(digests)) {
+      const text = await readOwnFile(join(texts, digest), LONGEST_TEXT);
+      if (text === undefined) return undefined;
+      known.push([file, text]);
+    }
+    return { instance, documents, texts: Object.fromEntries(known) };
+  };
+  const openTexts = async (version: JudgedFile | VersionFile): Promise<PolicyReader | undefined> => {
+    const policy = await readTexts(version);
+    return policy === undefined ? undefined : readerOfTexts(policy);
+  };
+  const readAll = async (): Promise<readonly VersionFile[]> => {
+    const names = (await namesIn(versions)).filter((name) => /^[0-9]{8}\.json$/.test(name));
+    const read = await Promise.all(names.map(readVersion));
+    return read.filter((one) => one !== undefined).toSorted((a, b) => b.number - a.number);
+  };
+  const keepText = async (text: string): Promise<string> => {
+    const digest = createHash('sha256').update(text).digest('hex');
+    const path = join(texts, digest);
+    if (!(await isThere(path))) await writeStateFile(path, text);
+    return digest;
+  };
+  const keepTexts = async (policy: PolicyTexts): Promise<readonly (readonly [string, string])[]> => {
+    await mkdir(directory, { recursive: true, mode: 0o750 });
+    for (const own of [versions, texts]) await makeOwnDirectory(own, 0o750);
+    const digests: [string, string][] = [];
+    for (const [file, text] of Object.entries(policy.texts)) digests.push([file, await keepText(text)]);
+    return digests;
+  };
+  const prune = async (all: readonly VersionFile[]): Promise<void> => {
+    let bytes = 0;
+    const counted = new Set<string>();
+    const kept: VersionFile[] = [];
+    for (const version of all.slice(0, MOST_VERSIONS)) {
+      for (const digest of Object.values(version.texts).filter((one) => !counted.has(one))) {
+        counted.add(digest);
+        bytes += (await sizeOf(join(texts, digest))) ?? 0;
+      }
+      if (bytes > LONGEST_TEXTS && kept.length >= FEWEST_VERSIONS) break;
+      kept.push(version);
+    }
+    for (const { number } of all.slice(kept.length)) await rm(join(versions, fileName(number)), { force: true });
+    const judged = await readJson(judgedFile, JUDGED);
+    const inUse = judged === undefined ? kept : [...kept, judged];
+    const used = new Set(inUse.flatMap((version) => Object.values(version.texts)));
+    // INVARIANT: what is removed is what this program calls its files, wherever the directory may lead.
+    for (const name of await namesIn(texts)) {
+      const isOurs = DIGEST.test(name) || UNFINISHED.test(name);
+      if (isOurs && !used.has(name)) await rm(join(texts, name), { force: true });
+    }
+  };
+
+  const history: History = {
+    async record(policy, { origin, of = null }) {
+      const all = await readAll();
+      const [newest] = all;
+      const identity = identityOfTexts(policy);
+      if (newest?.identity === identity) return newest.number;
+      const digests = await keepTexts(policy);
+      const { instance, documents } = policy;
+      // What lists alone change, a program may change every minute: the newest such state stands for all of them.
+      const replaces =
+        newest !== undefined && origin === 'file' && newest.origin === 'file' && haveSameDocuments(newest, digests);
+      const version: VersionFile = {
+        number: (newest?.number ?? 0) + 1,
+        time: new Date().toISOString(),
+        origin,
+        of,
+        instance,
+        documents: [...documents],
+        identity,
+        texts: Object.fromEntries(digests),
+      };
+      await writeStateFile(join(versions, fileName(version.number)), `${JSON.stringify(version)}\n`);
+      if (replaces) await rm(join(versions, fileName(newest.number)), { force: true });
+      await prune([version, ...(replaces ? all.slice(1) : all)]);
+      return version.number;
+    },
+    async noteJudged(policy, version) {
+      const { instance, documents } = policy;
+      const identity = identityOfTexts(policy);
+      const [before, newest = 0] = [await readJson(judgedFile, JUDGED), version ?? (await readAll())[0]?.number];
+      if (before?.identity === identity && before.instance === instance && before.version === newest) return;
+      const digests = Object.fromEntries(await keepTexts(policy));
+      const judged: JudgedFile = { version: newest, instance, documents: [...documents], identity, texts: digests };
+      await writeStateFile(judgedFile, `${JSON.stringify(judged)}\n`);
+    },
+    async sinceJudged() {
+      const [judged, all] = [await readJson(judgedFile, JUDGED), await readAll()];
+      const since = judged === undefined ? all.slice(0, 1) : all.filter(({ number }) => number > judged.version);
+      const kept = [...since.slice(0, MAX_SINCE_JUDGED), ...(judged === undefined ? [] : [judged])];
+      return kept
+        .toReversed()
+        .map((one) => ({ identity: one.identity, instance: one.instance, open: () => openTexts(one) }));
+    },
+    list: async () =>
+      (await readAll()).map(({ number, time, origin, of, instance, documents, identity }) => ({
+        number,
+        time,
+        origin,
+        of,
+        instance,
+        documents,
+        identity,
+      })),
+    async read(number) {
+      const version = await readVersion(fileName(number));
+      if (version === undefined) return undefined;
+      const { time, origin, of, instance, documents, identity } = version;
+      const policy = await readTexts(version);
+      if (policy === undefined) return undefined;
+      return { number, time, origin, of, instance, documents, identity, texts: policy };
+    },
+    async open(number) {
+      const version = await readVersion(fileName(number));
+      if (version === undefined) return undefined;
+      const { time, origin, of, instance, documents, identity } = version;
+      const opened: OpenedText[] = [];
+      if (!(await isOwnDirectory(texts))) return undefined;
+      for (const [file, digest] of Object.entries(version.texts)) {
+        const path = join(texts, digest);
+        const bytes = await sizeOf(path);
+        if (bytes === undefined) return undefined;
+        opened.push({ file, bytes, read: () => piecesOfOwnFile(path) });
+      }
+      return { number, time, origin, of, instance, documents, identity, texts: opened };
+    },
+  };
+  return {
+    record: (policy, how) => inTurn(() => explainDenied(directory, () => history.record(policy, how))),
+    noteJudged: (policy, version) => inTurn(() => explainDenied(directory, () => history.noteJudged(policy, version))),
+    sinceJudged: () => explainDenied(directory, () => history.sinceJudged()),
+    list: () => explainDenied(directory, () => history.list()),
+    read: (number) => explainDenied(directory, () => history.read(number)),
+    open: (number) => explainDenied(directory, () => history.open(number)),
+  };
+}
+
+function haveSameDocuments(
+  { documents, texts }: VersionFile,
+  digests: readonly (readonly [string, string])[],
+): boolean {
+  return documents.every((file) => digests.some(([name, digest]) => name === file && digest === texts[file]));
+}
+
+function fileName(number: number): string {
+  return `${String(number).padStart(8, '0')}.json`;
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  return (await isOwnDirectory(directory)) ? readdir(directory) : [];
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await sizeOf(path)) !== undefined;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    const stats = await lstat(path);
+    return stats.isFile() ? stats.size : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Deadline } from '#core/model/policy/held-policy.ts';
+import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
+import { secondsLeft } from './uptime.ts';
+import { writeFileAtomically } from '#host/files/write-file.ts';
+
+/** What was submitted to be tried, by which it is known again when it is confirmed. */
+export interface Submission {
+  /** Identifies the files that were submitted. */
+  readonly identity: string;
+  /** Identifies what the policy's files said then. */
+  readonly files: string;
+  /** When the trial is over. */
+  readonly deadline: Deadline;
+}
+
+const SUBMISSION = z.object({
+  identity: z.string(),
+  files: z.string(),
+  deadline: z.object({ bootId: z.string(), uptimeSeconds: z.number() }),
+});
+
+const MAX_BYTES = 4_096;
+
+/**
+ * Notes a submission beside the policy file, where nobody writes who could not write the policy file as well: the daemon
+ * cannot. Throws a FileWriteError.
+ */
+export async function noteSubmission(policyFile: string, submission: Submission): Promise<void> {
+  await writeFileAtomically(placeOf(policyFile), `${JSON.stringify(submission)}\n`, 0o600);
+}
+
+/** What was submitted last for this policy file, and can still be confirmed; undefined where others could have written it. */
+export async function readSubmission(policyFile: string): Promise<Submission | undefined> {
+  try {
+    const { text } = await readTrustedFile(placeOf(policyFile), { maxBytes: MAX_BYTES, ownership: 'root' });
+    const submission = SUBMISSION.parse(JSON.parse(text));
+    return (await secondsLeft(submission.deadline)) > 0 ? submission : undefined;
+  } catch (error) {
+    if (error instanceof FileError || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+/** Forgets what was submitted for this policy file. Never throws: what is left expires. */
+export async function forgetSubmission(policyFile: string): Promise<void> {
+  await rm(placeOf(policyFile), { force: true }).catch(() => undefined);
+}
+
+/** A hidden name, that belongs to no policy. */
+function placeOf(policyFile: string): string {
+  return join(dirname(policyFile), `.${basename(policyFile)}.tried`);
+}

@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises';
+import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW, NETFILTER_HEADER_BYTES } from './conntrack-messages.ts';
+import { LABEL_BYTES, labelOf } from '#kernel/nftables/encode-rules.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
+const CTA_LABELS = 22;
+const CTA_LABELS_MASK = 23;
+const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
+
+/** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
+const ENOUGH_BYTES = 16_000;
+const NO_LABEL = Buffer.alloc(LABEL_BYTES);
+
+/** The conntrack labels of the live flows. */
+export interface FlowLabels {
+  /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
+  free(labels: readonly number[]): Promise<boolean>;
+  close(): void;
+}
+
+/** Flow labels whose socket is opened when it is first needed. */
+export function createFlowLabels(): FlowLabels {
+  const socket = new NetfilterSocket();
+  return {
+    async free(labels) {
+      const { left } = await clearFlowLabels(socket, labels);
+      return left === 0;
+    },
+    close: () => socket.close(),
+  };
+}
+
+/** How far it came. */
+export interface ClearedLabels {
+  /** How often a flow's label was cleared of the bits. */
+  readonly cleared: number;
+  /** How many flows still had some of them when last looked; 0 means that no flow of the namespace has any. */
+  readonly left: number;
+}
+
+/**
+ * Takes the bits, 0..127, from the conntrack labels of all flows in the process's network namespace; other bits stay,
+ * flows go on. Looks again until a pass finds none, at most `passes` times: flows that rules label meanwhile are found
+ * by the next pass, or are left. Where conntrack is not loaded there is nothing to clear. Throws a NetfilterError, and a
+ * RangeError for bits that no label has, or none.
+ */
+export async function clearFlowLabels(
+  socket: NetfilterSocket,
+  bits: readonly number[],
+  passes = 5,
+): Promise<ClearedLabels> {
+  const mask = labelOf(bits);
+  let cleared = 0;
+  for (let pass = 1; await isConntrackLoaded(); pass += 1) {
+    const { found, portions } = await findLabelled(socket, mask);
+    if (found === 0 || pass >= passes) return { cleared, left: found };
+    cleared += found;
+    for (const portion of portions) {
+      // A flow that is gone meanwhile is refused, and whatever else was refused is found again by the next pass.
+      cleared -= (await socket.request(portion)).length;
+    }
+  }
+  return { cleared, left: 0 };
+}
+
+interface Labelled {
+  readonly found: number;
+  /** What clears the bits of all that were found. */
+  readonly portions: readonly Buffer[];
+}
+
+async function findLabelled(socket: NetfilterSocket, mask: Buffer): Promise<Labelled> {
+  const full: Buffer[] = [];
+  let writer = new MessageWriter();
+  let found = 0;
+  await socket.dump({ type: CT_GET, family: AF_UNSPEC }, ({ data }) => {
+    const flow = readFlow(data);
+    if (flow?.label === undefined || !sharesBits(flow.label, mask)) return;
+    found += 1;
+    writeClearing(writer, flow, mask);
+    if (writer.messages.length < ENOUGH_BYTES) return;
+    full.push(writer.messages);
+    writer = new MessageWriter();
+  });
+  if (writer.messages.length > 0) full.push(writer.messages);
+  return { found, portions: full };
+}
+
+/** What is taken of a flow; the attributes with their headers, as the kernel wrote them. */
+interface Flow {
+  readonly family: number;
+  readonly tuple: Buffer;
+  readonly zone: Buffer | undefined;
+  /** The kernel gives the label of a flow only if it has a bit set (ctnetlink_dump_labels). */
+  readonly label: Buffer | undefined;
+}
+
+function readFlow(data: Buffer): Flow | undefined {
+  let tuple: Buffer | undefined;
+  let zone: Buffer | undefined;
+  let label: Buffer | undefined;
+  for (const { type, start, value, next } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+    if (type === CTA_TUPLE_ORIG) tuple = data.subarray(start, next);
+    else if (type === CTA_ZONE) zone = data.subarray(start, next);
+    else if (type === CTA_LABELS) label = value;
+  }
+  return tuple === undefined ? undefined : { family: data[0] ?? AF_UNSPEC, tuple, zone, label };
+}
+
+function sharesBits(label: Buffer, mask: Buffer): boolean {
+  return label.some((byte, i) => (byte & (mask[i] ?? 0)) !== 0);
+}
+
+/**
+ * The kernel keeps the bits outside the mask and changes the others to the label's, each word of 32 bits at a stroke
+ * (nf_connlabels_replace), so that a rule which sets another bit meanwhile loses nothing.
+ */
+function writeClearing(writer: MessageWriter, { family, tuple, zone }: Flow, mask: Buffer): void {
+  writer.beginMessage({ type: CT_NEW, flags: 0, family });
+  writer.raw(tuple);
+  if (zone !== undefined) writer.raw(zone);
+  writer.bytes(CTA_LABELS, NO_LABEL);
+  writer.bytes(CTA_LABELS_MASK, mask);
+  writer.endMessage();
+}
+
+async function isConntrackLoaded(): Promise<boolean> {
+  try {
+    await readFile(CONNTRACK_COUNT);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}

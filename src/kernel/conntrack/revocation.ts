@@ -1,0 +1,186 @@
+import { familyOfFlow, type FlowKey, localEndOf, protocolOfFlow, remoteEndOf } from '#core/model/packet/flow-key.ts';
+import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
+import { MAX_REVOKED_FLOWS, REVOKED_SECONDS } from '#core/model/nft/revoked-flows.ts';
+import { type CutRules, findCutFlows, forgetReversed } from './cut-flows.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { NftError } from '#kernel/nft-error.ts';
+import { readRevoked, REVOKED_PORTION, type RevokedChange, writeRevoked } from '#kernel/nftables/revoked-elements.ts';
+import { type SeededFlow, seedFlows } from './tracked-flows.ts';
+import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
+import type { FlowProtocol } from '#core/model/policy/protocols.ts';
+
+interface SeedLimits {
+  readonly seconds: Readonly<Record<FlowProtocol, number>>;
+  readonly room: number;
+}
+
+/** What revocation works with. */
+export interface RevocationOptions {
+  /** The family and the name of our table. */
+  readonly table: string;
+  readonly readSockets: () => Promise<FlowSockets>;
+  /** How long conntrack remembers silent flows, in seconds, and how many more it has room for. */
+  readonly readLimits: () => Promise<SeedLimits>;
+  /** Makes one transaction on our table, when nobody else changes it. */
+  readonly amend: (write: () => Promise<void>) => Promise<void>;
+}
+
+/** What the rules say of flows, and said. */
+export interface FlowRules extends Omit<CutRules, 'sockets' | 'breathe'> {
+  /** Whether they let in again a flow that was revoked. */
+  readonly isLetInAgain: (key: FlowKey) => boolean;
+}
+
+/** What a look at the flows came to. */
+export interface RevocationOutcome {
+  /** Flows that were revoked by it, and flows that the rules let in again. */
+  readonly revoked: number;
+  readonly restored: number;
+  /** Flows that are to be remembered and for which there was no room. */
+  readonly leftOut: number;
+}
+
+/** Keeps the other ends of revoked flows from being heard again, and conntrack knowing who opened what is live. */
+export interface Revocation {
+  /** Before rules judge what conntrack tracks, and after: has it know the live flows of sockets. Returns how many were new. Throws an NftError. */
+  seed(isOwn: (address: string) => boolean): Promise<number>;
+  /** Revokes the flows that the rules have cut, and no longer those that they let in again. Throws an NftError. */
+  enforce(rules: FlowRules): Promise<RevocationOutcome>;
+  /** Says that our table was made again: what is remembered is no longer in it. */
+  refill(): void;
+  /** Has flows that have a socket live on, and the others be forgotten in time. Throws an NftError. */
+  renew(): Promise<void>;
+  /** Forgets everything: our table was removed. */
+  forget(): void;
+  /** How many flows are remembered. */
+  count(): number;
+  close(): void;
+}
+
+const REVOKED_MILLISECONDS = REVOKED_SECONDS * 1_000;
+
+/** A revocation that remembers nothing yet; what the kernel remembers it takes over. */
+export function createRevocation({ table, readSockets, readLimits, amend }: RevocationOptions): Revocation {
+  const socket = new NetfilterSocket();
+  /** When the kernel forgets each, by this process's clock. */
+  const remembered = new Map<FlowKey, number>();
+  let isInKernel = false;
+
+  const write = async (change: RevokedChange): Promise<void> => {
+    await amend(() => writeRevoked(socket, table, change));
+    const until = performance.now() + REVOKED_MILLISECONDS;
+    for (const key of change.removed) remembered.delete(key);
+    for (const key of change.added) remembered.set(key, until);
+  };
+
+  /** Writes in portions. Where an element had gone by itself the kernel is asked what it holds, and the rest goes on from there. */
+  const writeAll = async (removed: readonly FlowKey[], added: readonly FlowKey[]): Promise<void> => {
+    for (const portion of portionsOf(removed, added)) {
+      try {
+        await write(portion);
+      } catch (error) {
+        if (!(error instanceof NftError && error.failure === 'refused')) throw error;
+        const there = new Set(await readRevoked(socket, table));
+        await write({ removed: portion.removed.filter((key) => there.has(key)), added: portion.added });
+      }
+    }
+  };
+
+  const fill = async (): Promise<void> => {
+    if (isInKernel) return;
+    const there = new Set(await readRevoked(socket, table));
+    const now = performance.now();
+    const lost = [...remembered].filter(([key, until]) => !there.has(key) && until > now).map(([key]) => key);
+    // How long those of an earlier process have left is not asked: they are renewed, or gone within a day.
+    for (const key of there) if (!remembered.has(key)) remembered.set(key, now + REVOKED_MILLISECONDS);
+    await writeAll([], lost);
+    isInKernel = true;
+  };
+
+  return {
+    async seed(isOwn) {
+      const [sockets, { seconds, room }] = [await readSockets(), await readLimits()];
+      // A full conntrack drops every new flow, so half of its room is left to them.
+      return seedFlows(socket, seedsOf(sockets, isOwn, seconds).slice(0, room >> 1));
+    },
+    async enforce(outside) {
+      await fill();
+      const rules: CutRules = { ...outside, sockets: await readSockets(), breathe };
+      const found = await findCutFlows(socket, rules, (key) => remembered.has(key));
+      const allowed: FlowKey[] = [];
+      for (const key of remembered.keys()) if (outside.isLetInAgain(key)) allowed.push(key);
+      const isNew = found.cut.filter((key) => !remembered.has(key));
+      const { taken, leftOut } = withinRoom(isNew, remembered);
+      await writeAll([], taken);
+      const denied = taken.filter((key) => rules.now(key) === 'deny');
+      await forgetReversed(socket, { ...found, cut: denied }, rules);
+      await writeAll(allowed, []);
+      return { revoked: isNew.length, restored: allowed.length, leftOut };
+    },
+    refill() {
+      isInKernel = false;
+    },
+    async renew() {
+      if (remembered.size === 0) return;
+      const sockets = await readSockets();
+      const now = performance.now();
+      const alive: FlowKey[] = [];
+      for (const [key, until] of remembered) {
+        if (sockets.connected.has(key) || (isOfDatagrams(protocolOfFlow(key)) && sockets.isServed(key)))
+          alive.push(key);
+        else if (until <= now) remembered.delete(key);
+      }
+      await fill();
+      // Removed and added by one transaction: kernels before 6.12 do not lengthen the time of what is there.
+      await writeAll(alive, alive);
+    },
+    forget() {
+      remembered.clear();
+      isInKernel = false;
+    },
+    count: () => remembered.size,
+    close: () => socket.close(),
+  };
+}
+
+/** What conntrack is to know of the sockets that talk to another host. */
+function seedsOf(
+  sockets: FlowSockets,
+  isOwn: (address: string) => boolean,
+  lifetimes: Readonly<Record<FlowProtocol, number>>,
+): readonly SeededFlow[] {
+  return [...sockets.connected].flatMap(([key, { isTalking }]): readonly SeededFlow[] => {
+    const [local, remote, protocol] = [localEndOf(key), remoteEndOf(key), protocolOfFlow(key)];
+    if (!isTalking || isOwn(remote.address)) return [];
+    const [opener, called] = sockets.isServed(key) ? [remote, local] : [local, remote];
+    return [{ protocol, opener, called, seconds: lifetimes[protocol] }];
+  });
+}
+
+function* portionsOf(removed: readonly FlowKey[], added: readonly FlowKey[]): Generator<RevokedChange> {
+  for (let next = 0; next < Math.max(removed.length, added.length); next += REVOKED_PORTION) {
+    const end = next + REVOKED_PORTION;
+    yield { removed: removed.slice(next, end), added: added.slice(next, end) };
+  }
+}
+
+/** As many flows as there is room for; what is remembered already stays. */
+function withinRoom(
+  flows: readonly FlowKey[],
+  remembered: ReadonlyMap<FlowKey, number>,
+): { readonly taken: readonly FlowKey[]; readonly leftOut: number } {
+  const room = { ipv4: MAX_REVOKED_FLOWS, ipv6: MAX_REVOKED_FLOWS };
+  for (const key of remembered.keys()) room[familyOfFlow(key)] -= 1;
+  const taken = flows.filter((key) => {
+    const family = familyOfFlow(key);
+    room[family] -= 1;
+    return room[family] >= 0;
+  });
+  return { taken, leftOut: flows.length - taken.length };
+}
+
+async function breathe(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,101 @@
+import { FAMILIES, type Family } from '#core/model/net/address.ts';
+import { familyOfFlow, type FlowKey } from '#core/model/packet/flow-key.ts';
+import { revokedSet } from '#core/model/nft/revoked-flows.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { NetfilterError } from '#kernel/netfilter-error.ts';
+import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { FLAGS_NEW, NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFT_MSG_NEWSETELEM = 12;
+const NFT_MSG_GETSETELEM = 13;
+const NFT_MSG_DELSETELEM = 14;
+const NFTA_SET_ELEM_LIST_TABLE = 1;
+const NFTA_SET_ELEM_LIST_SET = 2;
+const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+const NFTA_LIST_ELEM = 1;
+const NFTA_SET_ELEM_KEY = 1;
+const NFTA_DATA_VALUE = 1;
+const NETFILTER_HEADER_BYTES = 4;
+
+/** Elements a transaction: the kernel takes so many within a few milliseconds, and they block the process. */
+export const REVOKED_PORTION = 1_000;
+
+/** A nest of attributes has a length of 16 bits; an IPv6 element takes 56 bytes. */
+const MOST_A_MESSAGE = 500;
+
+/** What one transaction does to the sets of revoked flows. */
+export interface RevokedChange {
+  /** Each is in its set. Those that are added too have all their time before them again. */
+  readonly removed: readonly FlowKey[];
+  readonly added: readonly FlowKey[];
+}
+
+/** Changes the sets of revoked flows by one transaction; at most {@link REVOKED_PORTION} flows of each kind. Throws a NetfilterError. */
+export async function writeRevoked(socket: NetfilterSocket, table: string, change: RevokedChange): Promise<void> {
+  const writer = new MessageWriter();
+  const name = tableName(table);
+  for (const family of FAMILIES) {
+    // Deletions first, so that what is renewed is not there any more when it is added.
+    writeElements(writer, { name, family, act: NFT_MSG_DELSETELEM, flags: 0 }, change.removed);
+    writeElements(writer, { name, family, act: NFT_MSG_NEWSETELEM, flags: FLAGS_NEW.create }, change.added);
+  }
+  if (writer.messages.length > 0) await socket.transact(writer.messages);
+}
+
+interface Act {
+  readonly name: string;
+  readonly family: Family;
+  readonly act: number;
+  readonly flags: number;
+}
+
+function writeElements(writer: MessageWriter, { name, family, act, flags }: Act, flows: readonly FlowKey[]): void {
+  const own = flows.filter((key) => familyOfFlow(key) === family);
+  for (let next = 0; next < own.length; next += MOST_A_MESSAGE) {
+    writer.beginMessage({ type: nftables(act), flags, family: NFPROTO_INET });
+    writer.text(NFTA_SET_ELEM_LIST_TABLE, name);
+    writer.text(NFTA_SET_ELEM_LIST_SET, revokedSet(family));
+    const list = writer.beginNest(NFTA_SET_ELEM_LIST_ELEMENTS);
+    for (const key of own.slice(next, next + MOST_A_MESSAGE)) {
+      const element = writer.beginNest(NFTA_LIST_ELEM);
+      const value = writer.beginNest(NFTA_SET_ELEM_KEY);
+      writer.bytes(NFTA_DATA_VALUE, Buffer.from(key, 'latin1'));
+      writer.endNest(value);
+      writer.endNest(element);
+    }
+    writer.endNest(list);
+    writer.endMessage();
+  }
+}
+
+/** The flows that the kernel remembers as revoked; none where it has no table of ours. Throws a NetfilterError. */
+export async function readRevoked(socket: NetfilterSocket, table: string): Promise<readonly FlowKey[]> {
+  const flows: FlowKey[] = [];
+  const name = tableName(table);
+  for (const family of FAMILIES) {
+    const attributes = (writer: MessageWriter): void => {
+      writer.text(NFTA_SET_ELEM_LIST_TABLE, name);
+      writer.text(NFTA_SET_ELEM_LIST_SET, revokedSet(family));
+    };
+    try {
+      await socket.dump({ type: nftables(NFT_MSG_GETSETELEM), family: NFPROTO_INET, attributes }, ({ data }) => {
+        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+          if (type === NFTA_SET_ELEM_LIST_ELEMENTS)
+            for (const { value: element } of netlinkAttributes(value)) flows.push(...keysIn(element));
+      });
+    } catch (error) {
+      if (!(error instanceof NetfilterError && error.errno === 'ENOENT')) throw error;
+    }
+  }
+  return flows;
+}
+
+function* keysIn(element: Buffer): Generator<FlowKey> {
+  for (const { type, value } of netlinkAttributes(element)) {
+    if (type !== NFTA_SET_ELEM_KEY) continue;
+    for (const data of netlinkAttributes(value))
+      if (data.type === NFTA_DATA_VALUE) yield data.value.toString('latin1') as FlowKey;
+  }
+}

@@ -1,0 +1,63 @@
+import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+import { ruleExpressions } from './rule-expressions.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFT_MSG_GETRULE = 7;
+const NFTA_RULE_TABLE = 1;
+const NFTA_RULE_CHAIN = 2;
+const NFTA_RULE_EXPRESSIONS = 4;
+const NFTA_COUNTER_BYTES = 1;
+const NFTA_COUNTER_PACKETS = 2;
+const NETFILTER_HEADER_BYTES = 4;
+
+/** How much came by. */
+export interface Count {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+/**
+ * What the rules with counters of `table` have counted, by the kernel's name of their chain; of several in one chain the
+ * sum. Throws a NetfilterError.
+ */
+export async function readRuleCounters(table: string): Promise<ReadonlyMap<string, Count>> {
+  const name = tableName(table);
+  const counts = new Map<string, Count>();
+  const socket = new NetfilterSocket();
+  const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
+  try {
+    await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
+      let chain = '';
+      let ours = false;
+      let count: Count | undefined;
+      for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+        if (type === NFTA_RULE_TABLE) ours = attributeText(value) === name;
+        else if (type === NFTA_RULE_CHAIN) chain = attributeText(value);
+        else if (type === NFTA_RULE_EXPRESSIONS) count = counterOf(value);
+      }
+      if (!ours || count === undefined) return;
+      const before = counts.get(chain);
+      counts.set(chain, {
+        packets: count.packets + (before?.packets ?? 0n),
+        bytes: count.bytes + (before?.bytes ?? 0n),
+      });
+    });
+  } finally {
+    socket.close();
+  }
+  return counts;
+}
+
+/** What a rule's counter says; undefined where it has none. */
+function counterOf(expressions: Buffer): Count | undefined {
+  for (const { name, data } of ruleExpressions(expressions)) {
+    if (name !== 'counter') continue;
+    const attributes = [...netlinkAttributes(data)].filter(({ value }) => value.length === 8);
+    const numbers = new Map(attributes.map(({ type, value }) => [type, value.readBigUInt64BE(0)]));
+    return { packets: numbers.get(NFTA_COUNTER_PACKETS) ?? 0n, bytes: numbers.get(NFTA_COUNTER_BYTES) ?? 0n };
+  }
+  return undefined;
+}

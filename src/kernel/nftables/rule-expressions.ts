@@ -1,0 +1,24 @@
+import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFTA_EXPR_NAME = 1;
+const NFTA_EXPR_DATA = 2;
+
+/** One step of a rule: `cmp`, `counter`, `nat`, and its attributes. */
+export interface RuleExpression {
+  readonly name: string;
+  readonly data: Buffer;
+}
+
+/** The steps in the value of NFTA_RULE_EXPRESSIONS; those without attributes of their own, as `notrack`, are left out. */
+export function* ruleExpressions(expressions: Buffer): Generator<RuleExpression> {
+  for (const { value: expression } of netlinkAttributes(expressions)) {
+    let name = '';
+    let data: Buffer | undefined;
+    for (const { type, value } of netlinkAttributes(expression)) {
+      if (type === NFTA_EXPR_NAME) name = attributeText(value);
+      else if (type === NFTA_EXPR_DATA) data = value;
+    }
+    if (data !== undefined) yield { name, data };
+  }
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { generationIn, generationQuestion, readGeneration } from './generation.ts';
+import { HEADER_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { closeLater, KERNEL_PORT, NetfilterSocket, openSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+
+// Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
+const NFT_MSG_GETTABLE = 1;
+const NFT_MSG_GETRULE = 7;
+const NFTA_TABLE_NAME = 1;
+const NFTA_RULE_TABLE = 1;
+const NFTA_RULE_CHAIN = 2;
+const NFTA_RULE_HANDLE = 3;
+const NETFILTER_HEADER_BYTES = 4;
+
+/** Tells whether tables were changed, at little cost. */
+export interface TableChanges {
+  /** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
+  generation(): Promise<number>;
+  /** Calls back with that number every so many milliseconds, until what is returned is called. What the kernel does not answer is asked again. */
+  watch(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void;
+  /** Identifies the rules of our table: equal as long as none came, went or was replaced; undefined where it has none. Throws a NetfilterError. */
+  rules(): Promise<string | undefined>;
+  /** Whether our table is there. Throws a NetfilterError. */
+  isThere(): Promise<boolean>;
+  close(): void;
+}
+
+/**
+ * What tells of changes of `table`. Asked for, and not sent by the kernel: its notices of others' big transactions would
+ * overflow a socket, for which the netlink package aborts the process, and make those transactions slower.
+ */
+export function createTableChanges(table: string): TableChanges {
+  const socket = new NetfilterSocket();
+  const name = tableName(table);
+  return {
+    generation: () => readGeneration(socket),
+    watch: watchGeneration,
+    async rules() {
+      const hash = createHash('sha1');
+      let found = false;
+      const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
+      await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
+        found = true;
+        // The kernel puts them first, and what the rule says behind them (nf_tables_fill_rule_info).
+        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+          if (type === NFTA_RULE_CHAIN || type === NFTA_RULE_HANDLE) hash.update(value);
+          if (type === NFTA_RULE_HANDLE) break;
+        }
+      });
+      return found ? hash.digest('hex') : undefined;
+    },
+    async isThere() {
+      const writer = new MessageWriter();
+      writer.beginMessage({ type: nftables(NFT_MSG_GETTABLE), flags: 0, family: NFPROTO_INET });
+      writer.text(NFTA_TABLE_NAME, name);
+      writer.endMessage();
+      try {
+        await socket.get(writer.messages, () => undefined);
+        return true;
+      } catch (error) {
+        if (error instanceof NetfilterError && error.errno === 'ENOENT') return false;
+        throw error;
+      }
+    },
+    close: () => socket.close(),
+  };
+}
+
+/** Asks by the shortest way there is, for it is done many times a second for as long as the daemon lives. */
+function watchGeneration(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void {
+  const question = generationQuestion();
+  let socket: RawNetlinkSocket | undefined;
+  const lose = (): void => {
+    if (socket !== undefined) closeLater(socket);
+    socket = undefined;
+  };
+  const opened = (): RawNetlinkSocket => {
+    const made = openSocket();
+    made.unref();
+    made.on('error', lose);
+    // INVARIANT: nothing throws out of this listener; the native caller does not expect it.
+    made.on('message', (bytes, { port }) => {
+      if (port !== KERNEL_PORT || made !== socket) return;
+      const generation = generationIn(bytes.subarray(HEADER_BYTES - NETFILTER_HEADER_BYTES));
+      if (generation !== undefined) onGeneration(generation);
+    });
+    return made;
+  };
+  const timer = setInterval(() => {
+    try {
+      socket ??= opened();
+      socket.send([question], {}, (error) => {
+        if (error !== undefined) lose();
+      });
+    } catch {
+      // A host without a socket to spare has one later.
+      lose();
+    }
+  }, everyMilliseconds);
+  return () => {
+    clearInterval(timer);
+    lose();
+  };
+}
