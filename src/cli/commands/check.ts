@@ -4,12 +4,13 @@ import { type Command, EXIT } from '#cli/framework/command.ts';
 import { hostNotes } from '#cli/present/host-notes.ts';
 import { placementOf, printDiagnostics, readHost, readPolicy, warnWhereUnprotectedHere } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
 /** `sgctl check [FILE]`: is this a valid policy? */
 export const check: Command = {
   name: 'check',
   summary:
-    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
+    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. Warns of files that others than their owner can write, which the daemon refuses. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
   usage: '[FILE] [--as PATH]',
   options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
   mostPositionals: 1,
@@ -23,6 +24,7 @@ export const check: Command = {
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const loaded = await readPolicy(await placementOf(line, file));
+    await warnWhereRefused({ file, at: line.text('as'), loaded }, streams);
     if (line.given('json')) {
       streams.out(`${JSON.stringify(loaded.diagnostics.map(diagnosticToJson), null, 2)}\n`);
       return loaded.policy === undefined ? EXIT.no : EXIT.fine;

@@ -11,6 +11,7 @@ import { placementOf, printDiagnostics, readHost, readPolicy } from '#cli/input/
 import type { HostState } from '#core/model/policy/host.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { packetToJson } from '#cli/present/packet-json.ts';
+import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
 const FAIL_ON = ['warning', 'info', 'never'] as const;
 
@@ -41,6 +42,7 @@ export const lint: Command = {
     if (level === undefined) throw new UsageError(`--fail-on is one of ${FAIL_ON.join(', ')}`);
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const loaded = await readPolicy(await placementOf(line, file));
+    await warnWhereRefused({ file, at: line.text('as'), loaded }, streams);
     if (loaded.policy === undefined) {
       printDiagnostics(loaded, streams);
       return EXIT.no;

@@ -16,6 +16,7 @@ import {
 } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
 import { formatPlanned, NOTHING, planOf, plannedToJson } from '#cli/present/planned-change.ts';
+import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
 /** `sgctl plan [FILE]`: what a policy would change, as traffic. */
 export const plan: Command = {
@@ -49,6 +50,7 @@ export const plan: Command = {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const placement = await placeOf(line, file);
     const loaded = await readPolicy(placement);
+    await warnWhereRefused({ file, at: line.text('as'), loaded }, streams);
     printDiagnostics(loaded, streams);
     const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
