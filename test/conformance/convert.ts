@@ -105,7 +105,7 @@ export function caseToPolicy(source: ConformanceCase): ConvertedCase {
   };
 }
 
-/** The policy file, around what the case is about, that a peer refuses; semantics section 7 says whether we do. */
+/** The policy file, around what the case is about, that a peer refuses; SEMANTICS.md section 7 says whether we do. */
 export function validationCaseToPolicy({ rule }: ValidationCase): string {
   const rules = 'instance_groups' in rule ? [] : [rule].flat();
   const attached = 'instance_groups' in rule ? rule.instance_groups : ['g'];

@@ -6,6 +6,8 @@ import type { Instance, InterfaceBinding, Policy } from '#core/model/policy/poli
 import type { Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
 import { isPlatformTraffic } from './platform-traffic.ts';
 
+// Written from src/core/meaning/SEMANTICS.md alone; the sections that tests name are its sections.
+
 /** What becomes of a packet, and what decided it; `rule` is set for the reasons `rule` and `management` only. */
 export interface Judgement {
   readonly verdict: 'allow' | 'deny';

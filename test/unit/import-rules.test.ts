@@ -12,7 +12,7 @@ import {
   ROOMS,
 } from './planted-lint.ts';
 
-// The linter must refuse what the architecture forbids: each forbidden thing is planted beside an allowed neighbour.
+// The linter must refuse what src/README.md forbids: each forbidden thing is planted beside an allowed neighbour.
 
 type Reach = 'all' | 'types';
 type Reaches = Readonly<Record<string, Reach>>;

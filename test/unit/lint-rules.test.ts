@@ -1,7 +1,7 @@
 import { beforeAll, describe, test } from 'vitest';
 import { CORE, ENTRY_POINTS, expectJudged, lintPlants, type Plant, type Refusals } from './planted-lint.ts';
 
-// The linter must refuse what the architecture forbids: each forbidden thing is planted beside an allowed neighbour.
+// The linter must refuse what src/README.md forbids: each forbidden thing is planted beside an allowed neighbour.
 
 const IMPORTS_RULE = 'eslint(no-restricted-imports)';
 

@@ -107,7 +107,7 @@ function dhcp(
   return { name: 'dhcpClient', direction, family, match: { kind: 'udp', ...ports }, source, destination };
 }
 
-/** Everything a host needs to have a network at all; semantics section 5. Loopback is not here: it is never filtered. */
+/** Everything a host needs to have a network at all; SEMANTICS.md section 5. Loopback is not here: it is never filtered. */
 export const PLATFORM_FLOWS: readonly PlatformFlow[] = [
   neighborDiscovery('inbound', [NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT]),
   neighborDiscovery('outbound', [ROUTER_SOLICITATION, NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT]),
