@@ -1,6 +1,6 @@
 import { uptime } from 'node:os';
 import type { Logger } from 'pino';
-import { createHeldFile } from '#host/state/held-file.ts';
+import { createOverrideFile } from '#host/state/override-file.ts';
 import { readFlowLimits } from '#host/conntrack.ts';
 import { readFlowSockets } from '#host/flow-sockets.ts';
 import { createHistory } from '#host/state/history.ts';
@@ -18,7 +18,7 @@ import { createWriteEvidence } from '#host/files/write-evidence.ts';
 import { createWriteNotices } from '#host/files/write-notices.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import type { Status } from '#api/status.ts';
-import { createCommitters } from '#kernel/nftables/committers.ts';
+import { createTableWriterLog } from '#kernel/nftables/table-writers.ts';
 import { createElementWriter } from '#kernel/nftables/element-writer.ts';
 import { createFlowLabels } from '#kernel/conntrack/flow-labels.ts';
 import { createTableChanges } from '#kernel/nftables/table-changes.ts';
@@ -94,7 +94,7 @@ export async function startDaemon({
   const nft = createNft();
   const elements = createElementWriter();
   const changes = createTableChanges(TABLE);
-  const committers = createCommitters();
+  const tableWriters = createTableWriterLog();
   const otherTables = createOtherTables(TABLE);
   const flowLabels = createFlowLabels();
   const labelsSupported = await elements.labelsSupported();
@@ -137,7 +137,7 @@ export async function startDaemon({
     void files.ready().then(() => reconciler.mark('policy', AFTER_REPLACEMENT_MILLISECONDS));
   };
   const history = createHistory(stateDirectory);
-  const heldFile = createHeldFile(stateDirectory);
+  const heldFile = createOverrideFile(stateDirectory);
   const records = createPacketRecords(log);
   const prover = createPolicyProver(program);
   const revocation = createRevocation({
@@ -198,7 +198,7 @@ export async function startDaemon({
     elements,
     flowLabels,
     changes,
-    committers,
+    tableWriters,
     instance,
     bootConf,
     lastGood: createLastGood(stateDirectory),
@@ -285,7 +285,7 @@ export async function startDaemon({
       elements.close();
       flowLabels.close();
       changes.close();
-      committers.stop();
+      tableWriters.stop();
       otherTables.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');

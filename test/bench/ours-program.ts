@@ -6,7 +6,7 @@ import { scriptText } from '#core/model/nft/script.ts';
 import { applyChange } from '#kernel/nftables/apply-change.ts';
 import { createElementWriter } from '#kernel/nftables/element-writer.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { locateHost, planChange } from '#core/plan-change.ts';
 import type { OurAnswer, OurRequest } from './ours.ts';
@@ -16,7 +16,7 @@ import type { OurAnswer, OurRequest } from './ours.ts';
  */
 
 const HOST: HostState = { hostname: 'host', machineId: '', interfaces: [] };
-const ways = { nft: createNft(), elements: createElementWriter() };
+const backends = { nft: createNft(), elements: createElementWriter() };
 let before: Before;
 let last: RenderedChange | undefined;
 
@@ -34,9 +34,9 @@ async function answerTo(request: OurRequest): Promise<OurAnswer> {
   const began = performance.now();
   const hostPolicy = await readPolicy(request.texts);
   const readAt = performance.now();
-  last = planChange(hostPolicy, before, stampOf);
+  last = planChange(hostPolicy, before, hashContent);
   const plannedAt = performance.now();
-  await applyChange(ways, last.change);
+  await applyChange(backends, last.change);
   const loadedAt = performance.now();
   before = last.change.next;
   return {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Script } from '#core/model/nft/script.ts';
 import { applyChange } from '#kernel/nftables/apply-change.ts';
 import { createNft, type Nft, type NftOptions } from '#kernel/nftables/nft.ts';
-import { NftError } from '#kernel/nft-error.ts';
+import { NftError } from '#kernel/errors.ts';
 
 let directory: string;
 let programs = 0;
@@ -173,7 +173,7 @@ describe('what nft says is told as what it means', () => {
 
 describe('a change of several transactions', () => {
   const line = (text: string): Script => [{ text, span: undefined }];
-  const step = (text: string) => ({ script: line(text), direct: undefined, unused: false });
+  const step = (text: string) => ({ script: line(text), netlink: undefined, unreferenced: false });
 
   /** Refuses scripts that say `refuse`, and remembers the others in order. */
   function remembering(): { readonly nft: Nft; readonly done: string[] } {

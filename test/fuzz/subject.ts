@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { loadPolicy } from '#core/load-policy.ts';
 import { locateHost, planChange } from '#core/plan-change.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { scriptText } from '#core/model/nft/script.ts';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { readAddress } from '../oracle/read-literals.ts';
@@ -49,7 +49,7 @@ export async function understand({ main, dropIn, dropInName, list }: FuzzInput):
     const host = { hostname: name, machineId: '', interfaces: INTERFACES };
     const located = locateHost(policy, host, name);
     if (located.kind !== 'found') throw new Error(`an instance of the policy is not in it: ${name}`);
-    return scriptText(planChange(located.hostPolicy, undefined, stampOf).whole());
+    return scriptText(planChange(located.hostPolicy, undefined, hashContent).whole());
   });
   const milliseconds = performance.now() - began;
   for (const script of scripts) sayNothingElse(script);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HostState } from '#core/model/policy/host.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { locateHost, planChange } from '#core/plan-change.ts';
 import { expectGolden, goldenCases, loadCase } from './golden.ts';
 
@@ -28,7 +28,7 @@ describe('rulesets', () => {
     if (policy === undefined) throw new Error('a policy without errors is a policy');
     const located = locateHost(policy, HOST, undefined);
     if (located.kind === 'absent') throw new Error(located.message);
-    const { change } = planChange(located.hostPolicy, undefined, stampOf);
+    const { change } = planChange(located.hostPolicy, undefined, hashContent);
     const transactions = change.transactions.map(({ script }) => scriptText(script));
     expectGolden(`rulesets/${name}/expected.nft`, transactions.join('# second transaction\n'));
   });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { type Script, scriptText } from '#core/model/nft/script.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 import { planChange } from '#core/plan-change.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
@@ -110,7 +110,7 @@ describe('reloads under a flood of packets', () => {
       const count = await underFlood(RELOADS, async () => {
         for (let i = 1; i <= RELOADS; i += 1) {
           const next = policies[i % policies.length] as HostPolicy;
-          kinds[planChange(next, inForce, stampOf).change.kind] += 1;
+          kinds[planChange(next, inForce, hashContent).change.kind] += 1;
           inForce = await enforce(site.world, next, inForce);
         }
       });
@@ -130,7 +130,7 @@ describe('reloads under a flood of packets', () => {
     let inForce = await enforce(site.world, policies[0] as HostPolicy, 'untracked');
     const count = await underFlood(60, async () => {
       for (let i = 1; i <= 40; i += 1) {
-        const planned = planChange(policies[(2 * i + 1) % policies.length] as HostPolicy, inForce, stampOf);
+        const planned = planChange(policies[(2 * i + 1) % policies.length] as HostPolicy, inForce, hashContent);
         for (const script of scripts(planned)) await site.world.nft(scriptText(script));
         inForce = planned.change.next;
       }
@@ -155,7 +155,7 @@ describe('reloads under a flood of packets', () => {
   });
 
   test('the daemon takes over the table of an earlier version, whose names are joined by dots, and the flood does not notice', async () => {
-    await site.world.nft(dotted(scriptText(planChange(policies[0] as HostPolicy, undefined, stampOf).whole())));
+    await site.world.nft(dotted(scriptText(planChange(policies[0] as HostPolicy, undefined, hashContent).whole())));
     expect(await site.table()).toContain('chain in.eth0.g1 {');
     replaceFile(site.policyFile, VARIANTS[0] as string);
     const count = await underFlood(60, async () => {

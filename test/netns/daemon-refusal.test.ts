@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
 import type { Status } from '#api/status.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { locateHost, planChange } from '#core/plan-change.ts';
 import { BARE_HOST } from './enforce.ts';
@@ -92,12 +92,14 @@ useSite((made) => {
   site = made;
 });
 
-/** What the files mean by the pipeline that the daemon has too: the stamp of what has to be in force, or the errors. */
-async function meaning(): Promise<{ readonly stamp: string } | { readonly errors: readonly Diagnostic[] } | 'absent'> {
+/** What the files mean by the pipeline that the daemon has too: the content hash of what has to be in force, or the errors. */
+async function meaning(): Promise<
+  { readonly contentHash: string } | { readonly errors: readonly Diagnostic[] } | 'absent'
+> {
   const { policy, diagnostics } = await loadPolicy(createPolicyReader(site.policyFile, 'root'));
   if (policy === undefined) return { errors: diagnostics };
   const located = locateHost(policy, BARE_HOST, 'host');
-  return located.kind === 'absent' ? 'absent' : planChange(located.hostPolicy, undefined, stampOf).change.next;
+  return located.kind === 'absent' ? 'absent' : planChange(located.hostPolicy, undefined, hashContent).change.next;
 }
 
 function places(status: Status): string {
@@ -127,8 +129,11 @@ describe('a mistake in the policy', () => {
         const meant = await meaning();
         if (meant === 'absent') {
           await daemon.until(name, ({ refusal }) => refusal?.diagnostics[0]?.code === 'host-not-in-policy');
-        } else if ('stamp' in meant) {
-          await daemon.until(name, ({ state, inForce }) => state === 'enforced' && inForce?.stamp === meant.stamp);
+        } else if ('contentHash' in meant) {
+          await daemon.until(
+            name,
+            ({ state, inForce }) => state === 'enforced' && inForce?.stamp === meant.contentHash,
+          );
           table = await site.table();
         } else {
           const expected = meant.errors
@@ -151,7 +156,12 @@ describe('a mistake in the policy', () => {
       replaceFile(site.policyFile, VALID);
       const meant = await meaning();
       await daemon.until('the valid policy is in force again', ({ inForce, state }) => {
-        return state === 'enforced' && typeof meant === 'object' && 'stamp' in meant && inForce?.stamp === meant.stamp;
+        return (
+          state === 'enforced' &&
+          typeof meant === 'object' &&
+          'contentHash' in meant &&
+          inForce?.stamp === meant.contentHash
+        );
       });
     },
     60_000 + MISTAKES * 1_000,

@@ -5,7 +5,7 @@ import type { Before, InForce } from '#core/model/nft/in-force.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { locateHost } from '#core/plan-change.ts';
 import type { World } from './harness/world.ts';
@@ -43,7 +43,7 @@ export async function enforce(
   shape: Shape = 'chosen',
 ): Promise<InForce> {
   const ruleset = compile(hostPolicy, shape);
-  const { change } = renderChange(ruleset, before, stampOf);
+  const { change } = renderChange(ruleset, before, hashContent);
   for (const { script } of change.transactions) await world.nft(scriptText(script));
   return change.next;
 }

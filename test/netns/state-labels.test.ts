@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Change } from '#core/translate/6-change/change.ts';
+import type { Change } from '#core/model/nft/change.ts';
 import { renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { JUDGE_LABELS } from '#core/model/nft/label-chains.ts';

@@ -135,7 +135,7 @@ describe.each(WAYS)('$name', ({ changes, apply }) => {
       }),
     );
     const after = await apply(false);
-    expect(after.stamp).not.toBe(before.stamp);
+    expect(after.contentHash).not.toBe(before.contentHash);
     if (changes === 'elements') expect(after.chains).toEqual(before.chains);
     const leaked = async ({ near, far }: Flow): Promise<readonly number[]> =>
       await Promise.all([leaks(near, far, gauge, 100), leaks(far, near, gauge, 100)]);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
-import type { Transaction } from '#core/translate/6-change/change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import type { Transaction } from '#core/model/nft/change.ts';
 import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 
 import { planChange } from '#core/plan-change.ts';
@@ -27,7 +27,7 @@ instances:
 }
 
 async function plan(text: string, inForce: InForce | undefined): Promise<RenderedChange> {
-  return planChange(await hostPolicyOf(text), inForce, stampOf);
+  return planChange(await hostPolicyOf(text), inForce, hashContent);
 }
 
 async function inForceAfter(text: string): Promise<InForce> {
@@ -69,7 +69,7 @@ add rule inet secgroupd admit/eth0 accept
 flush set inet secgroupd applied
 table inet secgroupd {
   set applied { type mark; comment "what is in force";
-    elements = { 1 comment "generation 2 ${change.next.stamp}" }
+    elements = { 1 comment "generation 2 ${change.next.contentHash}" }
   }
 }
 `,
@@ -124,7 +124,7 @@ table inet secgroupd {
   });
 
   test('from a table found in the kernel replaces all of it', async () => {
-    const before = { ...(await inForceAfter(policyText())), rendered: undefined, stamp: 'unknown' };
+    const before = { ...(await inForceAfter(policyText())), rendered: undefined, contentHash: 'unknown' };
     const { change } = await plan(policyText(), before);
     expect(change.kind).toBe('swap');
     const chains = change.transactions.map(textOf)[1] ?? '';

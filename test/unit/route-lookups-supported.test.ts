@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { scriptText } from '#core/model/nft/script.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { locateHost, planChange, planFallback } from '#core/plan-change.ts';
 import { BARE_HOST, policyOf } from '../netns/enforce.ts';
 
@@ -31,8 +31,8 @@ test('without lookups of routes no rule asks for them, nor do the rules of a hos
     const located = locateHost(policy, { ...BARE_HOST, routeLookups }, 'host');
     if (located.kind === 'absent') throw new Error(located.message);
     const { hostPolicy } = located;
-    expect(scriptText(planFallback(hostPolicy, [], stampOf))).not.toContain('fib ');
-    return scriptText(planChange(hostPolicy, undefined, stampOf).whole());
+    expect(scriptText(planFallback(hostPolicy, [], hashContent))).not.toContain('fib ');
+    return scriptText(planChange(hostPolicy, undefined, hashContent).whole());
   };
   expect(scriptOf(undefined)).toContain('fib saddr type local jump');
   expect(scriptOf(true)).toBe(scriptOf(undefined));

@@ -9,8 +9,8 @@ import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Script } from '#core/model/nft/script.ts';
 import { applyChange } from '#kernel/nftables/apply-change.ts';
 import { createNft, type Nft } from '#kernel/nftables/nft.ts';
-import { NftError } from '#kernel/nft-error.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { NftError } from '#kernel/errors.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { readInForce } from '#kernel/nftables/table.ts';
 import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 import { planChange, planFallback } from '#core/plan-change.ts';
@@ -57,7 +57,7 @@ export const apply: Command = {
     const nft = createNft();
     const inForce = await readInForce(nft, TABLE_NAMES);
     const before = inForce ?? ((await isTracking()) ? undefined : 'untracked');
-    const planned = planChange(hostPolicy, before, stampOf);
+    const planned = planChange(hostPolicy, before, hashContent);
     const directory = stateDirectory(line);
     const keep = await keeping(directory, streams);
     const lastGood = createLastGood(directory);
@@ -72,7 +72,7 @@ export const apply: Command = {
         nft,
         lastGood,
         keep,
-        fallback: () => planFallback(hostPolicy, sshPorts, stampOf),
+        fallback: () => planFallback(hostPolicy, sshPorts, hashContent),
         seed: isFirst ? () => live.seed() : undefined,
       });
       // Sockets that came while the rules did.
@@ -93,11 +93,11 @@ export const apply: Command = {
       version = await history.record(texts, { origin: 'apply' });
       if (isJudged) await history.noteJudged(texts, version);
     });
-    const { generation, stamp } = planned.change.next;
+    const { generation, contentHash } = planned.change.next;
     const changed = planned.change.kind !== 'none';
     if (line.given('json')) {
       streams.out(
-        `${JSON.stringify({ instance: hostPolicy.instance, generation, version: version ?? null, stamp, changed }, null, 2)}\n`,
+        `${JSON.stringify({ instance: hostPolicy.instance, generation, version: version ?? null, stamp: contentHash, changed }, null, 2)}\n`,
       );
     } else {
       streams.out(

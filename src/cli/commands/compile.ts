@@ -1,6 +1,6 @@
 import { TABLE } from '#core/translate/5-render/names.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { planChange } from '#core/plan-change.ts';
 import { type Command, EXIT } from '#cli/framework/command.ts';
 import { locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
@@ -24,11 +24,13 @@ export const compile: Command = {
     const policy = await readPolicyOrExplain(placement, streams);
     if (policy === undefined) return EXIT.no;
     const hostPolicy = locate(policy, await readHost(), { named: line.text('instance'), streams });
-    const { change, whole } = planChange(hostPolicy, undefined, stampOf);
+    const { change, whole } = planChange(hostPolicy, undefined, hashContent);
     const text = scriptText(whole());
     if (line.given('json')) {
-      const { stamp } = change.next;
-      streams.out(`${JSON.stringify({ instance: hostPolicy.instance, stamp, transactions: [text] }, null, 2)}\n`);
+      const { contentHash } = change.next;
+      streams.out(
+        `${JSON.stringify({ instance: hostPolicy.instance, stamp: contentHash, transactions: [text] }, null, 2)}\n`,
+      );
       return EXIT.fine;
     }
     streams.exact(`# ${hostPolicy.instance}: replaces the table ${TABLE}, whatever it holds\n${text}`);

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { FileWriteError } from '#host/files/write-file.ts';
-import { NftError } from '#kernel/nft-error.ts';
+import { NftError } from '#kernel/errors.ts';
 import {
   type Command,
   type CommandLine,

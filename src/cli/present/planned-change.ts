@@ -17,7 +17,7 @@ import type { Patience } from '#core/model/policy/patience.ts';
 import type { PlatformTraffic } from '#core/model/policy/policy.ts';
 import { protocolName } from '#core/model/policy/protocol-lookup.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import { readFlows } from '#kernel/conntrack/read-flows.ts';
 import { leftOutLines } from '#cli/input/command-patience.ts';
 import { formatPlace } from './format-place.ts';

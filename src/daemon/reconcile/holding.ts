@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
-import type { HeldFile } from '#host/state/held-file.ts';
+import type { OverrideFile } from '#host/state/override-file.ts';
 import type { History } from '#host/state/history.ts';
 import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
 import { deadlineIn, secondsLeft } from '#host/state/uptime.ts';
@@ -19,7 +19,7 @@ export class HoldingRefused extends Error {
 export interface HoldingOptions {
   /** Runs `work` while nothing else changes the kernel. */
   readonly exclusively: <T>(work: (loop: HoldingLoop) => Promise<T>) => Promise<T>;
-  readonly heldFile: HeldFile;
+  readonly heldFile: OverrideFile;
   readonly history: History;
   readonly prover: Pick<PolicyProver, 'prove'>;
   readonly log: Logger;

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Committers } from '#kernel/nftables/committers.ts';
+import type { TableWriterLog } from '#kernel/nftables/table-writers.ts';
 import type { Trouble } from './enforcement.ts';
 import { createFight, MOST_MENDS } from './fight.ts';
 
@@ -14,20 +14,20 @@ export interface Opponent {
 }
 
 /** Nobody yet. Once there is a fight, it is listened to who it is with. */
-export function createOpponent(committers: Committers, log: Logger): Opponent {
+export function createOpponent(tableWriters: TableWriterLog, log: Logger): Opponent {
   const fight = createFight(() => performance.now());
   let told: Trouble | undefined;
   const endFightThatIsOver = (): void => {
     if (told === undefined || fight.isOn()) return;
     told = undefined;
-    committers.stop();
+    tableWriters.stop();
   };
   return {
     note(generations) {
-      const by = generations === undefined ? [] : committers.of(generations.after, generations.last);
+      const by = generations === undefined ? [] : tableWriters.of(generations.after, generations.last);
       const times = fight.note();
       if (times <= MOST_MENDS) return by;
-      committers.listen();
+      tableWriters.listen();
       const byWhom = by.length === 0 ? '' : `: ${by.join(', ')}`;
       const message = `another program changes our table again and again${byWhom}: it was put right ${times} times within a minute, and now is so less and less often`;
       if (told === undefined) log.error({ times }, message);

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { TABLE } from '#core/translate/5-render/names.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { isTracking } from '#host/conntrack.ts';
-import type { HeldFile } from '#host/state/held-file.ts';
+import type { OverrideFile } from '#host/state/override-file.ts';
 import type { History } from '#host/state/history.ts';
 import type { LastGood } from '#host/state/last-good.ts';
 import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
@@ -13,16 +13,16 @@ import { JUDGE_LABELS } from '#core/model/nft/label-chains.ts';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
-import type { Committers } from '#kernel/nftables/committers.ts';
+import type { TableWriterLog } from '#kernel/nftables/table-writers.ts';
 import type { ElementWriter } from '#kernel/nftables/element-writer.ts';
 import type { Meanwhile } from '#kernel/nftables/apply-change.ts';
 import type { FlowLabels } from '#kernel/conntrack/flow-labels.ts';
 import type { Nft } from '#kernel/nftables/nft.ts';
-import { NftError } from '#kernel/nft-error.ts';
-import { stampOf } from '#kernel/nftables/stamp.ts';
+import { NftError } from '#kernel/errors.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { clearScript } from '#kernel/nftables/table.ts';
 import type { TableChanges } from '#kernel/nftables/table-changes.ts';
-import type { Change } from '#core/translate/6-change/change.ts';
+import type { Change } from '#core/model/nft/change.ts';
 import { type RenderedChange, renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
 import { createPolicyLoader, type LoadedPolicy } from '#core/load-policy.ts';
 import { policiesBefore } from '#core/policies-before.ts';
@@ -63,7 +63,7 @@ export interface RoundOptions {
   readonly elements: ElementWriter;
   readonly flowLabels: FlowLabels;
   readonly changes: TableChanges;
-  readonly committers: Committers;
+  readonly tableWriters: TableWriterLog;
   /** The instance this host is; undefined to find out. */
   readonly instance: string | undefined;
   /** What becomes of a host that has no rules to load. */
@@ -71,7 +71,7 @@ export interface RoundOptions {
   /** Where the script that boots into what is in force is kept. */
   readonly lastGood: LastGood;
   readonly history: History;
-  readonly heldFile: HeldFile;
+  readonly heldFile: OverrideFile;
   readonly cutting: Cutting;
   readonly log: Logger;
 }
@@ -141,7 +141,7 @@ export function createRounds(options: RoundOptions): Rounds {
     elements,
     flowLabels,
     changes,
-    committers,
+    tableWriters,
     instance,
     bootConf,
   } = options;
@@ -158,7 +158,7 @@ export function createRounds(options: RoundOptions): Rounds {
   let recorded: { readonly files: PolicyFiles; readonly version: number } | undefined;
   let isNoteMissing = false;
   const guard = createTableGuard({ nft, elements }, changes);
-  const opponent = createOpponent(committers, log);
+  const opponent = createOpponent(tableWriters, log);
   const noticeInterfaces = createInterfaceNotices(log);
   const finder = createHostFinder(instance, log);
 
@@ -246,7 +246,7 @@ export function createRounds(options: RoundOptions): Rounds {
   const lookAtKernel = async (): Promise<void> => {
     know({ fight: opponent.fight() });
     // After a failure nobody knows what is there, and what is found then is nobody's drift.
-    const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.stamp !== 'unknown';
+    const isKnown = kernelRead && known.appliedAt !== undefined && known.inForce?.contentHash !== 'unknown';
     const expected = isKnown && !known.cleared ? known.inForce : undefined;
     const { found, is, generations } = await guard.look(expected);
     kernelRead = true;
@@ -264,8 +264,8 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     const by = opponent.note(generations);
     const byWhom = by.length === 0 ? '' : `: ${by.join(', ')}`;
-    log.warn({ found: found?.stamp ?? 'no table', by }, `somebody changed our table${byWhom}; putting it right`);
-    // The stamp is what we left there, and not what others made of the rest.
+    log.warn({ found: found?.contentHash ?? 'no table', by }, `somebody changed our table${byWhom}; putting it right`);
+    // The content hash is what we left there, and not what others made of the rest.
     const there = found ?? (await putBack());
     const inForce = there === undefined ? undefined : notOurs(there);
     know({ mended: known.mended + 1, inForce, fight: opponent.fight() });
@@ -302,7 +302,7 @@ export function createRounds(options: RoundOptions): Rounds {
   const limit = async (): Promise<void> => {
     const { host } = known;
     if (host === undefined || bootConf.isOpen) return;
-    await nft.run(planLimited(host, bootConf.sshPorts, stampOf));
+    await nft.run(planLimited(host, bootConf.sshPorts, hashContent));
     log.warn(
       'users other than root can change the policy: until it can be trusted, ssh is allowed in and everything out',
     );
@@ -347,7 +347,7 @@ export function createRounds(options: RoundOptions): Rounds {
     }
     const isBeginning = known.inForce === undefined;
     const began = performance.now();
-    const planned = planChange(located.hostPolicy, await beginning(forced), stampOf);
+    const planned = planChange(located.hostPolicy, await beginning(forced), hashContent);
     const unsaved = bootScript.isStale() && !isTrying();
     if (planned.change.kind !== 'none' || known.appliedAt === undefined || unsaved)
       await bringAbout(planned, located.hostPolicy);
@@ -420,7 +420,7 @@ export function createRounds(options: RoundOptions): Rounds {
       bootScript.leaveBehind();
       return;
     }
-    const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, bootConf.sshPorts, stampOf));
+    const keeping = bootScript.keep(rendered, () => planFallback(hostPolicy, bootConf.sshPorts, hashContent));
     const isFirst = change.kind === 'elements' || change.kind === 'none';
     if (isFirst) await keeping.before();
     await guard.apply(change, amid(isFirst ? undefined : () => keeping.before()));
@@ -526,7 +526,7 @@ export function createRounds(options: RoundOptions): Rounds {
         if (dirt.has('host') || known.host === undefined) know({ host: await readHost() });
         if (dirt.has('kernel') || !kernelRead) await lookAtKernel();
         // What others made of our table is no better than nothing.
-        const isLost = known.inForce === undefined || known.inForce.stamp === 'unknown';
+        const isLost = known.inForce === undefined || known.inForce.contentHash === 'unknown';
         const nobodyKnows = known.policy === undefined && known.held === undefined;
         if (nobodyKnows && isLost && !known.cleared) await loadLastGood();
         if (nobodyKnows && isLastGoodMissing && isWaitedFor()) await takeAsItIs();

@@ -1,7 +1,7 @@
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import type { Change } from '#core/translate/6-change/change.ts';
+import type { Change } from '#core/model/nft/change.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import { applyChange, type KernelWays, type Meanwhile } from '#kernel/nftables/apply-change.ts';
+import { applyChange, type KernelBackends, type Meanwhile } from '#kernel/nftables/apply-change.ts';
 import type { Nft } from '#kernel/nftables/nft.ts';
 import { readInForce } from '#kernel/nftables/table.ts';
 import type { TableChanges } from '#kernel/nftables/table-changes.ts';
@@ -37,7 +37,7 @@ const CHANGED_BY_OTHERS = 'changed by others';
 const MOST_REPEATS = 3;
 
 /** A guard that has not looked yet. */
-export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, changes: TableChanges): TableGuard {
+export function createTableGuard(backends: KernelBackends & { readonly nft: Nft }, changes: TableChanges): TableGuard {
   /** The kernel's, when it was last known what the tables hold; undefined asks for a look. */
   let generationSeen: number | undefined;
   /** Our rules, as they were after we changed them last; undefined where nobody knows. */
@@ -50,7 +50,7 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
       const rules = await changes.rules();
       // Without the table the host is open: the sooner it is put back, the better, and listing takes a while.
       const isThere = rules !== undefined || (await changes.isThere());
-      const found = isThere ? await readInForce(ways.nft, TABLE_NAMES) : undefined;
+      const found = isThere ? await readInForce(backends.nft, TABLE_NAMES) : undefined;
       const generations = generationSeen === undefined ? undefined : { after: generationSeen, last: generation };
       generationSeen = generation;
       const isAsExpected =
@@ -65,12 +65,12 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
     async apply(change, meanwhile) {
       const before = await changes.generation();
       const wasOurs = before === generationSeen || rulesSeen === undefined || (await changes.rules()) === rulesSeen;
-      await applyChange(ways, change, meanwhile);
+      await applyChange(backends, change, meanwhile);
       // INVARIANT: the rules first, so that whatever comes between the two makes the numbers differ.
       const rules = await changes.rules();
       const after = await changes.generation();
       // Sets that are filled by netlink are filled in any number of transactions.
-      const isFilled = change.transactions.some(({ direct, unused }) => unused && direct !== undefined);
+      const isFilled = change.transactions.some(({ netlink, unreferenced }) => unreferenced && netlink !== undefined);
       const isAlone = wasOurs && (isFilled || after - before === change.transactions.length);
       rulesSeen = wasOurs ? rules : CHANGED_BY_OTHERS;
       interrupted = isAlone ? 0 : interrupted + 1;
@@ -90,10 +90,10 @@ export function createTableGuard(ways: KernelWays & { readonly nft: Nft }, chang
 function sameTable(ours: InForce, found: InForce): boolean {
   const names = (inForce: InForce): string =>
     JSON.stringify([inForce.sets, inForce.maps, inForce.chains].map((some) => some.toSorted()));
-  return ours.stamp === found.stamp && ours.generation === found.generation && names(ours) === names(found);
+  return ours.contentHash === found.contentHash && ours.generation === found.generation && names(ours) === names(found);
 }
 
 /** A table of ours of which only the names are trusted, so that the next change replaces all of it. */
 export function notOurs(inForce: InForce): InForce {
-  return { ...inForce, stamp: 'unknown', rendered: undefined, labels: 'unknown' };
+  return { ...inForce, contentHash: 'unknown', rendered: undefined, labels: 'unknown' };
 }

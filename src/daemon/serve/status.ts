@@ -47,7 +47,7 @@ export function describeStatus(
         : {
             generation: inForce.generation,
             version: known.version ?? null,
-            stamp: inForce.stamp,
+            stamp: inForce.contentHash,
             since: appliedAt?.toISOString() ?? null,
             ageSeconds:
               appliedAt === undefined ? null : Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),

@@ -3,7 +3,7 @@ import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
 import { MAX_REVOKED_FLOWS, REVOKED_SECONDS } from '#core/model/nft/revoked-flows.ts';
 import { type CutRules, findCutFlows, forgetReversed } from './cut-flows.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { NftError } from '#kernel/nft-error.ts';
+import { NftError } from '#kernel/errors.ts';
 import { readRevoked, REVOKED_PORTION, type RevokedChange, writeRevoked } from '#kernel/nftables/revoked-elements.ts';
 import { type SeededFlow, seedFlows } from './tracked-flows.ts';
 import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';

@@ -3,7 +3,7 @@ import { FlagsGet, Flags, MessageType, Protocol } from 'netlink/dist/constants.j
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { type NetlinkMessage, parseError, parseMessages } from 'netlink/dist/structs.js';
 import { HEADER_BYTES, MessageWriter } from './message-writer.ts';
-import { NetfilterError, refusalOf } from '#kernel/netfilter-error.ts';
+import { NetfilterError, refusalOf } from '#kernel/errors.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h.
 const NFNL_MSG_BATCH_BEGIN = 16;

@@ -3,7 +3,7 @@ import { parseError, parseMessages } from 'netlink/dist/structs.js';
 import { addressFromBytes, type Family } from '#core/model/net/address.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError, refusalOf } from '#kernel/netfilter-error.ts';
+import { NetfilterError, refusalOf } from '#kernel/errors.ts';
 import { closeLater, openSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { selectorOf } from '#core/model/policy/protocol-lookup.ts';

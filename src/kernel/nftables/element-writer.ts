@@ -3,7 +3,7 @@ import { applyElements, fitsTransaction } from './element-change.ts';
 import { fillSet } from './fill-set.ts';
 import { labelsSupported } from './labels-supported.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { NftError } from '#kernel/nft-error.ts';
+import { NftError } from '#kernel/errors.ts';
 import { routeLookupsSupported } from './route-lookups-supported.ts';
 
 /** Changes elements of sets by netlink, without a program: microseconds, whatever the size of the set. */

@@ -1,6 +1,6 @@
 import { writeRule } from './encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { FLAGS_NEW, nftables } from './nftables-messages.ts';
 

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { type Script, scriptText } from '#core/model/nft/script.ts';
-import { NftError, type NftFailure } from '#kernel/nft-error.ts';
+import { NftError, type NftFailure } from '#kernel/errors.ts';
 
 /** nft's complaints echo the lines they are about; a line can hold a set of any size. */
 const LONGEST_OUTPUT = 64 * 1024;

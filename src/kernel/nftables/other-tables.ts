@@ -5,7 +5,7 @@ import { readGeneration } from './generation.ts';
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { NftError } from '#kernel/nft-error.ts';
+import { NftError } from '#kernel/errors.ts';
 import { nftables } from './nftables-messages.ts';
 import { type Redirect, redirectIn } from './redirects.ts';
 import { readSetPorts } from './set-ports.ts';

@@ -2,7 +2,7 @@ import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import { familyOfFlow, type FlowKey } from '#core/model/packet/flow-key.ts';
 import { revokedSet } from '#core/model/nft/revoked-flows.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { FLAGS_NEW, NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';

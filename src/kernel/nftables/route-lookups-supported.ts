@@ -1,6 +1,6 @@
 import { writeExpression } from './encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { FLAGS_NEW, NFPROTO_INET, nftables } from './nftables-messages.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { generationIn, generationQuestion, readGeneration } from './generation.ts';
 import { HEADER_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import { closeLater, KERNEL_PORT, NetfilterSocket, openSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';

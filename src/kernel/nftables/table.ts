@@ -10,7 +10,7 @@ export interface TableNames {
   readonly keptSets: readonly string[];
   readonly baseChains: readonly string[];
   parseGeneration(name: string): number | undefined;
-  parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined;
+  parseApplied(comment: string): { readonly generation: number; readonly contentHash: string } | undefined;
 }
 
 /** Reads what the kernel holds of ours; undefined where our table does not exist. Big sets are not listed for it. */
@@ -28,7 +28,7 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   return {
     // A change that was cut off can have left things of a generation that never came into force.
     generation: generations.reduce((newest, one) => Math.max(newest, one), applied?.generation ?? 0),
-    stamp: applied?.stamp ?? 'unknown',
+    contentHash: applied?.contentHash ?? 'unknown',
     rendered: undefined,
     labels: 'unknown',
     sets: ourSets,
@@ -37,7 +37,10 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   };
 }
 
-async function readApplied(nft: Nft, names: TableNames): Promise<{ generation: number; stamp: string } | undefined> {
+async function readApplied(
+  nft: Nft,
+  names: TableNames,
+): Promise<{ generation: number; contentHash: string } | undefined> {
   const text = await nft.listElements(`${names.table} ${names.appliedSet}`);
   const comment = /elements = \{[^}]*comment "([^"]*)"/.exec(text ?? '')?.[1];
   return comment === undefined ? undefined : names.parseApplied(comment);

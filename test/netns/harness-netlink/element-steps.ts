@@ -1,4 +1,4 @@
-import { renderLabelRule } from '#core/translate/5-render/label-chains.ts';
+import { renderLabelRule } from '#core/translate/5-render/render-label-rule.ts';
 import fc from 'fast-check';
 import { type Family, formatAddress, highestAddress } from '#core/model/net/address.ts';
 import type { ChainContent, Element, ElementTransaction } from '#core/model/nft/element-change.ts';

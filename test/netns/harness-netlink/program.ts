@@ -8,7 +8,7 @@ import { clearFlowLabels } from '#kernel/conntrack/flow-labels.ts';
 import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
 import { labelsSupported } from '#kernel/nftables/labels-supported.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/netfilter-error.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import type { Answer, Call, Calls, Flows } from './calls.ts';
 

@@ -41,8 +41,8 @@ export type LabelsInUse = 'none' | 'unknown' | { readonly used: number };
 export interface InForce {
   /** Counts the changes made to the table, from 1. */
   readonly generation: number;
-  /** Identifies the whole content; two tables of one stamp mean the same. */
-  readonly stamp: string;
+  /** Identifies the whole content; two tables of one contentHash mean the same. */
+  readonly contentHash: string;
   /** Undefined where the table was found in the kernel rather than put there by this process. */
   readonly rendered: Rendered | undefined;
   readonly labels: LabelsInUse;

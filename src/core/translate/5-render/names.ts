@@ -33,14 +33,20 @@ function parseName(name: string): string {
 }
 
 /** The comment of the element of {@link APPLIED_SET}. */
-export function formatApplied({ generation, stamp }: { readonly generation: number; readonly stamp: string }): string {
-  return `generation ${generation} ${stamp}`;
+export function formatApplied({
+  generation,
+  contentHash,
+}: {
+  readonly generation: number;
+  readonly contentHash: string;
+}): string {
+  return `generation ${generation} ${contentHash}`;
 }
 
 /** Reads what {@link formatApplied} wrote. */
-function parseApplied(comment: string): { readonly generation: number; readonly stamp: string } | undefined {
+function parseApplied(comment: string): { readonly generation: number; readonly contentHash: string } | undefined {
   const match = /^generation ([1-9][0-9]*) ([A-Za-z0-9:_-]+)$/.exec(comment);
-  return match?.[2] === undefined ? undefined : { generation: Number(match[1]), stamp: match[2] };
+  return match?.[2] === undefined ? undefined : { generation: Number(match[1]), contentHash: match[2] };
 }
 
 /** Everything a reader of the kernel's table has to know of its names. */

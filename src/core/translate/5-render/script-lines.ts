@@ -3,7 +3,7 @@ import type { ChainContent, Element, ElementChange } from '#core/model/nft/eleme
 import { formatInterval } from '#core/model/net/interval.ts';
 import { MAX_REVOKED_ELEMENTS, REVOKED_SECONDS, revokedSet } from '#core/model/nft/revoked-flows.ts';
 import type { ScriptLine } from '#core/model/nft/script.ts';
-import { renderLabelRule } from './label-chains.ts';
+import { renderLabelRule } from './render-label-rule.ts';
 import { APPLIED_SET, TABLE } from './names.ts';
 import { elementLineTexts } from './render-set.ts';
 import type { ObjectLine } from './render-objects.ts';

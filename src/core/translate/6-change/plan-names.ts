@@ -5,7 +5,7 @@ import { elementChange, type HeldSet } from './element-difference.ts';
 import { kernelName } from '#core/translate/5-render/names.ts';
 import { type RenderedRuleset, withNames } from '#core/translate/5-render/render-objects.ts';
 import { renderDeclaration } from '#core/translate/5-render/render-set.ts';
-import { carrySum } from '#core/translate/5-render/stamp-text.ts';
+import { carrySum } from '#core/translate/5-render/content-text.ts';
 
 /** Which objects in force can stay as they are, what the others will be called, and what differs in sets that stay. */
 export interface NamePlan {

@@ -2,13 +2,13 @@ import type { ElementTransaction } from '#core/model/nft/element-change.ts';
 import type { Before, InForce, Rendered } from '#core/model/nft/in-force.ts';
 import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import type { Script } from '#core/model/nft/script.ts';
-import type { Change, Transaction } from './change.ts';
-import { judgeLabelChains, nextLabels } from '#core/translate/5-render/label-chains.ts';
+import type { Change, Transaction } from '#core/model/nft/change.ts';
+import { judgeLabelChains, nextLabels } from './label-chains.ts';
 import { APPLIED_SET, formatApplied, TABLE } from '#core/translate/5-render/names.ts';
 import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from '#core/translate/5-render/render-objects.ts';
 import { appliedLines, contentLines, elementLines, line } from '#core/translate/5-render/script-lines.ts';
-import { elementsText, structureText } from '#core/translate/5-render/stamp-text.ts';
+import { elementsText, structureText } from '#core/translate/5-render/content-text.ts';
 import { creationScript, swap, type SwapStep } from './swap.ts';
 
 /** A change, and all that is in force after it as one script, for booting and for people to read. */
@@ -24,8 +24,8 @@ export function renderChange(ruleset: Ruleset, before: Before, digest: (text: st
   const wanted = renderRuleset(ruleset);
   const structure = digest(structureText(wanted));
   const plan = planNames(wanted, structure, inForce);
-  const stamp = digest(`${structure}\n${elementsText(wanted)}`);
-  const change = chooseChange({ wanted, plan, stamp, inForce, untracked });
+  const contentHash = digest(`${structure}\n${elementsText(wanted)}`);
+  const change = chooseChange({ wanted, plan, contentHash, inForce, untracked });
   const rendered = change.next.rendered ?? plan.rendered;
   return { change, whole: () => wholeScript(wanted, { ...change.next, rendered }) };
 }
@@ -48,13 +48,13 @@ export function renderNoLabels(inForce: InForce): Change {
 
 function labelChange(next: InForce): Change {
   const rules = judgeLabelChains(next.rendered?.judges ?? [], next.labels);
-  const transaction = directTransaction({ changes: [], rules, applied: undefined });
+  const transaction = netlinkTransaction({ changes: [], rules, applied: undefined });
   return { kind: 'labels', transactions: [transaction], undo: [[]], addition: [], next };
 }
 
 function chooseChange(step: SwapStep): Change {
-  const { inForce, stamp, plan } = step;
-  if (inForce !== undefined && inForce.stamp === stamp) {
+  const { inForce, contentHash, plan } = step;
+  if (inForce !== undefined && inForce.contentHash === contentHash) {
     const { rendered } = inForce;
     // Lists that were read anew stand for those before, so that the next comparison with them is cheap too.
     const now = rendered !== undefined && plan.onlyElements && plan.differences.length === 0 ? plan.rendered : rendered;
@@ -65,15 +65,15 @@ function chooseChange(step: SwapStep): Change {
 
 // INVARIANT: elements first, labels in a transaction of their own. What an interval set holds is seen a moment after it
 // is committed, and a packet judged by the old elements must not give its flow the new label.
-function changeElements({ wanted, plan, stamp }: SwapStep, inForce: InForce): Change {
+function changeElements({ wanted, plan, contentHash }: SwapStep, inForce: InForce): Change {
   const { generation, rendered, differences } = plan;
   const labels = nextLabels(inForce.labels, wanted.judges);
-  const applied = formatApplied({ generation, stamp });
+  const applied = formatApplied({ generation, contentHash });
   return {
     kind: 'elements',
     transactions: [
-      directTransaction({ changes: differences, rules: [], applied: undefined }),
-      directTransaction({
+      netlinkTransaction({ changes: differences, rules: [], applied: undefined }),
+      netlinkTransaction({
         changes: [],
         rules: judgeLabelChains(wanted.judges, labels),
         applied: { set: APPLIED_SET, comment: applied },
@@ -81,14 +81,14 @@ function changeElements({ wanted, plan, stamp }: SwapStep, inForce: InForce): Ch
     ],
     undo: [[], []],
     addition: [...differences.flatMap(elementLines), ...appliedLines(applied)],
-    next: { ...inForce, generation, stamp, rendered, labels },
+    next: { ...inForce, generation, contentHash, rendered, labels },
   };
 }
 
-function directTransaction(change: Omit<ElementTransaction, 'table'>): Transaction {
+function netlinkTransaction(change: Omit<ElementTransaction, 'table'>): Transaction {
   return {
-    direct: { table: TABLE, ...change },
-    unused: false,
+    netlink: { table: TABLE, ...change },
+    unreferenced: false,
     get script() {
       return [
         ...change.changes.flatMap(elementLines),
@@ -102,7 +102,7 @@ function directTransaction(change: Omit<ElementTransaction, 'table'>): Transacti
 /** All that is in force as one transaction that replaces our table whatever it held. Flows may have any labels then. */
 function wholeScript(
   wanted: RenderedRuleset,
-  { generation, stamp, rendered }: Pick<InForce, 'generation' | 'stamp'> & { readonly rendered: Rendered },
+  { generation, contentHash, rendered }: Pick<InForce, 'generation' | 'contentHash'> & { readonly rendered: Rendered },
 ): Script {
   return [
     // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
@@ -110,6 +110,6 @@ function wholeScript(
     line(`delete table ${TABLE}`),
     line(`add table ${TABLE}`),
     ...creationScript(wanted, rendered),
-    ...appliedLines(formatApplied({ generation, stamp })),
+    ...appliedLines(formatApplied({ generation, contentHash })),
   ];
 }

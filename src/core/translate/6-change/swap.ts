@@ -2,8 +2,8 @@ import type { InForce, Rendered } from '#core/model/nft/in-force.ts';
 import { MAX_RECENT_ENDS, RECENT_SECONDS } from '#core/model/packet/recent-ends.ts';
 import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
 import type { Script, ScriptLine } from '#core/model/nft/script.ts';
-import type { Change, Transaction } from './change.ts';
-import { labelChainNames, labelChains, nextLabels } from '#core/translate/5-render/label-chains.ts';
+import type { Change, Transaction } from '#core/model/nft/change.ts';
+import { labelChainNames, labelChains, nextLabels } from './label-chains.ts';
 import { formatApplied, TABLE } from '#core/translate/5-render/names.ts';
 import { kernelNames, type NamePlan } from './plan-names.ts';
 import {
@@ -36,7 +36,7 @@ const MOST_IN_SCRIPT = 1_000;
 export interface SwapStep {
   readonly wanted: RenderedRuleset;
   readonly plan: NamePlan;
-  readonly stamp: string;
+  readonly contentHash: string;
   readonly inForce: InForce | undefined;
   /** Nobody tracks flows so far. */
   readonly untracked: boolean;
@@ -162,8 +162,8 @@ function filling(
   const { family, interval } = set;
   const change = { set: kernel(set.name), key: family, interval, removed: [], added };
   return {
-    direct: { table: TABLE, changes: [change], rules: [], applied: undefined },
-    unused: true,
+    netlink: { table: TABLE, changes: [change], rules: [], applied: undefined },
+    unreferenced: true,
     // A big set is rarely filled by a script, and its lines are many.
     get script() {
       return elementLines(change);
@@ -195,11 +195,11 @@ function commitScript({ wanted, plan, inForce, untracked }: SwapStep, { next, ne
   ];
 }
 
-function inForceAfter({ wanted, plan, stamp, inForce, untracked }: SwapStep): InForce {
+function inForceAfter({ wanted, plan, contentHash, inForce, untracked }: SwapStep): InForce {
   const { chains, maps, sets } = objectsOf(plan.rendered);
   return {
     generation: plan.generation,
-    stamp,
+    contentHash,
     rendered: plan.rendered,
     // Where nothing was tracked so far, no flow has a label.
     labels: nextLabels(inForce?.labels ?? (untracked ? { used: 0 } : 'unknown'), wanted.judges),
@@ -285,7 +285,7 @@ function baseLines({ base }: RenderedRuleset, rendered: Rendered): ScriptLine[] 
 }
 
 function asScript(script: Script): Transaction {
-  return { script, direct: undefined, unused: false };
+  return { script, netlink: undefined, unreferenced: false };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
 /** Identifies a text: equal stamps mean equal texts. */
-export function stampOf(text: string): string {
+export function hashContent(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex').slice(0, 40)}`;
 }

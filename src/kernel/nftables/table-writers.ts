@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 
 /** Who changes tables, of this network namespace and any family, as far as it is listened to. */
-export interface Committers {
+export interface TableWriterLog {
   /** Begins to listen; while it is listened to already, nothing. */
   listen(): void;
   /** Who made the table generations after `after` up to `last`, as `name (process 123)`; empty where nobody knows. */
@@ -23,7 +23,7 @@ const GENERATION = /^# new generation ([0-9]+) by process ([0-9]+) \(([^)\n]*)\)
  * Listens by `nft monitor`, which survives notices that the kernel could not deliver. It reads all tables as it begins,
  * and is told each element that anybody adds, so it is for times of need.
  */
-export function createCommitters(command = 'nft'): Committers {
+export function createTableWriterLog(command = 'nft'): TableWriterLog {
   const made = new Map<number, string>();
   let end: (() => void) | undefined;
   const read = (line: string): void => {

@@ -41,15 +41,3 @@ export function judgeLabelChains(judges: readonly string[], inUse: LabelsInUse):
     ];
   });
 }
-
-/** A rule of a chain of labels in nft's words. */
-export function renderLabelRule(rule: LabelRule): string {
-  switch (rule.kind) {
-    case 'labelled':
-      return `ct label ${rule.bits.join(',')} ${rule.verdict}`;
-    case 'label':
-      return `ct label set ${rule.bit} ${rule.verdict}`;
-    case 'accept':
-      return 'accept';
-  }
-}

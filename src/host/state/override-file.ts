@@ -6,7 +6,7 @@ import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from '#host/files/write-file.ts';
 
 /** Where a policy that is in force in place of the files' is kept, so that a restart finds it. */
-export interface HeldFile {
+export interface OverrideFile {
   /** Undefined where there is none. Throws what reading throws, and an Error for a damaged one. */
   read(): Promise<HeldPolicy | undefined>;
   /** Takes the old one's place; undefined removes it. Throws what writing throws, the old one being there still. */
@@ -38,9 +38,9 @@ const HELD = z.discriminatedUnion('kind', [
 ]);
 
 /** The file below `directory`, the state directory, which is made if it is missing. */
-export function createHeldFile(directory: string): HeldFile {
+export function createOverrideFile(directory: string): OverrideFile {
   const path = join(directory, 'held-policy.json');
-  const heldFile: HeldFile = {
+  const overrideFile: OverrideFile = {
     async read() {
       try {
         return HELD.parse(JSON.parse(await readFile(path, 'utf8')));
@@ -59,7 +59,7 @@ export function createHeldFile(directory: string): HeldFile {
     },
   };
   return {
-    read: () => explainDenied(directory, () => heldFile.read()),
-    write: (held) => explainDenied(directory, () => heldFile.write(held)),
+    read: () => explainDenied(directory, () => overrideFile.read()),
+    write: (held) => explainDenied(directory, () => overrideFile.write(held)),
   };
 }
