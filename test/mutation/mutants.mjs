@@ -29,7 +29,7 @@ const LINE = 'core/meaning/headerspace/address-line.ts';
 const SIDES = 'core/meaning/headerspace/sides.ts';
 const PROVE = 'core/meaning/assert/prove-assertion.ts';
 const CLASSES_OF_TRAFFIC = 'core/meaning/headerspace/traffic-classes.ts';
-const ACCOUNTS = 'core/translate/4-compile/rule-accounts.ts';
+const ACCOUNTS = 'core/translate/4-compile/logging-and-counters.ts';
 const PLACE = 'core/meaning/lint/place.ts';
 const POSSIBLE = 'core/meaning/lint/possible-deciders.ts';
 const EFFECTS = 'core/meaning/lint/rule-effects.ts';
@@ -271,13 +271,13 @@ export const MUTANTS = [
     'compile: an allow becomes a drop',
     RULES,
     'verdict: verdicts.of(rule),',
-    "verdict: verdicts.of(aspect === 'outbound' ? { ...rule, action: 'deny' } : rule),",
+    "verdict: verdicts.of(role === 'outbound' ? { ...rule, action: 'deny' } : rule),",
     'packets',
   ),
   mutant(
     'compile: a denied answer is dropped though outbound rules allow it',
     COMPILE,
-    "deny: aspect === 'replyToInbound' ? { kind: 'return' } : accounts.deny",
+    "deny: role === 'replyToInbound' ? { kind: 'return' } : accounts.deny",
     'deny: accounts.deny',
     'packets',
   ),
@@ -389,7 +389,13 @@ export const MUTANTS = [
     "{ kind: 'accept' }",
     'packets',
   ),
-  mutant('compile: invalid packets are matched', COMPILE, "judge.invalid === 'drop' ? [INVALID] : []", '[]', 'packets'),
+  mutant(
+    'compile: invalid packets are matched',
+    COMPILE,
+    "chainSet.invalid === 'drop' ? [INVALID] : []",
+    '[]',
+    'packets',
+  ),
   mutant(
     'compile: invalid is dropped before platform traffic',
     COMPILE,
@@ -407,8 +413,8 @@ export const MUTANTS = [
   mutant(
     'compile: groups before management',
     COMPILE,
-    '[...policy.management.inbound, ...judge.inbound]',
-    '[...judge.inbound, ...policy.management.inbound]',
+    '[...policy.management.inbound, ...chainSet.inbound]',
+    '[...chainSet.inbound, ...policy.management.inbound]',
     'packets',
   ),
   mutant(
@@ -638,8 +644,8 @@ export const MUTANTS = [
   mutant(
     'labels: the same label serves after every change',
     LABELS,
-    'const used = inUse.used + judges.length;',
-    'const used = Math.max(inUse.used, judges.length);',
+    'const used = inUse.used + chainSets.length;',
+    'const used = Math.max(inUse.used, chainSets.length);',
     'packets',
   ),
   mutant(
@@ -653,7 +659,7 @@ export const MUTANTS = [
     'labels: used anew though flows may have them',
     LABELS,
     "if (inUse === 'none' || inUse === 'unknown') return 'none';",
-    "if (inUse === 'none' || inUse === 'unknown') return { used: judges.length };",
+    "if (inUse === 'none' || inUse === 'unknown') return { used: chainSets.length };",
     'packets',
   ),
   mutant(

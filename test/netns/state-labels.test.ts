@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Change } from '#core/model/nft/change.ts';
 import { renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import { JUDGE_LABELS } from '#core/model/nft/label-chains.ts';
+import { CHAIN_SET_LABELS } from '#core/model/nft/label-chains.ts';
 import { scriptText } from '#core/model/nft/script.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import type { PacketDescription } from './harness/packet.ts';
@@ -137,7 +137,7 @@ test('a revoked flow stops and one that is still allowed goes on, whatever label
   timeout: 300_000,
 }, async () => {
   let withoutLabels = 0;
-  for (let i = 0; i < JUDGE_LABELS / 2 + 20; i += 1) {
+  for (let i = 0; i < CHAIN_SET_LABELS / 2 + 20; i += 1) {
     const { labels } = await apply(policyText({ eth0: 'open', eth1: 'shut' }, 'any', i));
     if (labels === 'none') withoutLabels += 1;
     expect(await comesIn('eth0', 2_000 + i)).toBe(true);

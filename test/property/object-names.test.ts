@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { chainAccounts, compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { countingChains, compile, type Shape } from '#core/translate/4-compile/compile.ts';
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { kernelNames, planNames } from '#core/translate/6-change/plan-names.ts';
 import { renderRuleset } from '#core/translate/5-render/render-objects.ts';
@@ -111,7 +111,7 @@ describe('names of chains, sets and maps', () => {
         many: false,
       }),
     );
-    const accounts = chainAccounts(hostPolicy);
+    const accounts = countingChains(hostPolicy);
     const rules = [...accounts.values()].filter(({ kind }) => kind === 'rule');
     // Two management rules on each of two interfaces and on those that the policy does not name; then those of the groups,
     // a rule about a group or a list in both families.
@@ -136,7 +136,7 @@ describe('names of chains, sets and maps', () => {
     ['two chains', { chains: [chain('a'), chain('a')] }],
     ['a chain and a set', { chains: [chain('a')], sets: [{ kind: 'ports', name: 'a', ports: [{ from: 1, to: 1 }] }] }],
   ])('%s of one name are not rendered', (_, objects) => {
-    const ruleset: Ruleset = { sets: [], chains: [], limits: [], recent: [], judges: [], ...objects };
+    const ruleset: Ruleset = { sets: [], chains: [], limits: [], recent: [], chainSets: [], ...objects };
     expect(() => renderRuleset(ruleset)).toThrow('two objects of a ruleset are called a');
   });
 });

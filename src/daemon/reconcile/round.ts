@@ -9,7 +9,7 @@ import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
 import type { Settling, WaitingFile } from '#host/files/settling.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { Before, InForce } from '#core/model/nft/in-force.ts';
-import { JUDGE_LABELS } from '#core/model/nft/label-chains.ts';
+import { CHAIN_SET_LABELS } from '#core/model/nft/label-chains.ts';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
@@ -118,7 +118,7 @@ export interface Rounds {
 /** Of a policy's new warnings, the log shows so many; status lists all of them. */
 const MAX_LOGGED_WARNINGS = 10;
 
-const ALL_JUDGE_LABELS = Array.from({ length: JUDGE_LABELS }, (_, label) => label);
+const ALL_JUDGE_LABELS = Array.from({ length: CHAIN_SET_LABELS }, (_, label) => label);
 
 const WHAT_HAPPENED = {
   none: 'policy in force already',

@@ -1,4 +1,4 @@
-import { type ChainAccount, chainAccounts } from '#core/translate/4-compile/compile.ts';
+import { type CountingChain, countingChains } from '#core/translate/4-compile/compile.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { formatAddress } from '#core/model/net/address.ts';
 import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
@@ -9,10 +9,10 @@ import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import { reportRule } from '#api/rule-report.ts';
 import type { Count } from '#kernel/nftables/rule-counters.ts';
 
-const known = new WeakMap<HostPolicy, ReadonlyMap<string, ChainAccount>>();
+const known = new WeakMap<HostPolicy, ReadonlyMap<string, CountingChain>>();
 
-function accountsOf(policy: HostPolicy): ReadonlyMap<string, ChainAccount> {
-  const accounts = known.get(policy) ?? chainAccounts(policy);
+function accountsOf(policy: HostPolicy): ReadonlyMap<string, CountingChain> {
+  const accounts = known.get(policy) ?? countingChains(policy);
   known.set(policy, accounts);
   return accounts;
 }
@@ -63,7 +63,7 @@ interface Judges {
 }
 
 /** The rule that a chain's account is about, as far as there is one. */
-function ruleOf(account: ChainAccount, packet: LoggedPacket, judges: Judges): Rule | undefined {
+function ruleOf(account: CountingChain, packet: LoggedPacket, judges: Judges): Rule | undefined {
   switch (account.kind) {
     case 'rule':
       return account.rule;
@@ -77,7 +77,7 @@ function ruleOf(account: ChainAccount, packet: LoggedPacket, judges: Judges): Ru
 /** The rule that has denied a packet, where many share a chain; undefined where none has. */
 function ruleThatDenied(
   packet: LoggedPacket,
-  { direction, patterns }: Extract<ChainAccount, { readonly kind: 'default' }>,
+  { direction, patterns }: Extract<CountingChain, { readonly kind: 'default' }>,
   { policies, host }: Judges,
 ): Rule | undefined {
   const name = host?.interfaces.find(({ index }) => index === packet.interfaceIndex)?.name;

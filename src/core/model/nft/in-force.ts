@@ -23,7 +23,7 @@ export interface Rendered {
   readonly dynamic: ReadonlyMap<string, DynamicSet>;
   /** Identifies the ruleset but for the elements of sets that change by element. */
   readonly structure: string;
-  readonly judges: readonly string[];
+  readonly chainSets: readonly string[];
   /** How many rules there are, of all chains. */
   readonly rules: number;
 }

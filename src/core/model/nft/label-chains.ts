@@ -11,13 +11,13 @@ const LIVE = 'live';
 const ADMIT = 'admit';
 
 /** The chain that lets packets through whose flow `judge` has let in under the rules in force now. */
-export function liveChain(judge: string): string {
-  return objectName(LIVE, judge);
+export function liveChain(chainSet: string): string {
+  return objectName(LIVE, chainSet);
 }
 
 /** The chain that lets a packet through and notes that `judge` has judged its flow. */
-export function admitChain(judge: string): string {
-  return objectName(ADMIT, judge);
+export function admitChain(chainSet: string): string {
+  return objectName(ADMIT, chainSet);
 }
 
 /** The chain that lets packets of flows through that the host has opened, and notes it. */
@@ -32,4 +32,4 @@ export function isLabelChain(name: string): boolean {
 export const OPENED_LABEL = 127;
 
 /** How many labels judges can use, from 0 on; conntrack has 128, and they can be set by rules and never be cleared. */
-export const JUDGE_LABELS = 120;
+export const CHAIN_SET_LABELS = 120;

@@ -17,7 +17,7 @@ export interface Ruleset {
   /** Sets that rules add to, see {@link recentEnds}. */
   readonly recent: readonly RecentEnds[];
   /** Who judges flows: each has a label, and chains that test and set it, which rules lead to and rendering fills. */
-  readonly judges: readonly string[];
+  readonly chainSets: readonly string[];
 }
 
 /** A limit that rules share. */

@@ -8,29 +8,29 @@ import { objectName } from '#core/model/nft/object-name.ts';
 import { REVOKED_CHAIN } from '#core/model/nft/revoked-flows.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';
 import type { Match, NftChain, NftRule, Ruleset, SimpleVerdict } from '#core/model/nft/ruleset.ts';
-import { type Aspect, platformMatches } from './match-terms.ts';
+import { type PacketRole, platformMatches } from './match-terms.ts';
 import { builtIn } from './built-in-rule.ts';
-import { dispatchRules, judgeChain, membersChain, tellsMembers, TO_VRF, toLive } from './dispatch.ts';
+import { dispatchRules, ruleChain, membersChain, tellsMembers, TO_VRF, toLive } from './dispatch.ts';
 import { OWN_ADDRESS_CHAIN, ownAddressChains, ownAddressRules } from './own-address.ts';
 import { classesFor } from './group-shape.ts';
 import { sharedByLogRules } from './log-rules.ts';
 import {
-  accountChains,
+  counterChains,
   isCounted,
-  otherwiseChain,
-  type RuleAccounts,
-  ruleAccounts,
+  defaultChain,
+  type RuleCounters,
+  ruleCounters,
   type Verdicts,
-} from './rule-accounts.ts';
+} from './logging-and-counters.ts';
 import { compileRules } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
-import { type ClassifiedTree, compileSegments, type SegmentMeans, type Segments } from './segment-chains.ts';
+import { type ClassifiedTree, compileSegments, type SegmentContext, type CompiledRules } from './segment-chains.ts';
 import { createSetRegistry, entriesOf, type SetRegistry } from './set-registry.ts';
 import { FLOW_PROTOCOLS, ICMP_PROTOCOLS, isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
 import { ICMPV6 } from '#core/model/policy/protocols.ts';
 
 /** What judges the packets of one or more interfaces, and the names its chains have. */
-interface Judge extends OrderedRules {
+interface RuleChainSet extends OrderedRules {
   readonly key: string;
   /** The interfaces; none are those that the policy does not name. */
   readonly patterns: readonly string[];
@@ -51,36 +51,36 @@ const FEW_RULES = 12;
 export function compile(policy: HostPolicy, shape: Shape = 'chosen'): Ruleset {
   const sets = createSetRegistry(policy);
   const names = chainNames(policy.bindings);
-  const all = judgesOf(policy);
-  const unmanaged = all.find((judge) => judge === UNMANAGED);
+  const all = chainSetsOf(policy);
+  const unmanaged = all.find((chainSet) => chainSet === UNMANAGED);
   // Where all interfaces but open ones have one judge, it does not matter by which of them a flow comes that it has judged.
   const labels = policy.flowLabels !== false;
   const alone = labels && all.length === 1 && unmanaged === undefined ? all[0] : undefined;
   const dispatch = (direction: Direction): NftRule[] =>
     dispatchRules({ direction, policy, names, unmanaged: unmanaged?.key, alone: alone?.key });
-  const judged = all.map((judge) =>
-    judgeChains(judge, policy, { sets, shape, labels, liveAhead: alone !== undefined }),
+  const compiled = all.map((chainSet) =>
+    compileChainSet(chainSet, policy, { sets, shape, labels, liveAhead: alone !== undefined }),
   );
   const chains: readonly NftChain[] = [
     platformChain(policy, 'inbound'),
     platformChain(policy, 'outbound'),
-    ...(judged.length === 0 ? [] : [REVOKED]),
+    ...(compiled.length === 0 ? [] : [REVOKED]),
     ...ownAddressChains(policy),
-    ...judged.flatMap((one) => one.chains),
+    ...compiled.flatMap((one) => one.chains),
     ...(tellsMembers(policy) ? [membersChain(policy, names)] : []),
     { name: 'input', hook: 'input', rules: dispatch('inbound') },
     { name: 'output', hook: 'output', rules: dispatch('outbound') },
   ];
   return {
-    sets: [...sets.all(), ...judged.flatMap(({ maps }) => maps)],
+    sets: [...sets.all(), ...compiled.flatMap(({ maps }) => maps)],
     chains,
     ...sharedByLogRules(policy),
-    judges: labels ? all.map(({ key }) => key) : [],
+    chainSets: labels ? all.map(({ key }) => key) : [],
   };
 }
 
 /** What a chain that counts and logs is about. */
-export type ChainAccount =
+export type CountingChain =
   | { readonly kind: 'rule'; readonly direction: Direction; readonly rule: Rule; readonly isCounted: boolean }
   /** Built-in traffic that is denied. */
   | { readonly kind: 'platform'; readonly direction: 'inbound'; readonly name: typeof OWN_ADDRESS }
@@ -88,17 +88,17 @@ export type ChainAccount =
   | { readonly kind: 'default'; readonly direction: Direction; readonly patterns: readonly string[] };
 
 /** What the chains are about that count and log, by the names they have in the ruleset; for rules without a chain too. */
-export function chainAccounts(policy: HostPolicy): ReadonlyMap<string, ChainAccount> {
-  const accounts = new Map<string, ChainAccount>();
+export function countingChains(policy: HostPolicy): ReadonlyMap<string, CountingChain> {
+  const accounts = new Map<string, CountingChain>();
   if (policy.platform.ownAddress)
     accounts.set(OWN_ADDRESS_CHAIN, { kind: 'platform', direction: 'inbound', name: OWN_ADDRESS });
-  for (const judge of judgesOf(policy)) {
+  for (const chainSet of chainSetsOf(policy)) {
     for (const direction of DIRECTIONS) {
-      const rules = [...policy.management[direction], ...judge[direction]];
+      const rules = [...policy.management[direction], ...chainSet[direction]];
       const counted = isCounted(policy.accounts, rules);
-      for (const { name, rule } of accountChains(judge.key, direction, rules))
+      for (const { name, rule } of counterChains(chainSet.key, direction, rules))
         accounts.set(name, { kind: 'rule', direction, rule, isCounted: counted });
-      accounts.set(otherwiseChain(judge.key, direction), { kind: 'default', direction, patterns: judge.patterns });
+      accounts.set(defaultChain(chainSet.key, direction), { kind: 'default', direction, patterns: chainSet.patterns });
     }
   }
   return accounts;
@@ -107,21 +107,21 @@ export function chainAccounts(policy: HostPolicy): ReadonlyMap<string, ChainAcco
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** Who judges packets, each once; last, where they are denied, who judges those on interfaces that the policy does not name. */
-function judgesOf(policy: HostPolicy): readonly Judge[] {
+function chainSetsOf(policy: HostPolicy): readonly RuleChainSet[] {
   const names = chainNames(policy.bindings);
-  const judges = new Map<string, Judge & { readonly patterns: string[] }>();
+  const chainSets = new Map<string, RuleChainSet & { readonly patterns: string[] }>();
   for (const binding of policy.bindings) {
     const key = names.get(binding);
     if (key === undefined) continue;
-    const judge = judges.get(key) ?? { ...binding, key, patterns: [] };
-    judges.set(key, judge);
-    judge.patterns.push(binding.pattern);
+    const chainSet = chainSets.get(key) ?? { ...binding, key, patterns: [] };
+    chainSets.set(key, chainSet);
+    chainSet.patterns.push(binding.pattern);
   }
-  const unmanaged: readonly Judge[] = policy.unmanagedInterfaces === 'deny' ? [UNMANAGED] : [];
-  return [...judges.values(), ...unmanaged];
+  const unmanaged: readonly RuleChainSet[] = policy.unmanagedInterfaces === 'deny' ? [UNMANAGED] : [];
+  return [...chainSets.values(), ...unmanaged];
 }
 
-const UNMANAGED: Judge = { key: 'unmanaged', patterns: [], invalid: 'drop', inbound: [], outbound: [] };
+const UNMANAGED: RuleChainSet = { key: 'unmanaged', patterns: [], invalid: 'drop', inbound: [], outbound: [] };
 
 /** The name of the chains that judge each binding; bindings with the same groups share theirs. */
 function chainNames(bindings: readonly Binding[]): ReadonlyMap<Binding, string> {
@@ -148,7 +148,7 @@ function freeName(pattern: InterfacePattern, taken: ReadonlySet<string>): string
   return name;
 }
 
-interface Means {
+interface ChainSetOptions {
   readonly sets: SetRegistry;
   readonly shape: Shape;
   readonly labels: boolean;
@@ -156,29 +156,33 @@ interface Means {
   readonly liveAhead: boolean;
 }
 
-function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segments, 'rules'> {
-  const { key } = judge;
+function compileChainSet(
+  chainSet: RuleChainSet,
+  policy: HostPolicy,
+  options: ChainSetOptions,
+): Omit<CompiledRules, 'rules'> {
+  const { key } = chainSet;
   const names = {
-    in: judgeChain('inbound', key),
-    out: judgeChain('outbound', key),
+    in: ruleChain('inbound', key),
+    out: ruleChain('outbound', key),
     reply: objectName('reply', key),
     stateIn: objectName('state', 'in', key),
     stateOut: objectName('state', 'out', key),
   };
-  const invalid = judge.invalid === 'drop' ? [INVALID] : [];
-  const incoming = rulesToJudge([...policy.management.inbound, ...judge.inbound], policy, means.shape);
-  const outgoing = rulesToJudge([...policy.management.outbound, ...judge.outbound], policy, means.shape);
+  const invalid = chainSet.invalid === 'drop' ? [INVALID] : [];
+  const incoming = prepareRules([...policy.management.inbound, ...chainSet.inbound], policy, options.shape);
+  const outgoing = prepareRules([...policy.management.outbound, ...chainSet.outbound], policy, options.shape);
   const { accounts } = policy;
-  const allowBy = (chain: string): SimpleVerdict => (means.labels ? { kind: 'goto', chain } : { kind: 'accept' });
+  const allowBy = (chain: string): SimpleVerdict => (options.labels ? { kind: 'goto', chain } : { kind: 'accept' });
   const admit = allowBy(admitChain(key));
   const opened = allowBy(OPENED_CHAIN);
   const accept: SimpleVerdict = { kind: 'accept' };
-  const ins = ruleAccounts({ accounts, judge: key, direction: 'inbound', rules: incoming.rules, allow: admit });
-  const outs = ruleAccounts({ accounts, judge: key, direction: 'outbound', rules: outgoing.rules, allow: accept });
-  const inbound = judgement(incoming, names.in, 'inbound', { ...means, accounts: ins, allow: admit });
-  const reply = judgement(incoming, names.reply, 'replyToInbound', { ...means, accounts: ins, allow: admit });
-  const outbound = judgement(outgoing, names.out, 'outbound', { ...means, accounts: outs, allow: accept });
-  const live = !means.labels || means.liveAhead ? [] : [toLive(key)];
+  const ins = ruleCounters({ accounts, chainSet: key, direction: 'inbound', rules: incoming.rules, allow: admit });
+  const outs = ruleCounters({ accounts, chainSet: key, direction: 'outbound', rules: outgoing.rules, allow: accept });
+  const inbound = compileRuleList(incoming, names.in, 'inbound', { ...options, accounts: ins, allow: admit });
+  const reply = compileRuleList(incoming, names.reply, 'replyToInbound', { ...options, accounts: ins, allow: admit });
+  const outbound = compileRuleList(outgoing, names.out, 'outbound', { ...options, accounts: outs, allow: accept });
+  const live = !options.labels || options.liveAhead ? [] : [toLive(key)];
   const chains: readonly NftChain[] = [
     ...inbound.chains,
     ...reply.chains,
@@ -235,13 +239,13 @@ function judgeChains(judge: Judge, policy: HostPolicy, means: Means): Omit<Segme
 }
 
 /** Rules in deciding order and, where they are many, what they are looked up by. */
-interface RulesToJudge {
+interface PreparedRules {
   readonly rules: readonly Rule[];
   readonly trees: readonly ClassifiedTree[] | undefined;
-  readonly resolutions: SegmentMeans['resolutions'];
+  readonly resolutions: SegmentContext['resolutions'];
 }
 
-function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape): RulesToJudge {
+function prepareRules(rules: readonly Rule[], policy: HostPolicy, shape: Shape): PreparedRules {
   if (shape === 'linear' || (shape === 'chosen' && rules.length <= FEW_RULES))
     return { rules, trees: undefined, resolutions: new Map() };
   const trees = FAMILIES.flatMap((family): ClassifiedTree[] => {
@@ -256,28 +260,28 @@ function rulesToJudge(rules: readonly Rule[], policy: HostPolicy, shape: Shape):
   return { rules, trees, resolutions: new Map() };
 }
 
-interface JudgementMeans extends Pick<Means, 'sets'> {
-  readonly accounts: RuleAccounts;
+interface RuleListOptions extends Pick<ChainSetOptions, 'sets'> {
+  readonly accounts: RuleCounters;
   readonly allow: SimpleVerdict;
 }
 
 /** Rules in the shape that suits them; a packet that none matches goes on behind them. */
-function judgement(
-  { rules, trees, resolutions }: RulesToJudge,
+function compileRuleList(
+  { rules, trees, resolutions }: PreparedRules,
   name: string,
-  aspect: Aspect,
-  { sets, accounts, allow }: JudgementMeans,
-): Segments {
+  role: PacketRole,
+  { sets, accounts, allow }: RuleListOptions,
+): CompiledRules {
   if (trees === undefined) {
     // A reply that a rule denies returns: the host may still send what its outbound rules let it open by itself.
-    const plain: Verdicts = { allow, deny: aspect === 'replyToInbound' ? { kind: 'return' } : accounts.deny };
+    const plain: Verdicts = { allow, deny: role === 'replyToInbound' ? { kind: 'return' } : accounts.deny };
     const verdicts = accounts.verdicts(plain);
-    return { rules: compileRules(rules, { aspect, sets, verdicts }), chains: [], maps: [] };
+    return { rules: compileRules(rules, { role, sets, verdicts }), chains: [], maps: [] };
   }
   // Behind inbound segments there is nothing but the default, which drops. So a denial is to return there as it is for
   // replies, and both look into the same maps.
-  const verdicts = accounts.verdicts({ allow, deny: aspect === 'outbound' ? accounts.deny : { kind: 'return' } });
-  return compileSegments(trees, name, { aspect, sets, verdicts, resolutions });
+  const verdicts = accounts.verdicts({ allow, deny: role === 'outbound' ? accounts.deny : { kind: 'return' } });
+  return compileSegments(trees, name, { role, sets, verdicts, resolutions });
 }
 
 /**

@@ -10,7 +10,7 @@ import { builtIn } from './built-in-rule.ts';
 const FEW_INTERFACES = 3;
 
 /** What leads packets of one direction to who judges them. */
-export interface Dispatch {
+export interface DispatchOptions {
   readonly direction: Direction;
   readonly policy: HostPolicy;
   readonly names: ReadonlyMap<Binding, string>;
@@ -21,14 +21,14 @@ export interface Dispatch {
 }
 
 /** The rules of a base chain, which lead a packet by its interface to who judges it. */
-export function dispatchRules({ direction, policy, names, unmanaged, alone }: Dispatch): NftRule[] {
-  const { exact, globs } = toJudges(direction, policy, names);
+export function dispatchRules({ direction, policy, names, unmanaged, alone }: DispatchOptions): NftRule[] {
+  const { exact, globs } = toRuleChains(direction, policy, names);
   const rest: NftRule =
     unmanaged === undefined
       ? builtIn([], { kind: 'accept' }, 'interfaces that the policy does not name')
       : builtIn(
           [],
-          { kind: 'goto', chain: judgeChain(direction, unmanaged) },
+          { kind: 'goto', chain: ruleChain(direction, unmanaged) },
           'interfaces that the policy does not name',
         );
   return [
@@ -44,14 +44,14 @@ export function dispatchRules({ direction, policy, names, unmanaged, alone }: Di
 }
 
 /** The rules that lead to who judges, by one of a packet's interfaces: exact names, then globs. */
-function toJudges(
+function toRuleChains(
   of: InterfaceOf,
   { bindings }: HostPolicy,
   names: ReadonlyMap<Binding, string>,
 ): { readonly exact: readonly NftRule[]; readonly globs: readonly NftRule[] } {
   const chain = (binding: Binding): string =>
-    judgeChain(of === 'outbound' ? 'outbound' : 'inbound', names.get(binding) ?? '');
-  const toJudge = (binding: Binding): NftRule =>
+    ruleChain(of === 'outbound' ? 'outbound' : 'inbound', names.get(binding) ?? '');
+  const toRuleChain = (binding: Binding): NftRule =>
     byInterface(of, binding.pattern, {
       verdict: { kind: 'goto', chain: chain(binding) },
       comment: interfaceComment(binding),
@@ -61,9 +61,9 @@ function toJudges(
   return {
     exact:
       exact.length <= FEW_INTERFACES
-        ? exact.map(toJudge)
+        ? exact.map(toRuleChain)
         : [builtIn([], { kind: 'interfaceMap', of, entries }, 'interfaces')],
-    globs: bindings.filter(({ pattern }) => pattern.endsWith('*')).map(toJudge),
+    globs: bindings.filter(({ pattern }) => pattern.endsWith('*')).map(toRuleChain),
   };
 }
 
@@ -77,7 +77,7 @@ function byInterface(
 }
 
 /** The chain by which a judge judges packets of one direction. */
-export function judgeChain(direction: Direction, key: string): string {
+export function ruleChain(direction: Direction, key: string): string {
   return objectName(direction === 'inbound' ? 'in' : 'out', key);
 }
 
@@ -102,7 +102,7 @@ export const TO_VRF = builtIn([{ kind: 'toVrf' }], { kind: 'accept' }, 'judged b
 
 /** The chain that leads what came in by members of VRFs to who judges it. */
 export function membersChain(policy: HostPolicy, names: ReadonlyMap<Binding, string>): NftChain {
-  const { exact, globs } = toJudges('member', policy, names);
+  const { exact, globs } = toRuleChains('member', policy, names);
   return { name: MEMBERS_CHAIN, hook: undefined, rules: [...exact, ...globs] };
 }
 
@@ -116,6 +116,6 @@ function interfaceComment({ pattern, by, groups }: Binding): string {
 }
 
 /** Lets packets through whose flow a judge has let in under the rules in force now. */
-export function toLive(judge: string): NftRule {
-  return builtIn([{ kind: 'notRelated' }], { kind: 'jump', chain: liveChain(judge) }, 'state:judged');
+export function toLive(chainSet: string): NftRule {
+  return builtIn([{ kind: 'notRelated' }], { kind: 'jump', chain: liveChain(chainSet) }, 'state:judged');
 }

@@ -8,33 +8,33 @@ import type { SetRegistry } from './set-registry.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 
 /** Which packets of a flow a chain judges, and so which of a packet's fields stand for the rule's remote and ports. */
-export type Aspect = 'inbound' | 'outbound' | 'replyToInbound';
+export type PacketRole = 'inbound' | 'outbound' | 'replyToInbound';
 
 /** The end of a packet at which the remote is, for each aspect. */
-export const REMOTE_END: Readonly<Record<Aspect, PacketEnd>> = {
+export const REMOTE_END: Readonly<Record<PacketRole, PacketEnd>> = {
   inbound: 'source',
   outbound: 'destination',
   replyToInbound: 'destination',
 };
 
 /** The end of a packet whose port is the destination port of its flow's first packet, for each aspect. */
-export const PORT_END: Readonly<Record<Aspect, PacketEnd>> = {
+export const PORT_END: Readonly<Record<PacketRole, PacketEnd>> = {
   inbound: 'destination',
   outbound: 'destination',
   replyToInbound: 'source',
 };
 
 /** The tests for a rule's traffic; undefined where no packet of the aspect can be such traffic. */
-export function trafficMatches(traffic: Traffic, aspect: Aspect, sets: SetRegistry): readonly Match[] | undefined {
+export function trafficMatches(traffic: Traffic, role: PacketRole, sets: SetRegistry): readonly Match[] | undefined {
   switch (traffic.kind) {
     case 'all':
       return [];
     case 'protocol':
       return [{ kind: 'protocol', protocol: traffic.protocol }];
     case 'ports':
-      return [{ kind: 'port', end: PORT_END[aspect], protocol: traffic.protocol, port: sets.ports(traffic.ports) }];
+      return [{ kind: 'port', end: PORT_END[role], protocol: traffic.protocol, port: sets.ports(traffic.ports) }];
     case 'icmp': {
-      if (aspect !== 'replyToInbound') return [{ ...traffic, types: [traffic.type] }];
+      if (role !== 'replyToInbound') return [{ ...traffic, types: [traffic.type] }];
       const replies = [...ICMP_REQUEST_OF_REPLY[traffic.protocol]].filter(([, request]) => request === traffic.type);
       return replies.length === 0 ? undefined : [{ ...traffic, types: replies.map(([reply]) => reply) }];
     }
@@ -45,9 +45,9 @@ export function trafficMatches(traffic: Traffic, aspect: Aspect, sets: SetRegist
 export function remoteMatches(
   remote: Remote,
   family: Family,
-  { aspect, sets }: { aspect: Aspect; sets: SetRegistry },
+  { role, sets }: { role: PacketRole; sets: SetRegistry },
 ): readonly (readonly Match[])[] {
-  const end = REMOTE_END[aspect];
+  const end = REMOTE_END[role];
   switch (remote.kind) {
     case 'any':
       return [[{ kind: 'family', family }]];

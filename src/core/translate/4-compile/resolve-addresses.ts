@@ -2,7 +2,7 @@ import type { Family } from '#core/model/net/address.ts';
 import { highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
-import type { RuleVerdicts } from './rule-accounts.ts';
+import type { RuleVerdicts } from './logging-and-counters.ts';
 
 /** What a rule says of remote addresses: those of an interval, those in sets, or all of them. */
 export type RemoteClause =

@@ -12,10 +12,10 @@ import type {
 } from '#core/model/nft/ruleset.ts';
 import { builtIn } from './built-in-rule.ts';
 import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
-import { type Aspect, PORT_END, REMOTE_END } from './match-terms.ts';
+import { type PacketRole, PORT_END, REMOTE_END } from './match-terms.ts';
 import { clausesOf, oncePerView, type PerView, type RemoteView, viewedRules } from './remote-view.ts';
 import { type Resolution, resolveAddresses } from './resolve-addresses.ts';
-import type { RuleVerdicts } from './rule-accounts.ts';
+import type { RuleVerdicts } from './logging-and-counters.ts';
 import { compileRules } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
 import type { SetRegistry } from './set-registry.ts';
@@ -31,22 +31,22 @@ const FEW_INTERVALS = 3;
 const FEW_PROTOCOLS = 3;
 
 /** The chains and maps that rules are compiled to, beside the rules that lead to them. */
-export interface Segments {
+export interface CompiledRules {
   readonly rules: readonly NftRule[];
   readonly chains: readonly NftChain[];
   readonly maps: readonly NftSet[];
 }
 
 /** What trees of rules are compiled with. */
-export interface SegmentMeans {
-  readonly aspect: Aspect;
+export interface SegmentContext {
+  readonly role: PacketRole;
   readonly verdicts: RuleVerdicts;
   readonly sets: SetRegistry;
   /** What lists of rules were resolved to; the same for both directions of a flow, so that it is worked out once. */
   readonly resolutions: PerView<Resolution>;
 }
 
-interface Context extends SegmentMeans {
+interface Context extends SegmentContext {
   readonly family: Family;
   readonly view: RemoteView;
   readonly chains: NftChain[];
@@ -67,16 +67,20 @@ export interface ClassifiedTree {
  * which overlaps of addresses were resolved beforehand. What a packet costs does not grow with the rules. Where none
  * matches, the packet comes back to the rule behind `rules`; as it does where one denies, if that is a `return`.
  */
-export function compileSegments(trees: readonly ClassifiedTree[], name: string, means: SegmentMeans): Segments {
+export function compileSegments(
+  trees: readonly ClassifiedTree[],
+  name: string,
+  options: SegmentContext,
+): CompiledRules {
   const chains: NftChain[] = [];
   const maps: NftSet[] = [];
   const rules = trees.map(({ tree, classes }) => {
     const { family } = tree;
-    const shared = { ...means, family, chains, maps, made: new Map(), targets: new Map() };
+    const shared = { ...options, family, chains, maps, made: new Map(), targets: new Map() };
     const top = nameWithin(name, family);
     const toTop = builtIn([{ kind: 'family', family }], { kind: 'jump', chain: top }, family);
     if (classes === undefined) {
-      const context: Context = { ...shared, view: { kind: 'sets', sets: means.sets } };
+      const context: Context = { ...shared, view: { kind: 'sets', sets: options.sets } };
       addChain(context, top, familyRules(tree, top, context));
       return toTop;
     }
@@ -92,7 +96,7 @@ export function compileSegments(trees: readonly ClassifiedTree[], name: string, 
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
       const map = classMap({ name: nameWithin(top, kind), interval: kind === 'ranges', family, classified, verdicts });
       maps.push(map);
-      return lookup(map, REMOTE_END[means.aspect], `groups: ${kind}`);
+      return lookup(map, REMOTE_END[options.role], `groups: ${kind}`);
     };
     addChain(rest, top, [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges), ...ofRest]);
     return toTop;
@@ -141,8 +145,8 @@ function rank(protocol: number): number {
 function protocolTarget(rules: ProtocolRules, name: string, context: Context): SimpleVerdict {
   switch (rules.kind) {
     case 'inOrder': {
-      const { aspect, sets, verdicts, view } = context;
-      return target(compileRules(viewedRules(rules.rules, view), { aspect, sets, verdicts }), name, context);
+      const { role, sets, verdicts, view } = context;
+      return target(compileRules(viewedRules(rules.rules, view), { role, sets, verdicts }), name, context);
     }
     case 'addresses':
       return target(addressRules(rules.rules, name, context), name, context);
@@ -175,7 +179,7 @@ function portDispatch(
     if (elements.length === 0) return;
     const map = nameWithin(name, kind);
     context.maps.push({ kind: 'portMap', name: map, interval: kind === 'wide', elements });
-    lookups.push(builtIn([], { kind: 'portMap', end: PORT_END[context.aspect], protocol, map }, `${kind} ports`));
+    lookups.push(builtIn([], { kind: 'portMap', end: PORT_END[context.role], protocol, map }, `${kind} ports`));
   };
   addMap(
     'narrow',
@@ -227,8 +231,8 @@ function resolutionOf(rules: readonly Rule[], { family, view, resolutions, verdi
 
 function intervalRules(resolution: Resolution, name: string, context: Context): readonly NftRule[] {
   const { intervals } = resolution;
-  const { aspect, family, maps } = context;
-  const end = REMOTE_END[aspect];
+  const { role, family, maps } = context;
+  const end = REMOTE_END[role];
   if (intervals.length === 0) return [];
   const after = new Map<string, SimpleVerdict>();
   const elements = intervals.map(({ interval, rule, stratum }) => ({
@@ -281,9 +285,9 @@ function verdictOfInterval(
 }
 
 function setRules({ strata }: Resolution, stratum: number, context: Context): readonly NftRule[] {
-  const { aspect, family } = context;
+  const { role, family } = context;
   return (strata[stratum]?.sets ?? []).map(({ set, rule }) =>
-    decided(rule, [{ kind: 'address', end: REMOTE_END[aspect], family, address: { set } }], context),
+    decided(rule, [{ kind: 'address', end: REMOTE_END[role], family, address: { set } }], context),
   );
 }
 

@@ -5,9 +5,9 @@ import type { RenderedRuleset } from './render-objects.ts';
 import { renderDeclaration } from './render-set.ts';
 
 /** A text that is equal for rulesets only that are equal but for the elements of sets that change by element. */
-export function structureText({ objects, dynamic, base, judges }: RenderedRuleset): string {
+export function structureText({ objects, dynamic, base, chainSets }: RenderedRuleset): string {
   return [
-    `judges ${judges.join(' ')}`,
+    `judges ${chainSets.join(' ')}`,
     ...objects.map(({ kind, name, text }) => `${kind} ${name} ${text}`),
     ...dynamic.map((set) => `${set.name} ${renderDeclaration(set)}`),
     ...base.map(({ chain, lines }) => `${chain.name}\n${lines.map(({ text }) => text).join('\n')}`),

@@ -38,7 +38,7 @@ export interface RenderedRuleset {
   readonly objects: readonly StaticObject[];
   readonly dynamic: readonly (AddressSet | AddressMap)[];
   readonly base: readonly { readonly chain: NftChain; readonly lines: readonly ObjectLine[] }[];
-  readonly judges: readonly string[];
+  readonly chainSets: readonly string[];
   /** As in a {@link Ruleset}. */
   readonly limits: readonly LogLimit[];
   /** As in a {@link Ruleset}. */
@@ -64,7 +64,7 @@ export function linesWithNames({ lines }: StaticObject, body: string): readonly 
 }
 
 /** Renders a ruleset, once; equal chains and maps become one. Throws where two objects have one name. */
-export function renderRuleset({ sets, chains, judges, limits, recent }: Ruleset): RenderedRuleset {
+export function renderRuleset({ sets, chains, chainSets, limits, recent }: Ruleset): RenderedRuleset {
   const setOf = byName(sets);
   const chainOf = byName(chains);
   // One map of names leads to all of them.
@@ -129,7 +129,7 @@ export function renderRuleset({ sets, chains, judges, limits, recent }: Ruleset)
     objects,
     dynamic: sets.filter(isDynamic).filter(({ name }) => canonicalNames.has(name)),
     base,
-    judges,
+    chainSets,
     limits,
     recent,
     canonical,

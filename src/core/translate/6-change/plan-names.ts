@@ -106,7 +106,7 @@ function planSwap(
     generation,
     onlyElements: false,
     differences: [],
-    rendered: { objects, dynamic, structure, judges: wanted.judges, rules },
+    rendered: { objects, dynamic, structure, chainSets: wanted.chainSets, rules },
     isNew: (name) => made.has(name),
     isRewritten: (name) => rewritten.has(name),
   };

@@ -3,7 +3,7 @@ import type { Before, InForce, Rendered } from '#core/model/nft/in-force.ts';
 import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import type { Script } from '#core/model/nft/script.ts';
 import type { Change, Transaction } from '#core/model/nft/change.ts';
-import { judgeLabelChains, nextLabels } from './label-chains.ts';
+import { chainSetLabelChains, nextLabels } from './label-chains.ts';
 import { APPLIED_SET, formatApplied, TABLE } from '#core/translate/5-render/names.ts';
 import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from '#core/translate/5-render/render-objects.ts';
@@ -37,7 +37,7 @@ export function renderChange(ruleset: Ruleset, before: Before, digest: (text: st
 export function renderLabels(inForce: InForce, { cleared }: { readonly cleared: boolean }): Change | undefined {
   const { rendered } = inForce;
   if (rendered === undefined) return undefined;
-  const labels = nextLabels(cleared ? { used: 0 } : inForce.labels, rendered.judges);
+  const labels = nextLabels(cleared ? { used: 0 } : inForce.labels, rendered.chainSets);
   return labels === 'none' ? undefined : labelChange({ ...inForce, labels });
 }
 
@@ -47,7 +47,7 @@ export function renderNoLabels(inForce: InForce): Change {
 }
 
 function labelChange(next: InForce): Change {
-  const rules = judgeLabelChains(next.rendered?.judges ?? [], next.labels);
+  const rules = chainSetLabelChains(next.rendered?.chainSets ?? [], next.labels);
   const transaction = netlinkTransaction({ changes: [], rules, applied: undefined });
   return { kind: 'labels', transactions: [transaction], undo: [[]], addition: [], next };
 }
@@ -67,7 +67,7 @@ function chooseChange(step: SwapStep): Change {
 // is committed, and a packet judged by the old elements must not give its flow the new label.
 function changeElements({ wanted, plan, contentHash }: SwapStep, inForce: InForce): Change {
   const { generation, rendered, differences } = plan;
-  const labels = nextLabels(inForce.labels, wanted.judges);
+  const labels = nextLabels(inForce.labels, wanted.chainSets);
   const applied = formatApplied({ generation, contentHash });
   return {
     kind: 'elements',
@@ -75,7 +75,7 @@ function changeElements({ wanted, plan, contentHash }: SwapStep, inForce: InForc
       netlinkTransaction({ changes: differences, rules: [], applied: undefined }),
       netlinkTransaction({
         changes: [],
-        rules: judgeLabelChains(wanted.judges, labels),
+        rules: chainSetLabelChains(wanted.chainSets, labels),
         applied: { set: APPLIED_SET, comment: applied },
       }),
     ],

@@ -53,7 +53,7 @@ export interface SwapStep {
 export function swap(step: SwapStep): Change {
   const { wanted, plan, inForce, untracked } = step;
   const next = inForceAfter(step);
-  const newLabelChains = labelChainNames(wanted.judges).filter((name) => !(inForce?.chains ?? []).includes(name));
+  const newLabelChains = labelChainNames(wanted.chainSets).filter((name) => !(inForce?.chains ?? []).includes(name));
   const guard = removal({ chains: UNTRACKED_CHAINS.map(({ name }) => name), maps: [], sets: [] });
   const steps: readonly { readonly transaction: Transaction; readonly undo: Script }[] = [
     ...(untracked ? [{ transaction: asScript(untrackedScript()), undo: guard }] : []),
@@ -74,7 +74,7 @@ export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Scr
   const { objects } = wanted;
   return [
     ...logLines(wanted),
-    ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.judges) }),
+    ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.chainSets) }),
     line(`table ${TABLE} {`),
     markerLine(),
     ...revokedSetLines(),
@@ -82,7 +82,7 @@ export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Scr
     ...staticSets(objects, rendered),
     line('}'),
     ...chainRules(objects, rendered),
-    ...labelChains(wanted.judges, 'none').flatMap(labelRuleLines),
+    ...labelChains(wanted.chainSets, 'none').flatMap(labelRuleLines),
     ...baseLines(wanted, rendered),
   ];
 }
@@ -118,7 +118,7 @@ function preparation(
     ...staticSets(objects, rendered),
     line('}'),
     ...chainRules(objects, rendered),
-    ...labelChains(wanted.judges, next.labels)
+    ...labelChains(wanted.chainSets, next.labels)
       .filter(({ chain }) => newLabelChains.includes(chain))
       .flatMap(labelRuleLines),
   ];
@@ -187,7 +187,7 @@ function commitScript({ wanted, plan, inForce, untracked }: SwapStep, { next, ne
     ...baseLines(wanted, plan.rendered),
     ...rewritten.map(({ name }) => line(`flush chain ${TABLE} ${kernel(name)}`)),
     ...chainRules(rewritten, plan.rendered),
-    ...labelChains(wanted.judges, next.labels)
+    ...labelChains(wanted.chainSets, next.labels)
       .filter(({ chain }) => !newLabelChains.includes(chain))
       .flatMap(contentLines),
     ...removal({ chains: gone(inForce?.chains), maps: gone(inForce?.maps), sets: gone(inForce?.sets) }),
@@ -202,8 +202,8 @@ function inForceAfter({ wanted, plan, contentHash, inForce, untracked }: SwapSte
     contentHash,
     rendered: plan.rendered,
     // Where nothing was tracked so far, no flow has a label.
-    labels: nextLabels(inForce?.labels ?? (untracked ? { used: 0 } : 'unknown'), wanted.judges),
-    chains: [...chains, ...labelChainNames(wanted.judges)],
+    labels: nextLabels(inForce?.labels ?? (untracked ? { used: 0 } : 'unknown'), wanted.chainSets),
+    chains: [...chains, ...labelChainNames(wanted.chainSets)],
     maps,
     sets,
   };

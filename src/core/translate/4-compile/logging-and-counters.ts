@@ -16,7 +16,7 @@ export interface RuleVerdicts {
 }
 
 /** The chains that count and log what the rules of one judge decide on, in one direction. */
-export interface RuleAccounts {
+export interface RuleCounters {
   /** By way of the chains, and where a rule has none, as `plain` says. */
   readonly verdicts: (plain: Verdicts) => RuleVerdicts;
   /** Denies what no rule is about. */
@@ -28,9 +28,9 @@ export interface RuleAccounts {
 }
 
 /** Whose rules are accounted for. */
-export interface Accounting {
+export interface RuleCounterOptions {
   readonly accounts: Accounts;
-  readonly judge: string;
+  readonly chainSet: string;
   readonly direction: Direction;
   /** All its rules, in deciding order. */
   readonly rules: readonly Rule[];
@@ -41,9 +41,9 @@ export interface Accounting {
  * A chain for each rule that is to be counted or logged, named after what the rule says, so that it stays, and its count
  * with it, whatever else changes. The lookups that lead there are as flat as without.
  */
-export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accounting): RuleAccounts {
+export function ruleCounters({ accounts, chainSet, direction, rules, allow }: RuleCounterOptions): RuleCounters {
   const names = new Map<RuleOrigin, Map<Family, string>>();
-  for (const { name, rule } of accountChains(judge, direction, rules)) {
+  for (const { name, rule } of counterChains(chainSet, direction, rules)) {
     const ofOrigin = names.get(rule.origin) ?? new Map<Family, string>();
     names.set(rule.origin, ofOrigin.set(rule.family, name));
   }
@@ -56,7 +56,7 @@ export function ruleAccounts({ accounts, judge, direction, rules, allow }: Accou
     counted ||
     (log ?? (action === 'deny' && accounts.logDenied && !sharesDenials)) ||
     (log === false && action === 'deny');
-  const otherwise = otherwiseChain(judge, direction);
+  const otherwise = defaultChain(chainSet, direction);
   const verdictBy = (rule: Rule): SimpleVerdict => {
     const chain = names.get(rule.origin)?.get(rule.family);
     if (chain === undefined) throw new Error('the rule is not among those of its judge');
@@ -112,19 +112,19 @@ export function isCounted({ counters }: Accounts, rules: readonly Rule[]): boole
 }
 
 /** The chain that denies what no rule of a judge is about. */
-export function otherwiseChain(judge: string, direction: Direction): string {
-  return objectName('none', sideOf(direction), judge);
+export function defaultChain(chainSet: string, direction: Direction): string {
+  return objectName('none', sideOf(direction), chainSet);
 }
 
 /** The rules of a judge, and what the chain of each is called where it has one. */
-export function accountChains(
-  judge: string,
+export function counterChains(
+  chainSet: string,
   direction: Direction,
   rules: readonly Rule[],
 ): readonly { readonly name: string; readonly rule: Rule }[] {
   const taken = new Map<string, number>();
   return rules.map((rule) => {
-    const base = hitChain(rule, judge, direction);
+    const base = hitChain(rule, chainSet, direction);
     const count = (taken.get(base) ?? 0) + 1;
     taken.set(base, count);
     return { name: count === 1 ? base : nameWithin(base, String(count)), rule };
@@ -132,9 +132,9 @@ export function accountChains(
 }
 
 /** A group can be called `management`, so the kind of chain tells the management rules from a group's. */
-function hitChain(rule: Rule, judge: string, direction: Direction): string {
+function hitChain(rule: Rule, chainSet: string, direction: Direction): string {
   const { group } = rule.origin;
-  const place = [sideOf(direction), judge];
+  const place = [sideOf(direction), chainSet];
   return group === undefined
     ? objectName('management', ...place, digestOf(rule))
     : objectName('hit', ...place, group, digestOf(rule));
