@@ -23,14 +23,14 @@ const SWAP = 'core/translate/6-change/swap.ts';
 const NAMES = 'core/translate/6-change/plan-names.ts';
 const COMPARE = 'core/meaning/compare/compare-policies.ts';
 const BOXES = 'core/meaning/headerspace/boxes.ts';
-const FIRST_JUDGED = 'core/meaning/headerspace/first-judged.ts';
+const FIRST_JUDGED = 'core/meaning/headerspace/find-first-packets.ts';
 const GRID = 'core/meaning/headerspace/grid.ts';
-const LINE = 'core/meaning/headerspace/address-line.ts';
-const SIDES = 'core/meaning/headerspace/sides.ts';
+const LINE = 'core/meaning/headerspace/address-partition.ts';
+const SIDES = 'core/meaning/headerspace/rule-list.ts';
 const PROVE = 'core/meaning/assert/prove-assertion.ts';
-const CLASSES_OF_TRAFFIC = 'core/meaning/headerspace/traffic-classes.ts';
+const CLASSES_OF_TRAFFIC = 'core/meaning/headerspace/traffic-atoms.ts';
 const ACCOUNTS = 'core/translate/4-compile/logging-and-counters.ts';
-const PLACE = 'core/meaning/lint/place.ts';
+const PLACE = 'core/meaning/lint/lint-scope.ts';
 const POSSIBLE = 'core/meaning/lint/possible-deciders.ts';
 const EFFECTS = 'core/meaning/lint/rule-effects.ts';
 const REDUNDANT = 'core/meaning/lint/redundant-rules.ts';
@@ -767,13 +767,7 @@ export const MUTANTS = [
     "if (pattern === 'lo' || pattern !== policy.bindings[0]?.pattern) continue;",
     'meaning',
   ),
-  mutant(
-    'assertion: what is excepted counts',
-    PROVE,
-    'decider === about.length - 1',
-    'decider !== undefined',
-    'meaning',
-  ),
+  mutant('assertion: what is excepted counts', PROVE, 'first === about.length - 1', 'decider !== undefined', 'meaning'),
   // What is counted and logged.
   mutant(
     'accounts: a denial is let through',
@@ -860,7 +854,7 @@ export const MUTANTS = [
   mutant(
     'assertion: nothing is ever broken',
     FIRST_JUDGED,
-    'if (decider.action !== this.#searches[id]?.action) continue;',
+    'if (decision.action !== this.#searches[id]?.action) continue;',
     'continue;',
     'meaning',
   ),

@@ -4,7 +4,7 @@ import type { Shape } from '#core/translate/4-compile/compile.ts';
 import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
 import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import { placesOf, witnessAt } from '#core/meaning/lint/place.ts';
+import { lintScopesOf, witnessAt } from '#core/meaning/lint/lint-scope.ts';
 import { effectsOf } from '#core/meaning/lint/rule-effects.ts';
 import { witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { formatAddress } from '#core/model/net/address.ts';
@@ -205,10 +205,10 @@ function onHost(expected: readonly Expectation[]): readonly Expectation[] {
 
 /** Packets on which the advisor says that a rule decides. */
 function adviceAbout(policy: HostPolicy): readonly Expectation[] {
-  return effectsOf(placesOf([policy], new Set()), ENDLESS).effects.flatMap(({ decides, changes }) =>
+  return effectsOf(lintScopesOf([policy], new Set()), ENDLESS).effects.flatMap(({ decides, changes }) =>
     [decides, changes].flatMap((example) => {
       if (example === undefined) return [];
-      const { packet } = witnessAt(example.place, example.one, example.interval);
+      const { packet } = witnessAt(example.scope, example.atom, example.interval);
       const { rule } = evaluate(policy, packet);
       return rule === undefined ? [] : [{ packet, action: rule.action }];
     }),

@@ -87,15 +87,15 @@ describe('an assertion', () => {
           }
           if (proof?.kind !== 'broken') throw new Error('endless patience ended');
           broken += 1;
-          const { witness, decider, interface: pattern } = proof.violation;
+          const { witness, decision, interface: pattern } = proof.violation;
           expect([witness, isAbout(assertion, witness, hostPolicy)]).toEqual([witness, true]);
           expect(hostPolicy.bindings.find((one) => patternMatches(one.pattern, witness.interface))?.pattern).toBe(
             pattern,
           );
-          const decision = evaluate(hostPolicy, witness);
-          if (decision.reason === 'platform') continue;
-          expect([witness, decision.verdict, decision.rule]).toEqual([witness, decider.action, decider.rule]);
-          expect(decision.verdict).not.toBe(expected);
+          const evaluated = evaluate(hostPolicy, witness);
+          if (evaluated.reason === 'platform') continue;
+          expect([witness, evaluated.verdict, evaluated.rule]).toEqual([witness, decision.action, decision.rule]);
+          expect(evaluated.verdict).not.toBe(expected);
         }
       }),
     );

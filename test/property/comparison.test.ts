@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import type { Decider } from '#core/meaning/headerspace/sides.ts';
-import { hasParts, type TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
+import { hasL4Values, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
@@ -84,11 +84,11 @@ function holds(
   );
 }
 
-function classHolds({ protocols, parts }: TrafficClass, packet: Packet): boolean {
+function classHolds({ protocols, l4Values }: TrafficAtom, packet: Packet): boolean {
   if (!protocols.some(({ from, to }) => from <= packet.protocol && packet.protocol <= to)) return false;
-  if (parts === undefined || !hasParts(packet.protocol, packet.source.family)) return true;
+  if (l4Values === undefined || !hasL4Values(packet.protocol, packet.source.family)) return true;
   const part = packet.destinationPort ?? 256 * (packet.icmpType ?? 0) + (packet.icmpCode ?? 0);
-  return parts.from <= part && part <= parts.to;
+  return l4Values.from <= part && part <= l4Values.to;
 }
 
 /** The exact name, else the longest glob among `names`; undefined where none of them matches. */
@@ -173,7 +173,7 @@ describe('the difference of two policies', () => {
   });
 });
 
-function expectDecided(policy: HostPolicy, packet: Packet, { action, rule, reason }: Decider): void {
+function expectDecided(policy: HostPolicy, packet: Packet, { action, rule, reason }: RuleDecision): void {
   const decision = evaluate(policy, packet);
   if (decision.reason === 'platform') return;
   expect([packet, decision.verdict, nameOf(decision.rule)]).toEqual([packet, action, nameOf(rule)]);

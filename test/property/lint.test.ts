@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Linted } from '#core/meaning/lint/check.ts';
-import { placesOf, witnessAt } from '#core/meaning/lint/place.ts';
+import type { LintInput } from '#core/meaning/lint/check.ts';
+import { lintScopesOf, witnessAt } from '#core/meaning/lint/lint-scope.ts';
 import { redundantRules } from '#core/meaning/lint/redundant-rules.ts';
-import { type Example, effectsOf, type RuleEffect } from '#core/meaning/lint/rule-effects.ts';
+import { type PacketExample, effectsOf, type RuleEffect } from '#core/meaning/lint/rule-effects.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { ENDLESS } from '#core/model/policy/patience.ts';
@@ -31,7 +31,7 @@ function asOfNewFlow(packet: Packet): Packet {
 /** What the advisor knows of the rules where every address is told. */
 async function known(plain: PlainPolicy): Promise<readonly RuleEffect[]> {
   const host = await hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE });
-  return effectsOf(placesOf([host], new Set()), ENDLESS).effects;
+  return effectsOf(lintScopesOf([host], new Set()), ENDLESS).effects;
 }
 
 /** What it knows where no policy tells the addresses of members. */
@@ -44,7 +44,7 @@ async function knownWithoutMembers(plain: PlainPolicy): Promise<readonly RuleEff
   const text = policyText(hidden as unknown as PlainPolicy);
   const host = await hostPolicyOf(text, { host: { ...HOST, interfaces: [] }, instance: INSTANCE });
   const groups = interfaces.flatMap(({ securityGroups = [] }) => securityGroups as GroupName[]);
-  return effectsOf(placesOf([host], new Set(groups)), ENDLESS).effects;
+  return effectsOf(lintScopesOf([host], new Set(groups)), ENDLESS).effects;
 }
 
 /** The two read the rules of a template in orders of their own. */
@@ -71,12 +71,12 @@ function without(policy: Policy, names: ReadonlySet<string>): Policy {
   };
 }
 
-function witnessOf({ place, one, interval }: Example): Packet {
-  return witnessAt(place, one, interval).packet;
+function witnessOf({ scope, atom, interval }: PacketExample): Packet {
+  return witnessAt(scope, atom, interval).packet;
 }
 
 function redundant(effects: readonly RuleEffect[]): ReadonlySet<string> {
-  const found = redundantRules({ effects } as Linted);
+  const found = redundantRules({ effects } as LintInput);
   return new Set(found.flatMap(({ subject }) => (subject.kind === 'rule' ? [nameOf(subject.origin)] : [])));
 }
 

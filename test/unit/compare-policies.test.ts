@@ -25,8 +25,8 @@ async function differences(before: readonly string[], after: readonly string[]):
         ? 'all'
         : traffic
             .map(
-              ({ protocols, parts }) =>
-                `${protocols[0]?.from}:${parts === undefined ? '*' : `${parts.from}-${parts.to}`}`,
+              ({ protocols, l4Values }) =>
+                `${protocols[0]?.from}:${l4Values === undefined ? '*' : `${l4Values.from}-${l4Values.to}`}`,
             )
             .join();
     const from = remotes === 'any' ? `any ${family}` : remotes.map(formatInterval).join();

@@ -37,8 +37,8 @@ describe('rules on a grid', () => {
     ]);
     expect(intervalOfRows(grid, 1, 2)).toEqual({ family: 'ipv4', from: 10n, to: 29n });
     expect(intervalOfRows(grid, 3, 3).to).toBe(highestAddress('ipv4'));
-    expect(trafficOf(grid, [[0, 1]])).toEqual([{ protocols: [{ from: 6, to: 6 }], parts: { from: 0, to: 80 } }]);
-    expect(trafficOf(grid, [[0, 4]])).toEqual([{ protocols: [{ from: 6, to: 6 }], parts: undefined }]);
+    expect(trafficOf(grid, [[0, 1]])).toEqual([{ protocols: [{ from: 6, to: 6 }], l4Values: { from: 0, to: 80 } }]);
+    expect(trafficOf(grid, [[0, 4]])).toEqual([{ protocols: [{ from: 6, to: 6 }], l4Values: undefined }]);
   });
 
   test('may be many prefixes of IPv6, whose last 64 bits are alike', () => {

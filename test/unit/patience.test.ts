@@ -37,10 +37,10 @@ describe('work that is not waited for', () => {
   });
 
   test('of who reaches whom names the interfaces of which it is not known', async () => {
-    const { ways, leftOut } = policyReachability(await policyOf(policy(80)), AT_ONCE);
-    expect([ways, leftOut.map(({ groups }) => groups)]).toEqual([[], [['web']]]);
+    const { edges, leftOut } = policyReachability(await policyOf(policy(80)), AT_ONCE);
+    expect([edges, leftOut.map(({ groups }) => groups)]).toEqual([[], [['web']]]);
     const whole = policyReachability(await policyOf(policy(80)));
-    expect([whole.ways.length, whole.leftOut]).toEqual([1, []]);
+    expect([whole.edges.length, whole.leftOut]).toEqual([1, []]);
   });
 
   test('of a comparison with the kernel is never taken for the same', async () => {

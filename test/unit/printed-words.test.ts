@@ -2,15 +2,15 @@ import { expect, test } from 'vitest';
 import { formatPlace } from '#cli/present/format-place.ts';
 import { formatTraffic } from '#cli/present/format-traffic.ts';
 import { localTime } from '#host/local-time.ts';
-import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { Binding } from '#core/model/policy/host.ts';
 import { icmpText } from '#core/model/policy/icmp-names.ts';
 
 const range = (from: number, to = from) => ({ from, to });
-const tcp = (from: number, to = from): TrafficClass => ({ protocols: [range(6)], parts: range(from, to) });
-const others = (...protocols: TrafficClass['protocols']): TrafficClass => ({ protocols, parts: undefined });
+const tcp = (from: number, to = from): TrafficAtom => ({ protocols: [range(6)], l4Values: range(from, to) });
+const others = (...protocols: TrafficAtom['protocols']): TrafficAtom => ({ protocols, l4Values: undefined });
 
-test.each<[string, readonly TrafficClass[], string]>([
+test.each<[string, readonly TrafficAtom[], string]>([
   [
     'the rest beside what is named',
     [tcp(0, 21), tcp(23, 65_535), others(range(0, 5), range(7, 255))],
@@ -19,7 +19,7 @@ test.each<[string, readonly TrafficClass[], string]>([
   ['all but what is not named', [others(range(0, 5), range(7, 16), range(18, 255))], 'all protocols but tcp and udp'],
   ['a few that are not all', [tcp(22), others(range(50, 51))], 'tcp 22, protocols 50-51'],
   ['every protocol', [others(range(0, 255))], 'all protocols'],
-  ['one alone', [{ protocols: [range(50)], parts: undefined }], 'protocol 50'],
+  ['one alone', [{ protocols: [range(50)], l4Values: undefined }], 'protocol 50'],
 ])('traffic: %s', (_, traffic, text) => expect(formatTraffic(traffic, 'ipv4')).toBe(text));
 
 test.each([

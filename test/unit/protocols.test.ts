@@ -16,7 +16,7 @@ import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
 import { transportField } from '#core/meaning/verify/transport-field.ts';
-import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
 import { FAMILIES } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
@@ -217,7 +217,7 @@ describe.each(PORTED.map((row) => [row.name, row] as const))('ports of %s', (nam
       expect(traffic === 'all' ? traffic : traffic.map((one) => trafficToJson(one, family))).toEqual([
         { protocols: String(number), parts: '3001' },
       ]);
-      const witness = witnessOf(difference, placeOn('eth0', after, family));
+      const witness = witnessOf(difference, endpointOn('eth0', after, family));
       expect(formatPacket(witness)).toContain(`${nft} 3001 from`);
       expect([before, after].map((policy) => evaluate(policy, witness).verdict)).toEqual(['deny', 'allow']);
     }

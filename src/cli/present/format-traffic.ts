@@ -1,6 +1,6 @@
 import { icmpTypeName } from '#core/model/policy/icmp-names.ts';
 import type { Difference } from '#core/meaning/compare/compare-policies.ts';
-import type { NumberRange, TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { NumberRange, TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { Family } from '#core/model/net/address.ts';
 import { protocolName, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 
@@ -16,14 +16,14 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
     byProtocol.set(protocol, known);
     known.push(part);
   };
-  for (const { protocols, parts } of traffic) {
+  for (const { protocols, l4Values } of traffic) {
     const [only] = protocols;
     if (protocols.length !== 1 || only === undefined || only.from !== only.to) {
       for (const one of protocols) others.push(one);
       continue;
     }
     const name = protocolName(only.from, family);
-    const texts = parts === undefined ? [] : formatParts(only.from, parts, family);
+    const texts = l4Values === undefined ? [] : formatParts(only.from, l4Values, family);
     if (texts.length === 0) byProtocol.set(name, []);
     for (const text of texts) add(name, text);
   }
@@ -34,7 +34,7 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
 }
 
 /** Protocols that go together: `all other protocols` where only those are left out that are named beside them. */
-function othersText(others: readonly NumberRange[], traffic: readonly TrafficClass[], family: Family): string {
+function othersText(others: readonly NumberRange[], traffic: readonly TrafficAtom[], family: Family): string {
   const missing = missingProtocols(others);
   const named = new Set(traffic.flatMap(({ protocols: [only] }) => (only?.from === only?.to ? [only?.from] : [])));
   if (missing.every((one) => named.has(one))) return missing.length === 0 ? 'all protocols' : 'all other protocols';
@@ -54,13 +54,15 @@ function missingProtocols(ranges: readonly NumberRange[]): readonly number[] {
 }
 
 /** A class of traffic for programs: ports, or types of ICMP as `type/code`. */
-export function trafficToJson({ protocols, parts }: TrafficClass, family: Family): object {
+export function trafficToJson({ protocols, l4Values }: TrafficAtom, family: Family): object {
   const [first] = protocols;
   const isOne = protocols.length === 1 && first?.from === first?.to;
   return {
     protocols: protocols.map(formatRange).join(','),
     parts:
-      parts === undefined || first === undefined || !isOne ? null : formatParts(first.from, parts, family).join(','),
+      l4Values === undefined || first === undefined || !isOne
+        ? null
+        : formatParts(first.from, l4Values, family).join(','),
   };
 }
 

@@ -1,11 +1,11 @@
 import {
-  type Denied,
-  type End,
+  type DeniedRemote,
+  type Endpoint,
   type FamilyTraffic,
   isNothing,
   type Reachability,
-  type Role,
-  type WayTraffic,
+  type InterfaceGroup,
+  type EdgeTraffic,
 } from '#core/meaning/reach/reachability.ts';
 import type { Family } from '#core/model/net/address.ts';
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
@@ -37,13 +37,13 @@ export interface Graph {
 }
 
 /** The picture of a policy: who reaches whom. */
-export function graphOf({ roles, ways }: Pick<Reachability, 'roles' | 'ways'>): Graph {
+export function graphOf({ groups, edges: reached }: Pick<Reachability, 'groups' | 'edges'>): Graph {
   const nodes = new Map<string, GraphNode>(
-    roles.map((role, index) => [`r${index}`, { id: `r${index}`, kind: 'role', ...describeRole(role) }]),
+    groups.map((group, index) => [`r${index}`, { id: `r${index}`, kind: 'role', ...describeGroup(group) }]),
   );
   const outsiders = new Map<string, GraphNode>();
-  const idOf = (end: End): string => {
-    if (end.kind === 'role') return `r${end.role}`;
+  const idOf = (end: Endpoint): string => {
+    if (end.kind === 'interfaceGroup') return `r${end.group}`;
     const title = titleOf(end);
     const known = outsiders.get(title);
     if (known !== undefined) return known.id;
@@ -52,11 +52,11 @@ export function graphOf({ roles, ways }: Pick<Reachability, 'roles' | 'ways'>): 
     outsiders.set(title, { id, kind, title, about: end.kind === 'addressGroup' ? 'address group' : '' });
     return id;
   };
-  const edges = ways.map(({ from, to, traffic, but }) => ({
+  const edges = reached.map(({ from, to, traffic, except }) => ({
     from: idOf(from),
     to: idOf(to),
     label: labelOf(traffic),
-    but: but.map(titleOf),
+    but: except.map(titleOf),
   }));
   const all = [...outsiders.values(), ...nodes.values()];
   const distances = distancesFrom(outsiders, edges);
@@ -84,7 +84,7 @@ function distancesFrom(
   return distances;
 }
 
-function describeRole({ groups, interfaces }: Role): Pick<GraphNode, 'title' | 'about'> {
+function describeGroup({ groups, interfaces }: InterfaceGroup): Pick<GraphNode, 'title' | 'about'> {
   const shown = interfaces.slice(0, 3).map(({ instance, pattern }) => `${instance} ${pattern}`);
   const more = interfaces.length - shown.length;
   return {
@@ -93,7 +93,7 @@ function describeRole({ groups, interfaces }: Role): Pick<GraphNode, 'title' | '
   };
 }
 
-function titleOf(end: Denied | Exclude<End, { readonly kind: 'role' }>): string {
+function titleOf(end: DeniedRemote | Exclude<Endpoint, { readonly kind: 'interfaceGroup' }>): string {
   switch (end.kind) {
     case 'anyone':
       return 'anyone';
@@ -137,9 +137,9 @@ function alike(text: string): string {
   return inPolicyWords(text).split(', ').toSorted().join(', ');
 }
 
-function textOf(traffic: WayTraffic, family: Family): string {
+function textOf(traffic: EdgeTraffic, family: Family): string {
   if (isNothing(traffic)) return '';
-  return typeof traffic === 'object' && 'but' in traffic
-    ? `all but ${formatTraffic(traffic.but, family)}`
+  return typeof traffic === 'object' && 'except' in traffic
+    ? `all but ${formatTraffic(traffic.except, family)}`
     : formatTraffic(traffic, family);
 }

@@ -1,6 +1,6 @@
 import { TABLE } from '#core/translate/5-render/names.ts';
-import { ownAddresses } from '#core/meaning/flows/flow-judge.ts';
-import { judgeChange } from '#core/meaning/flows/judge-change.ts';
+import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
+import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
 import { readFlowLimits } from '#host/conntrack.ts';
 import { readFlowSockets } from '#host/flow-sockets.ts';
 import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
@@ -47,7 +47,7 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
       await trying(() => revocation.seed(isOwn));
     },
     cut: (now, { before, isBeforeKnown }) =>
-      trying(() => revocation.enforce({ isOwn, ...judgeChange({ now, before }, interfaces), isBeforeKnown })),
+      trying(() => revocation.enforce({ isOwn, ...createChangeEvaluator({ now, before }, interfaces), isBeforeKnown })),
     close: () => revocation.close(),
   };
 }

@@ -3,7 +3,7 @@ import type { StyledText } from '#core/diagnostics/styled-text.ts';
 import { compareMembers, type MemberChange } from '#core/meaning/verify/compare-members.ts';
 import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
 import { type CutFlow, cutFlows } from '#core/meaning/flows/cut-flows.ts';
-import type { Decider } from '#core/meaning/headerspace/sides.ts';
+import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
 import { witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { findSshSession } from '#host/ssh-session.ts';
 import { type Address, formatAddress } from '#core/model/net/address.ts';
@@ -148,7 +148,7 @@ function changeOf({ after }: Difference): 'allowed' | 'denied' {
   return after.action === 'allow' ? 'allowed' : 'denied';
 }
 
-function deciderToJson({ action, reason, rule }: Decider): object {
+function deciderToJson({ action, reason, rule }: RuleDecision): object {
   return { action, reason, rule: rule === undefined ? null : reportRule(rule) };
 }
 
@@ -232,7 +232,11 @@ function changeLines(differences: readonly Difference[], policies: readonly Host
   ]);
 }
 
-function formatDecider({ action, rule, reason }: Pick<Decider, 'action' | 'rule'> & Partial<Decider>): string {
+function formatDecider({
+  action,
+  rule,
+  reason,
+}: Pick<RuleDecision, 'action' | 'rule'> & Partial<RuleDecision>): string {
   const word = action.padEnd(5);
   if (rule !== undefined)
     return `${word}  ${formatRuleName(rule.origin)}  ${rule.origin.span.file}:${rule.origin.span.line}`;

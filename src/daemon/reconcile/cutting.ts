@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { ownAddresses } from '#core/meaning/flows/flow-judge.ts';
-import { judgeChange } from '#core/meaning/flows/judge-change.ts';
+import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
+import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
 import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import type { RevokedFlows } from '#api/status.ts';
 import type { Revocation } from '#kernel/conntrack/revocation.ts';
@@ -72,7 +72,7 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
     try {
       const outcome = await revocation.enforce({
         isOwn: ownAddresses(interfaces),
-        ...judgeChange({ now: after, before: work.before }, interfaces),
+        ...createChangeEvaluator({ now: after, before: work.before }, interfaces),
         isBeforeKnown: work.isBeforeKnown,
       });
       const milliseconds = performance.now() - began;

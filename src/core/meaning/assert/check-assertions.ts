@@ -46,9 +46,9 @@ export function unprovedDiagnostic({ span }: Assertion, why: string): Diagnostic
 function diagnosticFor(
   { expected, because, span }: Assertion,
   instance: InstanceName,
-  { interface: name, decider, witness }: Violation,
+  { interface: name, decision, witness }: Violation,
 ): Diagnostic {
-  const { rule, action } = decider;
+  const { rule, action } = decision;
   const verb = action === 'allow' ? 'allows' : 'denies';
   const what =
     rule === undefined

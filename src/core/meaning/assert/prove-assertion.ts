@@ -4,16 +4,21 @@ import type { Packet } from '#core/model/packet/packet.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';
-import { addressLine } from '#core/meaning/headerspace/address-line.ts';
-import { firstJudged, type FoundPackets, type Search, type Sought } from '#core/meaning/headerspace/first-judged.ts';
-import { addressesOf, type Decider, type Side, sideOf } from '#core/meaning/headerspace/sides.ts';
-import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
+import {
+  findFirstPackets,
+  type FoundPackets,
+  type SearchResult,
+  type PacketSearch,
+} from '#core/meaning/headerspace/find-first-packets.ts';
+import { addressesOf, type RuleDecision, type RuleList, ruleListOf } from '#core/meaning/headerspace/rule-list.ts';
+import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 
 /** A packet of a new flow of which a policy says the opposite of what is asserted. */
 export interface Violation {
   /** The interface, or the glob of them, that judges it. */
   readonly interface: string;
-  readonly decider: Decider;
+  readonly decision: RuleDecision;
   readonly witness: Packet;
 }
 
@@ -34,18 +39,18 @@ export interface Prover {
 }
 
 /** Packets that a rule of an assertion is about, behind those of them that it says nothing of; sought is what breaks it. */
-interface Asked extends Sought {
+interface AssertionSearch extends PacketSearch {
   readonly rule: Rule;
 }
 
 /** What was found of rules that judge together. */
-type Answers = Map<Asked, Search>;
+type Answers = Map<AssertionSearch, SearchResult>;
 
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** A prover that has proved nothing. What rules judge together is looked at once, for all assertions and on all hosts. */
 export function createProver(patience: Patience): Prover {
-  const asked = new Map<Assertion, readonly Asked[]>();
+  const asked = new Map<Assertion, readonly AssertionSearch[]>();
   const answers = new Map<string, Answers>();
   const numbers = new Map<Rule, number>();
   const numberOf = (rule: Rule | undefined): number => {
@@ -54,13 +59,13 @@ export function createProver(patience: Patience): Prover {
     numbers.set(rule, number);
     return number;
   };
-  const answersOf = (side: Side, family: Family, all: readonly Asked[]): Answers => {
-    const key = `${family} ${side.rest.action} ${side.candidates.map(({ decider }) => numberOf(decider.rule)).join()}`;
+  const answersOf = (side: RuleList, family: Family, all: readonly AssertionSearch[]): Answers => {
+    const key = `${family} ${side.otherwise.action} ${side.rules.map(({ decision }) => numberOf(decision.rule)).join()}`;
     const known: Answers = answers.get(key) ?? new Map();
     answers.set(key, known);
     const open = all.filter((one) => !known.has(one));
     if (open.length > 0)
-      for (const [one, answer] of firstJudged(side, open, { family, patience })) known.set(one, answer);
+      for (const [one, answer] of findFirstPackets(side, open, { family, patience })) known.set(one, answer);
     return known;
   };
   return {
@@ -73,13 +78,13 @@ export function createProver(patience: Patience): Prover {
       const proofs = assertions.map((): Proof => ({ kind: 'holds' }));
       for (const { pattern } of policy.bindings) {
         if (pattern === 'lo') continue;
-        const answered = new Map<Asked, Search>();
+        const answered = new Map<AssertionSearch, SearchResult>();
         for (const direction of DIRECTIONS) {
           for (const family of FAMILIES) {
             const own = all.flatMap((some, place) => (proofs[place]?.kind === 'broken' ? [] : some));
             const about = own.filter(({ rule }) => rule.origin.direction === direction && rule.family === family);
             if (about.length === 0) continue;
-            const found = answersOf(sideOf(policy, pattern, { direction, family }), family, about);
+            const found = answersOf(ruleListOf(policy, pattern, { direction, family }), family, about);
             for (const one of about) answered.set(one, found.get(one) ?? 'unknown');
           }
         }
@@ -96,26 +101,26 @@ export function createProver(patience: Patience): Prover {
   };
 }
 
-function isFound(answer: Search | undefined): answer is FoundPackets {
+function isFound(answer: SearchResult | undefined): answer is FoundPackets {
   return typeof answer === 'object';
 }
 
-function askedBy({ expected, traffic, except }: Assertion, policy: HostPolicy): readonly Asked[] {
+function askedBy({ expected, traffic, except }: Assertion, policy: HostPolicy): readonly AssertionSearch[] {
   return traffic.map((rule) => {
     const { family } = rule;
     const about = [...except, rule.remote].map((remote) => addressesOf(remote, family, policy));
-    const addresses = addressLine(about, family)
-      .filter(({ decider }) => decider === about.length - 1)
+    const addresses = partitionAddresses(about, family)
+      .filter(({ rule: first }) => first === about.length - 1)
       .map(({ from, to }) => ({ family, from, to }));
     return { rule, traffic: rule.traffic, addresses, action: expected === 'allow' ? 'deny' : 'allow' };
   });
 }
 
 function violationOf(
-  { interval, one, decider }: FoundPackets,
-  { rule: { origin, family } }: Asked,
+  { interval, atom, decision }: FoundPackets,
+  { rule: { origin, family } }: AssertionSearch,
   { policy, pattern }: { readonly policy: HostPolicy; readonly pattern: string },
 ): Violation {
-  const difference = { direction: origin.direction, family, traffic: [one], remotes: [interval] };
-  return { interface: pattern, decider, witness: witnessOf(difference, placeOn(pattern, policy, family)) };
+  const difference = { direction: origin.direction, family, traffic: [atom], remotes: [interval] };
+  return { interface: pattern, decision, witness: witnessOf(difference, endpointOn(pattern, policy, family)) };
 }

@@ -2,20 +2,26 @@ import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
-import { type Box, type Members, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { type Box, type AreasInBox, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
 import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from '#core/meaning/headerspace/grid.ts';
 import type { PacketSet } from '#core/meaning/headerspace/packet-set.ts';
-import { partsOf, type Part } from '#core/meaning/headerspace/parts.ts';
+import { mergeBoxes, type MergedBox } from '#core/meaning/headerspace/merge-boxes.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
-import { type Decider, deciderAt, interfaceClasses, type Side, sideOf } from '#core/meaning/headerspace/sides.ts';
-import { isAllTraffic } from '#core/meaning/headerspace/traffic-classes.ts';
+import {
+  type RuleDecision,
+  decisionAt,
+  interfaceClasses,
+  type RuleList,
+  ruleListOf,
+} from '#core/meaning/headerspace/rule-list.ts';
+import { isAllTraffic } from '#core/meaning/headerspace/traffic-atoms.ts';
 
 /** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
 export interface Difference extends PacketSet {
   /** The interface, or the glob of interfaces that no longer pattern names; undefined is every one that neither policy names. */
   readonly interface: string | undefined;
-  readonly before: Decider;
-  readonly after: Decider;
+  readonly before: RuleDecision;
+  readonly after: RuleDecision;
 }
 
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
@@ -42,7 +48,7 @@ export function comparePolicies(
     DIRECTIONS.flatMap((direction) =>
       FAMILIES.flatMap((family) => {
         const place = { interface: named, direction, family };
-        const side = (policy: HostPolicy): Side => sideOf(policy, named, { direction, family });
+        const side = (policy: HostPolicy): RuleList => ruleListOf(policy, named, { direction, family });
         try {
           const told = compareSides(side(before), side(after), { family, patience });
           return told.map((one) => ({ ...place, ...one }));
@@ -59,36 +65,36 @@ export function comparePolicies(
 type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
 
 function compareSides(
-  before: Side,
-  after: Side,
+  before: RuleList,
+  after: RuleList,
   { family, patience }: { readonly family: Family; readonly patience: Patience },
 ): readonly Told[] {
-  const grid = gridOf([...before.candidates, ...after.candidates], family, patience);
-  const count = before.candidates.length;
+  const grid = gridOf([...before.rules, ...after.rules], family, patience);
+  const count = before.rules.length;
   const [was, is] = [grid.areas.slice(0, count), grid.areas.slice(count)];
   const differences = new DifferencesByDeciders(grid);
   const meanings = new Map<string, number>();
-  const meaningsOf = ({ candidates }: Side, areas: readonly Area[]): readonly number[] =>
-    candidates.map(({ decider }, id) => {
+  const meaningsOf = ({ rules }: RuleList, areas: readonly Area[]): readonly number[] =>
+    rules.map(({ decision }, id) => {
       const { columns, rows } = areas[id] ?? NOWHERE;
-      const text = `${decider.action} ${textOf(columns)} ${textOf(rows)}`;
+      const text = `${decision.action} ${textOf(columns)} ${textOf(rows)}`;
       const known = meanings.get(text) ?? meanings.size;
       meanings.set(text, known);
       return known;
     });
   const [ofBefore, ofAfter] = [meaningsOf(before, was), meaningsOf(after, is)];
-  const meansSame = (one: Members, other: Members): boolean => {
+  const meansSame = (one: AreasInBox, other: AreasInBox): boolean => {
     if (one.length !== other.length) return false;
     for (let member = 0; member < one.length; member += 1)
       if (ofBefore[one.id(member)] !== ofAfter[other.id(member)]) return false;
-    return before.rest.action === after.rest.action || (one.length > 0 && one.isWhole(one.length - 1));
+    return before.otherwise.action === after.otherwise.action || (one.length > 0 && one.isWhole(one.length - 1));
   };
   const layers = [
     { areas: was, upTo: 1 },
     { areas: is, upTo: 1 },
   ] as const;
   visitBoxes(
-    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    { columns: grid.atoms.length, rows: grid.starts.length, layers, patience },
     {
       enter: (_, [one, other]) =>
         one !== undefined &&
@@ -96,7 +102,7 @@ function compareSides(
         !meansSame(one, other) &&
         !(actionIn(before, one) !== undefined && actionIn(before, one) === actionIn(after, other)),
       leaf(box, [one, other]) {
-        const [by, then] = [deciderAt(before, one?.first()), deciderAt(after, other?.first())];
+        const [by, then] = [decisionAt(before, one?.first()), decisionAt(after, other?.first())];
         if (by.action !== then.action) differences.add(box, by, then);
       },
     },
@@ -107,12 +113,12 @@ function compareSides(
 const NOWHERE: Area = { columns: new Int32Array(0), rows: new Int32Array(0) };
 
 /** What all do that may decide in a box; undefined where some allow and some deny. */
-function actionIn({ candidates, rest }: Side, members: Members): Action | undefined {
+function actionIn({ rules, otherwise }: RuleList, members: AreasInBox): Action | undefined {
   const last = members.length - 1;
   const isDecided = last >= 0 && members.isWhole(last);
-  const action = isDecided ? candidates[members.id(last)]?.decider.action : rest.action;
+  const action = isDecided ? rules[members.id(last)]?.decision.action : otherwise.action;
   for (let member = 0; member <= last; member += 1)
-    if (candidates[members.id(member)]?.decider.action !== action) return undefined;
+    if (rules[members.id(member)]?.decision.action !== action) return undefined;
   return action;
 }
 
@@ -126,22 +132,22 @@ function textOf(ranges: Int32Array): string {
 }
 
 interface Deciders {
-  readonly before: Decider;
-  readonly after: Decider;
+  readonly before: RuleDecision;
+  readonly after: RuleDecision;
   readonly boxes: Box[];
 }
 
 /** Differences by the two that decide. */
 class DifferencesByDeciders {
   readonly #grid: Grid;
-  readonly #byDeciders = new Map<Decider, Map<Decider, Deciders>>();
+  readonly #byDeciders = new Map<RuleDecision, Map<RuleDecision, Deciders>>();
 
   constructor(grid: Grid) {
     this.#grid = grid;
   }
 
-  add(box: Box, before: Decider, after: Decider): void {
-    const ofBefore = this.#byDeciders.get(before) ?? new Map<Decider, Deciders>();
+  add(box: Box, before: RuleDecision, after: RuleDecision): void {
+    const ofBefore = this.#byDeciders.get(before) ?? new Map<RuleDecision, Deciders>();
     this.#byDeciders.set(before, ofBefore);
     const entry = ofBefore.get(after) ?? { before, after, boxes: [] };
     ofBefore.set(after, entry);
@@ -152,7 +158,7 @@ class DifferencesByDeciders {
   all(): readonly Told[] {
     const all = [...this.#byDeciders.values()].flatMap((ofBefore) => [...ofBefore.values()]);
     return all
-      .map(({ before, after, boxes }) => ({ before, after, parts: partsOf(boxes) }))
+      .map(({ before, after, boxes }) => ({ before, after, parts: mergeBoxes(boxes) }))
       .toSorted((a, b) => beginningOf(a.parts) - beginningOf(b.parts) || topOf(a.parts) - topOf(b.parts))
       .flatMap(({ before, after, parts }) =>
         parts.map(({ columns, rows }): Told => {
@@ -169,10 +175,10 @@ class DifferencesByDeciders {
   }
 }
 
-function beginningOf([first]: readonly Part[]): number {
+function beginningOf([first]: readonly MergedBox[]): number {
   return first?.columns[0]?.[0] ?? 0;
 }
 
-function topOf([first]: readonly Part[]): number {
+function topOf([first]: readonly MergedBox[]): number {
   return first?.rows[0]?.[0] ?? 0;
 }

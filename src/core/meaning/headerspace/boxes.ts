@@ -25,7 +25,7 @@ export interface Layer {
 }
 
 /** The areas of a layer that count in a box, in deciding order. Holds until the visit of the box is over. */
-export interface Members {
+export interface AreasInBox {
   readonly length: number;
   /** The place of one of them in its layer. */
   id(member: number): number;
@@ -48,13 +48,13 @@ export interface Cell {
 /** What is done with boxes; layers are in the order in which they were given. */
 export interface Visitor {
   /** Whether to look at parts of a box. */
-  enter(box: Box, layers: readonly Members[]): boolean;
+  enter(box: Box, layers: readonly AreasInBox[]): boolean;
   /** Takes a box of which each area of a layer that decides holds all or nothing. */
-  leaf(box: Box, layers: readonly Members[]): void;
+  leaf(box: Box, layers: readonly AreasInBox[]): void;
 }
 
 /** What is looked at: a grid of so many columns and rows. */
-export interface Boxed {
+export interface BoxedGrid {
   readonly columns: number;
   readonly rows: number;
   readonly layers: readonly Layer[];
@@ -66,31 +66,31 @@ export interface Boxed {
  * end, at the median: what is hidden is left out early, and rules far from each other never meet. Of two boxes that one
  * row or one column passes through, the one that comes first in it is visited first.
  */
-export function visitBoxes({ columns, rows, layers, patience }: Boxed, visitor: Visitor): void {
-  if (columns > 0 && rows > 0) new Parting(layers, patience, visitor).visitAll(columns, rows);
+export function visitBoxes({ columns, rows, layers, patience }: BoxedGrid, visitor: Visitor): void {
+  if (columns > 0 && rows > 0) new BoxPartition(layers, patience, visitor).visitAll(columns, rows);
 }
 
 /** An area in a box: its place, and which of its ranges of columns and of rows meet the box. */
 const ENTRY = { id: 0, columns: 1, columnsEnd: 2, rows: 3, rowsEnd: 4, size: 5 } as const;
 
 /** So many of the areas of a box are asked where to part it. */
-const MAX_ASKED = 40;
+const MAX_SAMPLED_AREAS = 40;
 
-class Parting {
+class BoxPartition {
   readonly #layers: readonly Layer[];
   readonly #patience: Patience;
   readonly #visitor: Visitor;
-  readonly #views: readonly MembersInBox[];
+  readonly #views: readonly AreasInBoxView[];
   /** A stack of entries: those of a box lie on those of the box that it is a part of. */
   #entries: Int32Array = new Int32Array(1 << 12);
   #top = 0;
-  readonly #ends = { columns: new Ends(), rows: new Ends() };
+  readonly #ends = { columns: new CutCandidates(), rows: new CutCandidates() };
 
   constructor(layers: readonly Layer[], patience: Patience, visitor: Visitor) {
     this.#layers = layers;
     this.#patience = patience;
     this.#visitor = visitor;
-    this.#views = layers.map(({ areas }) => new MembersInBox(areas));
+    this.#views = layers.map(({ areas }) => new AreasInBoxView(areas));
   }
 
   visitAll(columns: number, rows: number): void {
@@ -202,7 +202,7 @@ class Parting {
       if (layer === undefined || layer.upTo === 'none') continue;
       const from = begins[index] ?? 0;
       const to = begins[index + 1] ?? 0;
-      const step = ENTRY.size * Math.max(1, Math.floor((to - from) / ENTRY.size / MAX_ASKED));
+      const step = ENTRY.size * Math.max(1, Math.floor((to - from) / ENTRY.size / MAX_SAMPLED_AREAS));
       for (let at = from; at < to; at += step) this.#askEnds(at, layer.areas);
       // Steps may miss the only ones that end within the box.
       for (let at = from; at < to && columns.count + rows.count === 0; at += ENTRY.size) this.#askEnds(at, layer.areas);
@@ -223,9 +223,9 @@ class Parting {
 type Axis = 'columns' | 'rows';
 
 /** Where a box can be parted: numbers each of which is the last before a cut. */
-class Ends {
+class CutCandidates {
   // Three ranges of each that is asked, two ends each, of two layers.
-  readonly #found = new Int32Array(2 * 2 * 4 * 2 * MAX_ASKED);
+  readonly #found = new Int32Array(2 * 2 * 4 * 2 * MAX_SAMPLED_AREAS);
   #first = 0;
   #last = 0;
   count = 0;
@@ -252,7 +252,7 @@ class Ends {
   }
 }
 
-class MembersInBox implements Members {
+class AreasInBoxView implements AreasInBox {
   readonly #areas: readonly Area[];
   #entries: Int32Array = new Int32Array(0);
   #from = 0;

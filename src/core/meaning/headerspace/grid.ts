@@ -2,8 +2,8 @@ import { type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { ENDLESS, type Patience } from '#core/model/policy/patience.ts';
 import type { Traffic } from '#core/model/policy/rule.ts';
-import type { Addresses } from './address-line.ts';
-import { classRanges, joinClasses, type TrafficClass, trafficClasses } from './traffic-classes.ts';
+import type { Addresses } from './address-partition.ts';
+import { atomRanges, joinAtoms, type TrafficAtom, trafficAtoms } from './traffic-atoms.ts';
 
 /** Packets of one family: traffic, with some addresses at its other end. */
 export interface Extent {
@@ -24,7 +24,7 @@ export interface Area {
 export interface Grid {
   readonly family: Family;
   /** The traffic of each column. */
-  readonly classes: readonly TrafficClass[];
+  readonly atoms: readonly TrafficAtom[];
   /** The first address of each row, ascending. */
   readonly starts: readonly bigint[];
   /** One an extent, in the same order. */
@@ -41,13 +41,13 @@ export function gridOf(extents: readonly Extent[], family: Family, patience: Pat
   for (const list of lists) patience.spend(STEPS_OF_AN_END * list.length);
   for (const { traffic } of extents)
     patience.spend(traffic.kind === 'ports' ? STEPS_OF_AN_END * traffic.ports.length : 1);
-  const classes = trafficClasses(
+  const atoms = trafficAtoms(
     extents.map(({ traffic }) => traffic),
     family,
   );
   const starts = startsOf(lists, family);
   const rows = new Map([...lists].map((addresses) => [addresses, rowsOf(addresses, starts)]));
-  const rangesOf = classRanges(classes);
+  const rangesOf = atomRanges(atoms);
   const columns = new Map<Traffic, Int32Array>();
   const nothing = new Int32Array(0);
   const areas = extents.map(({ traffic, addresses }): Area => {
@@ -55,7 +55,7 @@ export function gridOf(extents: readonly Extent[], family: Family, patience: Pat
     columns.set(traffic, known);
     return { columns: known, rows: rows.get(addresses) ?? nothing };
   });
-  return { family, classes, starts, areas };
+  return { family, atoms, starts, areas };
 }
 
 /** The addresses of neighbouring rows. */
@@ -66,36 +66,37 @@ export function intervalOfRows({ starts, family }: Grid, first: number, last: nu
 
 /** The traffic of ascending ranges of columns. */
 export function trafficOf(
-  { classes }: Pick<Grid, 'classes'>,
+  { atoms }: Pick<Grid, 'atoms'>,
   columns: readonly (readonly [number, number])[],
-): readonly TrafficClass[] {
-  return joinClasses(columns.flatMap(([first, last]) => trafficOfRange(classes, first, last)));
+): readonly TrafficAtom[] {
+  return joinAtoms(columns.flatMap(([first, last]) => trafficOfRange(atoms, first, last)));
 }
 
-function trafficOfRange(classes: readonly TrafficClass[], first: number, last: number): readonly TrafficClass[] {
-  const found: TrafficClass[] = [];
+function trafficOfRange(atoms: readonly TrafficAtom[], first: number, last: number): readonly TrafficAtom[] {
+  const found: TrafficAtom[] = [];
   for (let column = first; column <= last; column += 1) {
-    const one = classes[column];
-    if (one === undefined) continue;
-    // Of the classes of a protocol, which are neighbours, none is looked at but the last.
-    const end = one.parts === undefined ? column : Math.min(last, lastOfProtocol(classes, column));
-    const parts = one.parts === undefined ? undefined : { from: one.parts.from, to: classes[end]?.parts?.to ?? 0 };
-    found.push({ protocols: one.protocols, parts });
+    const atom = atoms[column];
+    if (atom === undefined) continue;
+    // Of the atoms of a protocol, which are neighbours, none is looked at but the last.
+    const end = atom.l4Values === undefined ? column : Math.min(last, lastOfProtocol(atoms, column));
+    const l4Values =
+      atom.l4Values === undefined ? undefined : { from: atom.l4Values.from, to: atoms[end]?.l4Values?.to ?? 0 };
+    found.push({ protocols: atom.protocols, l4Values });
     column = end;
   }
   return found;
 }
 
-const lastsOfProtocols = new WeakMap<readonly TrafficClass[], readonly number[]>();
+const lastsOfProtocols = new WeakMap<readonly TrafficAtom[], readonly number[]>();
 
 /** The place of the last class of the protocol that the class in a place is of. */
-function lastOfProtocol(classes: readonly TrafficClass[], place: number): number {
-  const known = lastsOfProtocols.get(classes);
+function lastOfProtocol(atoms: readonly TrafficAtom[], place: number): number {
+  const known = lastsOfProtocols.get(atoms);
   if (known !== undefined) return known[place] ?? place;
   const lasts: number[] = [];
-  for (let at = classes.length - 1; at >= 0; at -= 1)
-    lasts[at] = classes[at]?.protocols === classes[at + 1]?.protocols ? (lasts[at + 1] ?? at) : at;
-  lastsOfProtocols.set(classes, lasts);
+  for (let at = atoms.length - 1; at >= 0; at -= 1)
+    lasts[at] = atoms[at]?.protocols === atoms[at + 1]?.protocols ? (lasts[at + 1] ?? at) : at;
+  lastsOfProtocols.set(atoms, lasts);
   return lasts[place] ?? place;
 }
 

@@ -5,13 +5,13 @@ import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { PacketSet } from './packet-set.ts';
 import { union, within, without } from './region.ts';
-import type { NumberRange, TrafficClass } from './traffic-classes.ts';
+import type { NumberRange, TrafficAtom } from './traffic-atoms.ts';
 import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
 import { isIcmp, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 
 /** What a witness needs that rules do not look at. */
-export interface WitnessPlace {
+export interface WitnessEndpoint {
   /** One of the interfaces that the difference is about. */
   readonly interface: string;
   /** The host's end, of the difference's family. */
@@ -19,7 +19,7 @@ export interface WitnessPlace {
 }
 
 /** A place for a witness where nothing is known of the host: on an interface that this pattern judges. */
-export function placeOn(pattern: string, policy: HostPolicy, family: Family): WitnessPlace {
+export function endpointOn(pattern: string, policy: HostPolicy, family: Family): WitnessEndpoint {
   return { interface: nameFor(pattern, policy), local: DOCUMENTATION[family] };
 }
 
@@ -49,7 +49,7 @@ const HOP_LIMIT = 64;
 const EXPERIMENTAL = [253, 254];
 
 /** A packet of a new flow that a difference is about. */
-export function witnessOf({ direction, family, traffic, remotes }: PacketSet, place: WitnessPlace): Packet {
+export function witnessOf({ direction, family, traffic, remotes }: PacketSet, place: WitnessEndpoint): Packet {
   const remote: Address = { family, value: addressAmong(remotes === 'any' ? EVERYWHERE[family] : remotes) };
   const { protocol, part } = traffic === 'all' ? { protocol: TCP, part: 1 } : firstOf(traffic);
   const selector = selectorOf(protocol, family);
@@ -110,14 +110,14 @@ function addressAmong(intervals: readonly Interval[]): bigint {
   return first.from;
 }
 
-function firstOf(traffic: readonly TrafficClass[]): { readonly protocol: number; readonly part: number } {
+function firstOf(traffic: readonly TrafficAtom[]): { readonly protocol: number; readonly part: number } {
   const [first] = traffic;
   const [range] = first?.protocols ?? [];
   const experimental = EXPERIMENTAL.find((number) =>
     (first?.protocols ?? []).some(({ from, to }) => from <= number && number <= to),
   );
   const protocol = experimental ?? range?.from ?? 0;
-  return { protocol, part: first?.parts === undefined ? 1 : usualPart(first.parts, protocol) };
+  return { protocol, part: first?.l4Values === undefined ? 1 : usualPart(first.l4Values, protocol) };
 }
 
 function usualPart({ from, to }: NumberRange, protocol: number): number {

@@ -1,23 +1,23 @@
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type RuleOrigin, type Rule, type Traffic } from '#core/model/policy/rule.ts';
 import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
-import { firstJudged } from '#core/meaning/headerspace/first-judged.ts';
+import { findFirstPackets } from '#core/meaning/headerspace/find-first-packets.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
-import { classMatches, type TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import { atomMatches, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
-import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
+import { otherFamily, type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 
 const PORT = { from: 22, to: 22 };
 const SSH: Traffic = { kind: 'ports', protocol: TCP, ports: [PORT] };
-const SSH_CLASS: TrafficClass = { protocols: [{ from: TCP, to: TCP }], parts: PORT };
+const SSH_CLASS: TrafficAtom = { protocols: [{ from: TCP, to: TCP }], l4Values: PORT };
 
 /** Requirement: no denial comes before all the rules that would let somebody log in by ssh. */
-export const cutsManagement: LintCheck = ({ places, patience }) => {
+export const cutsManagement: LintCheck = ({ scopes, patience }) => {
   const found = new Map<RuleOrigin, LintFinding>();
-  for (const place of places) {
-    const other = otherFamily(place, places);
+  for (const place of scopes) {
+    const other = otherFamily(place, scopes);
     const both = other === undefined ? [place] : [place, other];
     if (place.direction !== 'inbound' || both.some((one) => letsSomebodyIn(one, patience))) continue;
     for (const { rule, witness } of denialsInTheWay(place, patience)) {
@@ -37,20 +37,20 @@ export const cutsManagement: LintCheck = ({ places, patience }) => {
   return [...found.values()];
 };
 
-function letsSomebodyIn(place: Place, patience: Patience): boolean {
+function letsSomebodyIn(place: LintScope, patience: Patience): boolean {
   // Members that nobody knows may well be let in.
-  const mayBe = place.candidates.some(
+  const mayBe = place.rules.some(
     ({ rule, group }) => group !== undefined && rule.action === 'allow' && isAboutSsh(rule.traffic),
   );
   if (mayBe) return true;
   const search = { traffic: SSH, addresses: 'any', action: 'allow' } as const;
-  const found = firstJudged(sideAt(place), [search], { family: place.family, patience }).get(search);
+  const found = findFirstPackets(ruleListAt(place), [search], { family: place.family, patience }).get(search);
   if (found === 'unknown') throw new OutOfPatience();
   return found !== 'none';
 }
 
 function isAboutSsh(traffic: Traffic): boolean {
-  return classMatches(traffic, SSH_CLASS);
+  return atomMatches(traffic, SSH_CLASS);
 }
 
 interface Denial {
@@ -59,10 +59,10 @@ interface Denial {
 }
 
 /** The denials without each of which somebody could log in: behind them comes a rule that allows. */
-function denialsInTheWay(place: Place, patience: Patience): readonly Denial[] {
+function denialsInTheWay(place: LintScope, patience: Patience): readonly Denial[] {
   const { family } = place;
-  const { candidates } = sideAt(place);
-  const about = candidates.filter(({ traffic }) => isAboutSsh(traffic));
+  const { rules } = ruleListAt(place);
+  const about = rules.filter(({ traffic }) => isAboutSsh(traffic));
   const grid = gridOf(
     about.map(({ addresses }) => ({ traffic: { kind: 'all' }, addresses })),
     family,
@@ -70,13 +70,13 @@ function denialsInTheWay(place: Place, patience: Patience): readonly Denial[] {
   );
   const found = new Map<number, number>();
   visitBoxes(
-    { columns: grid.classes.length, rows: grid.starts.length, layers: [{ areas: grid.areas, upTo: 2 }], patience },
+    { columns: grid.atoms.length, rows: grid.starts.length, layers: [{ areas: grid.areas, upTo: 2 }], patience },
     {
       enter: () => true,
       leaf({ top }, [judges]) {
         if (judges === undefined || judges.length < 2) return;
         const [first, second] = [judges.id(0), judges.id(1)];
-        const isInTheWay = about[first]?.decider.action === 'deny' && about[second]?.decider.action === 'allow';
+        const isInTheWay = about[first]?.decision.action === 'deny' && about[second]?.decision.action === 'allow';
         if (isInTheWay) found.set(first, Math.min(top, found.get(first) ?? top));
       },
     },
@@ -84,7 +84,7 @@ function denialsInTheWay(place: Place, patience: Patience): readonly Denial[] {
   return [...found]
     .toSorted(([a], [b]) => a - b)
     .flatMap(([id, row]) => {
-      const rule = about[id]?.decider.rule;
+      const rule = about[id]?.decision.rule;
       return rule === undefined ? [] : [{ rule, witness: witnessAt(place, SSH_CLASS, intervalOfRows(grid, row, row)) }];
     });
 }

@@ -4,9 +4,9 @@ import type { LintFinding } from './finding.ts';
 
 /** Requirement: the other end of a rule is somebody. A group without members matches nothing. */
 export const emptyRemotes: LintCheck = ({ effects }) =>
-  effects.flatMap(({ origin, judges }): readonly LintFinding[] => {
-    const isEmpty = judges.every(({ candidate: { possible } }) => possible !== 'any' && possible.length === 0);
-    const rule = judges[0]?.candidate.rule;
+  effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
+    const isEmpty = occurrences.every(({ lintRule: { possible } }) => possible !== 'any' && possible.length === 0);
+    const rule = occurrences[0]?.lintRule.rule;
     if (!isEmpty || rule === undefined || origin.template !== undefined) return [];
     return [
       {

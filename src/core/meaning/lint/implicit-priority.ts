@@ -1,14 +1,14 @@
 import { formatRuleName } from '#core/model/policy/rule.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
-import { witnessAt } from './place.ts';
+import { witnessAt } from './lint-scope.ts';
 
 /** Requirement: where the priority of a rule makes it decide before another that says the opposite, it is written. */
 export const implicitPriority: LintCheck = ({ effects }) =>
   effects.flatMap(({ origin, rival }): readonly LintFinding[] => {
     if (origin.template !== undefined || rival === undefined) return [];
     const { rule: other, example } = rival;
-    const { place, one, interval } = example;
+    const { scope, atom, interval } = example;
     const [name, otherName] = [formatRuleName(origin), formatRuleName(other.origin)];
     return [
       {
@@ -20,7 +20,7 @@ export const implicitPriority: LintCheck = ({ effects }) =>
         related: [
           { span: other.origin.span, message: `\`${otherName}\`: ${other.action}, priority ${other.priority}` },
         ],
-        witness: witnessAt(place, one, interval),
+        witness: witnessAt(scope, atom, interval),
       },
     ];
   });

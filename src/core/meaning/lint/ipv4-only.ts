@@ -2,23 +2,23 @@ import { highestAddress } from '#core/model/net/address.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '#core/model/policy/rule.ts';
-import { firstJudged, type Sought } from '#core/meaning/headerspace/first-judged.ts';
-import { classMatches, trafficClasses } from '#core/meaning/headerspace/traffic-classes.ts';
+import { findFirstPackets, type PacketSearch } from '#core/meaning/headerspace/find-first-packets.ts';
+import { atomMatches, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
-import { otherFamily, type Place, sideAt, witnessAt } from './place.ts';
+import { otherFamily, type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
 import type { RuleEffect } from './rule-effects.ts';
 import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
 import { ICMP, ICMPV6 } from '#core/model/policy/protocols.ts';
 
 /** Requirement: what a rule says of everybody over IPv4 is true over IPv6 of somebody. */
-export const ipv4Only: LintCheck = ({ places, effects, patience }) => {
-  const twins = effects.flatMap((effect) => twinsOf(effect, places));
+export const ipv4Only: LintCheck = ({ scopes, effects, patience }) => {
+  const twins = effects.flatMap((effect) => twinsOf(effect, scopes));
   const missing = new Map<RuleOrigin, Missing>();
   for (const twin of twinsMissing(twins, patience)) {
     const { place, rule, traffic } = twin;
     if (missing.has(rule.origin)) continue;
-    const [one] = trafficClasses([traffic], place.family).filter((some) => classMatches(traffic, some));
+    const [one] = trafficAtoms([traffic], place.family).filter((some) => atomMatches(traffic, some));
     const everybody = { family: place.family, from: 0n, to: highestAddress(place.family) };
     if (one !== undefined) missing.set(rule.origin, { rule, witness: witnessAt(place, one, everybody) });
   }
@@ -34,8 +34,8 @@ export const ipv4Only: LintCheck = ({ places, effects, patience }) => {
 };
 
 /** What a rule of IPv4 would say of IPv6, where that is judged. */
-interface Twin extends Sought {
-  readonly place: Place;
+interface Twin extends PacketSearch {
+  readonly place: LintScope;
   readonly rule: Rule;
 }
 
@@ -59,16 +59,16 @@ function findingOf({ rule, witness }: Missing): Pick<LintFinding, 'message' | 'h
   };
 }
 
-function twinsOf({ judges, decides }: RuleEffect, places: readonly Place[]): readonly Twin[] {
+function twinsOf({ occurrences, decides }: RuleEffect, scopes: readonly LintScope[]): readonly Twin[] {
   // A list of one family's addresses says nothing of the other.
-  const isOfIpv6 = ({ place, candidate }: RuleEffect['judges'][number]): boolean =>
-    place.family === 'ipv6' && (candidate.certain === 'any' || candidate.certain.length > 0);
-  if (decides === undefined || judges.some(isOfIpv6)) return [];
-  return judges.flatMap(({ place, candidate: { rule, certain } }) => {
+  const isOfIpv6 = ({ scope, lintRule }: RuleEffect['occurrences'][number]): boolean =>
+    scope.family === 'ipv6' && (lintRule.certain === 'any' || lintRule.certain.length > 0);
+  if (decides === undefined || occurrences.some(isOfIpv6)) return [];
+  return occurrences.flatMap(({ scope, lintRule: { rule, certain } }) => {
     const isAboutAll = certain === 'any' || certain.some(isWholeFamily);
     if (!isAboutAll) return [];
     const traffic = twinOf(rule.traffic);
-    const other = otherFamily(place, places);
+    const other = otherFamily(scope, scopes);
     return traffic === undefined || other === undefined
       ? []
       : [{ place: other, rule, traffic, addresses: 'any', action: rule.action } as const];
@@ -79,7 +79,7 @@ function twinsOf({ judges, decides }: RuleEffect, places: readonly Place[]): rea
 function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin[] {
   return [...new Set(twins.map(({ place }) => place))].flatMap((place) => {
     const own = twins.filter((twin) => twin.place === place);
-    const found = firstJudged(sideAt(place), own, { family: place.family, patience });
+    const found = findFirstPackets(ruleListAt(place), own, { family: place.family, patience });
     if ([...found.values()].includes('unknown')) throw new OutOfPatience();
     return own.filter((twin) => found.get(twin) === 'none');
   });

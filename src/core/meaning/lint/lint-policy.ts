@@ -1,9 +1,9 @@
 import { findInstance } from '#core/model/policy/find-instance.ts';
 import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
 import { interfaceNotes } from './interface-notes.ts';
-import type { Linted } from './check.ts';
+import type { LintInput } from './check.ts';
 import type { LintFinding, LintSubject } from './finding.ts';
-import { type Place, placesOf } from './place.ts';
+import { type LintScope, lintScopesOf } from './lint-scope.ts';
 import { LINT_CHECKS } from './registry.ts';
 import { effectsOf } from './rule-effects.ts';
 import { type HostState, NO_HOST } from '#core/model/policy/host.ts';
@@ -70,13 +70,16 @@ export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOpt
   return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted, leftOut };
 }
 
-function lookAt(policy: Policy, patience: Patience): { readonly linted: Linted; readonly leftOut: readonly Place[] } {
+function lookAt(
+  policy: Policy,
+  patience: Patience,
+): { readonly linted: LintInput; readonly leftOut: readonly LintScope[] } {
   const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, NO_HOST, name));
   const bindings = [...policy.instances.values()].flatMap(({ interfaces }) => interfaces);
   const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
-  const places = placesOf(hosts, unknown);
-  const { effects, leftOut } = effectsOf(places, patience);
-  return { linted: { policy, hosts, places, effects, unknown, patience }, leftOut };
+  const scopes = lintScopesOf(hosts, unknown);
+  const { effects, leftOut } = effectsOf(scopes, patience);
+  return { linted: { policy, hosts, scopes, effects, unknown, patience }, leftOut };
 }
 
 function lintHost(policy: Policy, host: HostState): readonly LintFinding[] {

@@ -1,7 +1,7 @@
 import type { GroupName } from '#core/model/policy/names.ts';
 
 /** A rule that is about packets: certainly, or if their other end is a member of a group whose members nobody knows. */
-export interface Present {
+export interface PresentRule {
   readonly id: number;
   readonly isCertain: boolean;
   readonly group: GroupName | undefined;
@@ -14,7 +14,7 @@ export interface PossibleDecider {
 }
 
 /** The rules one of which decides on packets, whoever is a member of what; `present` are in deciding order. */
-export function decidersAmong(present: readonly Present[]): readonly PossibleDecider[] {
+export function decidersAmong(present: readonly PresentRule[]): readonly PossibleDecider[] {
   const found: PossibleDecider[] = [];
   const groups = new Set<GroupName>();
   for (const [place, { id, isCertain, group }] of present.entries()) {
@@ -29,7 +29,7 @@ export function decidersAmong(present: readonly Present[]): readonly PossibleDec
 
 /** Those one of which would decide in place of one that can, where members of `groups` are decided on. */
 function insteadOf(
-  present: readonly Present[],
+  present: readonly PresentRule[],
   decider: number,
   groups: ReadonlySet<GroupName>,
 ): readonly (number | undefined)[] {

@@ -1,7 +1,7 @@
 import { formatRuleName, type RuleOrigin } from '#core/model/policy/rule.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
-import { witnessAt } from './place.ts';
+import { witnessAt } from './lint-scope.ts';
 
 /**
  * Requirement: without a rule, some packet would be judged otherwise. All the rules it tells of can be taken out together,
@@ -28,7 +28,7 @@ export const redundantRules: LintCheck = ({ effects }) => {
         span: rule.origin.span,
         message: `\`${formatRuleName(rule.origin)}\` would decide in its place: ${rule.action}`,
       })),
-      witness: witnessAt(decides.place, decides.one, decides.interval),
+      witness: witnessAt(decides.scope, decides.atom, decides.interval),
     });
   }
   return [...found.values()];

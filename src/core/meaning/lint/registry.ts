@@ -13,13 +13,13 @@ import { unused } from './unused.ts';
 import { worldOpen } from './world-open.ts';
 
 /** A check, and what it looks for, in words. */
-export interface NamedCheck {
+export interface LintCheckEntry {
   readonly about: string;
   readonly check: LintCheck;
 }
 
 /** All that the advisor looks for. One check a file; a new one is added here and nowhere else. */
-export const LINT_CHECKS: readonly NamedCheck[] = [
+export const LINT_CHECKS: readonly LintCheckEntry[] = [
   { about: 'what the world is let in to', check: worldOpen },
   { about: 'groups that let everything in', check: fullAccess },
   { about: 'denials that keep everybody from logging in', check: cutsManagement },

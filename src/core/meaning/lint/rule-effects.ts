@@ -1,16 +1,16 @@
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
-import { type Box, type Members, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { type Box, type AreasInBox, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
 import { type Grid, gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
-import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
-import { decidersAmong, type Present } from './possible-deciders.ts';
-import type { LintCandidate, Place } from './place.ts';
+import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { decidersAmong, type PresentRule } from './possible-deciders.ts';
+import type { LintRule, LintScope } from './lint-scope.ts';
 
 /** Packets that a rule decides on. */
-export interface Example {
-  readonly place: Place;
-  readonly one: TrafficClass;
+export interface PacketExample {
+  readonly scope: LintScope;
+  readonly atom: TrafficAtom;
   readonly interval: Interval;
 }
 
@@ -18,11 +18,11 @@ export interface Example {
 export interface RuleEffect {
   readonly origin: RuleOrigin;
   /** Where it judges, and its rule there; a rule of both families is there twice. */
-  readonly judges: readonly { readonly place: Place; readonly candidate: LintCandidate }[];
+  readonly occurrences: readonly { readonly scope: LintScope; readonly lintRule: LintRule }[];
   /** Undefined where it never decides. */
-  readonly decides: Example | undefined;
+  readonly decides: PacketExample | undefined;
   /** Undefined where without it every packet would be judged the same. */
-  readonly changes: Example | undefined;
+  readonly changes: PacketExample | undefined;
   /** Where it decides for its default priority alone: a rule of its group that would decide otherwise; see `implicit-priority`. */
   readonly rival: Rival | undefined;
   /** The rules that would decide in its place where it decides, if without it every packet would be judged the same. */
@@ -32,32 +32,32 @@ export interface RuleEffect {
 /** A rule that would decide otherwise in another's place, and packets on which. */
 export interface Rival {
   readonly rule: Rule;
-  readonly example: Example;
+  readonly example: PacketExample;
 }
 
 /** What was found, and the places that nobody waited for: of a rule that judges there, nothing is known. */
 export interface Effects {
   /** In the order of the places. */
   readonly effects: readonly RuleEffect[];
-  readonly leftOut: readonly Place[];
+  readonly leftOut: readonly LintScope[];
 }
 
 interface OpenEffect {
   readonly origin: RuleOrigin;
-  readonly judges: { readonly place: Place; readonly candidate: LintCandidate }[];
-  decides: Example | undefined;
-  changes: Example | undefined;
+  readonly occurrences: { readonly scope: LintScope; readonly lintRule: LintRule }[];
+  decides: PacketExample | undefined;
+  changes: PacketExample | undefined;
   rival: Rival | undefined;
   readonly supports: Set<Rule | undefined>;
 }
 
 /** What each rule does, as far as `patience` lasts. */
-export function effectsOf(places: readonly Place[], patience: Patience): Effects {
+export function effectsOf(scopes: readonly LintScope[], patience: Patience): Effects {
   const effects = new Map<RuleOrigin, OpenEffect>();
   const effectOf = ({ origin }: Rule): OpenEffect => {
     const known = effects.get(origin) ?? {
       origin,
-      judges: [],
+      occurrences: [],
       decides: undefined,
       changes: undefined,
       rival: undefined,
@@ -66,11 +66,11 @@ export function effectsOf(places: readonly Place[], patience: Patience): Effects
     effects.set(origin, known);
     return known;
   };
-  const leftOut: Place[] = [];
-  for (const place of places) {
-    for (const candidate of place.candidates) effectOf(candidate.rule).judges.push({ place, candidate });
-    const found = decisionsAt(place, patience);
-    if (found === undefined) leftOut.push(place);
+  const leftOut: LintScope[] = [];
+  for (const scope of scopes) {
+    for (const lintRule of scope.rules) effectOf(lintRule.rule).occurrences.push({ scope, lintRule });
+    const found = decisionsIn(scope, patience);
+    if (found === undefined) leftOut.push(scope);
     for (const { rule, decides, changes, rival, supports } of found ?? []) {
       const effect = effectOf(rule);
       effect.decides ??= decides;
@@ -79,7 +79,7 @@ export function effectsOf(places: readonly Place[], patience: Patience): Effects
       for (const other of supports) effect.supports.add(other);
     }
   }
-  const isWhole = ({ judges }: OpenEffect): boolean => judges.every(({ place }) => !leftOut.includes(place));
+  const isWhole = ({ occurrences }: OpenEffect): boolean => occurrences.every(({ scope }) => !leftOut.includes(scope));
   const all = [...effects.values()];
   return { effects: leftOut.length === 0 ? all : all.filter(isWhole), leftOut };
 }
@@ -90,16 +90,16 @@ interface Decisions extends Pick<RuleEffect, 'decides' | 'changes' | 'rival' | '
 }
 
 /** Every rule that decides, the first of them first; undefined where nobody waited to the end. */
-function decisionsAt(place: Place, patience: Patience): readonly Decisions[] | undefined {
-  const { candidates, family } = place;
+function decisionsIn(scope: LintScope, patience: Patience): readonly Decisions[] | undefined {
+  const { rules, family } = scope;
   try {
-    const extents = candidates.map(({ rule, certain }) => ({ traffic: rule.traffic, addresses: certain }));
+    const extents = rules.map(({ rule, certain }) => ({ traffic: rule.traffic, addresses: certain }));
     const grid = gridOf(extents, family, patience);
-    const found = new FoundDecisions(place, grid);
-    const isEverywhere = (id: number): boolean => candidates[id]?.possible === 'any';
+    const found = new FoundDecisions(scope, grid);
+    const isEverywhere = (id: number): boolean => rules[id]?.possible === 'any';
     // Behind two rules that are about everybody nothing decides, not even if one of the two is left out.
     const layers = [{ areas: grid.areas, upTo: 2, isEverywhere }] as const;
-    visitBoxes({ columns: grid.classes.length, rows: grid.starts.length, layers, patience }, found);
+    visitBoxes({ columns: grid.atoms.length, rows: grid.starts.length, layers, patience }, found);
     return found.all();
   } catch (error) {
     if (!(error instanceof OutOfPatience)) throw error;
@@ -108,27 +108,27 @@ function decisionsAt(place: Place, patience: Patience): readonly Decisions[] | u
 }
 
 /** Packets, and where the first of them lie: ascending by column, then by row. */
-interface At {
+interface BoxPosition {
   readonly order: number;
   readonly box: Box;
 }
 
 interface OpenDecisions {
   readonly rule: Rule;
-  decides: At;
-  changes: At | undefined;
-  rival: (At & { readonly rule: Rule }) | undefined;
+  decides: BoxPosition;
+  changes: BoxPosition | undefined;
+  rival: (BoxPosition & { readonly rule: Rule }) | undefined;
   /** Each with where it would decide first; nobody asks for them once the rule changes something. */
   readonly supports: Map<number, number>;
 }
 
 class FoundDecisions {
-  readonly #place: Place;
+  readonly #scope: LintScope;
   readonly #grid: Grid;
   readonly #byRule = new Map<number, OpenDecisions>();
 
-  constructor(place: Place, grid: Grid) {
-    this.#place = place;
+  constructor(scope: LintScope, grid: Grid) {
+    this.#scope = scope;
     this.#grid = grid;
   }
 
@@ -136,21 +136,21 @@ class FoundDecisions {
     return true;
   }
 
-  leaf(box: Box, [members]: readonly Members[]): void {
+  leaf(box: Box, [members]: readonly AreasInBox[]): void {
     if (members === undefined || members.length === 0) return;
-    const { candidates } = this.#place;
-    const present: Present[] = [];
+    const { rules } = this.#scope;
+    const present: PresentRule[] = [];
     for (let member = 0; member < members.length; member += 1) {
       const id = members.id(member);
-      present.push({ id, isCertain: members.isWhole(member), group: candidates[id]?.group });
+      present.push({ id, isCertain: members.isWhole(member), group: rules[id]?.group });
     }
     const at = { order: box.left * this.#grid.starts.length + box.top, box };
     for (const { id, instead } of decidersAmong(present)) this.#note(id, instead, at);
   }
 
-  #note(id: number, instead: readonly (number | undefined)[], at: At): void {
-    const { candidates } = this.#place;
-    const rule = candidates[id]?.rule;
+  #note(id: number, instead: readonly (number | undefined)[], at: BoxPosition): void {
+    const { rules } = this.#scope;
+    const rule = rules[id]?.rule;
     if (rule === undefined) return;
     const known = this.#byRule.get(id) ?? {
       rule,
@@ -162,7 +162,7 @@ class FoundDecisions {
     this.#byRule.set(id, known);
     if (at.order < known.decides.order) known.decides = at;
     for (const place of instead) {
-      const other = place === undefined ? undefined : candidates[place]?.rule;
+      const other = place === undefined ? undefined : rules[place]?.rule;
       const changes = (other?.action ?? 'deny') !== rule.action;
       if (changes) {
         if (known.changes === undefined || at.order < known.changes.order) known.changes = at;
@@ -183,15 +183,15 @@ class FoundDecisions {
         changes: changes && this.#exampleAt(changes),
         rival: rival && { rule: rival.rule, example: this.#exampleAt(rival) },
         supports: new Set(
-          [...supports].toSorted(([, a], [, b]) => a - b).map(([place]) => this.#place.candidates[place]?.rule),
+          [...supports].toSorted(([, a], [, b]) => a - b).map(([place]) => this.#scope.rules[place]?.rule),
         ),
       }));
   }
 
-  #exampleAt({ box }: At): Example {
-    const one = this.#grid.classes[box.left];
-    if (one === undefined) throw new Error('a box has a first column');
-    return { place: this.#place, one, interval: intervalOfRows(this.#grid, box.top, box.bottom) };
+  #exampleAt({ box }: BoxPosition): PacketExample {
+    const atom = this.#grid.atoms[box.left];
+    if (atom === undefined) throw new Error('a box has a first column');
+    return { scope: this.#scope, atom, interval: intervalOfRows(this.#grid, box.top, box.bottom) };
   }
 }
 

@@ -4,7 +4,7 @@ import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintWitness } from './finding.ts';
-import { type LintCandidate, type Place, witnessAt } from './place.ts';
+import { type LintRule, type LintScope, witnessAt } from './lint-scope.ts';
 import type { RuleEffect } from './rule-effects.ts';
 import { sameMatches } from './same-match.ts';
 
@@ -13,8 +13,8 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
   const told = new Set(sameMatches(policy).map(({ second }) => second.origin));
   const shadowed = effects.filter((effect) => isShadowed(effect) && !told.has(effect.origin));
   const covers = coversOf(shadowed, patience);
-  return shadowed.map(({ origin, judges }) => {
-    const found = judges.flatMap(({ candidate }) => covers.get(candidate) ?? []);
+  return shadowed.map(({ origin, occurrences }) => {
+    const found = occurrences.flatMap(({ lintRule }) => covers.get(lintRule) ?? []);
     const rules = new Map(found.map(({ rule }) => [rule.origin, rule]));
     const isCut = rules.size >= MAX_COVERS;
     return {
@@ -35,8 +35,8 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
 /** How many of the rules that cover one are told: nobody reads more, and thousands can. */
 const MAX_COVERS = 20;
 
-function isShadowed({ origin, judges, decides }: RuleEffect): boolean {
-  const isAboutSomebody = judges.some(({ candidate: { possible } }) => possible === 'any' || possible.length > 0);
+function isShadowed({ origin, occurrences, decides }: RuleEffect): boolean {
+  const isAboutSomebody = occurrences.some(({ lintRule: { possible } }) => possible === 'any' || possible.length > 0);
   return origin.template === undefined && decides === undefined && isAboutSomebody;
 }
 
@@ -45,24 +45,24 @@ interface Cover {
   readonly witness: () => LintWitness;
 }
 
-type Judge = RuleEffect['judges'][number];
+type Occurrence = RuleEffect['occurrences'][number];
 
 /** The rules that decide, between them, on all packets that each of the shadowed is about: the first of them. */
-function coversOf(shadowed: readonly RuleEffect[], patience: Patience): ReadonlyMap<LintCandidate, readonly Cover[]> {
-  const byPlace = new Map<Place, Map<string, Judge[]>>();
-  for (const judge of shadowed.flatMap(({ judges }) => judges)) {
-    const { place, candidate } = judge;
-    const byGroup = byPlace.get(place) ?? new Map<string, Judge[]>();
+function coversOf(shadowed: readonly RuleEffect[], patience: Patience): ReadonlyMap<LintRule, readonly Cover[]> {
+  const byPlace = new Map<LintScope, Map<string, Occurrence[]>>();
+  for (const judge of shadowed.flatMap(({ occurrences }) => occurrences)) {
+    const { scope: place, lintRule } = judge;
+    const byGroup = byPlace.get(place) ?? new Map<string, Occurrence[]>();
     byPlace.set(place, byGroup);
-    const own = byGroup.get(candidate.group ?? '') ?? [];
-    byGroup.set(candidate.group ?? '', own);
+    const own = byGroup.get(lintRule.group ?? '') ?? [];
+    byGroup.set(lintRule.group ?? '', own);
     own.push(judge);
   }
-  const found = new Map<LintCandidate, readonly Cover[]>();
+  const found = new Map<LintRule, readonly Cover[]>();
   for (const [place, byGroup] of byPlace) {
     for (const judges of byGroup.values()) {
-      const candidates = judges.map(({ candidate }) => candidate);
-      for (const [candidate, covers] of coversIn(place, candidates, patience)) found.set(candidate, covers);
+      const candidates = judges.map(({ lintRule }) => lintRule);
+      for (const [lintRule, covers] of coversIn(place, candidates, patience)) found.set(lintRule, covers);
     }
   }
   return found;
@@ -70,14 +70,14 @@ function coversOf(shadowed: readonly RuleEffect[], patience: Patience): Readonly
 
 /** Of candidates of one place, all of one group whose members nobody knows, or of none. */
 function coversIn(
-  place: Place,
-  asked: readonly LintCandidate[],
+  place: LintScope,
+  asked: readonly LintRule[],
   patience: Patience,
-): ReadonlyMap<LintCandidate, readonly Cover[]> {
-  const { family, candidates } = place;
+): ReadonlyMap<LintRule, readonly Cover[]> {
+  const { family, rules } = place;
   const group = asked[0]?.group;
   const extents = [
-    ...candidates.map((one) => ({
+    ...rules.map((one) => ({
       traffic: one.rule.traffic,
       // Whoever a packet of the group's members is from, this rule is about it.
       addresses: group !== undefined && one.group === group ? ('any' as const) : one.certain,
@@ -89,15 +89,15 @@ function coversIn(
     () => new Map<number, { readonly order: number; readonly column: number; readonly row: number }>(),
   );
   const layers = [
-    { areas: grid.areas.slice(0, candidates.length), upTo: 1 },
+    { areas: grid.areas.slice(0, rules.length), upTo: 1 },
     {
-      areas: grid.areas.slice(candidates.length),
+      areas: grid.areas.slice(rules.length),
       upTo: 'none',
       isAsked: (id: number) => (found[id]?.size ?? 0) < MAX_COVERS,
     },
   ] as const;
   visitBoxes(
-    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    { columns: grid.atoms.length, rows: grid.starts.length, layers, patience },
     {
       enter: () => true,
       leaf(_, [judges, about]) {
@@ -114,12 +114,12 @@ function coversIn(
     },
   );
   return new Map(
-    asked.map((candidate, id) => [
-      candidate,
+    asked.map((lintRule, id) => [
+      lintRule,
       [...(found[id] ?? [])]
         .toSorted(([, a], [, b]) => a.order - b.order)
         .flatMap(([decider, { column, row }]): readonly Cover[] => {
-          const [rule, one] = [candidates[decider]?.rule, grid.classes[column]];
+          const [rule, one] = [rules[decider]?.rule, grid.atoms[column]];
           if (rule === undefined || one === undefined) return [];
           return [{ rule, witness: () => witnessAt(place, one, intervalOfRows(grid, row, row)) }];
         }),

@@ -8,8 +8,8 @@ import { ICMP, ICMPV6, type IcmpProtocol } from '#core/model/policy/protocols.ts
 
 /** Requirement: a rule is about packets that conntrack does not call invalid, or some interface judges those by rules. */
 export const unaskedIcmp: LintCheck = ({ effects }) =>
-  effects.flatMap(({ origin, judges }): readonly LintFinding[] => {
-    if (origin.template !== undefined || judges.length === 0 || !judges.every(isOfInvalidAlone)) return [];
+  effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
+    if (origin.template !== undefined || occurrences.length === 0 || !occurrences.every(isOfInvalidAlone)) return [];
     return [
       {
         code: 'unasked-icmp',
@@ -37,14 +37,14 @@ const RELATED: Readonly<Record<IcmpProtocol, (type: number) => boolean>> = {
   [ICMPV6]: (type) => type < 128,
 };
 
-function isOfInvalidAlone({ place, candidate }: RuleEffect['judges'][number]): boolean {
-  const { traffic, origin } = candidate.rule;
+function isOfInvalidAlone({ scope, lintRule }: RuleEffect['occurrences'][number]): boolean {
+  const { traffic, origin } = lintRule.rule;
   if (traffic.kind !== 'icmp' || canReachRules(traffic.protocol, traffic.type, origin.direction)) return false;
-  // The place stands for all interfaces with the same rules.
-  return place.policy.bindings.every(
+  // The scope stands for all interfaces with the same rules.
+  return scope.policy.bindings.every(
     (binding) =>
       binding.invalid === 'drop' ||
-      ![...place.policy.management[origin.direction], ...binding[origin.direction]].some(
+      ![...scope.policy.management[origin.direction], ...binding[origin.direction]].some(
         (rule) => rule.origin === origin,
       ),
   );

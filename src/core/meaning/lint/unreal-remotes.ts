@@ -5,9 +5,9 @@ import type { LintFinding } from './finding.ts';
 
 /** Requirement: packets have the other end that a rule names; what denies others than 0.0.0.0 or :: is meant to match nothing. */
 export const unrealRemotes: LintCheck = ({ effects }) =>
-  effects.flatMap(({ origin, judges }): readonly LintFinding[] => {
-    const rule = judges[0]?.candidate.rule;
-    const kinds = judges.flatMap(({ candidate: { possible, rule: one } }) =>
+  effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
+    const rule = occurrences[0]?.lintRule.rule;
+    const kinds = occurrences.flatMap(({ lintRule: { possible, rule: one } }) =>
       possible === 'any'
         ? [undefined]
         : possible.map((interval) => unrealRemote(interval, origin.direction, one.traffic)),

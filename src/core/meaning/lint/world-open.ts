@@ -5,7 +5,7 @@ import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
-import { type Place, sideAt, witnessAt } from './place.ts';
+import { type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 
 /** TCP ports by which hosts and databases are run. */
@@ -35,10 +35,10 @@ const ADMIN_PORTS: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** A rule that lets in this part of a family's addresses, as a /4 is, lets in the world: it may be written in pieces. */
-const WORLD_PART = 16n;
+const WORLD_FRACTION = 16n;
 
 /** So many ports are not a service. */
-const MANY_PORTS = 10_000;
+const MIN_BROAD_PORTS = 10_000;
 
 interface Opening {
   readonly rule: Rule;
@@ -47,9 +47,9 @@ interface Opening {
 }
 
 /** Requirement: administration and databases are reached from few addresses, and a rule open to everyone names its traffic. */
-export const worldOpen: LintCheck = ({ places, patience }) => {
+export const worldOpen: LintCheck = ({ scopes, patience }) => {
   const openings = new Map<string, Opening>();
-  for (const place of places) {
+  for (const place of scopes) {
     if (place.direction !== 'inbound') continue;
     for (const { rule, port, witness } of openPorts(place, patience)) {
       const { span, template } = rule.origin;
@@ -90,7 +90,7 @@ function findingOf({ rule, ports, witness }: Opening): LintFinding {
 
 function isMuch(traffic: Traffic): boolean {
   if (traffic.kind !== 'ports') return traffic.kind !== 'icmp';
-  return traffic.ports.reduce((sum, { from, to }) => sum + to - from + 1, 0) >= MANY_PORTS;
+  return traffic.ports.reduce((sum, { from, to }) => sum + to - from + 1, 0) >= MIN_BROAD_PORTS;
 }
 
 interface OpenPort {
@@ -99,23 +99,23 @@ interface OpenPort {
   readonly witness: () => LintWitness;
 }
 
-function* openPorts(place: Place, patience: Patience): Generator<OpenPort> {
-  const { candidates } = sideAt(place);
+function* openPorts(place: LintScope, patience: Patience): Generator<OpenPort> {
+  const { rules } = ruleListAt(place);
   const { family } = place;
   const ports = [...ADMIN_PORTS.keys()];
   const asked = ports.map((port) => ({ traffic: tcp(port), addresses: 'any' as const }));
-  const grid = gridOf([...candidates, ...asked], family, patience);
+  const grid = gridOf([...rules, ...asked], family, patience);
   const parts = new Map<string, Part>();
   const layers = [
-    { areas: grid.areas.slice(0, candidates.length), upTo: 1 },
-    { areas: grid.areas.slice(candidates.length), upTo: 'none' },
+    { areas: grid.areas.slice(0, rules.length), upTo: 1 },
+    { areas: grid.areas.slice(rules.length), upTo: 'none' },
   ] as const;
   visitBoxes(
-    { columns: grid.classes.length, rows: grid.starts.length, layers, patience },
+    { columns: grid.atoms.length, rows: grid.starts.length, layers, patience },
     {
       enter: () => true,
       leaf({ top, bottom }, [judges, about]) {
-        const decider = candidates[judges?.first() ?? -1]?.decider;
+        const decider = rules[judges?.first() ?? -1]?.decision;
         if (decider?.action !== 'allow' || decider.rule === undefined || about === undefined) return;
         const { from, to } = intervalOfRows(grid, top, bottom);
         for (let member = 0; member < about.length; member += 1) {
@@ -130,7 +130,7 @@ function* openPorts(place: Place, patience: Patience): Generator<OpenPort> {
   );
   for (const { rule, at, count, from, to } of [...parts.values()].toSorted((a, b) => a.at - b.at)) {
     const port = ports[at] ?? 0;
-    const one = { protocols: [{ from: TCP, to: TCP }], parts: { from: port, to: port } };
+    const one = { protocols: [{ from: TCP, to: TCP }], l4Values: { from: port, to: port } };
     if (isWorld(count, family)) yield { rule, port, witness: () => witnessAt(place, one, { family, from, to }) };
   }
 }
@@ -150,5 +150,5 @@ function tcp(port: number): Traffic {
 }
 
 function isWorld(count: bigint, family: Family): boolean {
-  return count * WORLD_PART > highestAddress(family);
+  return count * WORLD_FRACTION > highestAddress(family);
 }

@@ -6,58 +6,53 @@ import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patien
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { Direction, Remote, Rule } from '#core/model/policy/rule.ts';
 import { trafficOf } from '#core/meaning/headerspace/grid.ts';
-import { Passage, type Passing } from '#core/meaning/headerspace/passage.ts';
-import type { Addresses } from '#core/meaning/headerspace/address-line.ts';
-import { addressesOf } from '#core/meaning/headerspace/sides.ts';
-import {
-  classFinder,
-  isAllTraffic,
-  type TrafficClass,
-  trafficClasses,
-} from '#core/meaning/headerspace/traffic-classes.ts';
+import { AllowedTraffic, type AllowedColumns } from '#core/meaning/headerspace/allowed-traffic.ts';
+import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
+import { addressesOf } from '#core/meaning/headerspace/rule-list.ts';
+import { atomFinder, isAllTraffic, type TrafficAtom, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
 
 /** Interfaces that carry the same groups, and so are judged alike. */
-export interface Role {
+export interface InterfaceGroup {
   readonly groups: readonly GroupName[];
   readonly interfaces: readonly { readonly instance: InstanceName; readonly pattern: string }[];
 }
 
 /** Somebody who is no interface of the policy. */
-export type Outsider =
+export type ExternalEndpoint =
   /** Whom no rule names. */
   | { readonly kind: 'anyone' }
   | { readonly kind: 'addressGroup'; readonly name: AddressGroupName }
   | { readonly kind: 'interval'; readonly interval: Interval };
 
 /** One end of a way: a role by its place among them, or somebody else. */
-export type End = { readonly kind: 'role'; readonly role: number } | Outsider;
+export type Endpoint = { readonly kind: 'interfaceGroup'; readonly group: number } | ExternalEndpoint;
 
 /** Traffic; `all` is every protocol, an empty list none, and `but` is all without some. */
-export type WayTraffic = readonly TrafficClass[] | 'all' | { readonly but: readonly TrafficClass[] };
+export type EdgeTraffic = readonly TrafficAtom[] | 'all' | { readonly except: readonly TrafficAtom[] };
 
 /** Traffic of each family. */
-export type FamilyTraffic = Readonly<Record<Family, WayTraffic>>;
+export type FamilyTraffic = Readonly<Record<Family, EdgeTraffic>>;
 
 /** What new connections pass from one end to another; of what anyone may, others are not told again. */
-export interface Way {
-  readonly from: End;
-  readonly to: End;
+export interface ReachabilityEdge {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
   readonly traffic: FamilyTraffic;
   /** Who is among the end outside, and is denied some of the traffic: named by rules that deny. */
-  readonly but: readonly Denied[];
+  readonly except: readonly DeniedRemote[];
 }
 
 /** Somebody whom a rule that denies names. */
-export type Denied =
-  | Exclude<Outsider, { readonly kind: 'anyone' }>
+export type DeniedRemote =
+  | Exclude<ExternalEndpoint, { readonly kind: 'anyone' }>
   | { readonly kind: 'securityGroup'; readonly name: GroupName };
 
 /** Who reaches whom. */
 export interface Reachability {
-  readonly roles: readonly Role[];
-  readonly ways: readonly Way[];
+  readonly groups: readonly InterfaceGroup[];
+  readonly edges: readonly ReachabilityEdge[];
   /** Roles of which not all ways were looked for, since nobody waited for it. */
-  readonly leftOut: readonly Role[];
+  readonly leftOut: readonly InterfaceGroup[];
 }
 
 /**
@@ -65,45 +60,49 @@ export interface Reachability {
  * rules say, and among roles where both let it pass. Members whose addresses nobody tells are known by their groups alone.
  */
 export function reachability(policy: Policy, hosts: readonly HostPolicy[], patience: Patience = ENDLESS): Reachability {
-  const judged = judgedRoles(policy, hosts);
+  const judged = evaluatedGroups(policy, hosts);
   const roles = judged.map(({ role }) => role);
-  const ways: Way[] = [];
+  const ways: ReachabilityEdge[] = [];
   const done = new Set<number>();
   try {
-    const passages = new Passages(patience);
+    const passages = new AllowedTrafficCache(patience);
     for (const to of judged.keys()) {
-      ways.push(...waysOf(to, judged, passages));
+      ways.push(...edgesOf(to, judged, passages));
       done.add(to);
     }
   } catch (error) {
     if (!(error instanceof OutOfPatience)) throw error;
   }
   return {
-    roles,
-    ways: ways.filter(({ traffic }) => FAMILIES.some((family) => !isNothing(traffic[family]))),
+    groups: roles,
+    edges: ways.filter(({ traffic }) => FAMILIES.some((family) => !isNothing(traffic[family]))),
     leftOut: roles.filter((_, place) => !done.has(place)),
   };
 }
 
 /** The ways to a role, and from it to outsiders. */
-function waysOf(to: number, judged: readonly JudgedRole[], passages: Passages): readonly Way[] {
+function edgesOf(
+  to: number,
+  judged: readonly EvaluatedGroup[],
+  passages: AllowedTrafficCache,
+): readonly ReachabilityEdge[] {
   const target = judged[to];
   if (target === undefined) return [];
-  const self: End = { kind: 'role', role: to };
+  const self: Endpoint = { kind: 'interfaceGroup', group: to };
   return [
-    ...outsiderWays(target, 'inbound', passages).map(({ end, ...way }) => ({ from: end, to: self, ...way })),
-    ...outsiderWays(target, 'outbound', passages).map(({ end, ...way }) => ({ from: self, to: end, ...way })),
+    ...externalEdges(target, 'inbound', passages).map(({ end, ...way }) => ({ from: end, to: self, ...way })),
+    ...externalEdges(target, 'outbound', passages).map(({ end, ...way }) => ({ from: self, to: end, ...way })),
     ...judged.map((source, from) => ({
-      from: { kind: 'role', role: from } as const,
+      from: { kind: 'interfaceGroup', group: from } as const,
       to: self,
       traffic: eachFamily((family) => amongRoles(source, target, { family, passages })),
-      but: [],
+      except: [],
     })),
-  ].toSorted((one, other) => orderOf(one) - orderOf(other));
+  ].toSorted((one, other) => edgeOrder(one) - edgeOrder(other));
 }
 
 /** What anyone may comes first. */
-function orderOf({ from, to }: Pick<Way, 'from' | 'to'>): number {
+function edgeOrder({ from, to }: Pick<ReachabilityEdge, 'from' | 'to'>): number {
   return from.kind === 'anyone' || to.kind === 'anyone' ? 0 : 1;
 }
 
@@ -112,23 +111,23 @@ function eachFamily<Traffic>(of: (family: Family) => Traffic): Readonly<Record<F
 }
 
 /** What passes from or to outsiders: anyone, and those whom a role's rules name, beyond what anyone may. */
-function outsiderWays(
-  role: JudgedRole,
+function externalEdges(
+  role: EvaluatedGroup,
   direction: Direction,
-  passages: Passages,
-): readonly (Pick<Way, 'traffic' | 'but'> & { readonly end: Outsider })[] {
-  const outsiders: readonly Outsider[] = [ANYONE, ...outsidersOf(role, direction)];
-  const traffic = outsiders.map((): Record<Family, WayTraffic> => ({ ipv4: [], ipv6: [] }));
+  passages: AllowedTrafficCache,
+): readonly (Pick<ReachabilityEdge, 'traffic' | 'except'> & { readonly end: ExternalEndpoint })[] {
+  const outsiders: readonly ExternalEndpoint[] = [ANYONE, ...externalEndpointsOf(role, direction)];
+  const traffic = outsiders.map((): Record<Family, EdgeTraffic> => ({ ipv4: [], ipv6: [] }));
   const but = outsiders.map((): number[][] => []);
   const denied = deniedBy(role, direction);
   for (const family of FAMILIES) {
     const passage = passages.of(role, direction, family);
-    const told = passages.ofAnyone(role, direction, family);
+    const told = passages.fromAnyone(role, direction, family);
     const exceptions = exceptionsOf(denied, { role, direction, family, passages });
-    for (const [place, passing] of passingOf(passage, outsiders, { role, family })) {
+    for (const [place, passing] of allowedTrafficOf(passage, outsiders, { role, family })) {
       const [end, own] = [outsiders[place], traffic[place]];
       if (end === undefined || own === undefined) continue;
-      own[family] = end.kind === 'anyone' ? wholeOf(passage, passing) : beyondOf(passage, passing, told);
+      own[family] = end.kind === 'anyone' ? wholeOf(passage, passing) : trafficBeyond(passage, passing, told);
       if (isNothing(own[family])) continue;
       passages.patience.spend(exceptions.length / 10);
       const rows = end.kind === 'anyone' ? undefined : passage.rowsOf(addressesOfEnd(end, family, role.policy));
@@ -146,7 +145,7 @@ function outsiderWays(
     const [ipv4 = [], ipv6 = []] = but[place] ?? [];
     const places =
       ipv4.length * ipv6.length === 0 ? ipv4.concat(ipv6) : [...new Set([...ipv4, ...ipv6])].toSorted(byNumber);
-    return [{ end, traffic: own, but: places.map((one) => denied[one]).filter(isThere) }];
+    return [{ end, traffic: own, except: places.map((one) => denied[one]).filter(isThere) }];
   });
 }
 
@@ -154,23 +153,23 @@ function byNumber(a: number, b: number): number {
   return a - b;
 }
 
-function isThere(one: Denied | undefined): one is Denied {
+function isThere(one: DeniedRemote | undefined): one is DeniedRemote {
   return one !== undefined;
 }
 
 const ANYONE = { kind: 'anyone' } as const;
 
-interface OfRole {
-  readonly role: JudgedRole;
+interface GroupAndFamily {
+  readonly role: EvaluatedGroup;
   readonly family: Family;
 }
 
 /** What passes from or to each of the ends, by their places; none for one that has no address of the family. */
-function* passingOf(
-  passage: Passage,
-  ends: readonly (Outsider | Denied)[],
-  { role, family }: OfRole,
-): Generator<readonly [place: number, passing: Passing]> {
+function* allowedTrafficOf(
+  passage: AllowedTraffic,
+  ends: readonly (ExternalEndpoint | DeniedRemote)[],
+  { role, family }: GroupAndFamily,
+): Generator<readonly [place: number, passing: AllowedColumns]> {
   const intervals = ends.flatMap((end, place) => (end.kind === 'interval' ? [{ end, place }] : []));
   for (const [at, passing] of passage.ofIntervals(intervals.map(({ end }) => end.interval)))
     yield [intervals[at]?.place ?? -1, passing];
@@ -193,16 +192,21 @@ interface Exception {
   /** The place among those who are denied something. */
   readonly denied: number;
   readonly rows: Int32Array;
-  readonly passing: Packed;
+  readonly passing: PackedColumns;
 }
 
 function exceptionsOf(
-  denied: readonly Denied[],
-  { role, direction, family, passages }: OfRole & { readonly direction: Direction; readonly passages: Passages },
+  denied: readonly DeniedRemote[],
+  {
+    role,
+    direction,
+    family,
+    passages,
+  }: GroupAndFamily & { readonly direction: Direction; readonly passages: AllowedTrafficCache },
 ): readonly Exception[] {
   const passage = passages.of(role, direction, family);
   const found: Exception[] = [];
-  for (const [place, passing] of passingOf(passage, denied, { role, family })) {
+  for (const [place, passing] of allowedTrafficOf(passage, denied, { role, family })) {
     const one = denied[place];
     const rows = one === undefined ? undefined : passage.rowsOf(addressesOfEnd(one, family, role.policy));
     if (rows !== undefined && rows.length > 0) found.push({ denied: place, rows, passing: packedOf(passing) });
@@ -210,14 +214,14 @@ function exceptionsOf(
   return found.toSorted((a, b) => a.denied - b.denied);
 }
 
-function addressesOfEnd(end: Denied, family: Family, policy: HostPolicy): Addresses {
+function addressesOfEnd(end: DeniedRemote, family: Family, policy: HostPolicy): Addresses {
   const addresses = addressesOf(end, family, policy);
   return addresses === 'any' ? addresses : addresses.filter((interval) => interval.family === family);
 }
 
 /** Those whom rules that deny name. */
-function deniedBy({ rules }: JudgedRole, direction: Direction): readonly Denied[] {
-  const found = new Map<string, Denied>();
+function deniedBy({ rules }: EvaluatedGroup, direction: Direction): readonly DeniedRemote[] {
+  const found = new Map<string, DeniedRemote>();
   for (const { remote, action } of rules[direction]) {
     if (action !== 'deny' || remote.kind === 'any') continue;
     if (remote.kind !== 'interval') found.set(`${remote.kind} ${remote.name}`, remote);
@@ -244,10 +248,10 @@ function isAmong(rows: Int32Array, end: Int32Array | undefined): boolean {
   return false;
 }
 
-/** As {@link Passing}, 32 columns a number: any two of thousands may have to be compared. */
-type Packed = Int32Array;
+/** As {@link AllowedColumns}, 32 columns a number: any two of thousands may have to be compared. */
+type PackedColumns = Int32Array;
 
-function packedOf(passing: Passing): Packed {
+function packedOf(passing: AllowedColumns): PackedColumns {
   const packed = new Int32Array((passing.length + 31) >> 5);
   for (let column = passing.indexOf(1); column >= 0; column = passing.indexOf(1, column + 1))
     packed[column >> 5] = (packed[column >> 5] ?? 0) | (1 << (column & 31));
@@ -255,7 +259,7 @@ function packedOf(passing: Passing): Packed {
 }
 
 /** Whether something passes that does not pass the other. */
-function losesSome(passing: Packed, other: Packed): boolean {
+function losesSome(passing: PackedColumns, other: PackedColumns): boolean {
   for (let word = 0; word < passing.length; word += 1)
     if (((passing[word] ?? 0) & ~(other[word] ?? 0)) !== 0) return true;
   return false;
@@ -263,27 +267,27 @@ function losesSome(passing: Packed, other: Packed): boolean {
 
 interface OfFamily {
   readonly family: Family;
-  readonly passages: Passages;
+  readonly passages: AllowedTrafficCache;
 }
 
 /** What passes from one role to another by the rules of both, beyond what anyone may send there. */
-function amongRoles(source: JudgedRole, target: JudgedRole, { family, passages }: OfFamily): WayTraffic {
+function amongRoles(source: EvaluatedGroup, target: EvaluatedGroup, { family, passages }: OfFamily): EdgeTraffic {
   const inbound = passages.ofRole(target, 'inbound', source, family);
   const outbound = passages.ofRole(source, 'outbound', target, family);
   if (inbound === undefined || outbound === undefined) return [];
   const [into, out] = [passages.of(target, 'inbound', family), passages.of(source, 'outbound', family)];
   const rules = [...target.rules.inbound, ...source.rules.outbound].filter((rule) => rule.family === family);
-  const classes = trafficClasses(
+  const atoms = trafficAtoms(
     rules.map(({ traffic }) => traffic),
     family,
   );
-  passages.patience.spend(classes.length);
-  const [columnIn, columnOut] = [classFinder(into.grid.classes), classFinder(out.grid.classes)];
-  const told = passages.ofAnyone(target, 'inbound', family);
-  const columns = classes.map((one) => ({ into: columnIn(one), out: columnOut(one) }));
+  passages.patience.spend(atoms.length);
+  const [columnIn, columnOut] = [atomFinder(into.grid.atoms), atomFinder(out.grid.atoms)];
+  const told = passages.fromAnyone(target, 'inbound', family);
+  const columns = atoms.map((one) => ({ into: columnIn(one), out: columnOut(one) }));
   const passing = Uint8Array.from(columns, (at) => (inbound[at.into] ?? 0) & (outbound[at.out] ?? 0));
-  return beyondOf(
-    { grid: { classes } },
+  return trafficBeyond(
+    { grid: { atoms } },
     passing,
     Uint8Array.from(columns, (at) => told[at.into] ?? 0),
   );
@@ -291,19 +295,19 @@ function amongRoles(source: JudgedRole, target: JudgedRole, { family, passages }
 
 /** Classes of traffic, as the columns of a grid are. */
 interface Columns {
-  readonly grid: { readonly classes: readonly TrafficClass[] };
+  readonly grid: { readonly atoms: readonly TrafficAtom[] };
 }
 
 /** What passes; where the protocols that no rule names pass, what does not is told in fewer words. */
-function wholeOf({ grid }: Columns, passing: Passing): WayTraffic {
+function wholeOf({ grid }: Columns, passing: AllowedColumns): EdgeTraffic {
   const traffic = trafficOf(grid, rangesOf(passing, 1));
   if (traffic.length > 0 && isAllTraffic(traffic)) return 'all';
   const isNearlyAll = traffic.some(({ protocols }) => protocols.some(({ from, to }) => from < to));
-  return isNearlyAll ? { but: trafficOf(grid, rangesOf(passing, 0)) } : traffic;
+  return isNearlyAll ? { except: trafficOf(grid, rangesOf(passing, 0)) } : traffic;
 }
 
 /** What passes, if it is more than is told of anyone: all of it where that is nearly everything, or else what is more. */
-function beyondOf({ grid }: Columns, passing: Passing, told: Passing): WayTraffic {
+function trafficBeyond({ grid }: Columns, passing: AllowedColumns, told: AllowedColumns): EdgeTraffic {
   const more = passing.map((passes, column) => (passes === 1 && told[column] !== 1 ? 1 : 0));
   if (!more.includes(1)) return [];
   const whole = wholeOf({ grid }, passing);
@@ -311,7 +315,7 @@ function beyondOf({ grid }: Columns, passing: Passing, told: Passing): WayTraffi
 }
 
 /** The ranges of columns that have this value. */
-function rangesOf(passing: Passing, value: 0 | 1): readonly (readonly [number, number])[] {
+function rangesOf(passing: AllowedColumns, value: 0 | 1): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (let first = passing.indexOf(value); first >= 0; first = passing.indexOf(value, first)) {
     const end = passing.indexOf(1 - value, first);
@@ -323,23 +327,23 @@ function rangesOf(passing: Passing, value: 0 | 1): readonly (readonly [number, n
 }
 
 /** What the rules of roles let pass; made once, and when it is asked for. */
-class Passages {
+class AllowedTrafficCache {
   readonly patience: Patience;
-  readonly #made = new Map<JudgedRole, Map<string, Passage>>();
-  readonly #ofAnyone = new Map<Passage, Passing>();
+  readonly #made = new Map<EvaluatedGroup, Map<string, AllowedTraffic>>();
+  readonly #ofAnyone = new Map<AllowedTraffic, AllowedColumns>();
 
   constructor(patience: Patience) {
     this.patience = patience;
   }
 
-  of(role: JudgedRole, direction: Direction, family: Family): Passage {
-    const ofRole = this.#made.get(role) ?? new Map<string, Passage>();
+  of(role: EvaluatedGroup, direction: Direction, family: Family): AllowedTraffic {
+    const ofRole = this.#made.get(role) ?? new Map<string, AllowedTraffic>();
     this.#made.set(role, ofRole);
     const key = `${direction} ${family}`;
     const rules = role.rules[direction].filter((rule) => rule.family === family);
     const passage =
       ofRole.get(key) ??
-      new Passage(
+      new AllowedTraffic(
         rules.map((rule) => ({ rule, addresses: addressesOf(rule.remote, family, role.policy) })),
         family,
         this.patience,
@@ -349,7 +353,7 @@ class Passages {
   }
 
   /** What passes from or to whom no rule names. */
-  ofAnyone(role: JudgedRole, direction: Direction, family: Family): Passing {
+  fromAnyone(role: EvaluatedGroup, direction: Direction, family: Family): AllowedColumns {
     const passage = this.of(role, direction, family);
     const known = this.#ofAnyone.get(passage) ?? passage.of(({ remote }) => holdsAll(remote, family, role.policy));
     this.#ofAnyone.set(passage, known);
@@ -357,7 +361,12 @@ class Passages {
   }
 
   /** What passes from or to every member of another role; undefined where that is nothing, or it has no member of the family. */
-  ofRole(role: JudgedRole, direction: Direction, other: JudgedRole, family: Family): Passing | undefined {
+  ofRole(
+    role: EvaluatedGroup,
+    direction: Direction,
+    other: EvaluatedGroup,
+    family: Family,
+  ): AllowedColumns | undefined {
     const passage = this.of(role, direction, family);
     if (other.addresses === undefined)
       return passage.of(
@@ -365,28 +374,28 @@ class Passages {
           holdsAll(remote, family, role.policy) ||
           (remote.kind === 'securityGroup' && other.role.groups.includes(remote.name)),
       );
-    let all: Passing | undefined;
+    let all: AllowedColumns | undefined;
     for (const [, passing] of passage.ofIntervals(other.addresses)) {
-      const before: Passing = all ?? passing;
+      const before: AllowedColumns = all ?? passing;
       all = before.map((passes, column) => passes & (passing[column] ?? 0));
     }
     return all?.includes(1) === true ? all : undefined;
   }
 }
 
-interface JudgedRole {
+interface EvaluatedGroup {
   readonly kind: 'members';
-  readonly role: Role;
+  readonly role: InterfaceGroup;
   readonly policy: HostPolicy;
   readonly rules: Readonly<Record<Direction, readonly Rule[]>>;
   /** Undefined where nobody tells all of them. */
   readonly addresses: readonly Interval[] | undefined;
 }
 
-function judgedRoles(policy: Policy, hosts: readonly HostPolicy[]): readonly JudgedRole[] {
+function evaluatedGroups(policy: Policy, hosts: readonly HostPolicy[]): readonly EvaluatedGroup[] {
   const found = new Map<
     string,
-    JudgedRole & { readonly role: { readonly interfaces: Role['interfaces'][number][] } }
+    EvaluatedGroup & { readonly role: { readonly interfaces: InterfaceGroup['interfaces'][number][] } }
   >();
   for (const host of hosts) {
     const instance = policy.instances.get(host.instance);
@@ -417,8 +426,8 @@ function judgedRoles(policy: Policy, hosts: readonly HostPolicy[]): readonly Jud
 }
 
 /** Those outside whom a role's rules name. */
-function outsidersOf({ rules }: JudgedRole, direction: Direction): readonly Outsider[] {
-  const found = new Map<string, Outsider>();
+function externalEndpointsOf({ rules }: EvaluatedGroup, direction: Direction): readonly ExternalEndpoint[] {
+  const found = new Map<string, ExternalEndpoint>();
   for (const { remote } of rules[direction]) {
     if (remote.kind === 'addressGroup') found.set(`group ${remote.name}`, { kind: 'addressGroup', name: remote.name });
     if (remote.kind === 'interval' && !isWholeFamily(remote.interval))
@@ -427,12 +436,12 @@ function outsidersOf({ rules }: JudgedRole, direction: Direction): readonly Outs
   return [...found.values()];
 }
 
-function isList(traffic: WayTraffic): traffic is readonly TrafficClass[] {
+function isList(traffic: EdgeTraffic): traffic is readonly TrafficAtom[] {
   return Array.isArray(traffic);
 }
 
 /** Whether there is no traffic. */
-export function isNothing(traffic: WayTraffic): boolean {
+export function isNothing(traffic: EdgeTraffic): boolean {
   return isList(traffic) && traffic.length === 0;
 }
 

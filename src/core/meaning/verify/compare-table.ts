@@ -7,24 +7,24 @@ import type { Packet } from '#core/model/packet/packet.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '#core/model/policy/platform.ts';
 import type { Action, Direction, Traffic } from '#core/model/policy/rule.ts';
-import { addressLine, overlay, type Stretch } from '#core/meaning/headerspace/address-line.ts';
+import { partitionAddresses, intersect, type AddressSegment } from '#core/meaning/headerspace/address-partition.ts';
 import { forgedSources, localAddresses } from '#core/meaning/evaluate/own-address.ts';
 import {
-  type Decider,
-  deciderAt,
+  type RuleDecision,
+  decisionAt,
   interfaceClasses,
-  judging,
-  lineOf,
-  type Side,
-  sideOf,
-  upToAny,
-} from '#core/meaning/headerspace/sides.ts';
-import { type Judged, judgeByTable, type PacketShape } from './table-meaning.ts';
-import { classMatches, classMembers, type TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+  relevantTo,
+  partitionOf,
+  type RuleList,
+  ruleListOf,
+  untilCatchAll,
+} from '#core/meaning/headerspace/rule-list.ts';
+import { type TracedRange, traceTable, type PacketTemplate } from './table-tracer.ts';
+import { atomMatches, atomsWithRules, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
-import { platformDifferences } from './table-examples.ts';
-import { namesIn, trafficsOf } from './table-vocabulary.ts';
-import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { platformDifferences } from './platform-samples.ts';
+import { namesIn, trafficsOf } from './table-fields.ts';
+import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { hasPorts, icmpProtocol, isIcmp, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import { type IcmpProtocol, UDP } from '#core/model/policy/protocols.ts';
 
@@ -64,7 +64,7 @@ export function compareTable(policy: HostPolicy, table: FoundTable, patience: Pa
   for (const { named, name } of names) {
     for (const direction of DIRECTIONS) {
       for (const family of FAMILIES) {
-        const place: Place = { policy, named, name, vrf, direction, family };
+        const place: EvaluationPoint = { policy, named, name, vrf, direction, family };
         try {
           compareAt(place, found, { table, tested: traffics[family], patience });
         } catch (error) {
@@ -95,40 +95,40 @@ interface Comparing {
 const STEPS_OF_A_WAY = 100;
 
 /** Compares all packets of one interface, direction and family, and adds to `found`. */
-function compareAt(place: Place, found: Found, { table, tested, patience }: Comparing): void {
+function compareAt(place: EvaluationPoint, found: Found, { table, tested, patience }: Comparing): void {
   const { named, name, direction, family } = place;
-  const sides = sidesAt(place);
+  const sides = ruleListsAt(place);
   const { invalid, isOpen } = sides;
   const lists = [
     tested,
-    ...[sides.new, sides.inbound].map(({ candidates }) => candidates.map(({ traffic }) => traffic)),
+    ...[sides.new, sides.inbound].map(({ rules }) => rules.map(({ traffic }) => traffic)),
     ICMP_ERROR_TRAFFIC[family],
   ];
-  const lines = new Map<string, readonly Stretch[]>();
-  for (const { one, members } of classMembers(lists.flat(), family)) {
+  const lines = new Map<string, readonly AddressSegment[]>();
+  for (const { atom, rules } of atomsWithRules(lists.flat(), family)) {
     const judges = {
-      new: judgesAmong(sides.new, members, tested.length, { lines, family }),
-      inbound: judgesAmong(sides.inbound, members, tested.length + sides.new.candidates.length, { lines, family }),
+      new: ruleListAmong(sides.new, rules, tested.length, { lines, family }),
+      inbound: ruleListAmong(sides.inbound, rules, tested.length + sides.new.rules.length, { lines, family }),
       outbound: sides.new,
       invalid,
       isOpen,
     };
-    for (const scene of SCENES) {
-      const expected = scene.expected(judges, one, place);
+    for (const scene of CONNTRACK_CASES) {
+      const expected = scene.expected(judges, atom, place);
       if (expected === undefined) continue;
-      const shape = shapeOf(place, one, scene);
-      const verdict = judgeByTable(table, shape);
-      patience.spend(STEPS_OF_A_WAY + members.length + expected.stretches.length + verdict.line.length);
+      const shape = templateOf(place, atom, scene);
+      const verdict = traceTable(table, shape);
+      patience.spend(STEPS_OF_A_WAY + rules.length + expected.stretches.length + verdict.ranges.length);
       found.compared += 1;
       for (const rule of verdict.unknown) found.unknown.add(rule);
-      const difference = firstDifference(expected, verdict.line);
+      const difference = firstDifference(expected, verdict.ranges);
       if (difference === undefined) continue;
       const { from, to } = difference;
       const remote = { family, from, to };
       const about = {
         direction,
         family,
-        traffic: [one],
+        traffic: [atom],
         remotes: isWholeFamily(remote) ? 'any' : [remote],
       } as const;
       const witness = witnessOf(about, { interface: name, local: { family, value: shape.local } });
@@ -138,7 +138,7 @@ function compareAt(place: Place, found: Found, { table, tested, patience }: Comp
         direction,
         family,
         state: scene.packetState,
-        traffic: one,
+        traffic: atom,
         remote: { from, to },
         expected: difference.expected,
         found: difference.found,
@@ -148,7 +148,7 @@ function compareAt(place: Place, found: Found, { table, tested, patience }: Comp
   }
 }
 
-interface Place {
+interface EvaluationPoint {
   readonly policy: HostPolicy;
   readonly named: string | undefined;
   readonly name: string;
@@ -170,7 +170,9 @@ function interfacesOf(policy: HostPolicy, table: FoundTable): readonly NamedInte
   return interfaceClasses(all).map((named) => ({
     named,
     name:
-      named === undefined ? unnamed(all.bindings.map(({ pattern }) => pattern)) : placeOn(named, all, 'ipv4').interface,
+      named === undefined
+        ? unnamed(all.bindings.map(({ pattern }) => pattern))
+        : endpointOn(named, all, 'ipv4').interface,
   }));
 }
 
@@ -181,56 +183,56 @@ function unnamed(patterns: readonly string[]): string {
   return names.find((name) => !isNamed(name)) ?? 'other';
 }
 
-interface Sides {
+interface RuleLists {
   /** What judges new flows, built-in traffic that is told by its addresses first. */
-  readonly new: Side;
+  readonly new: RuleList;
   /** What judges the flows that replies belong to. */
-  readonly inbound: Side;
+  readonly inbound: RuleList;
   /** Whether the policy says nothing of the interface, and lets everything pass. */
   readonly isOpen: boolean;
   readonly invalid: 'drop' | 'match';
 }
 
 /** What judges one class of traffic. */
-interface Judges extends Pick<Sides, 'isOpen' | 'invalid'> {
-  readonly new: ClassJudges;
-  readonly inbound: ClassJudges;
+interface Evaluators extends Pick<RuleLists, 'isOpen' | 'invalid'> {
+  readonly new: AtomRuleList;
+  readonly inbound: AtomRuleList;
   /** What judges all that the host sends. */
-  readonly outbound: Side;
+  readonly outbound: RuleList;
 }
 
-interface ClassJudges {
-  readonly side: Side;
-  readonly line: () => readonly Stretch[];
+interface AtomRuleList {
+  readonly side: RuleList;
+  readonly line: () => readonly AddressSegment[];
 }
 
 /** Those of a side that are among `members`, of which the side's own begin at `begin`. */
-function judgesAmong(
-  { candidates, rest }: Side,
+function ruleListAmong(
+  { rules, otherwise }: RuleList,
   members: readonly number[],
   begin: number,
-  { lines, family }: { readonly lines: Map<string, readonly Stretch[]>; readonly family: Family },
-): ClassJudges {
-  const own = members.filter((member) => candidates[member - begin] !== undefined);
-  const side = upToAny({ candidates: own.flatMap((member) => candidates[member - begin] ?? []), rest });
+  { lines, family }: { readonly lines: Map<string, readonly AddressSegment[]>; readonly family: Family },
+): AtomRuleList {
+  const own = members.filter((member) => rules[member - begin] !== undefined);
+  const side = untilCatchAll({ rules: own.flatMap((member) => rules[member - begin] ?? []), otherwise });
   return {
     side,
     line() {
       // Most classes are judged like others.
       const key = own.join();
-      const line = lines.get(key) ?? lineOf(side, family);
+      const line = lines.get(key) ?? partitionOf(side, family);
       lines.set(key, line);
       return line;
     },
   };
 }
 
-function sidesAt({ policy, named, name, direction, family }: Place): Sides {
-  const own = sideOf(policy, named, { direction, family });
-  const { reason } = own.rest;
+function ruleListsAt({ policy, named, name, direction, family }: EvaluationPoint): RuleLists {
+  const own = ruleListOf(policy, named, { direction, family });
+  const { reason } = own.otherwise;
   const builtIn = PLATFORM_FLOWS.filter(
     (flow) => flow.direction === direction && flow.family === family && policy.platform[flow.name],
-  ).flatMap(({ match, source, destination }): readonly Side['candidates'][number][] =>
+  ).flatMap(({ match, source, destination }): readonly RuleList['rules'][number][] =>
     // Other built-in traffic is told by ports, hop limits or addresses that the packets of no class have.
     match.kind !== 'udp' || match.sourcePort !== 'any' || destination !== undefined
       ? []
@@ -242,68 +244,68 @@ function sidesAt({ policy, named, name, direction, family }: Place): Sides {
               ports: [{ from: match.destinationPort, to: match.destinationPort }],
             },
             addresses: source ?? 'any',
-            decider: { action: 'allow', reason: 'rule', rule: undefined },
+            decision: { action: 'allow', reason: 'rule', rule: undefined },
           },
         ],
   );
   const denied = direction === 'inbound' ? forgedSources(policy, name, family) : [];
-  const forged: Side['candidates'] =
+  const forged: RuleList['rules'] =
     denied.length > 0
       ? [
           {
             traffic: { kind: 'all' },
             addresses: denied,
-            decider: FORGED,
+            decision: FORGED,
           },
         ]
       : [];
   const binding = policy.bindings.find(({ pattern }) => pattern === named);
   return {
-    new: { ...own, candidates: reason === 'unmanaged' ? [] : [...builtIn, ...forged, ...own.candidates] },
-    inbound: sideOf(policy, named, { direction: 'inbound', family }),
+    new: { ...own, rules: reason === 'unmanaged' ? [] : [...builtIn, ...forged, ...own.rules] },
+    inbound: ruleListOf(policy, named, { direction: 'inbound', family }),
     isOpen: reason === 'unmanaged',
     invalid: binding?.invalid ?? 'drop',
   };
 }
 
 /** Denies what comes in with an address of the host itself. */
-const FORGED: Decider = { action: 'deny', reason: 'rule', rule: undefined };
+const FORGED: RuleDecision = { action: 'deny', reason: 'rule', rule: undefined };
 
 /** A VRF has addresses of its own, so none is taken for a forgery there. */
-const byRulesInVrf = ({ new: { side } }: Judges, { family }: Place): Expected => {
-  const honest: Side = { ...side, candidates: side.candidates.filter(({ decider }) => decider !== FORGED) };
-  return { stretches: lineOf(honest, family), deciderAt: (at) => deciderAt(honest, at) };
+const byRulesInVrf = ({ new: { side } }: Evaluators, { family }: EvaluationPoint): Expected => {
+  const honest: RuleList = { ...side, rules: side.rules.filter(({ decision }) => decision !== FORGED) };
+  return { stretches: partitionOf(honest, family), deciderAt: (at) => decisionAt(honest, at) };
 };
 
 /** A line of addresses, and who decides where. */
 interface Expected {
-  readonly stretches: readonly Stretch[];
-  readonly deciderAt: (place: number | undefined) => Pick<Decider, 'action' | 'rule'>;
+  readonly stretches: readonly AddressSegment[];
+  readonly deciderAt: (place: number | undefined) => Pick<RuleDecision, 'action' | 'rule'>;
 }
 
-interface Scene {
-  readonly state: PacketShape['state'];
-  readonly flowDirection: PacketShape['flowDirection'];
+interface ConntrackCase {
+  readonly state: PacketTemplate['state'];
+  readonly flowDirection: PacketTemplate['flowDirection'];
   readonly packetState: Packet['state'];
   /** The packets come in by a VRF, and the interface is its member. */
   readonly inVrf: boolean;
   /** What the policy says; undefined where the scene is none of the class. */
-  readonly expected: (judges: Judges, one: TrafficClass, place: Place) => Expected | undefined;
+  readonly expected: (judges: Evaluators, one: TrafficAtom, place: EvaluationPoint) => Expected | undefined;
 }
 
-const byRules = ({ new: { side, line } }: Judges): Expected => ({
+const byRules = ({ new: { side, line } }: Evaluators): Expected => ({
   stretches: line(),
-  deciderAt: (at) => deciderAt(side, at),
+  deciderAt: (at) => decisionAt(side, at),
 });
 
 const always =
   (action: Action) =>
-  ({ isOpen }: Pick<Judges, 'isOpen'>, { family }: Place): Expected => ({
-    stretches: addressLine([], family),
+  ({ isOpen }: Pick<Evaluators, 'isOpen'>, { family }: EvaluationPoint): Expected => ({
+    stretches: partitionAddresses([], family),
     deciderAt: () => ({ action: isOpen ? 'allow' : action, rule: undefined }),
   });
 
-const SCENES: readonly Scene[] = [
+const CONNTRACK_CASES: readonly ConntrackCase[] = [
   { state: 'new', flowDirection: 'original', packetState: 'new', inVrf: false, expected: byRules },
   {
     state: 'new',
@@ -324,8 +326,8 @@ const SCENES: readonly Scene[] = [
     flowDirection: 'reply',
     packetState: 'reply',
     inVrf: false,
-    expected: (judges, one, place) =>
-      place.direction === 'inbound' ? always('allow')(judges, place) : byRulesOfReplies(judges, one, place),
+    expected: (judges, atom, place) =>
+      place.direction === 'inbound' ? always('allow')(judges, place) : byRulesOfReplies(judges, atom, place),
   },
   {
     state: 'related',
@@ -339,62 +341,66 @@ const SCENES: readonly Scene[] = [
     flowDirection: 'original',
     packetState: 'invalid',
     inVrf: false,
-    expected: (judges, _, place) => (judges.invalid === 'match' ? byRules(judges) : builtInAlone(judges, place)),
+    expected: (judges, _, place) => (judges.invalid === 'match' ? byRules(judges) : platformOnly(judges, place)),
   },
 ];
 
 /** ICMP errors about live flows pass, and flows that helpers announce where the policy trusts these. */
-function passesAsRelated(one: TrafficClass, { policy, family }: Place): boolean {
+function passesAsRelated(one: TrafficAtom, { policy, family }: EvaluationPoint): boolean {
   const protocol = one.protocols[0]?.from ?? 0;
   if (!isIcmp(protocol)) return policy.platform.helpers;
-  return ICMP_ERROR_TRAFFIC[family].some((error) => classMatches(error, one));
+  return ICMP_ERROR_TRAFFIC[family].some((error) => atomMatches(error, one));
 }
 
 /** Invalid packets are dropped behind built-in traffic. */
-function builtInAlone({ new: { side } }: Judges, { family }: Place): Expected {
-  const candidates = side.candidates.filter(({ decider }) => decider.rule === undefined);
-  const alone: Side = { candidates, rest: side.rest };
-  return { stretches: lineOf(alone, family), deciderAt: (at) => deciderAt(alone, at) };
+function platformOnly({ new: { side } }: Evaluators, { family }: EvaluationPoint): Expected {
+  const rules = side.rules.filter(({ decision }) => decision.rule === undefined);
+  const alone: RuleList = { rules, otherwise: side.otherwise };
+  return { stretches: partitionOf(alone, family), deciderAt: (at) => decisionAt(alone, at) };
 }
 
 /** An answer passes if the rules let its flow in now, or else if the host may send it by itself. */
 function byRulesOfReplies(
-  { inbound, outbound, isOpen }: Judges,
-  one: TrafficClass,
-  place: Place,
+  { inbound, outbound, isOpen }: Evaluators,
+  one: TrafficAtom,
+  place: EvaluationPoint,
 ): Expected | undefined {
   const { family } = place;
   if (isOpen) return always('allow')({ isOpen }, place);
   const protocol = one.protocols[0]?.from ?? 0;
   // Which requests ICMP's answers belong to is looked at by examples.
   if (selectorOf(protocol, family) === 'icmp') return undefined;
-  const answer = judging(outbound, answerOf(one, protocol));
-  const stretches: Stretch[] = [];
-  const deciders: Pick<Decider, 'action' | 'rule'>[] = [];
-  for (const { from, to, one: ofFlow, other: ofAnswer } of overlay(inbound.line(), lineOf(answer, family))) {
-    const byFlow = deciderAt(inbound.side, ofFlow);
-    stretches.push({ from, to, decider: deciders.length });
-    deciders.push(byFlow.action === 'allow' ? byFlow : deciderAt(answer, ofAnswer));
+  const answer = relevantTo(outbound, answerOf(one, protocol));
+  const stretches: AddressSegment[] = [];
+  const deciders: Pick<RuleDecision, 'action' | 'rule'>[] = [];
+  for (const { from, to, one: ofFlow, other: ofAnswer } of intersect(inbound.line(), partitionOf(answer, family))) {
+    const byFlow = decisionAt(inbound.side, ofFlow);
+    stretches.push({ from, to, rule: deciders.length });
+    deciders.push(byFlow.action === 'allow' ? byFlow : decisionAt(answer, ofAnswer));
   }
   return { stretches, deciderAt: (at) => deciders[at ?? 0] ?? { action: 'deny', rule: undefined } };
 }
 
 /** The class of the answers to a class of flows: they go to the port that the flow was opened from. */
-function answerOf(one: TrafficClass, protocol: number): TrafficClass {
-  return hasPorts(protocol) ? { ...one, parts: { from: SOURCE_PORT, to: SOURCE_PORT } } : one;
+function answerOf(one: TrafficAtom, protocol: number): TrafficAtom {
+  return hasPorts(protocol) ? { ...one, l4Values: { from: SOURCE_PORT, to: SOURCE_PORT } } : one;
 }
 
-function shapeOf(place: Place, one: TrafficClass, { state, flowDirection, inVrf }: Scene): PacketShape {
+function templateOf(
+  place: EvaluationPoint,
+  one: TrafficAtom,
+  { state, flowDirection, inVrf }: ConntrackCase,
+): PacketTemplate {
   const { direction, family, name, vrf } = place;
   const protocol = one.protocols[0]?.from ?? 0;
-  const part = one.parts?.from ?? 0;
+  const part = one.l4Values?.from ?? 0;
   // An answer's own source port is the port that its flow went to.
   const isAnswer = flowDirection === 'reply' && direction === 'outbound';
   return {
     direction,
     ...(inVrf ? { interface: vrf, member: name } : { interface: name }),
     family,
-    local: placeOn(name, place.policy, family).local.value,
+    local: endpointOn(name, place.policy, family).local.value,
     protocol,
     sourcePort: isAnswer ? part : SOURCE_PORT,
     destinationPort: isAnswer ? SOURCE_PORT : part,
@@ -410,18 +416,21 @@ function shapeOf(place: Place, one: TrafficClass, { state, flowDirection, inVrf 
 interface FirstDifference {
   readonly from: bigint;
   readonly to: bigint;
-  readonly expected: Pick<Decider, 'action' | 'rule'>;
+  readonly expected: Pick<RuleDecision, 'action' | 'rule'>;
   readonly found: Action;
 }
 
-function firstDifference({ stretches, deciderAt: at }: Expected, line: readonly Judged[]): FirstDifference | undefined {
+function firstDifference(
+  { stretches, deciderAt: at }: Expected,
+  line: readonly TracedRange[],
+): FirstDifference | undefined {
   let [i, j] = [0, 0];
   for (;;) {
     const [a, b] = [stretches[i], line[j]];
     if (a === undefined || b === undefined) return undefined;
     const from = a.from > b.from ? a.from : b.from;
     const to = a.to < b.to ? a.to : b.to;
-    const expected = at(a.decider);
+    const expected = at(a.rule);
     if (from <= to && expected.action !== b.action) return { from, to, expected, found: b.action };
     if (a.to === to) i += 1;
     if (b.to === to) j += 1;

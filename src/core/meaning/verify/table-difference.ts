@@ -2,8 +2,8 @@ import type { Family } from '#core/model/net/address.ts';
 import type { FoundRange } from '#core/model/nft/found-table.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
-import type { Decider } from '#core/meaning/headerspace/sides.ts';
-import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
+import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
+import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 
 /** Packets that a table judges otherwise than the policy says. */
 export interface TableDifference {
@@ -15,9 +15,9 @@ export interface TableDifference {
   readonly family: Family;
   /** What conntrack says of them. */
   readonly state: Packet['state'];
-  readonly traffic: TrafficClass;
+  readonly traffic: TrafficAtom;
   readonly remote: FoundRange;
-  readonly expected: Pick<Decider, 'action' | 'rule'>;
+  readonly expected: Pick<RuleDecision, 'action' | 'rule'>;
   readonly found: Action;
   readonly witness: Packet;
 }

@@ -1,10 +1,10 @@
 import type { FlowKey } from '#core/model/packet/flow-key.ts';
 import { type HostInterface, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Action } from '#core/model/policy/rule.ts';
-import { createFlowJudge } from './flow-judge.ts';
+import { createFlowEvaluator } from './flow-evaluator.ts';
 
 /** What a change of the inbound rules means for flows. */
-export interface ChangeJudge {
+export interface ChangeEvaluator {
   readonly now: (key: FlowKey) => Action;
   readonly before: readonly ((key: FlowKey) => Action)[];
   /** Whether a flow was let in by some interface whose rules deny it now; its packets can come by another than holds its address. */
@@ -14,12 +14,12 @@ export interface ChangeJudge {
 }
 
 /** A judge of the change from the policies `before`, as far as they are known, to `now`. */
-export function judgeChange(
+export function createChangeEvaluator(
   { now: policy, before: policies }: { readonly now: HostPolicy; readonly before: readonly HostPolicy[] },
   interfaces: readonly HostInterface[],
-): ChangeJudge {
-  const now = createFlowJudge(policy, interfaces);
-  const before = policies.map((one) => createFlowJudge(one, interfaces));
+): ChangeEvaluator {
+  const now = createFlowEvaluator(policy, interfaces);
+  const before = policies.map((one) => createFlowEvaluator(one, interfaces));
   const ways = unlikeNames([policy, ...policies], interfaces);
   const isTakenAwayAnywhere = (key: FlowKey): boolean =>
     ways.some((name) => before.some((judge) => judge.by(key, name) === 'allow') && now.by(key, name) === 'deny');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Addresses, addressLine, overlay } from '#core/meaning/headerspace/address-line.ts';
+import { type Addresses, partitionAddresses, intersect } from '#core/meaning/headerspace/address-partition.ts';
 import { highestAddress } from '#core/model/net/address.ts';
 import { addressEntries } from '#core/model/net/address-entries.ts';
 
@@ -33,17 +33,17 @@ function firstAbout(rules: readonly Addresses[], value: bigint): number | undefi
 test('a line has each address once, in order, with the first rule that is about it', () => {
   fc.assert(
     fc.property(RULES, (rules) => {
-      const line = addressLine(rules, 'ipv4');
+      const line = partitionAddresses(rules, 'ipv4');
       expect(line[0]?.from).toBe(0n);
       expect(line.at(-1)?.to).toBe(highestAddress('ipv4'));
-      line.forEach(({ from, to, decider }, i) => {
+      line.forEach(({ from, to, rule }, i) => {
         expect(to).toBeGreaterThanOrEqual(from);
         const next = line[i + 1];
-        if (next !== undefined) expect([next.from, next.decider === decider]).toEqual([to + 1n, false]);
+        if (next !== undefined) expect([next.from, next.rule === rule]).toEqual([to + 1n, false]);
       });
       for (let value = 0n; value <= LAST + 12n; value += 1n) {
         const stretch = line.find(({ from, to }) => from <= value && value <= to);
-        expect([value, stretch?.decider]).toEqual([value, firstAbout(rules, value)]);
+        expect([value, stretch?.rule]).toEqual([value, firstAbout(rules, value)]);
       }
     }),
   );
@@ -52,7 +52,7 @@ test('a line has each address once, in order, with the first rule that is about 
 test('two lines over each other have each address once, with what both say of it', () => {
   fc.assert(
     fc.property(RULES, RULES, (one, other) => {
-      const laid = [...overlay(addressLine(one, 'ipv4'), addressLine(other, 'ipv4'))];
+      const laid = [...intersect(partitionAddresses(one, 'ipv4'), partitionAddresses(other, 'ipv4'))];
       let next = 0n;
       for (const { from, to } of laid) {
         expect(from).toBe(next);

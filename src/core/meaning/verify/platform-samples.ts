@@ -5,9 +5,9 @@ import type { Packet } from '#core/model/packet/packet.ts';
 import { ICMP_REQUEST_OF_REPLY, LOOPBACK, PLATFORM_FLOWS, type PlatformFlow } from '#core/model/policy/platform.ts';
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import { judgeByTable } from './table-meaning.ts';
+import { traceTable } from './table-tracer.ts';
 import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
-import { placeOn } from '#core/meaning/headerspace/witness.ts';
+import { endpointOn } from '#core/meaning/headerspace/witness.ts';
 import { icmpProtocol } from '#core/model/policy/protocol-lookup.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 
@@ -31,7 +31,7 @@ export function* platformDifferences(
       const inbound = direction === 'inbound';
       const [remote, local] = inbound ? [packet.source, packet.destination] : [packet.destination, packet.source];
       const { family } = remote;
-      const { line } = judgeByTable(table, {
+      const { ranges } = traceTable(table, {
         direction,
         interface: name,
         family,
@@ -46,7 +46,7 @@ export function* platformDifferences(
         hopLimit,
         own: localAddresses(policy, name, family),
       });
-      const found = line.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
+      const found = ranges.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
       const { verdict, rule } = evaluate(policy, packet);
       if (found === verdict) continue;
       const part = packet.destinationPort ?? 256 * icmpType + icmpCode;
@@ -56,7 +56,7 @@ export function* platformDifferences(
         direction,
         family,
         state: packet.state,
-        traffic: { protocols: [{ from: protocol, to: protocol }], parts: { from: part, to: part } },
+        traffic: { protocols: [{ from: protocol, to: protocol }], l4Values: { from: part, to: part } },
         remote: { from: remote.value, to: remote.value },
         expected: { action: verdict, rule },
         found,
@@ -69,7 +69,7 @@ export function* platformDifferences(
 function examples(policy: HostPolicy, name: string): readonly Packet[] {
   const none = { sourcePort: undefined, destinationPort: undefined, icmpType: undefined, icmpCode: undefined };
   const flows = PLATFORM_FLOWS.flatMap(({ direction, family, match, source, destination }): readonly Packet[] => {
-    const usual = placeOn(name, policy, family).local;
+    const usual = endpointOn(name, policy, family).local;
     const far = { family, value: usual.value + 8n };
     const [own, other] = direction === 'inbound' ? [destination, source] : [source, destination];
     const locals = own === undefined ? [usual] : own.map(({ from }) => ({ family, value: from }));
@@ -85,7 +85,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
   });
   const answers = FAMILIES.flatMap((family): readonly Packet[] => {
     const protocol = icmpProtocol(family);
-    const local = placeOn(name, policy, family).local;
+    const local = endpointOn(name, policy, family).local;
     return [...ICMP_REQUEST_OF_REPLY[protocol].keys()].map((icmpType) => ({
       ...none,
       interface: name,
@@ -101,7 +101,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
   });
   // What is for loopback, which no address line has at the host's end.
   const toLoopback = LOOPBACK.map(({ family, from }): Packet => {
-    const { value } = placeOn(name, policy, family).local;
+    const { value } = endpointOn(name, policy, family).local;
     return {
       ...none,
       interface: name,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeChange } from '#core/meaning/flows/judge-change.ts';
+import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
 import { addressCharacters, flowKey, portCharacters } from '#core/model/packet/flow-key.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
@@ -40,7 +40,7 @@ test.each([
   ['its own denies it still, and another lets it in', [], [], [], [80], false, 'deny', false],
 ] as const)('%s', async (_, was0, was1, is0, is1, isTaken, now, isAgain) => {
   const change = { before: [await policy(was0, was1)], now: await policy(is0, is1) };
-  const judge = judgeChange(change, INTERFACES);
+  const judge = createChangeEvaluator(change, INTERFACES);
   expect([judge.isTakenAwayAnywhere(TO_ETH0), judge.now(TO_ETH0), judge.isLetInAgain(TO_ETH0)]).toEqual([
     isTaken,
     now,
@@ -50,6 +50,6 @@ test.each([
 
 test('where nothing is known of before, what any interface denies stays revoked', async () => {
   const again = async (eth1: readonly number[]): Promise<boolean> =>
-    judgeChange({ before: [], now: await policy([80], eth1) }, INTERFACES).isLetInAgain(TO_ETH0);
+    createChangeEvaluator({ before: [], now: await policy([80], eth1) }, INTERFACES).isLetInAgain(TO_ETH0);
   expect([await again([]), await again([80])]).toEqual([false, true]);
 });

@@ -4,23 +4,23 @@ import type { HostPolicy } from '#core/model/policy/host.ts';
 import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';
-import type { Addresses } from '#core/meaning/headerspace/address-line.ts';
-import { addressesOf, type Side } from '#core/meaning/headerspace/sides.ts';
-import type { TrafficClass } from '#core/meaning/headerspace/traffic-classes.ts';
-import { placeOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
+import { addressesOf, type RuleList } from '#core/meaning/headerspace/rule-list.ts';
+import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import type { LintWitness } from './finding.ts';
 
 /** Rules that judge the same packets, in deciding order: those of one interface, direction and family. */
-export interface Place {
+export interface LintScope {
   readonly policy: HostPolicy;
   readonly pattern: string;
   readonly direction: Direction;
   readonly family: Family;
-  readonly candidates: readonly LintCandidate[];
+  readonly rules: readonly LintRule[];
 }
 
 /** A rule, and whom it is about as far as anybody knows. */
-export interface LintCandidate {
+export interface LintRule {
   readonly rule: Rule;
   /** It is about these. */
   readonly certain: Addresses;
@@ -33,10 +33,10 @@ export interface LintCandidate {
 const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells. */
-export function placesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<GroupName>): readonly Place[] {
+export function lintScopesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<GroupName>): readonly LintScope[] {
   const known = new Set<string>();
   const numbers = new Map<Rule, number>();
-  const places: Place[] = [];
+  const scopes: LintScope[] = [];
   for (const policy of hosts) {
     for (const binding of policy.bindings.filter(({ pattern }) => pattern !== 'lo')) {
       for (const direction of DIRECTIONS) {
@@ -46,13 +46,18 @@ export function placesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<Grou
         known.add(key);
         for (const family of FAMILIES) {
           const own = rules.filter((rule) => rule.family === family);
-          const candidates = own.map((rule) => candidateOf(rule, policy, unknown));
-          places.push({ policy, pattern: binding.pattern, direction, family, candidates });
+          scopes.push({
+            policy,
+            pattern: binding.pattern,
+            direction,
+            family,
+            rules: own.map((rule) => lintRuleOf(rule, policy, unknown)),
+          });
         }
       }
     }
   }
-  return places;
+  return scopes;
 }
 
 function numberOf(rule: Rule, numbers: Map<Rule, number>): number {
@@ -61,7 +66,7 @@ function numberOf(rule: Rule, numbers: Map<Rule, number>): number {
   return number;
 }
 
-function candidateOf(rule: Rule, policy: HostPolicy, unknown: ReadonlySet<GroupName>): LintCandidate {
+function lintRuleOf(rule: Rule, policy: HostPolicy, unknown: ReadonlySet<GroupName>): LintRule {
   const certain = addressesOf(rule.remote, rule.family, policy);
   const { remote } = rule;
   return remote.kind === 'securityGroup' && unknown.has(remote.name)
@@ -70,29 +75,29 @@ function candidateOf(rule: Rule, policy: HostPolicy, unknown: ReadonlySet<GroupN
 }
 
 /** The place's rules as they decide if members are none but those that the policy tells. */
-export function sideAt({ candidates }: Place): Side {
+export function ruleListAt({ rules }: LintScope): RuleList {
   return {
-    candidates: candidates
+    rules: rules
       .filter(({ certain }) => certain === 'any' || certain.length > 0)
       .map(({ rule, certain }) => ({
         traffic: rule.traffic,
         addresses: certain,
-        decider: { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule },
+        decision: { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule },
       })),
-    rest: { action: 'deny', reason: 'default', rule: undefined },
+    otherwise: { action: 'deny', reason: 'default', rule: undefined },
   };
 }
 
 /** A packet of a class of traffic, to or from addresses. */
-export function witnessAt(place: Place, one: TrafficClass, interval: Interval): LintWitness {
+export function witnessAt(place: LintScope, one: TrafficAtom, interval: Interval): LintWitness {
   const { policy, pattern, direction, family } = place;
   const remotes = isWholeFamily(interval) ? 'any' : [interval];
   const about = { direction, family, traffic: [one], remotes } as const;
-  return { instance: policy.instance, packet: witnessOf(about, placeOn(pattern, policy, family)) };
+  return { instance: policy.instance, packet: witnessOf(about, endpointOn(pattern, policy, family)) };
 }
 
 /** Where packets of the other family meet the same rules' twins. */
-export function otherFamily(place: Place, places: readonly Place[]): Place | undefined {
+export function otherFamily(place: LintScope, places: readonly LintScope[]): LintScope | undefined {
   return places.find(
     ({ policy, pattern, direction, family }) =>
       policy === place.policy && pattern === place.pattern && direction === place.direction && family !== place.family,

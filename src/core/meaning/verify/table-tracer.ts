@@ -17,7 +17,7 @@ import { TCP } from '#core/model/policy/protocols.ts';
 import { transportField } from './transport-field.ts';
 
 /** Packets that differ in the address at their other end alone. */
-export interface PacketShape {
+export interface PacketTemplate {
   readonly direction: Direction;
   readonly interface: string;
   /** The member of a VRF that they came in by, where `interface` is that VRF. */
@@ -38,26 +38,26 @@ export interface PacketShape {
 }
 
 /** Neighbouring addresses to whose packets the same is done. */
-export interface Judged {
+export interface TracedRange {
   readonly from: bigint;
   readonly to: bigint;
   readonly action: Action;
 }
 
 /** What a table does to packets of one shape, for all addresses, ascending; and rules in their way that it cannot tell what they do. */
-export interface TableVerdict {
-  readonly line: readonly Judged[];
+export interface TableTrace {
+  readonly ranges: readonly TracedRange[];
   readonly unknown: readonly FoundRule[];
 }
 
 /** nf_tables allows jumps so deep: Linux NFT_JUMP_STACK_SIZE. */
-const MOST_JUMPS = 16;
+const MAX_JUMPS = 16;
 
 const HOOKS: Readonly<Record<Direction, string>> = { inbound: 'input', outbound: 'output' };
 
 /** Follows packets of one shape through a table, as the kernel does. */
-export function judgeByTable(table: FoundTable, shape: PacketShape): TableVerdict {
-  const walk = new Walk(table, shape);
+export function traceTable(table: FoundTable, shape: PacketTemplate): TableTrace {
+  const walk = new TableTracer(table, shape);
   const everywhere: Region = [{ from: 0n, to: highestAddress(shape.family) }];
   let region = everywhere;
   let denied: Region = [];
@@ -67,11 +67,11 @@ export function judgeByTable(table: FoundTable, shape: PacketShape): TableVerdic
     denied = union([...denied, ...dropped, ...(policy === 'drop' ? rest : [])]);
     region = union([...accepted, ...(policy === 'drop' ? [] : rest)]);
   }
-  const line = [
-    ...region.map(({ from, to }): Judged => ({ from, to, action: 'allow' })),
-    ...denied.map(({ from, to }): Judged => ({ from, to, action: 'deny' })),
+  const ranges = [
+    ...region.map(({ from, to }): TracedRange => ({ from, to, action: 'allow' })),
+    ...denied.map(({ from, to }): TracedRange => ({ from, to, action: 'deny' })),
   ].toSorted((a, b) => (a.from < b.from ? -1 : 1));
-  return { line, unknown: [...walk.unknown] };
+  return { ranges, unknown: [...walk.unknown] };
 }
 
 type NamedChain = readonly [name: string, chain: FoundChain];
@@ -93,12 +93,12 @@ interface Outcome {
   readonly rest: Region;
 }
 
-class Walk {
+class TableTracer {
   readonly unknown = new Set<FoundRule>();
   readonly #table: FoundTable;
-  readonly #shape: PacketShape;
+  readonly #shape: PacketTemplate;
 
-  constructor(table: FoundTable, shape: PacketShape) {
+  constructor(table: FoundTable, shape: PacketTemplate) {
     this.#table = table;
     this.#shape = shape;
   }
@@ -109,7 +109,7 @@ class Walk {
     const returned: Region[] = [];
     let rest = region;
     const chain = this.#table.chains.get(name);
-    if (chain === undefined || depth > MOST_JUMPS) throw new Error(`a jump to \`${name}\` leads nowhere`);
+    if (chain === undefined || depth > MAX_JUMPS) throw new Error(`a jump to \`${name}\` leads nowhere`);
     for (const rule of chain.rules) {
       if (rest.length === 0) break;
       for (const { verdict, region: matched } of this.#verdicts(rule, rest)) {
@@ -331,7 +331,7 @@ class Walk {
 
 const SYN = 2n;
 
-function isSynFlags(field: string, { protocol }: PacketShape): boolean {
+function isSynFlags(field: string, { protocol }: PacketTemplate): boolean {
   return field.startsWith('tcp.flags & ') && protocol === TCP;
 }
 

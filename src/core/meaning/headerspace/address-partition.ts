@@ -5,11 +5,11 @@ import type { Interval } from '#core/model/net/interval.ts';
 export type Addresses = readonly Interval[] | 'any';
 
 /** Neighbouring addresses of a family that one rule decides on: the first that is about them. */
-export interface Stretch {
+export interface AddressSegment {
   readonly from: bigint;
   readonly to: bigint;
   /** The rule's place in the deciding order; undefined where none is about them. */
-  readonly decider: number | undefined;
+  readonly rule: number | undefined;
 }
 
 interface End {
@@ -19,25 +19,25 @@ interface End {
 }
 
 /** All addresses of a family, ascending, by which of the rules decides on them; `about` has an entry a rule, in deciding order. */
-export function addressLine(about: readonly Addresses[], family: Family): readonly Stretch[] {
+export function partitionAddresses(about: readonly Addresses[], family: Family): readonly AddressSegment[] {
   const any = about.indexOf('any');
-  const rest = any < 0 ? undefined : any;
+  const catchAll = any < 0 ? undefined : any;
   const ends: End[] = [];
-  about.slice(0, rest).forEach((addresses, rule) => {
+  about.slice(0, catchAll).forEach((addresses, rule) => {
     if (addresses === 'any') return;
     for (const { from, to } of addresses)
       ends.push({ at: from, rule, opens: true }, { at: to + 1n, rule, opens: false });
   });
   ends.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
-  const line: Stretch[] = [];
-  const active = new FirstOf(about.length);
+  const line: AddressSegment[] = [];
+  const active = new LowestActive(about.length);
   let from = 0n;
   const stretchTo = (end: bigint): void => {
     if (end < from) return;
-    const decider = active.first() ?? rest;
+    const decider = active.first() ?? catchAll;
     const last = line.at(-1);
-    if (last !== undefined && last.decider === decider) line[line.length - 1] = { ...last, to: end };
-    else line.push({ from, to: end, decider });
+    if (last !== undefined && last.rule === decider) line[line.length - 1] = { ...last, to: end };
+    else line.push({ from, to: end, rule: decider });
     from = end + 1n;
   };
   for (const { at, rule, opens } of ends) {
@@ -49,7 +49,7 @@ export function addressLine(about: readonly Addresses[], family: Family): readon
 }
 
 /** Addresses that two lines of one family each decide on by one rule. */
-export interface Overlay {
+export interface SegmentPair {
   readonly from: bigint;
   readonly to: bigint;
   readonly one: number | undefined;
@@ -57,21 +57,21 @@ export interface Overlay {
 }
 
 /** Two lines laid over each other, ascending. */
-export function* overlay(one: readonly Stretch[], other: readonly Stretch[]): Generator<Overlay> {
+export function* intersect(one: readonly AddressSegment[], other: readonly AddressSegment[]): Generator<SegmentPair> {
   let [i, j] = [0, 0];
   for (;;) {
     const [a, b] = [one[i], other[j]];
     if (a === undefined || b === undefined) return;
     const from = a.from > b.from ? a.from : b.from;
     const to = a.to < b.to ? a.to : b.to;
-    yield { from, to, one: a.decider, other: b.decider };
+    yield { from, to, one: a.rule, other: b.rule };
     if (a.to === to) i += 1;
     if (b.to === to) j += 1;
   }
 }
 
 /** Numbers below a limit that come and go, and the lowest that is there: a heap from which what is gone is taken late. */
-class FirstOf {
+class LowestActive {
   readonly #counts: Int32Array;
   readonly #heap: number[] = [];
   readonly #isInHeap: Uint8Array;

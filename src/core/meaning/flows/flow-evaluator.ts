@@ -13,27 +13,31 @@ import {
 import { type HostInterface, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { Action, Rule } from '#core/model/policy/rule.ts';
-import { addressLine, type Addresses, type Stretch } from '#core/meaning/headerspace/address-line.ts';
+import {
+  partitionAddresses,
+  type Addresses,
+  type AddressSegment,
+} from '#core/meaning/headerspace/address-partition.ts';
 import { platformTrafficOf } from '#core/meaning/evaluate/match-platform.ts';
 import { deniedSources } from '#core/meaning/evaluate/own-address.ts';
 import { type FlowProtocol, UDP } from '#core/model/policy/protocols.ts';
 
 /** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
-export interface FlowJudge {
+export interface FlowEvaluator {
   (key: FlowKey): Action;
   /** As packets would find it that come by the interface of this name. */
   by(key: FlowKey, name: string): Action;
 }
 
 /** A list of more entries than this is searched for each flow, and not laid out with the other rules. */
-const FEW_ENTRIES = 64;
+const MAX_INLINE_ENTRIES = 64;
 
 /**
  * A judge of many flows: rules are looked through once for each port of the host, and an address is found among all that
  * they say of it by halving. A flow is judged on the interface that holds its local address, or where none but loopback
  * does, let in if any interface would let it in: conntrack does not tell by which one its packets come.
  */
-export function createFlowJudge(policy: HostPolicy, interfaces: readonly HostInterface[]): FlowJudge {
+export function createFlowEvaluator(policy: HostPolicy, interfaces: readonly HostInterface[]): FlowEvaluator {
   const names = interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
   const holders = holdersOf(interfaces);
   const judges = new Map<string, (remote: bigint) => Action>();
@@ -102,7 +106,7 @@ function isPlatform({ platform }: HostPolicy, key: FlowKey): boolean {
   return platformTrafficOf(platform, packet) !== undefined;
 }
 
-interface Called {
+interface FlowService {
   readonly family: Family;
   readonly protocol: FlowProtocol;
   readonly port: number;
@@ -111,7 +115,7 @@ interface Called {
 function judgeOf(
   policy: HostPolicy,
   name: string,
-  called: Called,
+  called: FlowService,
   lines: Map<string, (remote: bigint) => Action>,
 ): (remote: bigint) => Action {
   const place = policy.bindings.findIndex(({ pattern }) => patternMatches(pattern, name));
@@ -126,7 +130,7 @@ function judgeOf(
 function judgeByRulesOf(
   policy: HostPolicy,
   place: number,
-  called: Called,
+  called: FlowService,
   lines: Map<string, (remote: bigint) => Action>,
 ): (remote: bigint) => Action {
   const binding = policy.bindings[place];
@@ -142,7 +146,7 @@ function judgeByRulesOf(
   return made;
 }
 
-function isAbout({ family, traffic }: Rule, called: Called): boolean {
+function isAbout({ family, traffic }: Rule, called: FlowService): boolean {
   if (family !== called.family) return false;
   switch (traffic.kind) {
     case 'all':
@@ -169,24 +173,24 @@ function judgeByRules(rules: readonly Rule[], policy: HostPolicy, family: Family
       remote.kind === 'addressGroup' ? policy.addressGroups.get(remote.name) : policy.members.get(remote.name);
     if (entries === undefined) return [];
     const { hosts, ranges } = entries[family];
-    if (hosts.length + ranges.length <= FEW_ENTRIES) return [...hosts, ...ranges];
+    if (hosts.length + ranges.length <= MAX_INLINE_ENTRIES) return [...hosts, ...ranges];
     lists.push({ place, entries });
     return [];
   });
-  const line = addressLine(about, family);
+  const line = partitionAddresses(about, family);
   return (value) => {
-    const first = stretchAt(line, value).decider ?? rules.length;
+    const first = stretchAt(line, value).rule ?? rules.length;
     const list = lists.find(({ place, entries }) => place < first && entriesContain(entries, { family, value }));
     return rules[list?.place ?? first]?.action ?? 'deny';
   };
 }
 
-function stretchAt(line: readonly Stretch[], value: bigint): Stretch {
+function stretchAt(line: readonly AddressSegment[], value: bigint): AddressSegment {
   let [begin, end] = [0, line.length - 1];
   while (begin < end) {
     const middle = (begin + end) >> 1;
-    if ((line[middle] as Stretch).to < value) begin = middle + 1;
+    if ((line[middle] as AddressSegment).to < value) begin = middle + 1;
     else end = middle;
   }
-  return line[begin] as Stretch;
+  return line[begin] as AddressSegment;
 }

@@ -3,11 +3,11 @@ import type { AddressEntries, EntriesByFamily } from '#core/model/net/address-en
 import { type Binding, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { Action, Direction, Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
-import { addressLine, type Addresses, type Stretch } from './address-line.ts';
-import { classMatches, type TrafficClass } from './traffic-classes.ts';
+import { partitionAddresses, type Addresses, type AddressSegment } from './address-partition.ts';
+import { atomMatches, type TrafficAtom } from './traffic-atoms.ts';
 
 /** What decides on packets of new flows. */
-export interface Decider {
+export interface RuleDecision {
   readonly action: Action;
   /** `default`: no rule is about them. `unmanaged`: the policy does not name the interface, and lets everything pass there. */
   readonly reason: 'rule' | 'management' | 'default' | 'unmanaged';
@@ -33,38 +33,42 @@ function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding
 }
 
 /** A rule, and whom it is about. */
-export interface Candidate {
+export interface RuleMatch {
   readonly traffic: Traffic;
   readonly addresses: Addresses;
-  readonly decider: Decider;
+  readonly decision: RuleDecision;
 }
 
 /** What judges packets of one family, one direction and one kind of interface: the first that is about them, else the rest. */
-export interface Side {
-  readonly candidates: readonly Candidate[];
-  readonly rest: Decider;
+export interface RuleList {
+  readonly rules: readonly RuleMatch[];
+  readonly otherwise: RuleDecision;
 }
 
 /** Which packets. */
-export interface Judged {
+export interface RuleListKey {
   readonly direction: Direction;
   readonly family: Family;
 }
 
 /** What judges packets on the interfaces that `named` is a class of, built-in traffic aside: it passes whatever rules say. */
-export function sideOf(policy: HostPolicy, named: string | undefined, { direction, family }: Judged): Side {
+export function ruleListOf(
+  policy: HostPolicy,
+  named: string | undefined,
+  { direction, family }: RuleListKey,
+): RuleList {
   const binding = bindingOf(policy, named);
   if (binding === undefined && policy.unmanagedInterfaces === 'allow')
-    return { candidates: [], rest: { action: 'allow', reason: 'unmanaged', rule: undefined } };
+    return { rules: [], otherwise: { action: 'allow', reason: 'unmanaged', rule: undefined } };
   const rules = [...policy.management[direction], ...(binding?.[direction] ?? [])];
   const own = rules.filter((rule) => rule.family === family);
   return {
-    candidates: own.flatMap((rule) => candidateOf(rule, policy)),
-    rest: { action: 'deny', reason: 'default', rule: undefined },
+    rules: own.flatMap((rule) => ruleMatchOf(rule, policy)),
+    otherwise: { action: 'deny', reason: 'default', rule: undefined },
   };
 }
 
-function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {
+function ruleMatchOf(rule: Rule, policy: HostPolicy): readonly RuleMatch[] {
   const addresses = addressesOf(rule.remote, rule.family, policy);
   if (addresses !== 'any' && addresses.length === 0) return [];
   const reason = rule.origin.group === undefined ? 'management' : 'rule';
@@ -72,7 +76,7 @@ function candidateOf(rule: Rule, policy: HostPolicy): readonly Candidate[] {
     {
       traffic: rule.traffic,
       addresses,
-      decider: { action: rule.action, reason, rule },
+      decision: { action: rule.action, reason, rule },
     },
   ];
 }
@@ -105,25 +109,25 @@ function intervalsOf(entries: AddressEntries): readonly Interval[] {
 }
 
 /** What of a side is about a class of traffic, up to the first that is about all addresses. */
-export function judging({ candidates, rest }: Side, one: TrafficClass): Side {
-  return upToAny({ candidates: candidates.filter(({ traffic }) => classMatches(traffic, one)), rest });
+export function relevantTo({ rules, otherwise }: RuleList, one: TrafficAtom): RuleList {
+  return untilCatchAll({ rules: rules.filter(({ traffic }) => atomMatches(traffic, one)), otherwise });
 }
 
 /** A side without what comes behind the first that is about all addresses. */
-export function upToAny({ candidates, rest }: Side): Side {
-  const last = candidates.findIndex(({ addresses }) => addresses === 'any');
-  return { candidates: last < 0 ? candidates : candidates.slice(0, last + 1), rest };
+export function untilCatchAll({ rules, otherwise }: RuleList): RuleList {
+  const last = rules.findIndex(({ addresses }) => addresses === 'any');
+  return { rules: last < 0 ? rules : rules.slice(0, last + 1), otherwise };
 }
 
 /** All addresses by which of a side's candidates decides on them; the side is about one class of traffic. */
-export function lineOf({ candidates }: Side, family: Family): readonly Stretch[] {
-  return addressLine(
-    candidates.map(({ addresses }) => addresses),
+export function partitionOf({ rules }: RuleList, family: Family): readonly AddressSegment[] {
+  return partitionAddresses(
+    rules.map(({ addresses }) => addresses),
     family,
   );
 }
 
 /** What decides where a line of the side has this place. */
-export function deciderAt({ candidates, rest }: Side, place: number | undefined): Decider {
-  return (place === undefined ? undefined : candidates[place]?.decider) ?? rest;
+export function decisionAt({ rules, otherwise }: RuleList, place: number | undefined): RuleDecision {
+  return (place === undefined ? undefined : rules[place]?.decision) ?? otherwise;
 }

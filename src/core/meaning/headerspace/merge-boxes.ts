@@ -4,7 +4,7 @@ import type { Box } from './boxes.ts';
 type Ranges = readonly (readonly [first: number, last: number])[];
 
 /** All cells in some columns and in some rows. */
-export interface Part {
+export interface MergedBox {
   readonly columns: Ranges;
   readonly rows: Ranges;
 }
@@ -13,7 +13,7 @@ export interface Part {
  * The least parts that boxes, which do not overlap, are together, if columns with the same rows are one part: whatever
  * the boxes were. Ascending by their first column.
  */
-export function partsOf(boxes: readonly Box[]): readonly Part[] {
+export function mergeBoxes(boxes: readonly Box[]): readonly MergedBox[] {
   const parts = new Map<string, { readonly columns: [number, number][]; readonly rows: Ranges }>();
   for (const { first, last, rows } of slabsOf(boxes)) {
     const key = rows.join();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFlowJudge, ownAddresses } from '#core/meaning/flows/flow-judge.ts';
+import { createFlowEvaluator, ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import type { Family } from '#core/model/net/address.ts';
 import {
@@ -32,7 +32,7 @@ test('a flow is judged as a packet of it from outside is', async () => {
       fc.infiniteStream(remoteOf('ipv4')),
       async (plain, family, protocol, flows, remotes) => {
         const policy = await hostPolicyOf(policyText(plain), { host: HOST, instance: INSTANCE });
-        const judge = createFlowJudge(policy, HOST.interfaces);
+        const judge = createFlowEvaluator(policy, HOST.interfaces);
         // Addresses that rules speak of are met more often than by chance.
         const named = [...policy.members.values(), ...policy.addressGroups.values()].flatMap((entries) =>
           [...entries[family].hosts, ...entries[family].ranges].flatMap(({ from, to }) => [from, to]),
@@ -88,7 +88,7 @@ securityGroups:
 instances: { host: { interfaces: { eth0: { securityGroups: [web] } } } }
 `);
   const local = { family: 'ipv4', value: 0x0a00_0001n } as const;
-  const judge = createFlowJudge(policy, [{ index: 2, name: 'eth0', addresses: [local] }]);
+  const judge = createFlowEvaluator(policy, [{ index: 2, name: 'eth0', addresses: [local] }]);
   const from = (remote: bigint): string =>
     judge(
       flowKey(
@@ -115,7 +115,7 @@ instances: { host: { interfaces: { eth0: { securityGroups: [web] }, eth1: { secu
     { index: 2, name: 'eth0', addresses: [at(1n)] },
     { index: 3, name: 'eth1', addresses: [at(2n)] },
   ];
-  const judge = createFlowJudge(policy, interfaces);
+  const judge = createFlowEvaluator(policy, interfaces);
   const to = (local: bigint, port: number): string =>
     judge(
       flowKey(

@@ -2,14 +2,14 @@ import type { Family } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
-import type { Addresses } from './address-line.ts';
+import type { Addresses } from './address-partition.ts';
 import { type Grid, gridOf, rowsOf } from './grid.ts';
 
 /** Columns of a passage, by number: 1 where traffic passes, 0 where it does not. */
-export type Passing = Uint8Array;
+export type AllowedColumns = Uint8Array;
 
 /** A rule, and whom it is about. */
-interface Judging {
+interface RuleAddresses {
   readonly rule: Rule;
   readonly addresses: Addresses;
 }
@@ -18,15 +18,15 @@ interface Judging {
  * What rules of one direction and family let pass to or from somebody. The columns are the classes of traffic that the
  * rules tell apart; a rule is about somebody if it is about all of an interval of addresses.
  */
-export class Passage {
+export class AllowedTraffic {
   readonly grid: Grid;
-  readonly #judging: readonly Judging[];
+  readonly #judging: readonly RuleAddresses[];
   readonly #patience: Patience;
   /** For each column itself, and one behind the last: in `#next` a decided one points behind itself. */
   readonly #open: Int32Array;
   readonly #next: Int32Array;
 
-  constructor(judging: readonly Judging[], family: Family, patience: Patience) {
+  constructor(judging: readonly RuleAddresses[], family: Family, patience: Patience) {
     this.#judging = judging;
     this.#patience = patience;
     this.grid = gridOf(
@@ -34,7 +34,7 @@ export class Passage {
       family,
       patience,
     );
-    this.#open = Int32Array.from({ length: this.grid.classes.length + 1 }, (_, column) => column);
+    this.#open = Int32Array.from({ length: this.grid.atoms.length + 1 }, (_, column) => column);
     this.#next = Int32Array.from(this.#open);
   }
 
@@ -44,13 +44,13 @@ export class Passage {
   }
 
   /** What passes by the rules that `isAbout` holds for. */
-  of(isAbout: (rule: Rule) => boolean): Passing {
+  of(isAbout: (rule: Rule) => boolean): AllowedColumns {
     const ids = this.#judging.flatMap(({ rule }, id) => (isAbout(rule) ? [id] : []));
     return this.#paint(ids);
   }
 
   /** What passes by the rules that are about all of each interval, by their places, in any order. */
-  *ofIntervals(intervals: readonly Interval[]): Generator<readonly [place: number, passing: Passing]> {
+  *ofIntervals(intervals: readonly Interval[]): Generator<readonly [place: number, passing: AllowedColumns]> {
     const asked = intervals
       .flatMap((one, place) => {
         if (one.family !== this.grid.family) return [];
@@ -78,8 +78,8 @@ export class Passage {
   }
 
   /** Has the first of the rules decide on each column. */
-  #paint(ids: Iterable<number>): Passing {
-    const columns = this.grid.classes.length;
+  #paint(ids: Iterable<number>): AllowedColumns {
+    const columns = this.grid.atoms.length;
     const passing = new Uint8Array(columns);
     this.#next.set(this.#open);
     let left = columns;
