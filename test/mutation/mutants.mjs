@@ -608,7 +608,7 @@ export const MUTANTS = [
   mutant(
     'classes: a host is only in the last group that names it',
     CLASSES,
-    'combinations.with(known.combination, group)',
+    'combinations.with(last.combination, group)',
     'combinations.with(0, group)',
     'packets',
   ),

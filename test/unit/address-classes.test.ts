@@ -59,4 +59,18 @@ describe('classifyAddresses', () => {
     expect(before.hosts.map(({ of }) => of.name)).toEqual(['a.and.b', 'b']);
     expect(after.hosts.map(({ of }) => of.name)).toEqual(['a.and.b', 'b', 'aa']);
   });
+
+  test('takes tens of thousands of IPv6 hosts, whose last 64 bits are alike', () => {
+    const hosts = Array.from({ length: 60_000 }, (_, i): Interval => {
+      const value = (((0x2001_0db8n << 32n) | BigInt(i * 7)) << 64n) | 1n;
+      return { family: 'ipv6', from: value, to: value };
+    });
+    const groups = new Map<string, AddressEntries>([
+      ['a', { hosts, ranges: [] }],
+      ['b', { hosts: hosts.slice(30_000), ranges: [] }],
+    ]);
+    const classified = classifyAddresses(groups).hosts;
+    expect(classified.map((host) => host.interval)).toEqual(hosts);
+    expect([classified[29_999], classified[30_000]].map((one) => one?.of.name)).toEqual(['a', 'a.and.b']);
+  });
 });

@@ -1,6 +1,6 @@
 import { parseAddress } from '#core/read/2-analyze/address-text.ts';
 import type { StyledText } from '#core/diagnostics/styled-text.ts';
-import { compareMembers, type MemberChange } from '#core/meaning/verify/compare-members.ts';
+import { compareMembers, type MemberChange } from '#core/meaning/compare/compare-members.ts';
 import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
 import { type CutFlow, cutFlows } from '#core/meaning/flows/cut-flows.ts';
 import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';

@@ -33,19 +33,14 @@ export function classifyAddresses(groups: ReadonlyMap<string, AddressEntries>): 
     keys.map((key) => groups.get(key)?.ranges ?? []),
     combinations,
   );
-  const hosts = new Map<bigint, { readonly interval: Interval; combination: number }>();
-  keys.forEach((key, group) => {
-    for (const interval of groups.get(key)?.hosts ?? []) {
-      const known = hosts.get(interval.from);
-      if (known === undefined) hosts.set(interval.from, { interval, combination: combinations.with(0, group) });
-      else known.combination = combinations.with(known.combination, group);
-    }
-  });
-  const classified = [...hosts.values()].map(({ interval, combination }) => ({
+  const hosts = mergeHosts(
+    keys.map((key) => groups.get(key)?.hosts ?? []),
+    combinations,
+  );
+  const classified = hosts.map(({ interval, combination }) => ({
     interval,
     combination: combinations.union(combination, holding(ranges, interval.from)),
   }));
-  classified.sort((a, b) => (a.interval.from < b.interval.from ? -1 : 1));
   const classes = nameClasses([...classified, ...ranges], keys, combinations);
   const of = ({ interval, combination }: Combined): ClassifiedInterval => ({
     interval,
@@ -89,6 +84,24 @@ function createCombinations(): Combinations {
     union: (a, b) => (b === 0 ? a : remembered(`${a}|${b}`, () => combine(a, lists[b] ?? []))),
     groupsOf: (combination) => lists[combination] ?? [],
   };
+}
+
+/**
+ * The hosts of several groups, ascending, each once with the groups that hold it. Sorted rather than collected in a Map:
+ * V8 hashes the low 64 bits of a bigint alone, and those can be the same in thousands of IPv6 networks.
+ */
+function mergeHosts(lists: readonly (readonly Interval[])[], combinations: Combinations): Combined[] {
+  const entries = lists.flatMap((hosts, group) => hosts.map((interval) => ({ interval, group })));
+  // The sort is stable: of one address, groups stay in order.
+  entries.sort((a, b) => (a.interval.from < b.interval.from ? -1 : a.interval.from > b.interval.from ? 1 : 0));
+  const merged: Combined[] = [];
+  for (const { interval, group } of entries) {
+    const last = merged.at(-1);
+    if (last?.interval.from === interval.from)
+      merged[merged.length - 1] = { interval: last.interval, combination: combinations.with(last.combination, group) };
+    else merged.push({ interval, combination: combinations.with(0, group) });
+  }
+  return merged;
 }
 
 /** The ranges of several groups as disjoint ones, each with the groups that hold it. */
