@@ -247,7 +247,7 @@ function layOut(tree: Tree, choose: Choose): string {
   return `${start}${body}${choose('\n', '\n', '', '\n\n', '\n# end', ' ', '\n...\n')}`;
 }
 
-/** Documents in many layouts, nearly all of them what the plain reader could be thought to take. */
+/** Documents in many layouts, nearly all of them what the fast reader could be thought to take. */
 export const YAML_DOCUMENT: fc.Arbitrary<string> = fc
   .tuple(
     TREE,

@@ -240,8 +240,10 @@ function importsOfPackages(): Plant[] {
   return [
     ...[...CORE, 'core'].flatMap((from) => impure.map((name) => plant(from, name, IMPORTS_RULE))),
     ...Object.entries(pure).map(([from, name]) => plant(from, name, undefined)),
+    plant('core/read/yaml', 'js-yaml', undefined),
     plant('core/model', 'yaml', IMPORTS_RULE),
     plant('core/read/1-parse', 'yaml', IMPORTS_RULE),
+    plant('core/read/1-parse', 'js-yaml', IMPORTS_RULE),
     plant('core/meaning/evaluate', 'ipaddr.js', IMPORTS_RULE),
     plant('kernel', 'execa', undefined),
     plant('host', 'execa', undefined),

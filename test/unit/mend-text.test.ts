@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mendText } from '#core/read/yaml/mend-text.ts';
-import { readAnyYaml } from '#core/read/yaml/read-any-yaml.ts';
+import { readWithLibrary } from '#core/read/yaml/library-reader.ts';
 import { parseDocument } from '#core/read/1-parse/parse-document.ts';
 import { textPositions } from '#core/read/yaml/text-positions.ts';
 
@@ -48,7 +48,7 @@ describe('a mended text', () => {
     fc.assert(
       fc.property(characters, (text) => {
         let count = 0;
-        const read = readAnyYaml(text, textPositions({ file: 'p', text }), () => {
+        const read = readWithLibrary(text, textPositions({ file: 'p', text }), () => {
           count += 1;
         });
         if (read === undefined || read.mended !== undefined) expect(count).toBeGreaterThan(0);

@@ -28,11 +28,11 @@ const iface = (body: string): string => `version: 1\ninstances: { host: { interf
 
 const TEXTS: readonly (readonly [name: string, text: string, findings: readonly string[]])[] = [
   ['empty', '', ['1:1-1:1 empty-file: the file is empty | a policy begins with `version: 1`']],
-  ['comments alone', '# none\n', ['1:1-1:1 empty-file: the file says nothing | a policy begins with `version: 1`']],
+  ['comments alone', '# none\n', ['1:1-1:1 empty-file: the file has no content | a policy begins with `version: 1`']],
   [
     'a document marker alone',
     '---\n',
-    ['1:1-1:1 empty-file: the file says nothing | a policy begins with `version: 1`'],
+    ['1:1-1:1 empty-file: the file has no content | a policy begins with `version: 1`'],
   ],
   [
     'NUL',
@@ -141,9 +141,7 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'a key twice',
     'version: 1\nsecurityGroups:\n  web: {}\n  "web": {}\n',
-    [
-      '4:3-4:8 duplicate-key: the key `web` is there twice | bring the two together, or leave one out | 3:3 first written here',
-    ],
+    ['4:3-4:8 duplicate-key: the key `web` is there twice | merge the two, or leave one out | 3:3 first written here'],
   ],
   [
     'text for a policy',

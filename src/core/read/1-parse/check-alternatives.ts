@@ -1,7 +1,7 @@
 import { quote } from '#core/diagnostics/quote.ts';
 import type { IssueContext } from './explain-issues.ts';
 import type { Path } from '#core/read/yaml/node-positions.ts';
-import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from '#core/read/yaml/plain-value.ts';
+import { isMapping, type YamlMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 
 /**
  * What a schema of keys does not say: a management rule has exactly one of `source` and `destination`, an address group
@@ -10,9 +10,9 @@ import { isMapping, type PlainMapping, type PlainValue, unescapeKey } from '#cor
  */
 export function checkAlternatives({ value, positions, report }: IssueContext): void {
   if (!isMapping(value)) return;
-  const lacks = (mapping: PlainMapping, keys: readonly string[]): boolean => !keys.some((key) => key in mapping);
+  const lacks = (mapping: YamlMapping, keys: readonly string[]): boolean => !keys.some((key) => key in mapping);
   const { platform, addressGroups, assert } = value;
-  const checkRemote = (path: Path, rule: PlainMapping, what: string): void => {
+  const checkRemote = (path: Path, rule: YamlMapping, what: string): void => {
     if (lacks(rule, ['source', 'destination'])) {
       report({
         code: 'missing-key',
@@ -66,14 +66,12 @@ export function checkAlternatives({ value, positions, report }: IssueContext): v
   }
 }
 
-function entriesOf(value: PlainValue | undefined): (readonly [number, PlainMapping])[] {
+function entriesOf(value: YamlValue | undefined): (readonly [number, YamlMapping])[] {
   if (!Array.isArray(value)) return [];
-  return (value as readonly PlainValue[]).flatMap((entry, index) =>
-    isMapping(entry) ? [[index, entry] as const] : [],
-  );
+  return (value as readonly YamlValue[]).flatMap((entry, index) => (isMapping(entry) ? [[index, entry] as const] : []));
 }
 
-function namedEntriesOf(value: PlainValue | undefined): (readonly [string, PlainMapping])[] {
+function namedEntriesOf(value: YamlValue | undefined): (readonly [string, YamlMapping])[] {
   if (!isMapping(value)) return [];
   return Object.entries(value).flatMap(([name, body]) => {
     const entry = body === null ? {} : body;

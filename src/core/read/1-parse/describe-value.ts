@@ -1,10 +1,10 @@
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { quote } from '#core/diagnostics/quote.ts';
-import { isMapping, type PlainMapping, type PlainValue } from '#core/read/yaml/plain-value.ts';
+import { isMapping, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
 import { EXPECTED_PROTOCOL } from './protocol-forms.ts';
 
 /** A value in words, for "found ...". */
-export function describeValue(value: PlainValue): string {
+export function describeValue(value: YamlValue): string {
   if (value === null) return 'an empty value';
   if (isMapping(value)) return 'a mapping';
   switch (typeof value) {
@@ -30,7 +30,7 @@ const OLD_BOOLEANS: Readonly<Record<string, boolean>> = {
 };
 
 /** What to write instead, where that can be told from what was expected and what was found. */
-export function typeHelp(expected: string, found: PlainValue): string | undefined {
+export function typeHelp(expected: string, found: YamlValue): string | undefined {
   if (found === null) {
     return expected === 'a list of security groups'
       ? 'write `[]` for none'
@@ -56,7 +56,7 @@ export function typeHelp(expected: string, found: PlainValue): string | undefine
 const A_POLICY =
   'write keys and values: a policy begins with `version: 1`, then come `securityGroups:` and `instances:`';
 
-function mappingHelp(expected: string, found: PlainMapping): string | undefined {
+function mappingHelp(expected: string, found: YamlMapping): string | undefined {
   if (expected === 'a list of rules') return 'begin each rule with `- `';
   if (!expected.startsWith('a port')) return undefined;
   const [from, to] = Object.values(found);
@@ -65,11 +65,11 @@ function mappingHelp(expected: string, found: PlainMapping): string | undefined 
     : 'a range is written `8000-8999`';
 }
 
-function listHelp(expected: string, found: PlainValue): string | undefined {
+function listHelp(expected: string, found: YamlValue): string | undefined {
   if (expected === 'a mapping') return A_POLICY;
   if (expected === 'interfaces by name')
     return 'write each name as a key, with its groups: `eth0: { securityGroups: [NAME] }`';
-  const entries = found as readonly PlainValue[];
+  const entries = found as readonly YamlValue[];
   if (/^an address.*`any`/.test(expected)) {
     return entries.length === 2 && entries.includes('0.0.0.0/0') && entries.includes('::/0')
       ? 'write `any`: it is every address of both families'

@@ -3,7 +3,7 @@ import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import { describeValue, typeHelp } from './describe-value.ts';
 import type { NodePositions, Path } from '#core/read/yaml/node-positions.ts';
-import { isMapping, type PlainMapping, type PlainValue, REPORTED, unescapeKey } from '#core/read/yaml/plain-value.ts';
+import { isMapping, type YamlMapping, type YamlValue, REPORTED, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 import { innermost } from './innermost-issues.ts';
 import { meantKey } from './meant-keys.ts';
 import { wordHelp } from './meant-words.ts';
@@ -12,7 +12,7 @@ import { isName, mappingAt, mappingsWith } from './policy-mappings.ts';
 /** What explaining needs beside the issues. */
 export interface IssueContext {
   /** The value the schema was given, with escaped keys. */
-  readonly value: PlainValue;
+  readonly value: YamlValue;
   readonly positions: NodePositions;
   readonly report: Report;
 }
@@ -124,13 +124,13 @@ function explainMissing(path: Path, { positions, report }: IssueContext): void {
   });
 }
 
-function explainUnion(issue: core.$ZodIssueInvalidUnion, found: PlainValue, context: IssueContext): void {
+function explainUnion(issue: core.$ZodIssueInvalidUnion, found: YamlValue, context: IssueContext): void {
   const inside = innermost(issue);
   if (inside[0] === issue) explainType(issue, found, context);
   else explainIssues(inside, context);
 }
 
-function explainRemote(path: Path, found: PlainMapping, context: IssueContext): void {
+function explainRemote(path: Path, found: YamlMapping, context: IssueContext): void {
   const { positions, report } = context;
   const { keys } = mappingAt(path);
   const unknown = Object.keys(found).filter((key) => !keys.includes(key));
@@ -162,13 +162,13 @@ function explainWord(issue: core.$ZodIssueInvalidValue, found: string, { positio
   });
 }
 
-function explainType(issue: Issue, found: PlainValue | undefined, context: IssueContext): void {
+function explainType(issue: Issue, found: YamlValue | undefined, context: IssueContext): void {
   const path = issue.path as Path;
   if (found === undefined) explainMissing(path, context);
   else reportType(path, issue.message, found, context);
 }
 
-function reportType(path: Path, expected: string, found: PlainValue, { positions, report }: IssueContext): void {
+function reportType(path: Path, expected: string, found: YamlValue, { positions, report }: IssueContext): void {
   const outside = keyAmongNames(path);
   if (outside !== undefined) {
     report({
@@ -192,10 +192,10 @@ function isRemote(path: Path): boolean {
   return mappingAt(path).what === 'a remote';
 }
 
-function valueAt(root: PlainValue, path: Path): PlainValue | undefined {
-  let value: PlainValue | undefined = root;
+function valueAt(root: YamlValue, path: Path): YamlValue | undefined {
+  let value: YamlValue | undefined = root;
   for (const at of path) {
-    if (Array.isArray(value)) value = (value as readonly PlainValue[])[Number(at)];
+    if (Array.isArray(value)) value = (value as readonly YamlValue[])[Number(at)];
     else if (isMapping(value)) value = value[at];
     else return undefined;
   }

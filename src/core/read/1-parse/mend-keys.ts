@@ -4,7 +4,7 @@ import type { Span } from '#core/model/policy/span.ts';
 import { type MeantKey, meantKey } from './meant-keys.ts';
 import type { NodePositions, Path } from '#core/read/yaml/node-positions.ts';
 import type { Origins } from './origins.ts';
-import { isMapping, Mapping, type PlainMapping, type PlainValue, unescapeKey } from '#core/read/yaml/plain-value.ts';
+import { isMapping, Mapping, type YamlMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 import { mappingAt, type PolicyMapping } from './policy-mappings.ts';
 import { strayKeys } from './stray-keys.ts';
 
@@ -19,7 +19,7 @@ export interface MendContext {
  * `value` with each mistyped key under the key that was meant, if that is not there as well; reports each. What stands
  * under such a key is then read like all else, so that its mistakes are found in the same go.
  */
-export function mendKeys(value: PlainValue, context: MendContext): PlainValue {
+export function mendKeys(value: YamlValue, context: MendContext): YamlValue {
   return mend(value, [], [], { ...context, meant: new Map() });
 }
 
@@ -29,9 +29,9 @@ interface Mending extends MendContext {
 }
 
 /** `path` is that of the policy format, `place` the one in the file. */
-function mend(value: PlainValue, path: Path, place: Path, context: Mending): PlainValue {
+function mend(value: YamlValue, path: Path, place: Path, context: Mending): YamlValue {
   if (Array.isArray(value)) {
-    const list = value as readonly PlainValue[];
+    const list = value as readonly YamlValue[];
     const entries = list.map((entry, index) => mend(entry, [...path, index], [...place, index], context));
     return entries.every((entry, index) => entry === list[index]) ? value : entries;
   }
@@ -39,7 +39,7 @@ function mend(value: PlainValue, path: Path, place: Path, context: Mending): Pla
   return mendMapping(value, path, place, context);
 }
 
-function mendMapping(value: PlainMapping, path: Path, place: Path, context: Mending): PlainValue {
+function mendMapping(value: YamlMapping, path: Path, place: Path, context: Mending): YamlValue {
   const mapping = mappingAt(path);
   const address = mapping.what === 'a remote' ? bareAddress(value) : undefined;
   if (address !== undefined) {
@@ -102,7 +102,7 @@ interface BareAddress {
 /** What other tools write as `{ cidr: ADDRESS }`. */
 const ADDRESS_KEYS = /^(?:cidr|cidrip|cidripv6|address|ip|ipv4|ipv6|ipblock|network|subnet|prefix|range)$/i;
 
-function bareAddress(value: PlainMapping): BareAddress | undefined {
+function bareAddress(value: YamlMapping): BareAddress | undefined {
   const [entry, ...more] = Object.entries(value);
   if (entry === undefined || more.length > 0) return undefined;
   const [key, text] = entry;

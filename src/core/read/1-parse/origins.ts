@@ -1,5 +1,5 @@
 import type { Path } from '#core/read/yaml/node-positions.ts';
-import { escapeKey, isMapping, type PlainValue, unescapeKey } from '#core/read/yaml/plain-value.ts';
+import { escapeKey, isMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 
 /** A key of a mapping, escaped, or an index into a list. */
 type Key = string | number;
@@ -17,11 +17,11 @@ export class Origins {
   }
 
   /** The path in the file of what is at `path` of `root`. */
-  pathInFile(root: PlainValue, path: Path): Path {
-    let value: PlainValue | undefined = root;
+  pathInFile(root: YamlValue, path: Path): Path {
+    let value: YamlValue | undefined = root;
     return path.map((at) => {
       const key = typeof at === 'string' ? escapeKey(at) : at;
-      const container: PlainValue | undefined = value;
+      const container: YamlValue | undefined = value;
       value = childOf(container, key);
       const from =
         typeof container === 'object' && container !== null ? this.moved.get(container)?.get(key) : undefined;
@@ -30,7 +30,7 @@ export class Origins {
   }
 }
 
-function childOf(value: PlainValue | undefined, key: Key): PlainValue | undefined {
-  if (Array.isArray(value)) return (value as readonly PlainValue[])[Number(key)];
+function childOf(value: YamlValue | undefined, key: Key): YamlValue | undefined {
+  if (Array.isArray(value)) return (value as readonly YamlValue[])[Number(key)];
   return isMapping(value) ? value[key] : undefined;
 }

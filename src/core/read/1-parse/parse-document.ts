@@ -3,15 +3,13 @@ import { firstOf } from '#core/diagnostics/first-of.ts';
 import { type Report, reportTo } from '#core/diagnostics/report.ts';
 import type { Span } from '#core/model/policy/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
-import { checkLength } from '#core/read/yaml/check-text.ts';
-import { nodePositions, type Path } from '#core/read/yaml/node-positions.ts';
-import { readPlainYaml } from '#core/read/yaml/plain-yaml.ts';
-import { readAnyYaml } from '#core/read/yaml/read-any-yaml.ts';
+import type { Path } from '#core/read/yaml/node-positions.ts';
+import { readYaml } from '#core/read/yaml/read-yaml.ts';
 import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
 import { readMistaken, validate } from './read-mistaken.ts';
 import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
 import type { SourceFile } from '#core/diagnostics/source-file.ts';
-import { textPositions } from '#core/read/yaml/text-positions.ts';
+import { fileStart } from '#core/read/yaml/text-positions.ts';
 
 /** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
 export type DocumentKind = 'main' | 'drop-in';
@@ -58,41 +56,36 @@ interface Read {
 }
 
 function read(source: SourceFile, kind: DocumentKind, add: Report): Read {
-  if (!checkLength(source, add)) return {};
-  const { file } = source;
-  const text = source.text.startsWith('\u{feff}') ? source.text.slice(1) : source.text;
-  const spanAt = textPositions({ file, text });
-  const yaml = readPlainYaml(text) ?? readAnyYaml(text, spanAt, add);
+  const yaml = readYaml(source, add);
   if (yaml === undefined) return {};
-  const { value, marks, mended } = yaml;
-  const report: Report = (finding) => {
-    if (mended?.unsure.has(finding.span.line) !== true) add(finding);
-  };
-  const positions = nodePositions(marks, mended?.spanAt ?? spanAt);
+  const { value, positions, duplicates, mistakes } = yaml;
   const { spanOf, keySpanOf } = positions;
-  // A text that says nothing beside its mistakes is not to be called empty too.
-  if (value === null && mended !== undefined) return {};
+  const report: Report = (finding) => {
+    if (mistakes?.unsureLines.has(finding.span.line) !== true) add(finding);
+  };
+  // A file with nothing but mistakes is not reported as empty too.
+  if (value === null && mistakes !== undefined) return {};
   if (value === null) {
     if (kind === 'drop-in') return { document: { source, kind, input: {}, spanOf, keySpanOf } };
     report({
       code: 'empty-file',
-      span: spanAt(0, 0),
-      message: text.trim() === '' ? 'the file is empty' : 'the file says nothing',
+      span: fileStart(source.file),
+      message: source.text.trim() === '' ? 'the file is empty' : 'the file has no content',
       help: 'a policy begins with `version: 1`',
     });
     return {};
   }
   const schema = kind === 'main' ? policySchema : dropInSchema;
-  const lost = NAMED_SECTIONS.filter((section) => mended?.isPartial === true || yaml.duplicates?.has(section));
-  const unsure = mended?.unsure;
+  const lost = NAMED_SECTIONS.filter((section) => mistakes?.isPartial === true || duplicates.has(section));
+  const unsure = mistakes?.unsureLines;
   const outcome = validate(schema, value);
   const { result, isCut } = outcome;
   if (result.success && !isCut) {
     checkAlternatives({ value, positions, report });
     const document = { source, kind, input: result.data, spanOf, keySpanOf, unsure };
     const found = lost.length === 0 ? document : { ...document, lost: new Set(lost) };
-    // INVARIANT: what a mended text says is looked at for mistakes, and never enforced.
-    return mended === undefined ? { document: found } : { remains: found };
+    // INVARIANT: a mended text is searched for more mistakes and never enforced.
+    return mistakes === undefined ? { document: found } : { remains: found };
   }
   const mistaken = readMistaken({ value, outcome, positions, schema, report });
   if (mistaken === undefined) return {};

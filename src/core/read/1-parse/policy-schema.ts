@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LINT_CODES, type LintCode } from '#core/diagnostics/lint-codes.ts';
-import { unescapeKey } from '#core/read/yaml/plain-value.ts';
+import { unescapeKey } from '#core/read/yaml/yaml-value.ts';
 import { PROTOCOL_WORDS } from '#core/model/policy/protocol-lookup.ts';
 import { EXPECTED_PROTOCOL } from './protocol-forms.ts';
 

@@ -4,7 +4,7 @@ import { explainIssues, type IssueContext } from './explain-issues.ts';
 import { mendKeys } from './mend-keys.ts';
 import type { NodePositions } from '#core/read/yaml/node-positions.ts';
 import { Origins } from './origins.ts';
-import type { PlainValue } from '#core/read/yaml/plain-value.ts';
+import type { YamlValue } from '#core/read/yaml/yaml-value.ts';
 import type { dropInSchema, PolicyInput, policySchema } from './policy-schema.ts';
 import { type NamedSection, salvage } from './salvage.ts';
 
@@ -19,7 +19,7 @@ interface Outcome {
 
 /** A value that its schema refuses, and what is needed to say why. */
 export interface MistakenValue {
-  readonly value: PlainValue;
+  readonly value: YamlValue;
   readonly outcome: Outcome;
   readonly positions: NodePositions;
   readonly schema: Schema;
@@ -35,7 +35,7 @@ export interface Mistaken extends NodePositions {
 /** Reports every mistake of keys and types, and returns what is left without them; undefined where nothing is. */
 export function readMistaken({ value, outcome, positions, schema, report }: MistakenValue): Mistaken | undefined {
   const origins = new Origins();
-  const positionsOf = (root: PlainValue): NodePositions => ({
+  const positionsOf = (root: YamlValue): NodePositions => ({
     spanOf: (path) => positions.spanOf(origins.pathInFile(root, path)),
     keySpanOf: (path) => positions.keySpanOf(origins.pathInFile(root, path)),
   });

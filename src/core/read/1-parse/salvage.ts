@@ -2,7 +2,7 @@ import type { core, ZodType } from 'zod';
 import { innermost } from './innermost-issues.ts';
 import type { Path } from '#core/read/yaml/node-positions.ts';
 import type { Origins } from './origins.ts';
-import { isMapping, Mapping, type PlainMapping, type PlainValue } from '#core/read/yaml/plain-value.ts';
+import { isMapping, Mapping, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
 import { mappingAt } from './policy-mappings.ts';
 import { PORT_WORDS } from '#core/model/policy/protocol-lookup.ts';
 
@@ -19,7 +19,7 @@ export type NamedSection = (typeof NAMED_SECTIONS)[number];
 export interface Salvaged<Output> {
   readonly input: Output;
   /** What `input` was made from, for {@link Origins}. */
-  readonly value: PlainValue;
+  readonly value: YamlValue;
   /** Sections that may have had more names. */
   readonly lost: ReadonlySet<NamedSection>;
 }
@@ -36,11 +36,11 @@ interface Wrong {
  * meaning in the same go and must never be enforced.
  */
 export function salvage<Output>(
-  { value, issues, origins }: { value: PlainValue; issues: readonly core.$ZodIssue[]; origins: Origins },
+  { value, issues, origins }: { value: YamlValue; issues: readonly core.$ZodIssue[]; origins: Origins },
   schema: ZodType<Output>,
 ): Salvaged<Output> | undefined {
   const lost = new Set<NamedSection>();
-  let rest: PlainValue = value;
+  let rest: YamlValue = value;
   let wrong = issues;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const root: Wrong = { isWrong: false, below: new Map() };
@@ -87,14 +87,14 @@ interface Place {
   readonly origins: Origins;
 }
 
-function withoutWrong(value: PlainValue, { below }: Wrong, { path, origins }: Place): PlainValue {
+function withoutWrong(value: YamlValue, { below }: Wrong, { path, origins }: Place): YamlValue {
   if (below.size === 0) return value;
   if (Array.isArray(value)) {
-    const before = value as readonly PlainValue[];
+    const before = value as readonly YamlValue[];
     const kept = [...before.keys()].filter((index) => below.get(index)?.isWrong !== true);
     const entries = kept.map((index) => {
       const wrong = below.get(index);
-      const entry = before[index] as PlainValue;
+      const entry = before[index] as YamlValue;
       return wrong === undefined ? entry : withoutWrong(entry, wrong, { path: [...path, index], origins });
     });
     origins.note(entries, before, new Map(kept.map((from, index) => [index, from])));
@@ -118,7 +118,7 @@ function withoutWrong(value: PlainValue, { below }: Wrong, { path, origins }: Pl
 }
 
 /** What stands in for a value whose absence would be another mistake. */
-function standIn(path: Path, { ports, icmp }: PlainMapping): PlainValue | undefined {
+function standIn(path: Path, { ports, icmp }: YamlMapping): YamlValue | undefined {
   const key = path.at(-1);
   // The body of a named thing stays, empty, so that its name is still known.
   if (path.length === 2 && isNamedSection(path[0])) return new Mapping();

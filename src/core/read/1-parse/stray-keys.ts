@@ -1,7 +1,7 @@
 import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { Span } from '#core/model/policy/span.ts';
-import type { PlainMapping } from '#core/read/yaml/plain-value.ts';
+import type { YamlMapping } from '#core/read/yaml/yaml-value.ts';
 import type { PolicyMapping } from './policy-mappings.ts';
 
 /** What reading the keys of a mapping in their order needs. */
@@ -15,7 +15,7 @@ export interface StrayContext {
  * Keys of a mapping in braces that are none: what stands behind a comma in a text without quotes, as in
  * `{ ports: 80, 443 }`. Reports each run of them as one mistake.
  */
-export function strayKeys(value: PlainMapping, { mapping, keySpanOf, report }: StrayContext): ReadonlySet<string> {
+export function strayKeys(value: YamlMapping, { mapping, keySpanOf, report }: StrayContext): ReadonlySet<string> {
   const isStray = (key: string): boolean =>
     value[key] === null && !mapping.keys.includes(key) && !/^[a-z]+$/i.test(key);
   const keys = Object.keys(value);

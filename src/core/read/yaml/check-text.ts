@@ -2,7 +2,7 @@ import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import type { TextEdit } from './mend-text.ts';
-import type { SpanAt } from './text-positions.ts';
+import { fileStart, type SpanAt } from './text-positions.ts';
 
 /** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
 const LONGEST_TEXT = 16_000_000;
@@ -42,7 +42,7 @@ export function checkLength({ file, text }: SourceFile, report: Report): boolean
   if (text.length <= LONGEST_TEXT) return true;
   report({
     code: 'file-too-large',
-    span: { file, line: 1, column: 1, endLine: 1, endColumn: 1 },
+    span: fileStart(file),
     message: `the file has ${text.length} characters, and ${LONGEST_TEXT} are the most`,
     help: 'long address lists belong into a file of their own: `file:` in an address group',
   });

@@ -4,6 +4,11 @@ import type { SourceFile } from '#core/diagnostics/source-file.ts';
 /** The span between two offsets into a file's text, counted in UTF-16 units; the end is exclusive. */
 export type SpanAt = (start: number, end: number) => Span;
 
+/** The empty span at the beginning of a file. */
+export function fileStart(file: string): Span {
+  return { file, line: 1, column: 1, endLine: 1, endColumn: 1 };
+}
+
 interface TextIndex {
   /** The offsets at which lines begin. */
   readonly lines: readonly number[];

@@ -45,7 +45,7 @@ const OTHER_WORDS = [
 ] as const;
 
 /** What is known of the YAML of a text. */
-export interface ParsedYaml {
+export interface ParsedNodes {
   /** Undefined where a mistake leaves open what belongs to what; a document without content is a document. */
   readonly document: Document.Parsed | undefined;
   /** Offsets, ascending, of mistakes that concern the next scalar alone. */
@@ -57,7 +57,7 @@ export interface ParsedYaml {
 }
 
 /** Reads the first YAML document of a text into nodes with positions, and reports every mistake of YAML. */
-export function parseYaml({ text, spanAt }: MendedText, report: Report): ParsedYaml {
+export function parseNodes({ text, spanAt }: MendedText, report: Report): ParsedNodes {
   const tokens = [...new Parser().parse(text)];
   const documents = tokens.filter((token) => token.type === 'document');
   const [first, second] = documents;
