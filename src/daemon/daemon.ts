@@ -1,7 +1,7 @@
 import { uptime } from 'node:os';
 import type { Logger } from 'pino';
 import { createOverrideFile } from '#host/state/override-file.ts';
-import { readFlowLimits } from '#host/conntrack.ts';
+import { readFlowLimits } from '#kernel/conntrack/conntrack-state.ts';
 import { readFlowSockets } from '#host/flow-sockets.ts';
 import { createHistory } from '#host/state/history.ts';
 import { createLastGood } from '#host/state/last-good.ts';

@@ -2,16 +2,16 @@ import { getSystemErrorMap } from 'node:util';
 import type { Span } from '#core/model/policy/span.ts';
 
 /**
- * Why nft did not do what it was told: it refused (nothing was changed), it may not, it is not there, it did not end
- * in time, or it died, in which two cases nobody knows what was changed and the table has to be read again.
+ * Why nft failed: it refused the script (nothing was changed), it lacks the permission, it is not installed, it did not
+ * end in time, or it died. After the last two it is unknown what was changed, and the table must be read again.
  */
 export type NftFailure = 'refused' | 'not-permitted' | 'missing' | 'timeout' | 'died';
 
-/** nft's failure, in its words. */
+/** A failure of nft, in its words. */
 export class NftError extends Error {
   override readonly name: string = 'NftError';
   readonly failure: NftFailure;
-  /** The place in the policy that the refused line comes from, if it comes from one. */
+  /** The place in the policy that the refused line was made from, if there is one. */
   readonly span: Span | undefined;
 
   constructor(
@@ -25,12 +25,12 @@ export class NftError extends Error {
   }
 }
 
-/** The kernel's failure to do what a netfilter socket asked of it; after `refused` nothing of the batch was done. */
+/** A failure of the kernel to do what a netfilter socket asked for; after `refused`, nothing of the batch was done. */
 export class NetfilterError extends NftError {
   override readonly name = 'NetfilterError';
-  /** The error's name, as `ENOENT`; undefined where the kernel gave none. */
+  /** The name of the error, such as `ENOENT`; undefined if the kernel gave none. */
   readonly errno: string | undefined;
-  /** Which message of the batch was refused, from 0; undefined where it was none of them. */
+  /** The index of the refused message in the batch; undefined if it was none of them. */
   readonly index: number | undefined;
 
   constructor(
@@ -44,11 +44,16 @@ export class NetfilterError extends NftError {
   }
 }
 
-/** What the kernel's answer `errno`, a negative number, to a message means. */
+/** The error for the kernel's answer `errno`, a negative number, to a message. */
 export function refusalOf(errno: number, index: number | undefined): NetfilterError {
   const [name, words] = getSystemErrorMap().get(errno) ?? [String(errno), 'unknown error'];
   if (name === 'EPERM') {
     return new NetfilterError('not-permitted', `${words}: CAP_NET_ADMIN (root) is needed`, { errno: name });
   }
   return new NetfilterError('refused', `the kernel refused: ${words} (${name})`, { errno: name, index });
+}
+
+/** The message of whatever was thrown. */
+export function textOfCause(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

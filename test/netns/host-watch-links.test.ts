@@ -12,7 +12,7 @@ const isRoot = process.geteuid?.() === 0;
 
 /** A netlink socket belongs to the namespace its process was in, so the watch runs in a process of its own. */
 const program = `
-import { readInterfaces } from '#kernel/links/rtnetlink.ts';
+import { readInterfaces } from '#kernel/links/read-interfaces.ts';
 import { watchInterfaces } from '#daemon/reconcile/watch-links.ts';
 import { formatAddress } from '#core/model/net/address.ts';
 import { execFileSync } from 'node:child_process';

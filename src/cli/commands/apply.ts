@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import { isTracking } from '#host/conntrack.ts';
+import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
 import { createHistory } from '#host/state/history.ts';
 import { createLastGood, type LastGood } from '#host/state/last-good.ts';
 import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';

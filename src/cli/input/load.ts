@@ -5,7 +5,7 @@ import { patienceOf } from '#host/patience.ts';
 import { createPlacedReader, type Placement } from '#host/files/placed-reader.ts';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { policyTexts, renamedTexts } from '#host/files/policy-texts.ts';
-import { readInterfaces } from '#kernel/links/rtnetlink.ts';
+import { readInterfaces } from '#kernel/links/read-interfaces.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { Policy } from '#core/model/policy/policy.ts';

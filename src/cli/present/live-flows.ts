@@ -1,7 +1,7 @@
 import { TABLE } from '#core/translate/5-render/names.ts';
 import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
 import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
-import { readFlowLimits } from '#host/conntrack.ts';
+import { readFlowLimits } from '#kernel/conntrack/conntrack-state.ts';
 import { readFlowSockets } from '#host/flow-sockets.ts';
 import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import { createRevocation } from '#kernel/conntrack/revocation.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { TABLE } from '#core/translate/5-render/names.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { isTracking } from '#host/conntrack.ts';
+import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
 import type { OverrideFile } from '#host/state/override-file.ts';
 import type { History } from '#host/state/history.ts';
 import type { LastGood } from '#host/state/last-good.ts';

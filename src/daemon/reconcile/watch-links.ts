@@ -1,6 +1,6 @@
 import type { HostInterface } from '#core/model/policy/host.ts';
 import { isGuardNeeded, type MonitorProgram, startMonitorProgram } from '#host/files/monitor-program.ts';
-import { NetlinkError, readInterfaces } from '#kernel/links/rtnetlink.ts';
+import { NetlinkError, readInterfaces } from '#kernel/links/read-interfaces.ts';
 
 /** A standing watch over the interfaces of this network namespace. */
 export interface InterfaceWatch {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
-import { LOG_GROUP } from '#core/model/nft/log-group.ts';
+import { LOG_GROUP } from '#core/model/nft/packet-log.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
 import { describeLogEntry } from '#api/log-entry-text.ts';
 import type { LogEntry, Stats } from '#core/model/packet/packet-account.ts';

@@ -21,4 +21,3 @@ export const CTA_PROTOINFO_TCP_STATE = 1;
 export const FIRST_ENDED_STATE = 6;
 export const CTA_ZONE = 18;
 export const AF_UNSPEC = 0;
-export const NETFILTER_HEADER_BYTES = 4;

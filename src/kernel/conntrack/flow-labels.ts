@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW, NETFILTER_HEADER_BYTES } from './conntrack-messages.ts';
+import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW } from './conntrack-messages.ts';
+import { isConntrackLoaded } from './conntrack-state.ts';
 import { LABEL_BYTES, labelOf } from '#kernel/nftables/encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
 const CTA_LABELS = 22;
 const CTA_LABELS_MASK = 23;
-const CONNTRACK_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 
 /** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
 const ENOUGH_BYTES = 16_000;
@@ -102,7 +101,7 @@ function readFlow(data: Buffer): Flow | undefined {
   let tuple: Buffer | undefined;
   let zone: Buffer | undefined;
   let label: Buffer | undefined;
-  for (const { type, start, value, next } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+  for (const { type, start, value, next } of messageAttributes(data)) {
     if (type === CTA_TUPLE_ORIG) tuple = data.subarray(start, next);
     else if (type === CTA_ZONE) zone = data.subarray(start, next);
     else if (type === CTA_LABELS) label = value;
@@ -125,13 +124,4 @@ function writeClearing(writer: MessageWriter, { family, tuple, zone }: Flow, mas
   writer.bytes(CTA_LABELS, NO_LABEL);
   writer.bytes(CTA_LABELS_MASK, mask);
   writer.endMessage();
-}
-
-async function isConntrackLoaded(): Promise<boolean> {
-  try {
-    await readFile(CONNTRACK_COUNT);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
-  }
 }

@@ -1,27 +1,8 @@
 import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 import type { Flow } from '#core/model/packet/flow.ts';
-import {
-  AF_UNSPEC,
-  CTA_IP_V4_DST,
-  CTA_IP_V4_SRC,
-  CTA_IP_V6_DST,
-  CTA_IP_V6_SRC,
-  CTA_PROTOINFO,
-  CTA_PROTOINFO_TCP,
-  CTA_PROTOINFO_TCP_STATE,
-  CTA_PROTO_DST_PORT,
-  CTA_PROTO_NUM,
-  CTA_PROTO_SRC_PORT,
-  CTA_TUPLE_IP,
-  CTA_TUPLE_ORIG,
-  CTA_TUPLE_PROTO,
-  CTA_TUPLE_REPLY,
-  CT_GET,
-  FIRST_ENDED_STATE,
-  NETFILTER_HEADER_BYTES,
-} from './conntrack-messages.ts';
+import * as CT from './conntrack-messages.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 const CTA_PROTO_ICMP_TYPE = 5;
@@ -38,7 +19,7 @@ export async function readFlows(): Promise<readonly Flow[]> {
   const socket = new NetfilterSocket();
   const flows: Flow[] = [];
   try {
-    await socket.dump({ type: CT_GET, family: AF_UNSPEC }, ({ data }) => {
+    await socket.dump({ type: CT.CT_GET, family: CT.AF_UNSPEC }, ({ data }) => {
       const flow = readFlow(data);
       if (flow !== undefined) flows.push(flow);
     });
@@ -52,10 +33,10 @@ export async function readFlows(): Promise<readonly Flow[]> {
 function readFlow(data: Buffer): Flow | undefined {
   let opener: Tuple | undefined;
   let reply: Tuple | undefined;
-  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
-    if (type === CTA_TUPLE_ORIG) opener = readTuple(value);
-    else if (type === CTA_TUPLE_REPLY) reply = readTuple(value);
-    else if (type === CTA_PROTOINFO && hasEnded(value)) return undefined;
+  for (const { type, value } of messageAttributes(data)) {
+    if (type === CT.CTA_TUPLE_ORIG) opener = readTuple(value);
+    else if (type === CT.CTA_TUPLE_REPLY) reply = readTuple(value);
+    else if (type === CT.CTA_PROTOINFO && hasEnded(value)) return undefined;
   }
   const destination = reply?.source ?? opener?.destination;
   if (opener?.source === undefined || destination === undefined || opener.protocol === undefined) return undefined;
@@ -72,9 +53,9 @@ function readFlow(data: Buffer): Flow | undefined {
 
 function hasEnded(protocolInfo: Buffer): boolean {
   for (const { type, value } of netlinkAttributes(protocolInfo)) {
-    if (type !== CTA_PROTOINFO_TCP) continue;
+    if (type !== CT.CTA_PROTOINFO_TCP) continue;
     for (const attribute of netlinkAttributes(value))
-      if (attribute.type === CTA_PROTOINFO_TCP_STATE) return attribute.value.readUInt8(0) >= FIRST_ENDED_STATE;
+      if (attribute.type === CT.CTA_PROTOINFO_TCP_STATE) return attribute.value.readUInt8(0) >= CT.FIRST_ENDED_STATE;
   }
   return false;
 }
@@ -92,8 +73,8 @@ interface Tuple {
 function readTuple(bytes: Buffer): Tuple {
   const tuple: Tuple = {};
   for (const { type, value } of netlinkAttributes(bytes)) {
-    if (type === CTA_TUPLE_IP) readAddresses(value, tuple);
-    else if (type === CTA_TUPLE_PROTO) readProtocol(value, tuple);
+    if (type === CT.CTA_TUPLE_IP) readAddresses(value, tuple);
+    else if (type === CT.CTA_TUPLE_PROTO) readProtocol(value, tuple);
   }
   return tuple;
 }
@@ -101,21 +82,21 @@ function readTuple(bytes: Buffer): Tuple {
 function readAddresses(bytes: Buffer, tuple: Tuple): void {
   for (const { type, value } of netlinkAttributes(bytes)) {
     if (value.length !== 4 && value.length !== 16) continue;
-    if (type === CTA_IP_V4_SRC || type === CTA_IP_V6_SRC) tuple.source = addressFromBytes(value);
-    else if (type === CTA_IP_V4_DST || type === CTA_IP_V6_DST) tuple.destination = addressFromBytes(value);
+    if (type === CT.CTA_IP_V4_SRC || type === CT.CTA_IP_V6_SRC) tuple.source = addressFromBytes(value);
+    else if (type === CT.CTA_IP_V4_DST || type === CT.CTA_IP_V6_DST) tuple.destination = addressFromBytes(value);
   }
 }
 
 function readProtocol(bytes: Buffer, tuple: Tuple): void {
   for (const { type, value } of netlinkAttributes(bytes)) {
     switch (type) {
-      case CTA_PROTO_NUM:
+      case CT.CTA_PROTO_NUM:
         tuple.protocol = value.readUInt8(0);
         break;
-      case CTA_PROTO_SRC_PORT:
+      case CT.CTA_PROTO_SRC_PORT:
         tuple.sourcePort = value.readUInt16BE(0);
         break;
-      case CTA_PROTO_DST_PORT:
+      case CT.CTA_PROTO_DST_PORT:
         tuple.destinationPort = value.readUInt16BE(0);
         break;
       case CTA_PROTO_ICMP_TYPE:

@@ -1,28 +1,6 @@
 import type { FlowEnd } from '#core/model/packet/flow-key.ts';
-import {
-  AF_UNSPEC,
-  CTA_IP_V4_DST,
-  CTA_IP_V4_SRC,
-  CTA_IP_V6_DST,
-  CTA_IP_V6_SRC,
-  CTA_PROTOINFO,
-  CTA_PROTOINFO_TCP,
-  CTA_PROTOINFO_TCP_STATE,
-  CTA_PROTO_DST_PORT,
-  CTA_PROTO_NUM,
-  CTA_PROTO_SRC_PORT,
-  CTA_TUPLE_IP,
-  CTA_TUPLE_ORIG,
-  CTA_TUPLE_PROTO,
-  CTA_TUPLE_REPLY,
-  CTA_ZONE,
-  CT_DELETE,
-  CT_GET,
-  CT_NEW,
-  FIRST_ENDED_STATE,
-  NETFILTER_HEADER_BYTES,
-} from './conntrack-messages.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import * as CT from './conntrack-messages.ts';
+import { MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { hasFlows } from '#core/model/policy/protocol-lookup.ts';
 import { type FlowProtocol, TCP, UDP } from '#core/model/policy/protocols.ts';
@@ -77,7 +55,7 @@ export async function readTrackedFlows(
   socket: NetfilterSocket,
   visit: (flow: TrackedFlow, identify: () => TrackedIdentity) => void,
 ): Promise<void> {
-  await socket.dump({ type: CT_GET, family: AF_UNSPEC }, ({ data }) => {
+  await socket.dump({ type: CT.CT_GET, family: CT.AF_UNSPEC }, ({ data }) => {
     const flow = readFlow(data);
     if (flow !== undefined) visit(flow, () => identityIn(data));
   });
@@ -86,7 +64,7 @@ export async function readTrackedFlows(
 /** Has conntrack forget flows; ones that it has forgotten already are no mistake. Throws a NetfilterError. */
 export async function forgetFlows(socket: NetfilterSocket, flows: readonly TrackedIdentity[]): Promise<void> {
   await inPortions(socket, flows, (writer, identity) => {
-    writer.beginMessage({ type: CT_DELETE, flags: 0, family: identity[0] ?? AF_UNSPEC });
+    writer.beginMessage({ type: CT.CT_DELETE, flags: 0, family: identity[0] ?? CT.AF_UNSPEC });
     writer.raw(identity.subarray(NETFILTER_HEADER_BYTES));
     writer.endMessage();
   });
@@ -119,9 +97,9 @@ async function inPortions<Item>(
 
 function writeSeed(writer: MessageWriter, { protocol, opener, called, seconds }: SeededFlow): void {
   const family = opener.address.length === 4 ? AF_INET : AF_INET6;
-  writer.beginMessage({ type: CT_NEW, flags: NLM_F_CREATE | NLM_F_EXCL, family });
-  writeTuple(writer, CTA_TUPLE_ORIG, protocol, [opener, called]);
-  writeTuple(writer, CTA_TUPLE_REPLY, protocol, [called, opener]);
+  writer.beginMessage({ type: CT.CT_NEW, flags: NLM_F_CREATE | NLM_F_EXCL, family });
+  writeTuple(writer, CT.CTA_TUPLE_ORIG, protocol, [opener, called]);
+  writeTuple(writer, CT.CTA_TUPLE_REPLY, protocol, [called, opener]);
   writer.number(CTA_STATUS, IPS_SEEN_REPLY_ASSURED_CONFIRMED);
   writer.number(CTA_TIMEOUT, seconds);
   STATE_WRITERS[protocol](writer);
@@ -131,9 +109,9 @@ function writeSeed(writer: MessageWriter, { protocol, opener, called, seconds }:
 /** Write what conntrack keeps of a live flow beside its ends. */
 const STATE_WRITERS: Readonly<Record<FlowProtocol, (writer: MessageWriter) => void>> = {
   [TCP](writer) {
-    const info = writer.beginNest(CTA_PROTOINFO);
-    const tcp = writer.beginNest(CTA_PROTOINFO_TCP);
-    writer.bytes(CTA_PROTOINFO_TCP_STATE, Uint8Array.of(TCP_CONNTRACK_ESTABLISHED));
+    const info = writer.beginNest(CT.CTA_PROTOINFO);
+    const tcp = writer.beginNest(CT.CTA_PROTOINFO_TCP);
+    writer.bytes(CT.CTA_PROTOINFO_TCP_STATE, Uint8Array.of(TCP_CONNTRACK_ESTABLISHED));
     // Its windows are unknown, as they are of a flow that conntrack picks up by itself (tcp_new).
     const liberal = Uint8Array.of(IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL);
     writer.bytes(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, liberal);
@@ -152,14 +130,14 @@ function writeTuple(
 ): void {
   const isIpv4 = source.address.length === 4;
   const tuple = writer.beginNest(type);
-  const ip = writer.beginNest(CTA_TUPLE_IP);
-  writer.bytes(isIpv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, Buffer.from(source.address, 'latin1'));
-  writer.bytes(isIpv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, Buffer.from(destination.address, 'latin1'));
+  const ip = writer.beginNest(CT.CTA_TUPLE_IP);
+  writer.bytes(isIpv4 ? CT.CTA_IP_V4_SRC : CT.CTA_IP_V6_SRC, Buffer.from(source.address, 'latin1'));
+  writer.bytes(isIpv4 ? CT.CTA_IP_V4_DST : CT.CTA_IP_V6_DST, Buffer.from(destination.address, 'latin1'));
   writer.endNest(ip);
-  const proto = writer.beginNest(CTA_TUPLE_PROTO);
-  writer.bytes(CTA_PROTO_NUM, Uint8Array.of(protocol));
-  writer.bytes(CTA_PROTO_SRC_PORT, Buffer.from(source.port, 'latin1'));
-  writer.bytes(CTA_PROTO_DST_PORT, Buffer.from(destination.port, 'latin1'));
+  const proto = writer.beginNest(CT.CTA_TUPLE_PROTO);
+  writer.bytes(CT.CTA_PROTO_NUM, Uint8Array.of(protocol));
+  writer.bytes(CT.CTA_PROTO_SRC_PORT, Buffer.from(source.port, 'latin1'));
+  writer.bytes(CT.CTA_PROTO_DST_PORT, Buffer.from(destination.port, 'latin1'));
   writer.endNest(proto);
   writer.endNest(tuple);
 }
@@ -174,12 +152,12 @@ function readFlow(data: Buffer): TrackedFlow | undefined {
     const length = data.readUInt16LE(at);
     if (length < ATTRIBUTE_HEADER_BYTES || at + length > data.length) break;
     const type = data.readUInt16LE(at + 2) & TYPE_MASK;
-    if (type === CTA_TUPLE_ORIG) {
+    if (type === CT.CTA_TUPLE_ORIG) {
       protocol = protocolIn(data, at, at + length);
       if (!hasFlows(protocol)) return undefined;
       opener = sourceIn(data, at, at + length);
-    } else if (type === CTA_TUPLE_REPLY) called = sourceIn(data, at, at + length);
-    else if (type === CTA_PROTOINFO) isEnded = stateIn(data, at, at + length) >= FIRST_ENDED_STATE;
+    } else if (type === CT.CTA_TUPLE_REPLY) called = sourceIn(data, at, at + length);
+    else if (type === CT.CTA_PROTOINFO) isEnded = stateIn(data, at, at + length) >= CT.FIRST_ENDED_STATE;
     at += (length + 3) & ~3;
   }
   if (opener === undefined || called === undefined || !hasFlows(protocol)) return undefined;
@@ -227,11 +205,11 @@ function stateIn(data: Buffer, info: number, end: number): number {
 }
 
 const PATHS = {
-  protocol: [CTA_TUPLE_PROTO, CTA_PROTO_NUM],
-  sourcePort: [CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT],
-  ipv4Source: [CTA_TUPLE_IP, CTA_IP_V4_SRC],
-  ipv6Source: [CTA_TUPLE_IP, CTA_IP_V6_SRC],
-  tcpState: [CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE],
+  protocol: [CT.CTA_TUPLE_PROTO, CT.CTA_PROTO_NUM],
+  sourcePort: [CT.CTA_TUPLE_PROTO, CT.CTA_PROTO_SRC_PORT],
+  ipv4Source: [CT.CTA_TUPLE_IP, CT.CTA_IP_V4_SRC],
+  ipv6Source: [CT.CTA_TUPLE_IP, CT.CTA_IP_V6_SRC],
+  tcpState: [CT.CTA_PROTOINFO_TCP, CT.CTA_PROTOINFO_TCP_STATE],
 } as const;
 
 /** Netfilter's header, then what the kernel finds an entry by and tells it from later ones (ctnetlink_del_conntrack). */
@@ -242,7 +220,7 @@ function identityIn(data: Buffer): TrackedIdentity {
     if (length < ATTRIBUTE_HEADER_BYTES) break;
     const next = at + ((length + 3) & ~3);
     const type = data.readUInt16LE(at + 2) & TYPE_MASK;
-    if (type === CTA_TUPLE_ORIG || type === CTA_ZONE || type === CTA_ID) parts.push(data.subarray(at, next));
+    if (type === CT.CTA_TUPLE_ORIG || type === CT.CTA_ZONE || type === CTA_ID) parts.push(data.subarray(at, next));
     at = next;
   }
   return Buffer.concat(parts) as TrackedIdentity;

@@ -2,7 +2,10 @@
 // which is little-endian on all architectures that the netlink package is built for; values of netfilter's attributes
 // are in the network's.
 const NETLINK_HEADER_BYTES = 16;
-const NETFILTER_HEADER_BYTES = 4;
+
+/** The length of netfilter's header, nfgenmsg, which stands between netlink's header and the attributes. */
+export const NETFILTER_HEADER_BYTES = 4;
+
 const ATTRIBUTE_HEADER_BYTES = 4;
 const NLM_F_REQUEST = 1;
 const NLA_F_NESTED = 0x8000;

@@ -1,3 +1,5 @@
+import { NETFILTER_HEADER_BYTES } from './message-writer.ts';
+
 /** An attribute of a netlink message: its type without flags, where it begins, where its value does, and where both end. */
 export interface NetlinkAttribute {
   readonly type: number;
@@ -20,6 +22,11 @@ export function* netlinkAttributes(bytes: Buffer, start = 0): Generator<NetlinkA
     yield { type, start: at, value: bytes.subarray(at + HEADER_BYTES, at + length), next };
     at = next;
   }
+}
+
+/** The attributes of a netfilter message, which begin behind netfilter's header. */
+export function messageAttributes(data: Buffer): Generator<NetlinkAttribute> {
+  return netlinkAttributes(data, NETFILTER_HEADER_BYTES);
 }
 
 /** The value of an attribute that is a text with a zero byte at its end. */

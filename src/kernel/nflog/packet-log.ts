@@ -1,11 +1,13 @@
 import { Flags, MessageType } from 'netlink/dist/constants.js';
 import { parseError, parseMessages } from 'netlink/dist/structs.js';
 import { addressFromBytes, type Family } from '#core/model/net/address.ts';
+import { LOG_SNAP_BYTES } from '#core/model/nft/packet-log.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError, refusalOf } from '#kernel/errors.ts';
-import { closeLater, openSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { openNetfilterSocket } from '#kernel/netlink/open-netfilter-socket.ts';
+import { closeLater, KERNEL_PORT } from '#kernel/netlink/raw-socket.ts';
+import { attributeText, messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { selectorOf } from '#core/model/policy/protocol-lookup.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_log.h.
@@ -21,9 +23,6 @@ const NFULA_IFINDEX_INDEV = 4;
 const NFULA_IFINDEX_OUTDEV = 5;
 const NFULA_PAYLOAD = 9;
 const NFULA_PREFIX = 10;
-const NETFILTER_HEADER_BYTES = 4;
-
-const SNAPLEN = 128;
 
 /**
  * The kernel takes so much memory for each packet whatever its length, which counts against the receive buffer: some
@@ -50,7 +49,7 @@ export interface PacketLogReader {
  * CAP_NET_ADMIN, `refused` where another process reads that group.
  */
 export async function openPacketLog(group: number, { onPacket, onError }: PacketLogReader): Promise<PacketLog> {
-  const socket = openSocket();
+  const socket = openNetfilterSocket();
   let isOpen = true;
   const close = (): void => {
     if (isOpen) closeLater(socket);
@@ -67,7 +66,7 @@ export async function openPacketLog(group: number, { onPacket, onError }: Packet
     socket.on('truncatedMessage', () => fail('truncated'));
     // INVARIANT: nothing throws out of this listener; the native caller does not expect it.
     socket.on('message', (bytes, { port }) => {
-      if (port !== 0 || !isOpen) return;
+      if (port !== KERNEL_PORT || !isOpen) return;
       try {
         for (const { type, data, flags } of parseMessages(bytes)) {
           if (type === MessageType.ERROR) {
@@ -100,7 +99,7 @@ function configuration(group: number): Buffer {
   writer.beginMessage({ type: CONFIG, flags: Flags.ACK, family: 0, resource: group });
   writer.bytes(NFULA_CFG_CMD, Uint8Array.of(BIND));
   const mode = Buffer.alloc(6);
-  mode.writeUInt32BE(SNAPLEN, 0);
+  mode.writeUInt32BE(LOG_SNAP_BYTES, 0);
   mode.writeUInt8(COPY_PACKET, 4);
   writer.bytes(NFULA_CFG_MODE, mode);
   writer.number(NFULA_CFG_NLBUFSIZ, MESSAGE_BYTES);
@@ -115,7 +114,7 @@ function readPacket(data: Buffer): LoggedPacket | undefined {
   let prefix = '';
   let interfaceIndex = 0;
   let payload: Buffer | undefined;
-  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+  for (const { type, value } of messageAttributes(data)) {
     if (type === NFULA_PREFIX) prefix = attributeText(value);
     else if (type === NFULA_PAYLOAD) payload = value;
     else if (type === NFULA_IFINDEX_INDEV || type === NFULA_IFINDEX_OUTDEV) interfaceIndex = value.readUInt32BE(0);

@@ -1,19 +1,21 @@
 import type { OtherChain } from '#core/model/nft/other-table.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { nftables } from './nftables-messages.ts';
+import {
+  NFTA_CHAIN_HOOK,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_POLICY,
+  NFTA_CHAIN_TABLE,
+  NFTA_CHAIN_TYPE,
+  NFTA_HOOK_HOOKNUM,
+  NFT_MSG_GETCHAIN,
+  NF_DROP,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h and netfilter.h.
-const NFT_MSG_GETCHAIN = 4;
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFTA_CHAIN_HOOK = 4;
-const NFTA_CHAIN_POLICY = 5;
-const NFTA_CHAIN_TYPE = 7;
-const NFTA_HOOK_HOOKNUM = 1;
-const NETFILTER_HEADER_BYTES = 4;
 const ALL_FAMILIES = 0;
-const NF_DROP = 0;
 
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
 

@@ -2,24 +2,28 @@ import { type Family, highestAddress } from '#core/model/net/address.ts';
 import type { AppliedMark, Element } from '#core/model/nft/element-change.ts';
 import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import { LARGEST_MESSAGE_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { FLAGS_NEW, NFPROTO_INET, nftables } from './nftables-messages.ts';
+import {
+  FLAGS_NEW,
+  NFPROTO_INET,
+  NFTA_DATA_VALUE,
+  NFTA_DATA_VERDICT,
+  NFTA_LIST_ELEM,
+  NFTA_SET_ELEM_DATA,
+  NFTA_SET_ELEM_FLAGS,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_ELEM_LIST_SET,
+  NFTA_SET_ELEM_LIST_TABLE,
+  NFTA_SET_ELEM_USERDATA,
+  NFTA_VERDICT_CHAIN,
+  NFTA_VERDICT_CODE,
+  NFT_MSG_DELSETELEM,
+  NFT_MSG_NEWSETELEM,
+  NFT_SET_ELEM_INTERVAL_END,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h. What is sent is what nft 1.0.6 sends (`nft --debug=mnl`).
-const NFT_MSG_NEWSETELEM = 12;
-const NFT_MSG_DELSETELEM = 14;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_SET_ELEM_DATA = 2;
-const NFTA_SET_ELEM_FLAGS = 3;
-const NFTA_SET_ELEM_USERDATA = 6;
-const NFTA_DATA_VALUE = 1;
-const NFTA_DATA_VERDICT = 2;
-const NFTA_VERDICT_CODE = 1;
-const NFTA_VERDICT_CHAIN = 2;
-const NFT_SET_ELEM_INTERVAL_END = 1;
 const VERDICT_CODES = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
 
 // The order of attribute headers in memory: length, then type; little-endian, they are one number.

@@ -1,38 +1,42 @@
 import type { ChainContent, LabelRule } from '#core/model/nft/element-change.ts';
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { FLAGS_NEW, NFPROTO_INET, nftables } from './nftables-messages.ts';
+import {
+  FLAGS_NEW,
+  NFPROTO_INET,
+  NFTA_BITWISE_DREG,
+  NFTA_BITWISE_LEN,
+  NFTA_BITWISE_MASK,
+  NFTA_BITWISE_SREG,
+  NFTA_BITWISE_XOR,
+  NFTA_CMP_DATA,
+  NFTA_CMP_OP,
+  NFTA_CMP_SREG,
+  NFTA_CT_DREG,
+  NFTA_CT_KEY,
+  NFTA_CT_SREG,
+  NFTA_DATA_VALUE,
+  NFTA_DATA_VERDICT,
+  NFTA_EXPR_DATA,
+  NFTA_EXPR_NAME,
+  NFTA_IMMEDIATE_DATA,
+  NFTA_IMMEDIATE_DREG,
+  NFTA_LIST_ELEM,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_EXPRESSIONS,
+  NFTA_RULE_TABLE,
+  NFTA_VERDICT_CODE,
+  NFT_CMP_NEQ,
+  NFT_CT_LABELS,
+  NFT_MSG_DELRULE,
+  NFT_MSG_NEWRULE,
+  NFT_REG_1,
+  NFT_REG_VERDICT,
+  NF_ACCEPT,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h. What is sent is what nft 1.0.6 sends (`nft --debug=mnl`), so
 // that nft lists it as if it had read it from text.
-const NFT_MSG_NEWRULE = 6;
-const NFT_MSG_DELRULE = 8;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_EXPRESSIONS = 4;
-const NFTA_LIST_ELEM = 1;
-const NFTA_EXPR_NAME = 1;
-const NFTA_EXPR_DATA = 2;
-const NFTA_CT_DREG = 1;
-const NFTA_CT_KEY = 2;
-const NFTA_CT_SREG = 4;
-const NFTA_BITWISE_SREG = 1;
-const NFTA_BITWISE_DREG = 2;
-const NFTA_BITWISE_LEN = 3;
-const NFTA_BITWISE_MASK = 4;
-const NFTA_BITWISE_XOR = 5;
-const NFTA_CMP_SREG = 1;
-const NFTA_CMP_OP = 2;
-const NFTA_CMP_DATA = 3;
-const NFTA_IMMEDIATE_DREG = 1;
-const NFTA_IMMEDIATE_DATA = 2;
-const NFTA_DATA_VALUE = 1;
-const NFTA_DATA_VERDICT = 2;
-const NFTA_VERDICT_CODE = 1;
-const NFT_CT_LABELS = 13;
-const NFT_CMP_NEQ = 1;
-const NFT_REG_VERDICT = 0;
-const NFT_REG_1 = 1;
-const NF_ACCEPT = 1;
 
 /** The length of a conntrack label, XT_CONNLABEL_MAXBIT + 1 bits. */
 export const LABEL_BYTES = 16;

@@ -1,12 +1,9 @@
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { nftables } from './nftables-messages.ts';
+import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { NFTA_GEN_ID, NFT_MSG_GETGEN, nftables } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_GETGEN = 16;
-const NFTA_GEN_ID = 1;
-const NETFILTER_HEADER_BYTES = 4;
 
 /** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
 export async function readGeneration(socket: NetfilterSocket): Promise<number> {
@@ -27,7 +24,7 @@ export function generationQuestion(): Buffer {
 
 /** The generation in the kernel's answer, a netfilter header and attributes; undefined where it is none. */
 export function generationIn(data: Buffer): number | undefined {
-  for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+  for (const { type, value } of messageAttributes(data))
     if (type === NFTA_GEN_ID && value.length === 4) return value.readUInt32BE(0);
   return undefined;
 }

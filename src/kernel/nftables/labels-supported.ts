@@ -2,15 +2,18 @@ import { writeRule } from './encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { FLAGS_NEW, nftables } from './nftables-messages.ts';
+import {
+  FLAGS_NEW,
+  NFPROTO_ARP,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_TABLE,
+  NFTA_TABLE_NAME,
+  NFT_MSG_NEWCHAIN,
+  NFT_MSG_NEWTABLE,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h, linux/netfilter.h, nfnetlink_conntrack.h.
-const NFT_MSG_NEWTABLE = 0;
-const NFT_MSG_NEWCHAIN = 3;
-const NFTA_TABLE_NAME = 1;
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFPROTO_ARP = 3;
 const IPCTNL_MSG_CT_GET_STATS = (1 << 8) | 5;
 
 const PROBE = 'secgroupd.probe';

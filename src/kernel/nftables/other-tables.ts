@@ -4,17 +4,13 @@ import { type BaseChain, readBaseChains } from './base-chains.ts';
 import { readGeneration } from './generation.ts';
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { attributeText, messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { NftError } from '#kernel/errors.ts';
-import { nftables } from './nftables-messages.ts';
+import { NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFT_MSG_GETRULE, nftables } from './nftables-messages.ts';
 import { type Redirect, redirectIn } from './redirects.ts';
 import { readSetPorts } from './set-ports.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_GETRULE = 7;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_EXPRESSIONS = 4;
-const NETFILTER_HEADER_BYTES = 4;
 
 /** Hooks where another's rules meet the packets that ours judge. */
 const HOOKS: ReadonlySet<string> = new Set(['ingress', 'prerouting', 'input', 'output', 'postrouting']);
@@ -84,7 +80,7 @@ async function readRedirects(socket: NetfilterSocket, { family, table }: BaseCha
   const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
   await socket.dump({ type: nftables(NFT_MSG_GETRULE), family, attributes }, ({ data }) => {
     let isOfTable = false;
-    for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+    for (const { type, value } of messageAttributes(data)) {
       if (type === NFTA_RULE_TABLE) isOfTable = attributeText(value) === name;
       const redirect = type === NFTA_RULE_EXPRESSIONS && isOfTable ? redirectIn(value) : undefined;
       if (redirect !== undefined) redirects.push(redirect);

@@ -3,9 +3,9 @@ import type { PortRange } from '#core/model/policy/rule.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { type RuleExpression, ruleExpressions } from './rule-expressions.ts';
 import { portedName } from '#core/model/policy/protocol-lookup.ts';
+import { NFTA_DATA_VALUE } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h, nf_tables_compat.h, x_tables.h.
-const NFTA_DATA_VALUE = 1;
 const META = { register: 1, key: 2, layer4Protocol: 16 };
 const PAYLOAD = { register: 1, base: 2, offset: 3, length: 4, network: 1, transport: 2 };
 const CMP = { register: 1, operator: 2, value: 3, equal: 0, lessOrEqual: 3, greaterOrEqual: 5 };

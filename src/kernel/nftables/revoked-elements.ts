@@ -4,20 +4,24 @@ import { revokedSet } from '#core/model/nft/revoked-flows.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { FLAGS_NEW, NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import {
+  FLAGS_NEW,
+  NFPROTO_INET,
+  NFTA_DATA_VALUE,
+  NFTA_LIST_ELEM,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_ELEM_LIST_SET,
+  NFTA_SET_ELEM_LIST_TABLE,
+  NFT_MSG_DELSETELEM,
+  NFT_MSG_GETSETELEM,
+  NFT_MSG_NEWSETELEM,
+  nftables,
+  tableName,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_NEWSETELEM = 12;
-const NFT_MSG_GETSETELEM = 13;
-const NFT_MSG_DELSETELEM = 14;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_DATA_VALUE = 1;
-const NETFILTER_HEADER_BYTES = 4;
 
 /** Elements a transaction: the kernel takes so many within a few milliseconds, and they block the process. */
 export const REVOKED_PORTION = 1_000;
@@ -81,7 +85,7 @@ export async function readRevoked(socket: NetfilterSocket, table: string): Promi
     };
     try {
       await socket.dump({ type: nftables(NFT_MSG_GETSETELEM), family: NFPROTO_INET, attributes }, ({ data }) => {
-        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES))
+        for (const { type, value } of messageAttributes(data))
           if (type === NFTA_SET_ELEM_LIST_ELEMENTS)
             for (const { value: element } of netlinkAttributes(value)) flows.push(...keysIn(element));
       });

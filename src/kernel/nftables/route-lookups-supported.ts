@@ -2,24 +2,28 @@ import { writeExpression } from './encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { FLAGS_NEW, NFPROTO_INET, nftables } from './nftables-messages.ts';
+import {
+  FLAGS_NEW,
+  NFPROTO_INET,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_TABLE,
+  NFTA_FIB_DREG,
+  NFTA_FIB_FLAGS,
+  NFTA_FIB_F_SADDR,
+  NFTA_FIB_RESULT,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_EXPRESSIONS,
+  NFTA_RULE_TABLE,
+  NFTA_TABLE_NAME,
+  NFT_FIB_RESULT_ADDRTYPE,
+  NFT_MSG_NEWCHAIN,
+  NFT_MSG_NEWRULE,
+  NFT_MSG_NEWTABLE,
+  NFT_REG_1,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_NEWTABLE = 0;
-const NFT_MSG_NEWCHAIN = 3;
-const NFT_MSG_NEWRULE = 6;
-const NFTA_TABLE_NAME = 1;
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_EXPRESSIONS = 4;
-const NFTA_FIB_DREG = 1;
-const NFTA_FIB_RESULT = 2;
-const NFTA_FIB_FLAGS = 3;
-const NFT_REG_1 = 1;
-const NFT_FIB_RESULT_ADDRTYPE = 3;
-const NFTA_FIB_F_SADDR = 1;
 
 const PROBE = 'secgroupd.probe';
 

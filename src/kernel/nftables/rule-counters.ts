@@ -1,17 +1,20 @@
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+import { attributeText, messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import {
+  NFPROTO_INET,
+  NFTA_COUNTER_BYTES,
+  NFTA_COUNTER_PACKETS,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_EXPRESSIONS,
+  NFTA_RULE_TABLE,
+  NFT_MSG_GETRULE,
+  nftables,
+  tableName,
+} from './nftables-messages.ts';
 import { ruleExpressions } from './rule-expressions.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_GETRULE = 7;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_EXPRESSIONS = 4;
-const NFTA_COUNTER_BYTES = 1;
-const NFTA_COUNTER_PACKETS = 2;
-const NETFILTER_HEADER_BYTES = 4;
 
 /** How much came by. */
 export interface Count {
@@ -33,7 +36,7 @@ export async function readRuleCounters(table: string): Promise<ReadonlyMap<strin
       let chain = '';
       let ours = false;
       let count: Count | undefined;
-      for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+      for (const { type, value } of messageAttributes(data)) {
         if (type === NFTA_RULE_TABLE) ours = attributeText(value) === name;
         else if (type === NFTA_RULE_CHAIN) chain = attributeText(value);
         else if (type === NFTA_RULE_EXPRESSIONS) count = counterOf(value);

@@ -1,8 +1,7 @@
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { NFTA_EXPR_DATA, NFTA_EXPR_NAME } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFTA_EXPR_NAME = 1;
-const NFTA_EXPR_DATA = 2;
 
 /** One step of a rule: `cmp`, `counter`, `nat`, and its attributes. */
 export interface RuleExpression {

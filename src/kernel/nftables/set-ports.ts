@@ -1,19 +1,20 @@
 import type { PortRange } from '#core/model/policy/rule.ts';
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { nftables } from './nftables-messages.ts';
+import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import {
+  NFTA_DATA_VALUE,
+  NFTA_SET_ELEM_FLAGS,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_ELEM_LIST_SET,
+  NFTA_SET_ELEM_LIST_TABLE,
+  NFT_MSG_GETSETELEM,
+  NFT_SET_ELEM_INTERVAL_END,
+  nftables,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_GETSETELEM = 13;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_SET_ELEM_FLAGS = 3;
-const NFTA_DATA_VALUE = 1;
-const NFT_SET_ELEM_INTERVAL_END = 1;
-const NETFILTER_HEADER_BYTES = 4;
 const HIGHEST_PORT = 65_535;
 
 /** A set and the table it is in. */
@@ -34,7 +35,7 @@ export async function readSetPorts(
   };
   const edges: Edge[] = [];
   await socket.dump({ type: nftables(NFT_MSG_GETSETELEM), family, attributes }, ({ data }) => {
-    for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+    for (const { type, value } of messageAttributes(data)) {
       if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) continue;
       for (const { value: element } of netlinkAttributes(value)) edges.push(...edgeIn(element));
     }

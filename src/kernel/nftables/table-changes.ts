@@ -1,20 +1,25 @@
 import { createHash } from 'node:crypto';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { generationIn, generationQuestion, readGeneration } from './generation.ts';
-import { HEADER_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { HEADER_BYTES, MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
-import { closeLater, KERNEL_PORT, NetfilterSocket, openSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { NFPROTO_INET, nftables, tableName } from './nftables-messages.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { openNetfilterSocket } from '#kernel/netlink/open-netfilter-socket.ts';
+import { closeLater, KERNEL_PORT } from '#kernel/netlink/raw-socket.ts';
+import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import {
+  NFPROTO_INET,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_HANDLE,
+  NFTA_RULE_TABLE,
+  NFTA_TABLE_NAME,
+  NFT_MSG_GETRULE,
+  NFT_MSG_GETTABLE,
+  nftables,
+  tableName,
+} from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
-const NFT_MSG_GETTABLE = 1;
-const NFT_MSG_GETRULE = 7;
-const NFTA_TABLE_NAME = 1;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_HANDLE = 3;
-const NETFILTER_HEADER_BYTES = 4;
 
 /** Tells whether tables were changed, at little cost. */
 export interface TableChanges {
@@ -46,7 +51,7 @@ export function createTableChanges(table: string): TableChanges {
       await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
         found = true;
         // The kernel puts them first, and what the rule says behind them (nf_tables_fill_rule_info).
-        for (const { type, value } of netlinkAttributes(data, NETFILTER_HEADER_BYTES)) {
+        for (const { type, value } of messageAttributes(data)) {
           if (type === NFTA_RULE_CHAIN || type === NFTA_RULE_HANDLE) hash.update(value);
           if (type === NFTA_RULE_HANDLE) break;
         }
@@ -79,7 +84,7 @@ function watchGeneration(everyMilliseconds: number, onGeneration: (generation: n
     socket = undefined;
   };
   const opened = (): RawNetlinkSocket => {
-    const made = openSocket();
+    const made = openNetfilterSocket();
     made.unref();
     made.on('error', lose);
     // INVARIANT: nothing throws out of this listener; the native caller does not expect it.

@@ -2,7 +2,7 @@ import { formatInterval } from '#core/model/net/interval.ts';
 import { formatRuleName, type PortRange, type RuleOrigin } from '#core/model/policy/rule.ts';
 import { revokedSet } from '#core/model/nft/revoked-flows.ts';
 import type { InterfaceOf, Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '#core/model/nft/ruleset.ts';
-import { LOG_GROUP } from '#core/model/nft/log-group.ts';
+import { LOG_GROUP, LOG_SNAP_BYTES } from '#core/model/nft/packet-log.ts';
 import type { Span } from '#core/model/policy/span.ts';
 import { ICMP_PROTOCOLS, nftWord } from '#core/model/policy/protocol-lookup.ts';
 import type { PortProtocol } from '#core/model/policy/protocols.ts';
@@ -12,9 +12,6 @@ export interface KernelNames {
   set(name: string): string;
   chain(name: string): string;
 }
-
-/** By how much of a packet rules can tell it from others: addresses and ports behind some extension headers. */
-const LOG_SNAPLEN = 128;
 
 /** nft refuses comments of more bytes than this. */
 const LONGEST_COMMENT = 128;
@@ -148,7 +145,7 @@ function renderLog(verdict: Extract<NftVerdict, { readonly kind: 'log' }>): stri
     ...(firstOnly ? [`${address} != @${recent}`] : []),
     `limit name "${limit}"`,
     // No words of a policy: chains are named after what nft lets names be.
-    `log group ${LOG_GROUP} snaplen ${LOG_SNAPLEN} prefix "${prefix}"`,
+    `log group ${LOG_GROUP} snaplen ${LOG_SNAP_BYTES} prefix "${prefix}"`,
     `update @${recent} { ${address} }`,
   ].join(' ');
 }
