@@ -8,7 +8,8 @@ import { createElementWriter } from '#kernel/nftables/element-writer.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
-import { locateHost, planChange } from '#core/plan-change.ts';
+import { planChange } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import type { OurAnswer, OurRequest } from './ours.ts';
 
 /*

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { loadPolicy } from '#core/load-policy.ts';
-import { locateHost, planChange } from '#core/plan-change.ts';
+import { planChange } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { scriptText } from '#core/model/nft/script.ts';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';

@@ -3,7 +3,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
-import { type LoadedPolicy, loadPolicy } from '#core/load-policy.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 
 /** One directory of golden cases: each case is a directory with a `policy.yaml` and what it must come to. */
 export const GOLDEN_ROOT = dirname(fileURLToPath(import.meta.url));

@@ -6,7 +6,8 @@ import { createPolicyReader } from '#host/files/policy-reader.ts';
 import type { Status } from '#api/status.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
-import { locateHost, planChange } from '#core/plan-change.ts';
+import { planChange } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { BARE_HOST } from './enforce.ts';
 import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 

@@ -7,7 +7,7 @@ import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { scriptText } from '#core/model/nft/script.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import type { World } from './harness/world.ts';
 
 /** A host without interfaces of its own to speak of: policies in tests list their addresses. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { BARE_HOST, enforce, policyOf } from './enforce.ts';
 import { sendInbound, sendOutbound } from './harness/probe.ts';
 import { tcpConnect, tcpServer } from './harness/sockets.ts';

@@ -1,6 +1,6 @@
 import type { Family } from '#core/model/net/address.ts';
 import type { Before, InForce } from '#core/model/nft/in-force.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { BARE_HOST, enforce, policyOf } from './enforce.ts';
 import { type Behavior, type TestSocket, tcpConnect, tcpServer, udpClient, udpServer } from './harness/sockets.ts';
 import type { Node, World, WorldLink } from './harness/world.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { findInstance, matchHost } from '#core/model/policy/find-instance.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const ID_A = '0123456789abcdef0123456789abcdef';
@@ -67,7 +67,7 @@ describe('findInstance', () => {
     expect(absent).toMatchObject({
       kind: 'absent',
       help: expect.stringMatching(
-        /^`db-1\.one\.example` and `db-1\.two\.example` are called alike: say which by `hostname`/,
+        /^`db-1\.one\.example` and `db-1\.two\.example` have a similar name: tell them apart by `hostname`/,
       ),
     });
   });

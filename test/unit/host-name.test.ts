@@ -97,7 +97,7 @@ test('a host that is `*` and called like instances is told', async () => {
   const { finder, warnings } = finderOf();
   expect(find(finder, policy, 'web-1')).toBe('*');
   expect(warnings).toEqual([
-    expect.stringContaining('like that of `web-1.one.example` and `web-1.two.example`; where'),
+    expect.stringContaining('like that of `web-1.one.example` and `web-1.two.example`; if it'),
   ]);
   expect(finder.doubt()?.message).toBe(warnings[0]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createPolicyLoader, type LoadedPolicy } from '#core/load-policy.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import type { FileText, PolicyReader } from '#core/model/policy/policy-reader.ts';
 
 const POLICY = `version: 1

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createPolicyLooks, MAX_REPLACED_PROOFS, MAX_UNSETTLED_MILLISECONDS } from '#daemon/reconcile/policy-look.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import type { LoadedPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 
 const PROOF_MILLISECONDS = 10_000;

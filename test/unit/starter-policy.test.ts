@@ -5,7 +5,7 @@ import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import type { HeardProtocol } from '#host/heard-protocols.ts';
 import type { ListeningSocket } from '#host/listening-sockets.ts';
 import type { HostInterface, HostState } from '#core/model/policy/host.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { policyOf } from '../netns/enforce.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 

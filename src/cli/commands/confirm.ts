@@ -5,7 +5,7 @@ import { forgetSubmission, readSubmission } from '#host/state/submission.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { agrees } from '#cli/present/agrees.ts';
 import { DEFAULT_SECONDS } from '#cli/input/command-patience.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';

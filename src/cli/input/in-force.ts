@@ -2,7 +2,7 @@ import { readerOfTexts } from '#host/files/policy-texts.ts';
 import { createPolicyLoader } from '#core/load-policy.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { UnableError } from '#cli/framework/command.ts';
 import { POLICY } from '#api/daemon-answers.ts';
 import { askDaemon } from '#api/daemon-client.ts';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
 import { FileError } from '#host/files/policy-files.ts';
 import { isStream, type Placement } from '#host/files/placed-reader.ts';
-import type { LoadedPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import { isSameFile } from './policy-target.ts';
 
 /**

@@ -10,8 +10,9 @@ import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { type LoadedPolicy, loadPolicy } from '#core/load-policy.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { whyUnprotected } from '#core/meaning/unprotected-host.ts';
 import { type CommandLine, type Streams, UnableError, UsageError } from '#cli/framework/command.ts';
 

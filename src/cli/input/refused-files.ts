@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { isStream, shownName } from '#host/files/placed-reader.ts';
 import { absolutePath, tracePath } from '#host/files/trace-path.ts';
 import { type Distrust, distrustFile, distrustWay, trustedOwners } from '#host/files/trust.ts';
-import type { LoadedPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import type { Streams } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE } from '#cli/framework/options.ts';
 

@@ -2,7 +2,7 @@ import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { quote } from '#core/diagnostics/quote.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
-import { locateHost } from '#core/plan-change.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 
 /** What a valid policy comes to on one host. */
 export interface HostNote {

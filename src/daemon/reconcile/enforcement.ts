@@ -6,7 +6,7 @@ import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import type { LoadedPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 
 /** A policy file that is not in force, and why. */
 export interface Refusal {

@@ -2,13 +2,13 @@ import type { Logger } from 'pino';
 import { findInstance } from '#core/model/policy/find-instance.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
-import { locateHost, type Located } from '#core/plan-change.ts';
+import { locateHost, type LocatedHost } from '#core/read/3-resolve/locate-host.ts';
 import type { Trouble } from './enforcement.ts';
 
 /** Finds the host in policies, and keeps what it is found to be while others can change its name. */
 export interface HostFinder {
   /** Finds the host in a policy; `anew` by the name that it has now, as at the start. */
-  find(policy: Policy, host: HostState, anew: boolean): Located;
+  find(policy: Policy, host: HostState, anew: boolean): LocatedHost;
   /** What is in doubt about the instance found last; undefined where nothing is. */
   doubt(): Trouble | undefined;
 }

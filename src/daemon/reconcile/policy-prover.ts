@@ -3,7 +3,8 @@ import { unprovedDiagnostic } from '#core/meaning/assert/check-assertions.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { patienceOfSteps } from '#host/patience.ts';
 import { policyTexts } from '#host/files/policy-texts.ts';
-import { type LoadedPolicy, proofOf, withProof } from '#core/load-policy.ts';
+import { proofOf } from '#core/load-policy.ts';
+import { type LoadedPolicy, withDiagnostics } from '#core/loaded-policy.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
 import type { ProofTask } from './proof-worker.ts';
@@ -46,7 +47,7 @@ export function createPolicyProver(program: string): PolicyProver {
         signal?.removeEventListener('abort', abandon);
         // Its memory goes with it.
         void worker.terminate().finally(() => workers.delete(worker));
-        resolve(withProof(loaded, proof));
+        resolve(withDiagnostics(loaded, proof));
       };
       const fail = (why: string): void => end([unprovedDiagnostic(first, why)]);
       const abandon = (): void => fail('before it changed again');
@@ -62,7 +63,7 @@ export function createPolicyProver(program: string): PolicyProver {
       const [first] = loaded.policy?.assertions ?? [];
       if (first === undefined) return loaded;
       const proof = proofOf(loaded, patienceOfSteps(MAX_STEPS_AT_ONCE));
-      if (!proof.some(({ code }) => code === 'assertion-unproved')) return withProof(loaded, proof);
+      if (!proof.some(({ code }) => code === 'assertion-unproved')) return withDiagnostics(loaded, proof);
       return proveElsewhere(loaded, first, signal);
     },
     async close() {
