@@ -6,7 +6,7 @@ import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from
 import { explainBug, runCommand } from '#cli/framework/program.ts';
 import { standardStreams } from '#cli/framework/streams.ts';
 import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
-import { AlreadyRunning } from '#daemon/serve/api.ts';
+import { AlreadyRunning } from '#daemon/serve/api-server.ts';
 import { type Daemon, startDaemon } from '#daemon/daemon.ts';
 import { createLog } from '#daemon/log.ts';
 import { proveAsWorker } from '#daemon/reconcile/proof-worker.ts';

@@ -1,79 +1,92 @@
 import { type IncomingMessage, request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { pathOf, type Route, ROUTES } from './routes.ts';
 import { CONTROL_GROUP, READING_GROUP, READING_SOCKET } from './socket-names.ts';
 
-/** For all of an answer. Clearing waits for a change under way, which may load a big list. */
+/** For a whole answer. A call that changes something waits for a change in progress, which may load a big list. */
 const TIMEOUT_MILLISECONDS = 90_000;
 
-/** In bytes; the longest answers are policies, which with their lists are no longer than what may be tried. */
-const MAX_ANSWER = 400 * 1024 * 1024;
+/** The longest answers are policies, which with their lists are no longer than a policy that may be tried. */
+const MAX_ANSWER_BYTES = 400 * 1024 * 1024;
 
-/** In bytes, one line of what is followed. */
-const MAX_LINE = 1024 * 1024;
+/** One line of the followed log. */
+const MAX_LINE_LENGTH = 1024 * 1024;
 
-/** Of an answer that nobody understands so many characters are shown. */
-const MAX_SHOWN = 1_000;
+/** In characters: how much of an invalid answer a message quotes. */
+const MAX_QUOTED_LENGTH = 1_000;
 
-/** The daemon is not there, refuses, or answers what no daemon of this version would. */
+/** The daemon is not there, refuses the call, or gives an invalid answer. */
 export class DaemonError extends Error {
   override readonly name = 'DaemonError';
 }
 
-/** A call of the daemon's socket. */
-export interface DaemonCall<T> {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: object;
-  /** What the answer has to be. */
-  readonly answer: z.ZodType<T>;
-  /** Whether only those may ask who may change something, for the sake of what they are about to do. */
+/** The variable parts of a call. */
+export interface CallArguments<Body> {
+  /** The number in the path or behind it. */
+  readonly number?: number | undefined;
+  readonly body?: Body & object;
+  /** Whether to ask on the control socket alone, because a change depends on the answer. */
   readonly isForChange?: boolean;
 }
 
 /**
- * What a program that asks the daemon gets back; undefined where no daemon serves the socket. Throws a DaemonError, also
- * for an answer that is not what it has to be, is too long or takes too long: the daemon is not root, and may be anyone.
+ * Calls the daemon and returns its answer; undefined if no daemon serves the socket. Throws a DaemonError, also for an
+ * answer that is invalid, too long or too late: the daemon is not root, and sgctl does not trust it.
  */
-export async function askDaemon<T>(socketPath: string, call: DaemonCall<T>): Promise<T | undefined> {
-  const { method, path, body, answer, isForChange = method === 'POST' } = call;
+export async function askDaemon<Answer, Body>(
+  socketPath: string,
+  route: Route<Answer, Body>,
+  { number, body, isForChange = route.mayChange }: CallArguments<Body> = {},
+): Promise<Answer | undefined> {
+  const { method } = route;
+  const path = pathOf(route, number);
   const text = await exchange({ socketPath, method, path, body, isForChange });
-  return text === undefined ? undefined : understand(text, answer, `${method} ${path}`);
+  return text === undefined ? undefined : readAnswer(text, route.answer, `${method} ${path}`);
 }
 
-/** As {@link askDaemon}, where nothing can be done without a daemon: throws a DaemonError where none serves the socket. */
-export async function askRunningDaemon<T>(socketPath: string, call: DaemonCall<T>): Promise<T> {
-  const answer = await askDaemon(socketPath, call);
+/** As {@link askDaemon}; also throws a DaemonError if no daemon serves the socket. */
+export async function askRunningDaemon<Answer, Body>(
+  socketPath: string,
+  route: Route<Answer, Body>,
+  parts?: CallArguments<Body>,
+): Promise<Answer> {
+  const answer = await askDaemon(socketPath, route, parts);
   if (answer === undefined) throw new DaemonError(`no daemon serves ${socketPath}\nhelp: systemctl start secgroupd`);
   return answer;
 }
 
-function understand<T>(text: string, schema: z.ZodType<T>, call: string): T {
+/** Whether a daemon serves the socket, whatever it answers. Throws a DaemonError if the socket cannot be reached. */
+export async function isDaemonServing(socketPath: string): Promise<boolean> {
+  return (await askDaemon(socketPath, { ...ROUTES.status, answer: z.unknown() })) !== undefined;
+}
+
+function readAnswer<Answer>(text: string, schema: z.ZodType<Answer>, call: string): Answer {
   try {
     return schema.parse(JSON.parse(text));
   } catch (error) {
     if (!(error instanceof SyntaxError) && !(error instanceof z.ZodError)) throw error;
     const [issue] = error instanceof z.ZodError ? error.issues : [];
-    const what = issue === undefined ? 'it is no JSON' : `${issue.path.join('.') || 'it'}: ${issue.message}`;
-    const shown = what.slice(0, MAX_SHOWN);
+    const reason = issue === undefined ? 'not JSON' : `${issue.path.join('.') || 'the whole'}: ${issue.message}`;
     throw new DaemonError(
-      `what the daemon answers to ${call} is not what it has to be (${shown})\nhelp: are sgctl and the daemon of one version?`,
+      `the daemon's answer to ${call} is invalid (${reason.slice(0, MAX_QUOTED_LENGTH)})\nhelp: are sgctl and the daemon of the same version?`,
     );
   }
 }
 
 /**
- * Hands `onLine` each line that the daemon sends, as it comes, read by `schema`; resolves when the daemon ends. Throws a
- * DaemonError where none serves the socket, or a line is not what it has to be.
+ * Calls `onLine` for each line that the daemon sends, as it arrives; resolves when the daemon ends the answer. Throws a
+ * DaemonError if no daemon serves the socket, or for an invalid line.
  */
-export async function followDaemon<T>(
+export async function followDaemon<Line>(
   socketPath: string,
-  { path, answer: schema }: Pick<DaemonCall<T>, 'path' | 'answer'>,
-  onLine: (line: T) => void,
+  { route, number }: { readonly route: Route<Line>; readonly number: number | undefined },
+  onLine: (line: Line) => void,
 ): Promise<void> {
+  const path = pathOf(route, number);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const ask = (socket: string): void => {
-      const call = request({ socketPath: socket, method: 'GET', path }, resolve);
+      const call = request({ socketPath: socket, method: route.method, path }, resolve);
       call.once('error', (error: NodeJS.ErrnoException) => {
         const other = error.code === 'EACCES' ? readingSocket(socket) : undefined;
         if (other !== undefined) ask(other);
@@ -89,8 +102,8 @@ export async function followDaemon<T>(
     for await (const piece of response.setEncoding('utf8') as AsyncIterable<string>) {
       const lines = `${rest}${piece}`.split('\n');
       rest = lines.pop() ?? '';
-      if (rest.length > MAX_LINE) throw new DaemonError('the daemon sends a line that does not end');
-      for (const line of lines) onLine(understand(line, schema, `GET ${path}`));
+      if (rest.length > MAX_LINE_LENGTH) throw new DaemonError('the daemon sends a line without an end');
+      for (const line of lines) onLine(readAnswer(line, route.answer, `${route.method} ${path}`));
     }
   } catch (error) {
     // A daemon that ends cuts the answer off.
@@ -102,13 +115,13 @@ export async function followDaemon<T>(
 
 interface Exchange {
   readonly socketPath: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: Route['method'];
   readonly path: string;
   readonly body: object | undefined;
   readonly isForChange: boolean;
 }
 
-/** Where those are answered who may only ask; undefined for that socket itself. */
+/** The reading socket beside a control socket; undefined for the reading socket itself. */
 function readingSocket(socketPath: string): string | undefined {
   const path = join(dirname(socketPath), READING_SOCKET);
   return path === socketPath ? undefined : path;
@@ -122,19 +135,14 @@ function exchange({ socketPath, method, path, body, isForChange }: Exchange): Pr
       let length = 0;
       response.on('data', (chunk: Buffer) => {
         length += chunk.length;
-        if (length <= MAX_ANSWER) chunks.push(chunk);
-        else call.destroy(new Error(`the daemon's answer is longer than ${MAX_ANSWER} bytes`));
+        if (length <= MAX_ANSWER_BYTES) chunks.push(chunk);
+        else call.destroy(new Error(`the daemon's answer is longer than ${MAX_ANSWER_BYTES} bytes`));
       });
       response.once('error', (error) => reject(new DaemonError(`${socketPath}: ${error.message}`)));
       response.once('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         if (response.statusCode === 200) resolve(text);
-        else
-          reject(
-            new DaemonError(
-              errorIn(text) ?? `the daemon answered ${response.statusCode ?? 'nothing'}: ${text.slice(0, MAX_SHOWN)}`,
-            ),
-          );
+        else reject(new DaemonError(errorIn(text) ?? unexpectedStatus(response, text)));
       });
     });
     call.once('close', () => clearTimeout(deadline));
@@ -153,7 +161,7 @@ function denied(isForChange: boolean): string {
   return `permission denied: run as root, or join the group ${groups}`;
 }
 
-/** What an answer that is no success says went wrong. */
+/** The error that an answer reports; undefined if it reports none. */
 function errorIn(text: string): string | undefined {
   try {
     const { error } = JSON.parse(text) as { readonly error?: unknown };
@@ -161,4 +169,8 @@ function errorIn(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function unexpectedStatus({ statusCode = 0 }: IncomingMessage, text: string): string {
+  return `the daemon answered with status ${statusCode}: ${text.slice(0, MAX_QUOTED_LENGTH)}`;
 }

@@ -1,5 +1,5 @@
 import { icmpText } from '#core/model/policy/icmp-names.ts';
-import type { LogEntry } from '#core/model/packet/packet-account.ts';
+import type { LogEntry } from './log-entry.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
 
 /** A logged packet in one line: `deny tcp 203.0.113.9:50000 -> 192.0.2.1:22 inbound on eth0, by rule web inbound[0], policy.yaml:25`. */

@@ -1,11 +1,11 @@
-/** In the runtime directory: answers and does everything; for root and the group {@link CONTROL_GROUP}. */
+/** In the runtime directory: serves every call, for root and the group {@link CONTROL_GROUP}. */
 export const CONTROL_SOCKET = 'secgroupd.sock';
 
-/** Beside it: answers questions and changes nothing; for the group {@link READING_GROUP} too. */
+/** Beside it: serves the calls that change nothing, for the group {@link READING_GROUP} too. */
 export const READING_SOCKET = 'secgroupd-read.sock';
 
-/** Who may do what root may do by the daemon. */
+/** Its members may do by the daemon what root may do. */
 export const CONTROL_GROUP = 'secgroupd';
 
-/** Who may see what the daemon knows. */
+/** Its members may read what the daemon reports. */
 export const READING_GROUP = 'secgroupd-read';

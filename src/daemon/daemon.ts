@@ -28,7 +28,7 @@ import { createOtherTables } from '#kernel/nftables/other-tables.ts';
 import { TABLE } from '#core/translate/5-render/names.ts';
 import { whyStatusUnprotected } from '#core/meaning/unprotected-host.ts';
 import { VERSION } from '#api/version.ts';
-import { serveApi } from '#daemon/serve/api.ts';
+import { serveApi } from '#daemon/serve/api-server.ts';
 import { createCutting } from '#daemon/reconcile/cutting.ts';
 import { type Enforcement, textsInForce } from '#daemon/reconcile/enforcement.ts';
 import { createHolding } from '#daemon/reconcile/holding.ts';
@@ -234,8 +234,8 @@ export async function startDaemon({
     history,
     holding,
     records,
-    onShut: (socket, group, reason) =>
-      log.warn({ socket, group, reason }, 'the group cannot be given its socket: its members may not speak there'),
+    onInaccessible: (socket, group, reason) =>
+      log.warn({ socket, group, reason }, 'the group cannot be given its socket: its members cannot connect'),
   });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { LogEntry, Stats } from '#core/model/packet/packet-account.ts';
+import type { LogEntry } from '#api/log-entry.ts';
+import type { RuleHits } from '#api/rule-hits.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
 import type { PacketDescription } from './harness/packet.ts';
@@ -33,8 +34,8 @@ async function send(packets: readonly PacketDescription[]): Promise<number> {
   return arrived;
 }
 
-async function stats(): Promise<Stats> {
-  return JSON.parse((await site.sgctl('stats', '--json')).stdout) as Stats;
+async function stats(): Promise<RuleHits> {
+  return JSON.parse((await site.sgctl('stats', '--json')).stdout) as RuleHits;
 }
 
 async function entries(): Promise<readonly LogEntry[]> {

@@ -169,13 +169,13 @@ describe('sgctl verify', () => {
     [
       'a rule that it cannot tell the meaning of',
       () => 'insert rule inet secgroupd input ip id 1 drop',
-      /a rule that is none of ours, and it cannot be told what it does: chain input: .*"id"/,
+      /a rule of another program, of unknown effect: chain input: .*"id"/,
     ],
     [
       'a rule that drops whoever there is still room for in a set',
       () =>
         'add set inet secgroupd noted { type ipv4_addr; flags dynamic; size 10; }; insert rule inet secgroupd in/eth0/g1 update @noted { ip saddr } drop',
-      /a rule that is none of ours, and it cannot be told what it does: chain in\/eth0\/g1: .*noted/,
+      /a rule of another program, of unknown effect: chain in\/eth0\/g1: .*noted/,
     ],
     [
       'a base chain of another hook priority that drops',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { logEntry } from '#daemon/serve/accounts.ts';
+import { logEntry } from '#daemon/serve/log-entry.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import { BARE_HOST, hostPolicyOf } from '../netns/enforce.ts';
 

@@ -285,7 +285,7 @@ describe('sgctl try', () => {
   });
 });
 
-describe('an answer that is not what it has to be', () => {
+describe('an invalid answer', () => {
   const COMMANDS: readonly (readonly [string, Command, readonly string[]])[] = [
     ['status', status, []],
     ['history', history, []],
@@ -313,7 +313,7 @@ describe('an answer that is not what it has to be', () => {
     const line = command === tryOut ? [tried, '--policy', policyFile] : args;
     const { status: exit, out, err } = await run(command, ...line);
     expect({ exit, out }).toEqual({ exit: EXIT.unable, out: '' });
-    expect(err).toContain('is not what it has to be');
+    expect(err).toContain('is invalid');
   });
 
   test('that never ends a line is not kept', async () => {
@@ -328,7 +328,7 @@ describe('an answer that is not what it has to be', () => {
     };
     expect(await run(log, '-f')).toMatchObject({
       status: EXIT.unable,
-      err: expect.stringContaining('a line that does not end') as string,
+      err: expect.stringContaining('a line without an end') as string,
     });
   });
 });

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
 import { createHistory } from '#host/state/history.ts';
@@ -17,7 +16,7 @@ import { planChange, planFallback } from '#core/plan-change.ts';
 import { policiesBefore } from '#core/policies-before.ts';
 import { readBootConf } from '#cli/input/boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
-import { askDaemon } from '#api/daemon-client.ts';
+import { isDaemonServing } from '#api/daemon-client.ts';
 import { liveFlows } from '#cli/present/live-flows.ts';
 import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from '#cli/framework/options.ts';
@@ -46,7 +45,7 @@ export const apply: Command = {
     const { policy } = loaded;
     if (policy === undefined) return EXIT.no;
     const socket = socketPath(line);
-    if ((await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: z.unknown() })) !== undefined) {
+    if (await isDaemonServing(socket)) {
       throw new UnableError(
         `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
       );

@@ -5,6 +5,7 @@ import { clearScript, readInForce } from '#kernel/nftables/table.ts';
 import { agrees } from '#cli/present/agrees.ts';
 import { type Command, EXIT, UnableError, UsageError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
 /** `sgctl clear`: the way out. */
@@ -25,8 +26,9 @@ export const clear: Command = {
       return EXIT.no;
     }
     const nft = createNft();
-    const call = { method: 'POST', path: '/v1/clear', answer: z.unknown() } as const;
-    const isDaemonThere = (await askDaemon(socketPath(line), call)) !== undefined;
+    // Whatever the daemon answers, the kernel shows whether it cleared.
+    const route = { ...ROUTES.clear, answer: z.unknown() };
+    const isDaemonThere = (await askDaemon(socketPath(line), route)) !== undefined;
     if (!isDaemonThere) await nft.run(clearScript(TABLE));
     else if (process.geteuid?.() === 0 && (await readInForce(nft, TABLE_NAMES)) !== undefined)
       throw new UnableError(

@@ -9,8 +9,8 @@ import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { agrees } from '#cli/present/agrees.ts';
 import { DEFAULT_SECONDS } from '#cli/input/command-patience.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
-import { CONFIRMED, POLICY, HOLDING } from '#api/daemon-answers.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
 import { readHost } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
 import { formatPlanned, NOTHING, planOf } from '#cli/present/planned-change.ts';
@@ -43,11 +43,10 @@ export const confirm: Command = {
   async run(line, streams) {
     const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
     const socket = socketPath(line);
-    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
-    const status = await askRunningDaemon(socket, question);
+    const status = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
     await refuseOtherPolicyFile(policyFile, status.policyFile);
     if (status.trial === null) throw new UnableError('no policy is being tried');
-    const { policy: texts } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
+    const { policy: texts } = await askRunningDaemon(socket, ROUTES.policy);
     if (texts === null) throw new UnableError('the daemon does not report which policy is being tried');
     const target = await lookAtTarget(policyFile);
     const submission = await readSubmission(policyFile);
@@ -134,8 +133,7 @@ export interface Confirmation {
 
 /** Has the daemon keep what is tried, and writes it to the policy file. Throws an UnableError where nothing is tried. */
 export async function confirmTrial({ socket, policyFile, texts, files }: Confirmation): Promise<ConfirmResult> {
-  const call = { method: 'POST', path: '/v1/confirm', answer: CONFIRMED } as const;
-  const { policy: kept } = await askRunningDaemon(socket, call);
+  const { policy: kept } = await askRunningDaemon(socket, ROUTES.confirm);
   const trouble =
     identityOfTexts(kept) === identityOfTexts(texts)
       ? await writeToTarget(policyFile, texts, files)

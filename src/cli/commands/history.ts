@@ -2,8 +2,8 @@ import { comparePolicies, type Difference } from '#core/meaning/compare/compare-
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { KeptPolicy, PolicyVersion } from '#core/model/policy/policy-version.ts';
 import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
-import { KEPT_POLICY, HOLDING, VERSIONS } from '#api/daemon-answers.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
 import { formatPlace } from '#cli/present/format-place.ts';
 import { formatTraffic } from '#cli/present/format-traffic.ts';
 import { formatRemotes } from '#cli/present/format-remotes.ts';
@@ -31,8 +31,8 @@ export const history: Command = {
 
 async function listVersions(line: CommandLine, streams: Streams): Promise<ExitStatus> {
   const socket = socketPath(line);
-  const { versions } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/history', answer: VERSIONS });
-  const { trial } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
+  const { versions } = await askRunningDaemon(socket, ROUTES.history);
+  const { trial } = await askRunningDaemon(socket, OVERRIDE_ROUTE);
   const host = await readHost();
   const rows: object[] = [];
   if (trial !== null && !line.given('json'))
@@ -72,7 +72,7 @@ async function printVersion(number: number, line: CommandLine, streams: Streams)
 }
 
 function askVersion(number: number, socket: string): Promise<KeptPolicy> {
-  return askRunningDaemon(socket, { method: 'GET', path: `/v1/history/${number}`, answer: KEPT_POLICY });
+  return askRunningDaemon(socket, ROUTES.version, { number });
 }
 
 async function keptOf(version: PolicyVersion | undefined, socket: string): Promise<KeptPolicy | undefined> {

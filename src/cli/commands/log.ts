@@ -1,5 +1,5 @@
 import { describeLogEntry } from '#api/log-entry-text.ts';
-import type { LogEntry } from '#core/model/packet/packet-account.ts';
+import type { LogEntry } from '#api/log-entry.ts';
 import {
   type Command,
   type CommandLine,
@@ -8,8 +8,8 @@ import {
   type Streams,
   UsageError,
 } from '#cli/framework/command.ts';
-import { LOG, LOG_ENTRY } from '#api/daemon-answers.ts';
 import { askRunningDaemon, followDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
 import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
@@ -42,7 +42,7 @@ export const log: Command = {
 const MOST_SHOWN = 100;
 
 async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  const answer = await askRunningDaemon(socketPath(line), { method: 'GET', path: '/v1/log', answer: LOG });
+  const answer = await askRunningDaemon(socketPath(line), ROUTES.log);
   const count = countOf(line) ?? MOST_SHOWN;
   for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
   return EXIT.fine;
@@ -56,10 +56,8 @@ function countOf(line: CommandLine): number | undefined {
 }
 
 async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> {
-  const count = countOf(line);
-  // A daemon of an earlier version knows no number.
-  const path = count === undefined ? '/v1/log/follow' : `/v1/log/follow?last=${count}`;
-  const call = { path, answer: LOG_ENTRY };
+  // Without -n the call has no number, which a daemon of an earlier version does not know.
+  const call = { route: ROUTES.followLog, number: countOf(line) };
   await followDaemon(socketPath(line), call, (entry) => print(entry, line, streams));
   streams.err('the daemon has ended\n');
   return EXIT.unable;

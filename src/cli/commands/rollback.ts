@@ -1,6 +1,7 @@
 import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
-import { HOLDING, type HoldingStatus } from '#api/daemon-answers.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
+import type { OverrideStatus } from '#api/status-answer.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
 /** `sgctl rollback [N]`: back to what was in force before. */
@@ -16,9 +17,8 @@ export const rollback: Command = {
   async run(line, streams) {
     const version = readVersion(line.positionals[0]);
     const socket = socketPath(line);
-    const before = await askRunningDaemon(socket, { method: 'GET', path: '/v1/status', answer: HOLDING });
-    const call = { method: 'POST', path: '/v1/rollback', body: { version } } as const;
-    const after = await askRunningDaemon(socket, { ...call, answer: HOLDING });
+    const before = await askRunningDaemon(socket, OVERRIDE_ROUTE);
+    const after = await askRunningDaemon(socket, ROUTES.rollback, { body: { version } });
     if (line.given('json')) streams.out(`${JSON.stringify({ pinned: after.pinned }, null, 2)}\n`);
     else streams.out(`${describe(before, after)}\n`);
     return EXIT.fine;
@@ -33,7 +33,7 @@ export function readVersion(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function describe(before: HoldingStatus, { pinned, policyFile }: HoldingStatus): string {
+function describe(before: OverrideStatus, { pinned, policyFile }: OverrideStatus): string {
   const ended = before.trial === null ? '' : 'the trial has ended: ';
   if (pinned === null) return `${ended}${policyFile} is active`;
   const until = `until ${policyFile} changes or the daemon is reloaded`;

@@ -1,8 +1,8 @@
 import { formatRuleName } from '#core/model/policy/rule.ts';
-import type { Stats } from '#core/model/packet/packet-account.ts';
+import type { RuleHits } from '#api/rule-hits.ts';
 import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
-import { STATS } from '#api/daemon-answers.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
 const WATCH_MILLISECONDS = 2_000;
@@ -37,8 +37,8 @@ export const stats: Command = {
   },
 };
 
-async function ask(socket: string): Promise<Stats> {
-  const { stats: known } = await askRunningDaemon(socket, { method: 'GET', path: '/v1/stats', answer: STATS });
+async function ask(socket: string): Promise<RuleHits> {
+  const { stats: known } = await askRunningDaemon(socket, ROUTES.stats);
   if (known === null)
     throw new UnableError(
       'no rules are in force, or they are from an earlier run of the daemon, which does not know them',
@@ -46,7 +46,7 @@ async function ask(socket: string): Promise<Stats> {
   return known;
 }
 
-function format({ counters, rules, platform = [], defaults }: Stats): string {
+function format({ counters, rules, platform = [], defaults }: RuleHits): string {
   const row = (packets: string, bytes: string, text: string): string =>
     `${packets.padStart(12)} ${bytes.padStart(14)}  ${text}\n`;
   const lines = rules.map((rule) => {

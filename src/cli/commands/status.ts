@@ -7,8 +7,9 @@ import { createNft } from '#kernel/nftables/nft.ts';
 import { readInForce } from '#kernel/nftables/table.ts';
 import { interfaceMeantBy, whyStatusUnprotected } from '#core/meaning/unprotected-host.ts';
 import { type Command, EXIT, type ExitStatus, UnableError } from '#cli/framework/command.ts';
-import { type AnsweredStatus, STATUS } from '#api/daemon-answers.ts';
 import { askDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
+import type { ReceivedStatus } from '#api/status-answer.ts';
 import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
@@ -29,7 +30,7 @@ export const status: Command = {
     'the newest policy is not in force, the rules do not protect this host, or something keeps the daemon from its work (a policy chosen by `sgctl try` or `sgctl rollback` counts as in force)',
   async run(line, streams) {
     const socket = socketPath(line);
-    const known = await askDaemon(socket, { method: 'GET', path: '/v1/status', answer: STATUS });
+    const known = await askDaemon(socket, ROUTES.status);
     if (known === undefined) {
       throw new UnableError(
         `no daemon serves ${socket}\nhelp: systemctl start secgroupd. ${await rulesWithoutDaemon()}`,
@@ -41,7 +42,7 @@ export const status: Command = {
 };
 
 /** The two states whose rules are wanted: those of the newest policy, and those of one that was chosen in its place. */
-function exitOf(known: AnsweredStatus): ExitStatus {
+function exitOf(known: ReceivedStatus): ExitStatus {
   const isWanted = known.state === 'enforced' || known.state === 'held';
   return isWanted && known.inForce !== null && known.protected !== false && known.troubles.length === 0
     ? EXIT.fine
@@ -67,7 +68,7 @@ async function rulesWithoutDaemon(): Promise<string> {
   }
 }
 
-function stateText(known: AnsweredStatus): string {
+function stateText(known: ReceivedStatus): string {
   switch (known.state) {
     case 'enforced':
       return `active${waitingEdit(known)}`;
@@ -84,12 +85,12 @@ function stateText(known: AnsweredStatus): string {
   }
 }
 
-function mistakesText({ refusal }: AnsweredStatus): string {
+function mistakesText({ refusal }: ReceivedStatus): string {
   const count = refusal?.diagnostics.filter(({ severity }) => severity === 'error').length ?? 0;
   return count === 1 ? '1 mistake' : `${count} mistakes`;
 }
 
-function formatStatus(known: AnsweredStatus): StyledText {
+function formatStatus(known: ReceivedStatus): StyledText {
   const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
   const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
   const unprotected = whyStatusUnprotected(known);
@@ -151,7 +152,7 @@ function formatStatus(known: AnsweredStatus): StyledText {
 }
 
 /** An edit that does not count yet is not to be taken for what is in force. */
-function waitingEdit({ state, waitingFor = [] }: AnsweredStatus): string {
+function waitingEdit({ state, waitingFor = [] }: ReceivedStatus): string {
   const [first] = waitingFor;
   if (state !== 'enforced' || first === undefined) return '';
   const files = waitingFor.length === 1 ? basename(first.file) : `${waitingFor.length} files`;
@@ -169,7 +170,7 @@ function formatTimes(count: number): string {
 }
 
 /** Nothing where a daemon from before does not tell. */
-function revokedRows({ revokedFlows }: AnsweredStatus): readonly string[] {
+function revokedRows({ revokedFlows }: ReceivedStatus): readonly string[] {
   if (revokedFlows === undefined) return [];
   const { remembered, leftOut, trouble } = revokedFlows;
   return [
@@ -194,7 +195,7 @@ function judgedAs(name: string, pattern: string, as: InterfaceStatus['as']): str
 }
 
 /** What is in force in place of what the policy file says; undefined where nothing is. */
-function pinnedText({ trial, pinned }: AnsweredStatus): string | undefined {
+function pinnedText({ trial, pinned }: ReceivedStatus): string | undefined {
   if (trial !== null) return 'a policy on trial';
   if (pinned === null) return undefined;
   if (pinned.origin === 'try') return 'a policy confirmed after a trial';
@@ -202,7 +203,7 @@ function pinnedText({ trial, pinned }: AnsweredStatus): string | undefined {
 }
 
 /** Rows on a policy that is in force in place of the policy file. */
-function pinnedRows(known: AnsweredStatus): readonly (readonly [name: string, text: string])[] {
+function pinnedRows(known: ReceivedStatus): readonly (readonly [name: string, text: string])[] {
   const { trial, pinned } = known;
   if (trial !== null)
     return [['ON TRIAL', `${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`]];
@@ -211,7 +212,7 @@ function pinnedRows(known: AnsweredStatus): readonly (readonly [name: string, te
 }
 
 /** Which policy is in force, by the number that \`sgctl history\` lists. */
-function versionText({ inForce, trial, pinned }: AnsweredStatus): string {
+function versionText({ inForce, trial, pinned }: ReceivedStatus): string {
   if (trial !== null) return 'the policy on trial';
   const version = inForce?.version ?? null;
   if (version === null) return 'rules of no known version';

@@ -14,8 +14,10 @@ import {
 } from '#cli/framework/command.ts';
 import { agrees } from '#cli/present/agrees.ts';
 import { type Confirmation, confirmTrial } from './confirm.ts';
-import { HOLDING, type HoldingStatus } from '#api/daemon-answers.ts';
+import { MAX_TRIAL_SECONDS } from '#api/change-bodies.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
+import type { OverrideStatus } from '#api/status-answer.ts';
 import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
 import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
@@ -34,7 +36,7 @@ export const tryOut: Command = {
     timeout: {
       type: 'string',
       value: 'SECONDS',
-      help: `how long, 1 to 86400 seconds (default ${DEFAULT_SECONDS}); also as 5m or 2h`,
+      help: `how long, 1 to ${MAX_TRIAL_SECONDS} seconds (default ${DEFAULT_SECONDS}); also as 5m or 2h`,
     },
     check: {
       type: 'string',
@@ -69,8 +71,7 @@ export const tryOut: Command = {
     warnWhereUnprotectedHere(loaded.policy, await readHost(), streams);
     const socket = socketPath(line);
     const began = performance.now();
-    const question = { method: 'GET', path: '/v1/status', answer: HOLDING, isForChange: true } as const;
-    const known = await askRunningDaemon(socket, question);
+    const known = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
     await refuseOtherPolicyFile(policyFile, known.policyFile);
     const files = identityOfTexts((await lookAtTarget(policyFile)).texts);
     const noting = (): Promise<void> => note(policyFile, { identity: identityOfTexts(texts), files }, seconds);
@@ -81,7 +82,7 @@ export const tryOut: Command = {
     const [name = ''] = loaded.documents;
     const called = texts.documents[0] === name ? {} : { file: name };
     const body = { policy: texts, timeoutSeconds: seconds, ...called };
-    const status = await askRunningDaemon(socket, { method: 'POST', path: '/v1/try', body, answer: HOLDING });
+    const status = await askRunningDaemon(socket, ROUTES.try, { body });
     if (known.trial !== null) await noting();
     const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
     const along = filesAlong(loaded);
@@ -145,7 +146,7 @@ async function note(
 
 interface Trial extends Confirmation {
   readonly json: boolean;
-  readonly status: HoldingStatus;
+  readonly status: OverrideStatus;
   /** The drop-ins and lists that are tried with the file. */
   readonly along: readonly string[];
 }
@@ -168,8 +169,7 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
     }
     case 'back': {
       // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.
-      const body = { trialOnly: true };
-      await askRunningDaemon(socket, { method: 'POST', path: '/v1/rollback', body, answer: HOLDING });
+      await askRunningDaemon(socket, ROUTES.rollback, { body: { trialOnly: true } });
       await forgetSubmission(policyFile);
       say({ confirmed: false, trial: null }, 'not confirmed: the policy before is back');
       return EXIT.no;
@@ -180,7 +180,7 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
 function readSeconds(text: string): number {
   const [, digits, unit] = /^([0-9]{1,6})(s|m|h)?$/.exec(text) ?? [];
   const seconds = Number(digits) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
-  if (digits === undefined || seconds < 1 || seconds > 86_400)
-    throw new UsageError(`--timeout is 1 to 86400 seconds, as 60, 90s, 5m or 2h, not \`${text}\``);
+  if (digits === undefined || seconds < 1 || seconds > MAX_TRIAL_SECONDS)
+    throw new UsageError(`--timeout is 1 to ${MAX_TRIAL_SECONDS} seconds, as 60, 90s, 5m or 2h, not \`${text}\``);
   return seconds;
 }

@@ -4,8 +4,8 @@ import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { UnableError } from '#cli/framework/command.ts';
-import { POLICY } from '#api/daemon-answers.ts';
 import { askDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
 
 /** What the daemon reports of what is in force: a policy, or nothing of ours. */
 export type InForcePolicy =
@@ -17,7 +17,7 @@ export async function policyInForce(
   socket: string,
   otherwise = 'name the file to compare with: --against FILE',
 ): Promise<InForcePolicy> {
-  const answer = await askDaemon(socket, { method: 'GET', path: '/v1/policy', answer: POLICY });
+  const answer = await askDaemon(socket, ROUTES.policy);
   if (answer === undefined) {
     throw new UnableError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
   }

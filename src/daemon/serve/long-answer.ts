@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { OpenedText } from '#host/state/history.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import type { Call } from './door.ts';
+import type { Call } from './listen-socket.ts';
 import type { Turns } from '#daemon/reconcile/turns.ts';
 
 /** In characters: what is made and sent of an answer at once. */

@@ -4,48 +4,50 @@ import type { HostPolicy } from '#core/model/policy/host.ts';
 import { LOG_GROUP } from '#core/model/nft/packet-log.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
 import { describeLogEntry } from '#api/log-entry-text.ts';
-import type { LogEntry, Stats } from '#core/model/packet/packet-account.ts';
+import type { LogEntry } from '#api/log-entry.ts';
+import type { RuleHits } from '#api/rule-hits.ts';
 import { openPacketLog, type PacketLog } from '#kernel/nflog/packet-log.ts';
 import { type Count, readRuleCounters } from '#kernel/nftables/rule-counters.ts';
-import { logEntry, statsOf } from './accounts.ts';
+import { logEntry } from './log-entry.ts';
+import { ruleHits } from './rule-hits.ts';
 import type { Enforcement } from '#daemon/reconcile/enforcement.ts';
 
-/** What rules have counted and logged. */
+/** The packets that rules have counted and logged. */
 export interface PacketRecords {
-  /** Undefined where nobody knows which rules count. Throws a NetfilterError. */
-  stats(): Promise<Stats | undefined>;
-  /** The newest, oldest first. */
+  /** Undefined if the policy in force is unknown. Throws a NetfilterError. */
+  stats(): Promise<RuleHits | undefined>;
+  /** The newest packets, oldest first. */
   log(): readonly LogEntry[];
-  /** Calls for each packet that is logged from now on; the result ends that. */
+  /** Calls `onEntry` for each packet logged from now on; returns a function that stops it. */
   follow(onEntry: (entry: LogEntry) => void): () => void;
-  /** Tells of a round: packets that were logged before it were judged by the policy before. */
-  onRound(known: Enforcement): void;
-  /** Why nothing is logged; undefined where it is. */
+  /** Notes the state after a cycle: packets logged before it were filtered by the policy before. */
+  onRound(state: Enforcement): void;
+  /** Why logged packets cannot be read; undefined if they can. */
   trouble(): string | undefined;
   close(): void;
 }
 
-/** So many are kept to be asked for; the journal has all. */
-const MOST_KEPT = 1_000;
+/** Packets kept for `sgctl log`; the journal has all. */
+const MAX_KEPT = 1_000;
 
 const REOPEN_MILLISECONDS = 10_000;
 
-/** Reads what rules log, from now on. */
+/** Reads the packets that rules log, from now on. */
 export function createPacketRecords(log: Logger): PacketRecords {
   const kept: LogEntry[] = [];
   const followers = new Set<(entry: LogEntry) => void>();
   let policies: readonly HostPolicy[] = [];
-  let known: Enforcement | undefined;
+  let state: Enforcement | undefined;
   let reader: PacketLog | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let trouble: string | undefined;
 
   const onPacket = (packet: LoggedPacket): void => {
-    const entry = logEntry(packet, { policies, host: known?.host, now: new Date() });
+    const entry = logEntry(packet, { policies, host: state?.host, now: new Date() });
     if (entry === undefined) return;
     kept.push(entry);
-    if (kept.length > MOST_KEPT) kept.shift();
+    if (kept.length > MAX_KEPT) kept.shift();
     log.info({ packet: entry }, describeLogEntry(entry));
     for (const follower of followers) follower(entry);
   };
@@ -66,8 +68,8 @@ export function createPacketRecords(log: Logger): PacketRecords {
 
   return {
     async stats() {
-      const policy = known?.hostPolicy;
-      return policy === undefined ? undefined : statsOf(policy, byRulesetName(await readRuleCounters(TABLE)));
+      const policy = state?.hostPolicy;
+      return policy === undefined ? undefined : ruleHits(policy, byRulesetName(await readRuleCounters(TABLE)));
     },
     log: () => kept,
     trouble: () => trouble,
@@ -75,9 +77,9 @@ export function createPacketRecords(log: Logger): PacketRecords {
       followers.add(onEntry);
       return () => followers.delete(onEntry);
     },
-    onRound(now) {
-      known = now;
-      const { hostPolicy } = now;
+    onRound(current) {
+      state = current;
+      const { hostPolicy } = current;
       if (hostPolicy !== undefined && hostPolicy !== policies[0]) policies = [hostPolicy, ...policies.slice(0, 1)];
     },
     close() {
@@ -88,7 +90,7 @@ export function createPacketRecords(log: Logger): PacketRecords {
   };
 }
 
-/** By the names that chains have in the ruleset, which are the kernel's without the generation. */
+/** The counts by the chains' names in the ruleset: the kernel's names without the generation. */
 function byRulesetName(counts: ReadonlyMap<string, Count>): ReadonlyMap<string, Count> {
   return new Map([...counts].map(([chain, count]) => [TABLE_NAMES.parseName(chain), count]));
 }

@@ -3,13 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Call, type Door, openDoor } from '#daemon/serve/door.ts';
+import { type Call, type ListenSocket, openListenSocket } from '#daemon/serve/listen-socket.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'secgroupd-door-'));
+const directory = mkdtempSync(join(tmpdir(), 'secgroupd-socket-'));
 const path = join(directory, 'socket');
 const QUESTION = 'GET /question HTTP/1.1\r\nHost: x\r\n\r\n';
 
-let door: Door;
+let server: ListenSocket;
 let calls: Call[] = [];
 let onCall: (call: Call) => void = () => undefined;
 const clients: Socket[] = [];
@@ -17,21 +17,21 @@ const clients: Socket[] = [];
 beforeEach(async () => {
   calls = [];
   onCall = answer;
-  door = await openDoor({
+  server = await openListenSocket({
     path,
     group: 'no-such-group',
     onCall: (call) => {
       calls.push(call);
       onCall(call);
     },
-    onShut: () => undefined,
+    onInaccessible: () => undefined,
   });
 });
 
 afterEach(async () => {
   vi.useRealTimers();
   for (const client of clients.splice(0)) client.destroy();
-  await door.close();
+  await server.close();
   rmSync(path, { force: true });
 });
 
@@ -147,7 +147,9 @@ describe('of more connections than there is room for', () => {
     for (let i = 0; i < 64; i += 1) await open(QUESTION);
     await calledTimes(64);
     const { received } = await open(QUESTION);
-    expect(await received).toMatch(/^HTTP\/1\.1 503 [^]*retry-after: 1\r\n[^]*"error":"64 others are being answered/);
+    expect(await received).toMatch(
+      /^HTTP\/1\.1 503 [^]*retry-after: 1\r\n[^]*"error":"64 other clients are being served/,
+    );
     expect(calls).toHaveLength(64);
   });
 });

@@ -4,47 +4,52 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { groupId } from '#host/group-id.ts';
 import { MAX_HEAD_BYTES, OneRequest } from './one-request.ts';
 
-/** A unix socket, and who may speak there. */
-export interface DoorSpec {
+/** A unix socket, and who may connect to it. */
+export interface ListenSocketOptions {
   readonly path: string;
   readonly group: string;
   /** Must not throw. */
   readonly onCall: (call: Call) => void;
-  /** The group cannot be given the socket, so that its members are shut out: why. */
-  readonly onShut: (reason: string) => void;
+  /** Called if the socket cannot be given to the group, so that its members cannot connect; with the reason. */
+  readonly onInaccessible: (reason: string) => void;
 }
 
-/** A request, and what its connection is to wait for, so that none stands in the way of others. */
+/** A request, and what its connection waits for, so that no client blocks others. */
 export interface Call {
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
-  /** Lets a body of so many bytes in, 0 for none, Infinity for one whose length nobody knows. */
+  /** Lets in a body of `bytes`: 0 for none, Infinity for an unknown length. */
   readonly expectBody: (bytes: number) => void;
-  /** The client is to read what was sent: each call gives it some time more. */
+  /** Waits for the client to read what was sent; each call extends its time. */
   readonly awaitReader: () => void;
-  /** Nothing is up to the client: its answer is being made, or goes on for as long as the client likes. */
+  /** Stops waiting for the client: its answer is being made, or lasts as long as the client likes. */
   readonly awaitNothing: () => void;
 }
 
-/** A socket that is served. */
-export interface Door {
+/** A unix socket that the daemon serves. */
+export interface ListenSocket {
   close(): Promise<void>;
 }
 
-/** Of more connections, the one whose client has let us wait for longest gives way. */
+/** Beyond this, the connection whose client has kept us waiting longest is closed. */
 const MAX_CONNECTIONS = 64;
 
-/** Connections that wait in the kernel: to accept all of them in a row must not take long. */
+/** Connections that wait in the kernel: accepting all of them in a row must be quick. */
 const MAX_BACKLOG = 128;
 
 /** How long a client may take to send a question, or to read the next piece of an answer. */
 const MAX_WAIT_MILLISECONDS = 10_000;
 
-/** How long sending a body may take, or reading an answer, as a policy with big lists. */
+/** How long sending a body or reading an answer may take, such as a policy with big lists. */
 const MAX_TRANSFER_MILLISECONDS = 60_000;
 
-/** Serves a unix socket, one request a connection. A file that is there is replaced. Throws what listening throws. */
-export async function openDoor({ path, group, onCall, onShut }: DoorSpec): Promise<Door> {
+/** Serves a unix socket, one request a connection, and replaces an existing file. Throws what listening throws. */
+export async function openListenSocket({
+  path,
+  group,
+  onCall,
+  onInaccessible,
+}: ListenSocketOptions): Promise<ListenSocket> {
   await rm(path, { force: true });
   const connections = new Map<unknown, Connection>();
   const http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES }, (incoming, response) => {
@@ -52,7 +57,7 @@ export async function openDoor({ path, group, onCall, onShut }: DoorSpec): Promi
     if (connection === undefined) incoming.destroy();
     else onCall(connection.call(incoming, response));
   });
-  // Where a body's length is not known, another request may come through behind it: node:http refuses that.
+  // Another request can follow a body of unknown length: node:http refuses it.
   http.maxRequestsPerSocket = 1;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (connections.size >= MAX_CONNECTIONS && !makeRoom(connections)) {
@@ -69,11 +74,11 @@ export async function openDoor({ path, group, onCall, onShut }: DoorSpec): Promi
     http.emit('connection', stream);
   });
   await listen(server, path);
-  // INVARIANT: the group before the mode, so that no other group is let in for a moment.
+  // INVARIANT: the group before the mode, so that no other group can connect for a moment.
   const id = await groupId(group);
   if (id !== undefined)
     await chown(path, process.geteuid?.() ?? 0, id).catch((error: unknown) =>
-      onShut(error instanceof Error ? error.message : String(error)),
+      onInaccessible(error instanceof Error ? error.message : String(error)),
     );
   await chmod(path, 0o660);
   return {
@@ -87,10 +92,10 @@ export async function openDoor({ path, group, onCall, onShut }: DoorSpec): Promi
 
 class Connection {
   readonly stream: OneRequest;
-  /** Since when its client is waited for; undefined while it is not. */
+  /** Since when we wait for the client; undefined while we do not. */
   waitingSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** When the answer has to be read, however little at a time. */
+  /** When the whole answer has to be read, however slowly. */
   #readBy: number | undefined;
 
   constructor(stream: OneRequest) {
@@ -127,12 +132,13 @@ class Connection {
   }
 }
 
-/** Ends the connection whose client has let us wait for longest; false where no client does. */
+/** Closes the connection whose client has kept us waiting longest; false if no client does. */
 function makeRoom(connections: Map<unknown, Connection>): boolean {
   let longest: Connection | undefined;
-  for (const one of connections.values())
-    if (one.waitingSince !== undefined && one.waitingSince < (longest?.waitingSince ?? Number.POSITIVE_INFINITY))
-      longest = one;
+  for (const connection of connections.values()) {
+    const { waitingSince = Number.POSITIVE_INFINITY } = connection;
+    if (waitingSince < (longest?.waitingSince ?? Number.POSITIVE_INFINITY)) longest = connection;
+  }
   if (longest === undefined) return false;
   connections.delete(longest.stream);
   longest.stream.destroy();
@@ -140,7 +146,7 @@ function makeRoom(connections: Map<unknown, Connection>): boolean {
 }
 
 function refuse(socket: Socket): void {
-  const body = `${JSON.stringify({ error: `${MAX_CONNECTIONS} others are being answered: ask again in a moment` })}\n`;
+  const body = `${JSON.stringify({ error: `${MAX_CONNECTIONS} other clients are being served: ask again in a moment` })}\n`;
   const head = ['HTTP/1.1 503 Service Unavailable', 'content-type: application/json', 'retry-after: 1'];
   const headers = [...head, `content-length: ${Buffer.byteLength(body)}`, 'connection: close'];
   socket.on('error', () => undefined);
@@ -150,7 +156,7 @@ function refuse(socket: Socket): void {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // The socket is made within this call; until it has its group, it is the owner's alone.
+    // This call creates the socket; until it has its group, only the owner can connect.
     const mask = process.umask(0o177);
     server.listen({ path, backlog: MAX_BACKLOG }, () => {
       server.off('error', reject);
