@@ -66,11 +66,13 @@ describe('the fast reader', () => {
     ['JSON on lines', JSON.stringify({ version: 1, a: { b: [1, true, null, 'x', {}, []], 'c d': '' } }, undefined, 2)],
     ['Windows lines', 'a: 1 # one\r\nb:\r\n  - c\r\n'],
     ['lists at the column of their key', 'a:\n- b: 1\n  c: 2\n- d\ne: 3'],
+    ['a document marker', '---\n# a\na: b'],
     ['comments wherever', '# a\n\na: # b\n   # c\n  - b # d\n # e\n  - c\n# f'],
   ])('takes %s', (_what, text) => {
     expect(compare(text)).toBe(true);
   });
 
+  // js-yaml reads some of these as if they were well-formed: directives, `...`, an indented `---`, a key behind an entry.
   test.each([
     ['an anchor', 'a: &b c'],
     ['an alias', 'a: *b'],
@@ -86,6 +88,7 @@ describe('the fast reader', () => {
     ['a directive', '%YAML 1.2\n---\na: b'],
     ['a directive of a name that YAML does not have', '%AML 1.2\n---\na: b'],
     ['the end of a document before its content', '...\na: b'],
+    ['an indented document marker', '  ---\na: b'],
     ['a key behind an entry', 'a:\n- "b"c: d'],
     ['two documents', 'a: b\n---\nc: d'],
     ['a number in another base', 'a: 0x1f'],

@@ -18,8 +18,11 @@ import { escapeKey, Mapping, type YamlValue } from './yaml-value.ts';
 const UNUSUAL_CHARACTER =
   /[\0-\x09\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]|\r(?!\n)|\p{Cs}/u;
 
-/** Lines for which js-yaml has no event: directives with a name of their own, and the end of a document without content. */
-const UNUSUAL_LINE = /^(?:%|\.\.\.)/m;
+/**
+ * Lines that js-yaml 5.5 misreads: for directives with a name of their own and for the end of a document without
+ * content it has no event, and on the first line it takes an indented `---` for the beginning of a document.
+ */
+const UNUSUAL_LINE = /^(?:%|\.\.\.| +---)/m;
 
 /** Well below what the library accepts, in levels and in characters of a key. */
 const MAX_DEPTH = 48;
