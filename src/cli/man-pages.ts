@@ -1,17 +1,4 @@
-import {
-  addressGroupSchema,
-  assertedTrafficSchema,
-  assertionSchema,
-  dropInSchema,
-  inboundRuleSchema,
-  instanceSchema,
-  interfaceSchema,
-  lintSchema,
-  loggingSchema,
-  outboundRuleSchema,
-  platformSchema,
-  securityGroupSchema,
-} from '#core/read/1-parse/policy-schema.ts';
+import { type PolicySection, policySections } from '#core/read/1-parse/policy-mappings.ts';
 import { VERSION } from '#api/version.ts';
 import { type Command, type CommandOption, EXIT } from '#cli/framework/command.ts';
 import { COMMANDS } from './commands.ts';
@@ -173,22 +160,6 @@ instances:
     interfaces:
       eth0: { securityGroups: [web] }`;
 
-/** The mappings of the format, in the order in which people meet them. */
-const MAPPINGS = [
-  ['The file', dropInSchema],
-  ['logging', loggingSchema],
-  ['platform', platformSchema],
-  ['addressGroups NAME', addressGroupSchema],
-  ['securityGroups NAME', securityGroupSchema],
-  ['An inbound rule', inboundRuleSchema],
-  ['An outbound rule', outboundRuleSchema],
-  ['instances NAME', instanceSchema],
-  ['instances NAME interfaces NAME', interfaceSchema],
-  ['assert', assertionSchema],
-  ['assert allow, assert deny', assertedTrafficSchema],
-  ['lint', lintSchema],
-] as const;
-
 function policyPage(): string {
   return page('SECGROUPD-POLICY', 5, [
     ...section('NAME', [text('secgroupd-policy - the policy file of secgroupd')]),
@@ -200,31 +171,26 @@ function policyPage(): string {
     ...section('EXAMPLE', ['.nf', '.RS', ...EXAMPLE.split('\n').map(text), '.RE', '.fi']),
     ...section(
       'KEYS',
-      MAPPINGS.flatMap(([title, { shape }]) => [`.SS ${text(title)}`, ...keyLines(shape)]),
+      policySections().flatMap((mapping) => [`.SS ${text(headingOf(mapping))}`, ...keyLines(mapping)]),
     ),
     ...section('ADDRESSES AND NUMBERS', paragraphs(ADDRESSES_AND_NUMBERS)),
     ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8),', text(EXAMPLES)]),
   ]);
 }
 
-function keyLines(shape: Readonly<Record<string, { readonly description?: string | undefined }>>): readonly string[] {
-  return Object.entries(shape).flatMap(([key, schema]) => [
-    '.TP',
-    `.B ${text(key)}`,
-    text(schema.description ?? OTHERWISE[key] ?? ''),
-  ]);
+function keyLines({ keys }: PolicySection): readonly string[] {
+  return keys.flatMap(({ key, description }) => ['.TP', `.B ${text(key)}`, text(description)]);
 }
 
-/** Keys whose schema says nothing of them by itself, since several places share it. */
-const OTHERWISE: Readonly<Record<string, string>> = {
-  lint: 'Findings of sgctl lint that are meant to be so: each code with the reason, as `{ world-open: the bastion is public }`.',
-  version: 'The version of the policy format: 1. Drop-ins may leave it out.',
-  ports:
-    'Destination ports, 1 to 65535: a number, text such as "22,80,8000-8999", or a list of either. All, if left out.',
-  icmp: 'The ICMP type, by name or number; with a code: { type: 3, code: 4 }. All, if left out.',
-  source: 'Where inbound traffic comes from: an address, a CIDR, a range a-b, any, self, or a group by name.',
-  destination: 'Where outbound traffic goes to, as for source.',
-};
+/** Where a mapping stands, and what it is: `securityGroups NAME inbound (an inbound rule)`. */
+function headingOf({ places, what }: PolicySection): string {
+  const [first = '', ...more] = places;
+  if (first === '') return 'The file';
+  const key = first.split(' ').at(-1) ?? '';
+  const isOneKey = more.length > 0 && more.every((place) => place.split(' ').at(-1) === key);
+  const where = isOneKey ? key : places.join(', ');
+  return what === `\`${where}\`` ? where : `${where} (${what})`;
+}
 
 function page(title: string, number: number, lines: readonly string[]): string {
   return `${[`.TH ${title} ${number} "" "secgroupd ${VERSION}"`, ...lines].join('\n')}\n`;

@@ -129,6 +129,12 @@ describe('manual pages', () => {
     expect(shown('secgroupd.8')).toContain('--log-level LEVEL');
     const policy = readFileSync(join(folder, 'secgroupd-policy.5'), 'utf8');
     for (const key of Object.keys(dropInSchema.shape)) expect(policy).toContain(`.B ${key}\n`);
+    for (const heading of [
+      'securityGroups NAME inbound (an inbound rule)',
+      'platform management (a management rule)',
+      'lint',
+    ])
+      expect(policy).toContain(`.SS ${heading}\n`);
     expect(policy).not.toMatch(/\.TP\n\.B [^\n]*\n(?:\n|\.TP)/);
   });
 });
