@@ -235,7 +235,10 @@ export async function startDaemon({
     holding,
     records,
     onInaccessible: (socket, group, reason) =>
-      log.warn({ socket, group, reason }, 'the group cannot be given its socket: its members cannot connect'),
+      log.warn(
+        { socket, group, reason },
+        `the group cannot be given its socket (${reason}): its members cannot connect`,
+      ),
   });
   const interfaces = await watchInterfaces({
     onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
