@@ -8,7 +8,7 @@ import type { Script } from '#core/model/nft/script.ts';
 
 /** Compiles a policy for its host and plans the change from what is applied now. `digest` identifies a text. */
 export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): RenderedChange {
-  const ruleset = compile(hostPolicy);
+  const ruleset = compile(hostPolicy, digest);
   return renderChange(ruleset, before, digest);
 }
 

@@ -8,6 +8,11 @@ const EVALUATE = 'core/meaning/evaluate/evaluate.ts';
 const MATCH = 'core/meaning/evaluate/match-rule.ts';
 const PLATFORM = 'core/meaning/evaluate/match-platform.ts';
 const COMPILE = 'core/translate/4-compile/compile.ts';
+const CHAIN_SETS = 'core/translate/4-compile/rule-chain-sets.ts';
+const CHAIN_SET = 'core/translate/4-compile/compile-chain-set.ts';
+const RULE_LIST = 'core/translate/4-compile/compile-rule-list.ts';
+const PLATFORM_RULES = 'core/translate/4-compile/platform-rules.ts';
+const STATE_RULES = 'core/translate/4-compile/state-rules.ts';
 const TERMS = 'core/translate/4-compile/match-terms.ts';
 const SETS = 'core/translate/4-compile/set-registry.ts';
 const ENTRIES = 'core/model/net/address-entries.ts';
@@ -276,9 +281,9 @@ export const MUTANTS = [
   ),
   mutant(
     'compile: a denied answer is dropped though outbound rules allow it',
-    COMPILE,
-    "deny: role === 'replyToInbound' ? { kind: 'return' } : accounts.deny",
-    'deny: accounts.deny',
+    RULE_LIST,
+    "deny: role === 'replyToInbound' ? { kind: 'return' } : counters.deny",
+    'deny: counters.deny',
     'packets',
   ),
   mutant(
@@ -348,92 +353,92 @@ export const MUTANTS = [
   mutant('compile: sets of ports are mixed up', SETS, "${from}-${to}`).join(',')", "${from}`).join(',')", 'packets'),
   mutant(
     'compile: answers to outbound flows need a rule',
-    COMPILE,
+    CHAIN_SET,
     'rules: [...replyOfOutbound(opened), ',
     'rules: [',
     'packets',
   ),
-  mutant('compile: live outbound flows are judged again', COMPILE, '        liveOutbound(opened),\n', '', 'packets'),
+  mutant('compile: live outbound flows are judged again', CHAIN_SET, 'liveOutbound(opened), ', '', 'packets'),
   mutant(
     'compile: all live flows pass outbound',
-    COMPILE,
+    STATE_RULES,
     "{ kind: 'flowDirection', direction: 'original' },\n    ]",
     ']',
     'packets',
   ),
   mutant(
     'compile: all live flows pass inbound',
-    COMPILE,
+    STATE_RULES,
     "{ kind: 'flowDirection', direction: 'reply' },\n  ];",
     '];',
     'packets',
   ),
   mutant(
     'labels: a copy of its own answer makes the host the opener',
-    COMPILE,
+    STATE_RULES,
     "[...matches, { kind: 'fromAnother' }]",
     'matches',
     'packets',
   ),
   mutant(
     'compile: ICMP errors need a rule',
-    COMPILE,
+    STATE_RULES,
     "{ kind: 'accept' },\n      'state:related',",
     "{ kind: 'drop' },\n      'state:related',",
     'packets',
   ),
   mutant(
     'compile: answers to inbound flows pass unjudged',
-    COMPILE,
-    "{ kind: 'jump', chain: names.reply }",
-    "{ kind: 'accept' }",
+    STATE_RULES,
+    "{ kind: 'jump', chain },\n    'state:reply",
+    "{ kind: 'accept' },\n    'state:reply",
     'packets',
   ),
   mutant(
     'compile: invalid packets are matched',
-    COMPILE,
+    CHAIN_SET,
     "chainSet.invalid === 'drop' ? [INVALID] : []",
     '[]',
     'packets',
   ),
   mutant(
     'compile: invalid is dropped before platform traffic',
-    COMPILE,
+    CHAIN_SET,
     "...platformRules(policy, 'inbound'),\n        ...ownAddressRules(policy),\n        ...invalid,",
     "...invalid,\n        ...platformRules(policy, 'inbound'),\n        ...ownAddressRules(policy),",
     'packets',
   ),
   mutant(
     'compile: platform traffic out is judged by rules',
-    COMPILE,
+    CHAIN_SET,
     "...platformRules(policy, 'outbound'),",
     '',
     'packets',
   ),
   mutant(
     'compile: groups before management',
-    COMPILE,
+    CHAIN_SET,
     '[...policy.management.inbound, ...chainSet.inbound]',
     '[...chainSet.inbound, ...policy.management.inbound]',
     'packets',
   ),
   mutant(
     'compile: interfaces with the same groups share invalid',
-    COMPILE,
+    CHAIN_SETS,
     '`${binding.invalid} ${binding.groups',
     '`${binding.groups',
     'packets',
   ),
   mutant(
     'compile: unmanaged interfaces are open',
-    COMPILE,
+    CHAIN_SETS,
     "policy.unmanagedInterfaces === 'deny'",
     "policy.unmanagedInterfaces !== 'deny'",
     'packets',
   ),
   mutant(
     'compile: platform switches do nothing',
-    COMPILE,
+    PLATFORM_RULES,
     "const rules = flows.filter(({ match }) => match.kind === 'icmpv6')",
     "const rules = PLATFORM_FLOWS.filter((flow) => flow.direction === direction && flow.match.kind === 'icmpv6')",
     'packets',
@@ -637,7 +642,7 @@ export const MUTANTS = [
   mutant(
     'labels: a flow is judged once and for all interfaces',
     COMPILE,
-    'labels && all.length === 1 && unmanaged === undefined ?',
+    'labels && chainSets.length === 1 && unmanaged === undefined ?',
     'labels && unmanaged === undefined ?',
     'packets',
   ),
@@ -801,8 +806,8 @@ export const MUTANTS = [
   mutant(
     'accounts: one rule is taken for another whose chain says the same',
     ACCOUNTS,
-    '...always(verdict, name), counted',
-    "...always(verdict, ''), counted",
+    '...builtIn([], verdict, name), counted',
+    "...builtIn([], verdict, ''), counted",
     'packets',
   ),
 

@@ -1,4 +1,5 @@
-import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { compile } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { renderChange, renderLabels } from '#core/translate/6-change/render-change.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { Before, InForce } from '#core/model/nft/in-force.ts';
@@ -42,7 +43,7 @@ export async function enforce(
   before: Before,
   shape: Shape = 'chosen',
 ): Promise<InForce> {
-  const ruleset = compile(hostPolicy, shape);
+  const ruleset = compile(hostPolicy, hashContent, shape);
   const { change } = renderChange(ruleset, before, hashContent);
   for (const { script } of change.transactions) await world.nft(scriptText(script));
   return change.next;

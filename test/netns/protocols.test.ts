@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Shape } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Shape } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';

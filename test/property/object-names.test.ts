@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { countingChains, compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { compile } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
+import { countingChains } from '#core/translate/4-compile/counting-chains.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { kernelNames, planNames } from '#core/translate/6-change/plan-names.ts';
 import { renderRuleset } from '#core/translate/5-render/render-objects.ts';
@@ -89,7 +92,7 @@ describe('names of chains, sets and maps', () => {
       fc.asyncProperty(CASE, async (names) => {
         const hostPolicy = await hostPolicyOf(policyText(names));
         for (const shape of SHAPES) {
-          const ruleset = compile(hostPolicy, shape);
+          const ruleset = compile(hostPolicy, hashContent, shape);
           expectNoTwoAlike([...ruleset.chains, ...ruleset.sets].map(({ name }) => name));
           const { kernel, ruleset: own } = namesOf(ruleset);
           expectNoTwoAlike(kernel);
@@ -111,7 +114,7 @@ describe('names of chains, sets and maps', () => {
         many: false,
       }),
     );
-    const accounts = countingChains(hostPolicy);
+    const accounts = countingChains(hostPolicy, hashContent);
     const rules = [...accounts.values()].filter(({ kind }) => kind === 'rule');
     // Two management rules on each of two interfaces and on those that the policy does not name; then those of the groups,
     // a rule about a group or a list in both families.

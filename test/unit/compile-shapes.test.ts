@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import { compile } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { portSegments, segmentedRuleCount } from '#core/translate/4-compile/port-segments.ts';
 import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
@@ -15,7 +17,7 @@ ${rules.map((rule) => `      - ${rule}\n`).join('')}instances:
 }
 
 async function compiled(rules: readonly string[], shape?: Shape): Promise<Ruleset> {
-  return compile(await hostPolicyOf(policyText(rules)), shape);
+  return compile(await hostPolicyOf(policyText(rules)), hashContent, shape);
 }
 
 /** Rules that name so many groups in turn, each of one member, all of them for one port. */
@@ -36,7 +38,7 @@ function compiledGroups(groups: number, rules: number): Promise<Ruleset> {
   );
   const empty = many(groups, (i) => `  ${name(i)}: {}\n`).join('');
   return hostPolicyOf(`${text.replace('instances:', `${empty}instances:`)}${members.join('')}`).then((policy) =>
-    compile(policy),
+    compile(policy, hashContent),
   );
 }
 
@@ -113,7 +115,7 @@ describe('the chosen shape', () => {
       '{ protocol: tcp, ports: 22, source: any, priority: 2 }',
     ];
     const text = policyText(allowed).replace('securityGroups:', `${accounts}securityGroups:`);
-    const { sets } = compile(await hostPolicyOf(text));
+    const { sets } = compile(await hostPolicyOf(text), hashContent);
     expect(sets.some(({ kind }) => kind === 'addressMap')).toBe(isThere);
   });
 

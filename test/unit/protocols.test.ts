@@ -5,7 +5,9 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { policyJsonSchema } from '#core/read/1-parse/policy-json-schema.ts';
 import { protocolHint } from '#core/read/2-analyze/protocol-hint.ts';
-import { compile, type Shape } from '#core/translate/4-compile/compile.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import { compile } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { renderChange } from '#core/translate/6-change/render-change.ts';
 import { COMMANDS } from '#cli/commands.ts';
 import { completionOf } from '#cli/commands/completion.ts';
@@ -64,7 +66,7 @@ function rulesFor(word: string, count: number): string[] {
 }
 
 function textFor(policy: HostPolicy, shape: Shape): string {
-  const { change } = renderChange(compile(policy, shape), undefined, () => 'digest');
+  const { change } = renderChange(compile(policy, hashContent, shape), undefined, hashContent);
   return change.transactions.map(({ script }) => scriptText(script)).join('');
 }
 
@@ -178,7 +180,7 @@ describe.each(PORTED.map((row) => [row.name, row] as const))('ports of %s', (nam
     'are compiled as no more than they say: %s, %d rules',
     async (shape, count) => {
       const policy = await hostPolicyOf(policyText(rulesFor(name, count)));
-      const ruleset = compile(policy, shape);
+      const ruleset = compile(policy, hashContent, shape);
       const matches = ruleset.chains.flatMap(({ rules }) => rules.flatMap((rule) => [...rule.matches, rule.verdict]));
       const ported = matches.filter((one) => 'protocol' in one && (one.kind === 'port' || one.kind === 'portMap'));
       // DHCP has ports of UDP, whatever the rules are.

@@ -6,7 +6,7 @@ import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
 import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
 import { protocolName } from '#core/model/policy/protocol-lookup.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
-import type { CountingChain } from '#core/translate/4-compile/compile.ts';
+import type { CountingChain } from '#core/translate/4-compile/counting-chains.ts';
 import { chainsOf } from './counting-chains.ts';
 
 /** What a logged packet is interpreted by. */

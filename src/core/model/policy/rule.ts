@@ -7,6 +7,9 @@ import type { Span } from './span.ts';
 /** Inbound: packets the host receives for itself. Outbound: packets the host itself sends. */
 export type Direction = 'inbound' | 'outbound';
 
+/** Both directions, in the order of all output. */
+export const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
+
 /** What a rule says of the packets it matches. */
 export type Action = 'allow' | 'deny';
 

@@ -3,55 +3,65 @@ import type { Accounts } from '#core/model/policy/policy.ts';
 import { nameWithin, objectName } from '#core/model/nft/object-name.ts';
 import type { Action, Direction, Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import type { NftChain, NftRule, SimpleVerdict } from '#core/model/nft/ruleset.ts';
+import { builtIn } from './built-in-rule.ts';
 import { isLogged, logRules } from './log-rules.ts';
 
-/** What each action is to the packets that rules are compiled for. */
+/** Identifies a text; ends in hexadecimal digits. */
+export type Digest = (text: string) => string;
+
+/** The verdict of each action, for the packets that rules are compiled for. */
 export type Verdicts = Readonly<Record<Action, SimpleVerdict>>;
 
-/** What becomes of the packets that a rule decides on. */
+/** The verdicts of rules. */
 export interface RuleVerdicts {
   readonly of: (rule: Rule) => SimpleVerdict;
-  /** Equal for rules of one verdict. */
+  /** A value that is equal for rules with the same verdict. */
   readonly says: (rule: Rule) => Action | RuleOrigin;
 }
 
-/** The chains that count and log what the rules of one judge decide on, in one direction. */
+/** The chains that count and log the decisions of one chain set's rules in one direction. */
 export interface RuleCounters {
-  /** By way of the chains, and where a rule has none, as `plain` says. */
+  /** Verdicts that go to the rules' chains; for a rule without a chain, the one of `plain`. */
   readonly verdicts: (plain: Verdicts) => RuleVerdicts;
-  /** Denies what no rule is about. */
+  /** Denies packets that no rule matches. */
   readonly otherwise: SimpleVerdict;
-  /** Denies what a rule without a chain of its own denies. */
+  /** Denies packets for a deny rule without a chain of its own. */
   readonly deny: SimpleVerdict;
-  /** The chains that verdicts lead to. */
+  /** The chains that the verdicts go to. */
   readonly chains: () => readonly NftChain[];
 }
 
-/** Whose rules are accounted for. */
-export interface RuleCounterOptions {
-  readonly accounts: Accounts;
+/** What the names of counting chains are made of. */
+export interface CounterNaming {
   readonly chainSet: string;
   readonly direction: Direction;
-  /** All its rules, in deciding order. */
+  readonly digest: Digest;
+}
+
+/** The rules to count and log. */
+export interface RuleCounterOptions extends CounterNaming {
+  readonly accounts: Accounts;
+  /** All rules of the chain set and direction, in deciding order. */
   readonly rules: readonly Rule[];
   readonly allow: SimpleVerdict;
 }
 
 /**
- * A chain for each rule that is to be counted or logged, named after what the rule says, so that it stays, and its count
- * with it, whatever else changes. The lookups that lead there are as flat as without.
+ * Makes a chain for each rule that is counted or logged, named after what the rule says: the chain and its count stay
+ * whatever else changes. The lookups that lead there are as flat as without.
  */
-export function ruleCounters({ accounts, chainSet, direction, rules, allow }: RuleCounterOptions): RuleCounters {
+export function ruleCounters(options: RuleCounterOptions): RuleCounters {
+  const { accounts, chainSet, direction, rules, allow } = options;
   const names = new Map<RuleOrigin, Map<Family, string>>();
-  for (const { name, rule } of counterChains(chainSet, direction, rules)) {
+  for (const { name, rule } of counterChains(rules, options)) {
     const ofOrigin = names.get(rule.origin) ?? new Map<Family, string>();
     names.set(rule.origin, ofOrigin.set(rule.family, name));
   }
   const used = new Map<string, Rule>();
   const counted = isCounted(accounts, rules);
-  // Many denials share the chain that logs what no rule is about: who reads the log finds out which rule it was. One that
-  // says whether it is logged has a chain of its own.
-  const sharesDenials = !counted && rules.length > MOST_COUNTED;
+  // Many deny rules share the chain that logs the default; the reader of the log finds out which rule it was. A rule that
+  // sets `log` has a chain of its own.
+  const sharesDenials = !counted && rules.length > MAX_COUNTED_RULES;
   const hasChain = ({ action, log }: Rule): boolean =>
     counted ||
     (log ?? (action === 'deny' && accounts.logDenied && !sharesDenials)) ||
@@ -59,7 +69,7 @@ export function ruleCounters({ accounts, chainSet, direction, rules, allow }: Ru
   const otherwise = defaultChain(chainSet, direction);
   const verdictBy = (rule: Rule): SimpleVerdict => {
     const chain = names.get(rule.origin)?.get(rule.family);
-    if (chain === undefined) throw new Error('the rule is not among those of its judge');
+    if (chain === undefined) throw new Error('the rule is not among those of its chain set');
     used.set(chain, rule);
     return { kind: 'goto', chain };
   };
@@ -73,17 +83,17 @@ export function ruleCounters({ accounts, chainSet, direction, rules, allow }: Ru
     chains: () => [
       ...[...used].map(([name, rule]): NftChain => {
         const verdict: SimpleVerdict = rule.action === 'allow' ? allow : { kind: 'drop' };
-        const rest = [
+        const decision = [
           ...(isLogged(rule, accounts)
             ? logRules({ action: rule.action, direction, families: [rule.family], prefix: name }, accounts)
             : []),
-          // Named, so that no chain says what another says and is taken for it.
-          { ...always(verdict, name), counted, origin: rule.origin },
+          // The name is the comment, so that no two chains have the same text and are taken for one.
+          { ...builtIn([], verdict, name), counted, origin: rule.origin },
         ];
         return {
           name,
           hook: undefined,
-          rules: [...(direction === 'inbound' ? [ofReplies(rule, allow)] : []), ...rest],
+          rules: [...(direction === 'inbound' ? [ofReplies(rule, allow)] : []), ...decision],
         };
       }),
       {
@@ -93,7 +103,7 @@ export function ruleCounters({ accounts, chainSet, direction, rules, allow }: Ru
           ...(accounts.logDenied
             ? logRules({ action: 'deny', direction, families: FAMILIES, prefix: otherwise }, accounts)
             : []),
-          { ...always({ kind: 'drop' }, `default ${otherwise}`), counted: true },
+          { ...builtIn([], { kind: 'drop' }, `default ${otherwise}`), counted: true },
         ],
       },
     ],
@@ -101,43 +111,53 @@ export function ruleCounters({ accounts, chainSet, direction, rules, allow }: Ru
 }
 
 /**
- * Beyond so many rules a chain for each makes changes dear: maps that several ports and groups share now say different
- * things (measured: an edit in 1,000 rules with groups took 420 ms instead of 170).
+ * With more rules than this, a chain for each makes changes slow: maps that several ports and groups share then differ
+ * (measured: an edit among 1,000 rules with groups took 420 ms instead of 170).
  */
-const MOST_COUNTED = 500;
+const MAX_COUNTED_RULES = 500;
 
-/** Whether packets are counted by rule where these are the rules of an interface in one direction. */
+/** Whether the rules of an interface in one direction have hit counters. */
 export function isCounted({ counters }: Accounts, rules: readonly Rule[]): boolean {
-  return counters === 'few' ? rules.length <= MOST_COUNTED : counters;
+  return counters === 'few' ? rules.length <= MAX_COUNTED_RULES : counters;
 }
 
-/** The chain that denies what no rule of a judge is about. */
+/** The chain that denies what no rule of a chain set matches. */
 export function defaultChain(chainSet: string, direction: Direction): string {
   return objectName('none', sideOf(direction), chainSet);
 }
 
-/** The rules of a judge, and what the chain of each is called where it has one. */
+/** The rules of a chain set in one direction, each with the name of its counting chain, if it has one. */
 export function counterChains(
-  chainSet: string,
-  direction: Direction,
   rules: readonly Rule[],
+  naming: CounterNaming,
 ): readonly { readonly name: string; readonly rule: Rule }[] {
   const taken = new Map<string, number>();
   return rules.map((rule) => {
-    const base = hitChain(rule, chainSet, direction);
+    const base = hitChain(rule, naming);
     const count = (taken.get(base) ?? 0) + 1;
     taken.set(base, count);
     return { name: count === 1 ? base : nameWithin(base, String(count)), rule };
   });
 }
 
-/** A group can be called `management`, so the kind of chain tells the management rules from a group's. */
-function hitChain(rule: Rule, chainSet: string, direction: Direction): string {
+/** A group can be called `management`, so management rules have a kind of chain of their own. */
+function hitChain(rule: Rule, { chainSet, direction, digest }: CounterNaming): string {
   const { group } = rule.origin;
   const place = [sideOf(direction), chainSet];
+  const content = digest(contentOf(rule)).slice(-DIGEST_DIGITS);
   return group === undefined
-    ? objectName('management', ...place, digestOf(rule))
-    : objectName('hit', ...place, group, digestOf(rule));
+    ? objectName('management', ...place, content)
+    : objectName('hit', ...place, group, content);
+}
+
+/** Rules with the same digest are told apart by their order. */
+const DIGEST_DIGITS = 16;
+
+/** What a rule says, apart from its place, its priority and its description. */
+function contentOf({ action, family, traffic, remote }: Rule): string {
+  return JSON.stringify([action, family, traffic, remote], (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
 }
 
 function sideOf(direction: Direction): 'in' | 'out' {
@@ -145,37 +165,10 @@ function sideOf(direction: Direction): 'in' | 'out' {
 }
 
 /**
- * Replies to flows that were opened from outside are judged by the rules that let their flows in; they are not counted.
- * Denied, they go on: the host may still send what its outbound rules let it open by itself.
+ * Replies to flows opened from outside are decided by the rule that matches their flow, and not counted. A denied reply
+ * returns: the host may still send what its outbound rules let it open by itself.
  */
 function ofReplies({ action }: Rule, allow: SimpleVerdict): NftRule {
   const verdict: SimpleVerdict = action === 'allow' ? allow : { kind: 'return' };
-  return { ...always(verdict, 'state:reply'), matches: [{ kind: 'flowDirection', direction: 'reply' }] };
-}
-
-function always(verdict: NftRule['verdict'], comment: string): NftRule {
-  return { matches: [], counted: false, verdict, comment, origin: undefined };
-}
-
-/** Identifies what a rule says, apart from its place, its priority and its words for people. */
-function digestOf({ action, family, traffic, remote }: Rule): string {
-  const text = JSON.stringify([action, family, traffic, remote], (_, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
-  // Rules that share one are told apart by their order.
-  return hex(hash32(text, 0x811c9dc5)) + hex(hash32(text, 0x9e3779b9));
-}
-
-/** FNV-1a, with more of a number's bits mixed in. */
-function hash32(text: string, seed: number): number {
-  let hash = seed;
-  for (let i = 0; i < text.length; i += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    hash ^= hash >>> 15;
-  }
-  return hash >>> 0;
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(8, '0');
+  return builtIn([{ kind: 'flowDirection', direction: 'reply' }], verdict, 'state:reply');
 }
