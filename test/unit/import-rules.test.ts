@@ -58,6 +58,9 @@ const MAY_IMPORT: Readonly<Record<string, Reaches>> = {
 /** Rooms whose folders of their own follow the same rule as the room. */
 const DEEP = ROOMS.filter((room) => room !== 'core' && room !== 'core/meaning');
 
+/** The folders of cli, each of which may import those before it. */
+const CLI_FOLDERS = ['framework', 'present', 'input', 'actions', 'commands'];
+
 const IMPORTS_RULE = 'eslint(no-restricted-imports)';
 
 const groups: readonly (readonly [about: string, plants: readonly Plant[]])[] = [
@@ -65,6 +68,7 @@ const groups: readonly (readonly [about: string, plants: readonly Plant[]])[] = 
   ['every form of import', formsOfImport()],
   ['circles', circles()],
   ['packages', importsOfPackages()],
+  ['the folders of cli', importsOfCliFolders()],
   ['imports of the oracle', importsOfTheOracle()],
 ];
 
@@ -251,6 +255,21 @@ function importsOfPackages(): Plant[] {
     plant('daemon', 'pino', undefined),
     plant('cli', 'node:fs', undefined),
   ];
+}
+
+function importsOfCliFolders(): Plant[] {
+  const plant = (from: string, to: string, specifier: string, legal: boolean): Plant => ({
+    name: `cli/${from} importing cli/${to}`,
+    path: `src/cli/${from}/folder-${to}.ts`,
+    text: valueFrom(specifier),
+    rule: legal ? undefined : IMPORTS_RULE,
+  });
+  return CLI_FOLDERS.flatMap((from, index) => [
+    ...CLI_FOLDERS.filter((to) => to !== from).map((to) =>
+      plant(from, to, `#cli/${to}/target.ts`, CLI_FOLDERS.indexOf(to) < index),
+    ),
+    ...(from === 'commands' ? [] : [plant(from, 'commands-list', '#cli/target.ts', false)]),
+  ]);
 }
 
 function importsOfTheOracle(): Plant[] {

@@ -230,7 +230,7 @@ describe('sgctl confirm', () => {
   test('does not write what the daemon says last, where that is not what was shown', async () => {
     answers = trialOf(NEW, { confirmed: FORGED });
     const { out } = await confirmIt('--yes');
-    expect(out).toContain('but NOT saved to it: the daemon says that it keeps another policy');
+    expect(out).toContain('but NOT saved to it: the daemon reports that it keeps another policy');
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });
 

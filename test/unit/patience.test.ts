@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandLine, Streams } from '#cli/framework/command.ts';
-import { workWithin } from '#cli/input/command-patience.ts';
+import { workWithin } from '#cli/input/within-option.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { compareTable } from '#core/meaning/verify/compare-table.ts';

@@ -17,11 +17,11 @@ import { policiesBefore } from '#core/policies-before.ts';
 import { readBootConf } from '#cli/input/boot-conf.ts';
 import { type Command, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
 import { isDaemonServing } from '#api/daemon-client.ts';
-import { liveFlows } from '#cli/present/live-flows.ts';
+import { liveFlows } from '#cli/actions/revoke-flows.ts';
 import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from '#cli/framework/options.ts';
 
-/** `sgctl apply [FILE]`: what the daemon does, once. */
+/** `sgctl apply [FILE]`: applies a policy once, as the daemon does. */
 export const apply: Command = {
   name: 'apply',
   summary:
@@ -67,14 +67,14 @@ export const apply: Command = {
     let isJudged = false;
     try {
       const isFirst = inForce === undefined;
-      await bringAbout(planned, {
+      await applyAndPersist(planned, {
         nft,
         lastGood,
         keep,
         fallback: () => planFallback(hostPolicy, sshPorts, hashContent),
         seed: isFirst ? () => live.seed() : undefined,
       });
-      // Sockets that came while the rules did.
+      // Again, for sockets that were opened while the rules were loaded.
       if (isFirst) await live.seed();
       const earlier: HostPolicy[] = [];
       await keep(async () => {
@@ -107,10 +107,10 @@ export const apply: Command = {
   },
 };
 
-/** Runs a step of keeping what is in force, and returns whether it was done. */
+/** Runs a step that keeps the rules for the next boot, and returns whether it succeeded. */
 type Keep = (step: () => Promise<unknown>) => Promise<boolean>;
 
-/** Keeps in a state directory as its owner. A disk that is full is no reason to leave the host open; it is one to say so. */
+/** Runs steps in a state directory, as its owner. A full disk is reported, and does not keep rules from being applied. */
 async function keeping(directory: string, streams: Streams): Promise<Keep> {
   const attempt: Keep = async (step) => {
     try {
@@ -118,7 +118,7 @@ async function keeping(directory: string, streams: Streams): Promise<Keep> {
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      streams.err(`sgctl apply: what is in force is not kept for the next boot: ${reason}\n`);
+      streams.err(`sgctl apply: the rules in force are not saved for the next boot: ${reason}\n`);
       return false;
     }
   };
@@ -130,7 +130,8 @@ async function keeping(directory: string, streams: Streams): Promise<Keep> {
   return state === undefined ? () => Promise.resolve(false) : (step) => attempt(() => state.run(step));
 }
 
-interface Surroundings {
+/** What applying a change works with. */
+interface ApplyContext {
   readonly nft: Nft;
   readonly lastGood: LastGood;
   readonly keep: Keep;
@@ -138,9 +139,9 @@ interface Surroundings {
   readonly seed: (() => Promise<void>) | undefined;
 }
 
-async function bringAbout(
+async function applyAndPersist(
   { change, whole }: RenderedChange,
-  { nft, lastGood, keep, fallback, seed }: Surroundings,
+  { nft, lastGood, keep, fallback, seed }: ApplyContext,
 ): Promise<void> {
   const prepared = await keep(() => lastGood.prepare(whole()));
   try {

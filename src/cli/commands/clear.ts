@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
 import { clearScript, readInForce } from '#kernel/nftables/table.ts';
-import { agrees } from '#cli/present/agrees.ts';
+import { agrees } from '#cli/input/ask-user.ts';
 import { type Command, EXIT, UnableError, UsageError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';

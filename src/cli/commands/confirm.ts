@@ -1,19 +1,22 @@
 import { changedLines } from '#core/read/2-analyze/changed-lines.ts';
 import { patienceOf } from '#host/patience.ts';
 import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
-import { forgetSubmission, readSubmission } from '#host/state/submission.ts';
+import { readSubmission } from '#host/state/submission.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { agrees } from '#cli/present/agrees.ts';
-import { DEFAULT_SECONDS } from '#cli/input/command-patience.ts';
+import { agrees } from '#cli/input/ask-user.ts';
+import { DEFAULT_SECONDS } from '#cli/input/within-option.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { confirmTrial } from '#cli/actions/confirm-trial.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
 import { readHost } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { formatPlanned, NOTHING, planOf } from '#cli/present/planned-change.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
+import { formatChange } from '#cli/present/format-change.ts';
 import {
   differingBeside,
   lookAtTarget,
@@ -21,8 +24,7 @@ import {
   type PolicyTarget,
   refuseOtherPolicyFile,
   saysAlready,
-  writeToTarget,
-} from '#cli/input/policy-target.ts';
+} from '#cli/actions/save-policy.ts';
 
 /** `sgctl confirm`: what is tried stays. */
 export const confirm: Command = {
@@ -86,12 +88,13 @@ async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promis
   if (after?.kind !== 'found')
     throw new UnableError('what the daemon says is being tried is no valid policy for this host: nothing is written');
   const located = target.policy === undefined ? undefined : locateHost(target.policy, host, texts.instance);
-  const before = located?.kind === 'found' ? located.hostPolicy : NOTHING;
+  const before = located?.kind === 'found' ? located.hostPolicy : undefined;
   streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
   streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
   const change = { before, after: after.hostPolicy };
-  const planned = await planOf(change, host, patienceOf(DEFAULT_SECONDS));
-  streams.err(formatPlanned(planned, `what that would change, as ${after.hostPolicy.instance}`));
+  const changed = { host, liveFlows: await readLiveFlows(), session: await readOwnSession() };
+  const effects = changeEffects(change, changed, patienceOf(DEFAULT_SECONDS));
+  streams.err(formatChange(effects, `what that would change, as ${after.hostPolicy.instance}`));
   if (line.given('yes')) return true;
   if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
   throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
@@ -112,34 +115,4 @@ function formatChangedText(before: string, after: string): string {
           .split('\n')
           .map((each) => `${mark} ${each}`);
   return [...marked('-', before.slice(start, beforeEnd)), ...marked('+', after.slice(start, afterEnd))].join('\n');
-}
-
-/** What became of a confirmed policy. */
-interface ConfirmResult {
-  /** Whether it was saved to the policy file. */
-  readonly installed: boolean;
-  readonly message: string;
-}
-
-/** What is confirmed, and where it is to be written. */
-export interface Confirmation {
-  readonly socket: string;
-  readonly policyFile: string;
-  /** What is tried, as this program knows it: it is what is written. */
-  readonly texts: PolicyTexts;
-  /** Identifies what the policy's files have to say still, for nobody's edit is overwritten. */
-  readonly files: string;
-}
-
-/** Has the daemon keep what is tried, and writes it to the policy file. Throws an UnableError where nothing is tried. */
-export async function confirmTrial({ socket, policyFile, texts, files }: Confirmation): Promise<ConfirmResult> {
-  const { policy: kept } = await askRunningDaemon(socket, ROUTES.confirm);
-  const trouble =
-    identityOfTexts(kept) === identityOfTexts(texts)
-      ? await writeToTarget(policyFile, texts, files)
-      : 'the daemon says that it keeps another policy than the one that was to be confirmed: sgctl status';
-  await forgetSubmission(policyFile);
-  if (trouble === undefined) return { installed: true, message: `confirmed, and saved to ${policyFile}` };
-  const message = `confirmed, and active until ${policyFile} changes, but NOT saved to it: ${trouble}`;
-  return { installed: false, message };
 }

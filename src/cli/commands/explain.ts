@@ -1,17 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { icmpText } from '#core/model/policy/icmp-names.ts';
-import { findInstance } from '#core/model/policy/find-instance.ts';
-import { type Decision, evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import { isStandardInput } from '#host/files/placed-reader.ts';
-import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
-import { reportRule } from '#api/rule-report.ts';
-import { formatAddress } from '#core/model/net/address.ts';
-import { icmpProtocol, protocolName } from '#core/model/policy/protocol-lookup.ts';
-import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
-import type { Packet } from '#core/model/packet/packet.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
-import { formatRuleName, type Rule } from '#core/model/policy/rule.ts';
 import {
   type Command,
   type CommandLine,
@@ -21,13 +9,20 @@ import {
   UnableError,
   UsageError,
 } from '#cli/framework/command.ts';
-import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
-import { chainsMet, describeMet, type MetChain, readOtherChains } from '#cli/input/other-chains.ts';
+import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
+import { readOtherChains } from '#cli/input/other-chains.ts';
+import { completePacket } from '#cli/input/packet-interface.ts';
 import { type PacketQuery, PROTOCOL_CHOICES, readPacketQuery } from '#cli/input/packet-query.ts';
-import { TCP } from '#core/model/policy/protocols.ts';
+import { decisionToJson, formatDecision } from '#cli/present/format-decision.ts';
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { chainsMet } from '#core/meaning/other-chains.ts';
+import { findInstance } from '#core/model/policy/find-instance.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import { isStandardInput } from '#host/files/placed-reader.ts';
 
-/** `sgctl explain`: what a policy says of a packet. */
+/** `sgctl explain`: which rule decides on a packet. */
 export const explain: Command = {
   name: 'explain',
   summary:
@@ -87,7 +82,7 @@ export const explain: Command = {
     if (expected !== undefined && expected !== 'allow' && expected !== 'deny')
       throw new UsageError('--expect is allow or deny');
     const batch = line.text('batch');
-    // What is wrong with the question is said before anything is read.
+    // A mistake in the query is reported before any file is read.
     if (batch === undefined) readPacketQuery(queryOf(line), 'options');
     const file = line.text('policy') ?? DEFAULT_POLICY_FILE;
     if (batch !== undefined && isStandardInput(batch) && isStandardInput(file))
@@ -101,9 +96,11 @@ export const explain: Command = {
     const packet = completePacket(query, line.text('interface'), { hostPolicy, host, policy });
     const decision = evaluate(hostPolicy, packet);
     const others = findInstance(policy, host) === hostPolicy.instance ? await readOtherChains() : undefined;
-    const met = chainsMet(others, { packet, decision }, host);
+    const met = chainsMet(others, { packet, verdict: decision.verdict }, host);
     streams.out(
-      line.given('json') ? `${JSON.stringify(toJson(packet, decision, met))}\n` : formatDecision(packet, decision, met),
+      line.given('json')
+        ? `${JSON.stringify(decisionToJson(packet, decision, met))}\n`
+        : formatDecision(packet, decision, met),
     );
     return expected === undefined || expected === decision.verdict ? EXIT.fine : EXIT.no;
   },
@@ -131,7 +128,7 @@ interface Batch {
   readonly streams: Streams;
 }
 
-/** One answer a line, in order; a line that cannot be understood is answered with its error and makes the status `usage`. */
+/** Prints an answer for each line, in order; for an invalid line it prints the error and returns the status `usage`. */
 async function explainBatch({ batch, policy, host, line, streams }: Batch): Promise<ExitStatus> {
   const views = new Map<string | undefined, HostPolicy>();
   let outcome: ExitStatus = EXIT.fine;
@@ -152,8 +149,8 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
         const packet = completePacket(asked, query.interface, { hostPolicy, host, policy });
         const decision = evaluate(hostPolicy, packet);
         const isHere = findInstance(policy, host) === hostPolicy.instance;
-        const met = chainsMet(isHere ? others : undefined, { packet, decision }, host);
-        streams.out(`${JSON.stringify(toJson(packet, decision, met))}\n`);
+        const met = chainsMet(isHere ? others : undefined, { packet, verdict: decision.verdict }, host);
+        streams.out(`${JSON.stringify(decisionToJson(packet, decision, met))}\n`);
       } catch (error) {
         if (!(error instanceof UsageError) && !(error instanceof UnableError)) throw error;
         outcome = EXIT.usage;
@@ -178,123 +175,15 @@ function parseQuery(
   const words = query as Record<string, unknown>;
   const word = (key: string): string | undefined => {
     const value = words[key] ?? undefined;
-    if (value !== undefined && typeof value !== 'string') throw new UsageError(`${key} is a text`);
+    if (value !== undefined && typeof value !== 'string') throw new UsageError(`${key} is text`);
     return value;
   };
   return { ...words, instance: word('instance'), interface: word('interface') };
 }
 
-/** The policy as the instance `named` sees it: with this host's interfaces if that is this host, without any if it is another. */
+/** The policy as it applies to the instance `named`: with this host's interfaces if that is this host, else without any. */
 function resolveAs(policy: Policy, host: HostState, { named, streams }: Locating): HostPolicy {
   const own = findInstance(policy, host);
   const seen = named === undefined || named === own ? host : { ...host, interfaces: [] };
   return locate(policy, seen, { named, streams });
-}
-
-interface Surroundings {
-  readonly hostPolicy: HostPolicy;
-  readonly host: HostState;
-  readonly policy: Policy;
-}
-
-/** The packet of a query on the interface `named`, or on the one that can be told: the only one, or the one that has the packet's local address. */
-function completePacket(
-  packet: Omit<Packet, 'interface'>,
-  named: string | undefined,
-  { hostPolicy, host, policy }: Surroundings,
-): Packet {
-  if (named !== undefined) return { ...packet, interface: named };
-  const local = packet.direction === 'inbound' ? packet.destination : packet.source;
-  const isLocal = ({ family, value }: Packet['source']): boolean => family === local.family && value === local.value;
-  const bindings = policy.instances.get(hostPolicy.instance)?.interfaces ?? [];
-  const held = findInstance(policy, host) === hostPolicy.instance ? host.interfaces : [];
-  const byAddress =
-    bindings.find(({ addresses }) => addresses !== 'dynamic' && addresses.some(isLocal))?.pattern ??
-    held.find(({ addresses }) => addresses.some(isLocal))?.name;
-  const [only] = bindings;
-  const pattern = byAddress ?? (bindings.length === 1 ? only?.pattern : undefined);
-  if (pattern === undefined) {
-    throw new UsageError(
-      `which interface? say --interface: ${bindings.map((binding) => binding.pattern).join(', ') || `${hostPolicy.instance} has none`}`,
-    );
-  }
-  // A glob stands for its interfaces: one that the host has, or one of the glob's own name.
-  const name = host.interfaces.find((one) => one.name !== 'lo' && patternMatches(pattern, one.name))?.name;
-  return { ...packet, interface: name ?? (pattern === '*' ? 'eth0' : pattern.replace(/\*$/, '0')) };
-}
-
-/** The answer as scripts read it: a contract. */
-function toJson(
-  { state }: Packet,
-  { verdict, reason, rule, runnersUp, platform }: Decision,
-  met: readonly MetChain[] | undefined,
-): object {
-  return {
-    verdict,
-    reason,
-    rule: rule === undefined ? null : reportRule(rule),
-    platform: platform ?? null,
-    state,
-    runnersUp: runnersUp.map(reportRule),
-    otherTables: met ?? null,
-  };
-}
-
-function formatDecision(
-  packet: Packet,
-  { verdict, reason, rule, runnersUp, platform, binding }: Decision,
-  met: readonly MetChain[] | undefined,
-): string {
-  const port = (value: number | undefined): string => (value === undefined ? '' : ` port ${value}`);
-  const what = `${protocolText(packet)} from ${formatAddress(packet.source)}${port(packet.sourcePort)} to ${formatAddress(packet.destination)}${port(packet.destinationPort)}`;
-  const because: Readonly<Record<Decision['reason'], string>> = {
-    rule: `rule of group ${rule?.origin.group ?? ''}`,
-    management: 'a management rule, judged before all groups',
-    default: binding === undefined ? 'the policy does not name this interface' : 'no rule matches',
-    platform: `platform:${platform ?? ''}, built in`,
-    state: stateReason(packet),
-  };
-  const describe = (one: Rule): string =>
-    `${one.origin.span.file}:${one.origin.span.line}  ${formatRuleName(one.origin)}  ${one.action}, priority ${one.priority}${one.description === undefined ? '' : `  "${one.description}"`}`;
-  return [
-    `${verdict}  ${packet.state} ${what}, ${packet.direction} on ${packet.interface}${judgedAs(binding)}`,
-    `because    ${because[reason]}`,
-    ...(rule === undefined ? [] : [`rule       ${describe(rule)}`]),
-    ...runnersUp.map((one) => `then       ${describe(one)}`),
-    ...describeMet(met ?? []),
-    '',
-  ].join('\n');
-}
-
-/** By which name of the policy an interface is judged that it does not name itself. */
-function judgedAs(binding: Decision['binding']): string {
-  const by = binding?.by;
-  if (by === undefined) return '';
-  return by.as === 'altname' ? ` (by its other name ${by.pattern})` : ` (as its VRF: ${by.pattern})`;
-}
-
-/** `new tcp connection`, `reply icmp echo-reply`: what conntrack says of a packet, and what it is. */
-function protocolText({ state, source, protocol, icmpType, icmpCode }: Packet): string {
-  const name = protocolName(protocol, source.family);
-  if (icmpType === undefined) return state === 'new' && protocol === TCP ? `${name} connection` : name;
-  return `${name} ${icmpText(source.family, icmpType, icmpCode)}`;
-}
-
-function stateReason({ state, direction, source, icmpType }: Packet): string {
-  switch (state) {
-    case 'invalid':
-      return icmpType === undefined || stateOfUnasked(icmpProtocol(source.family), icmpType) === 'new'
-        ? 'conntrack calls it invalid'
-        : 'conntrack calls it invalid where it belongs to no flow; ask with --state reply or related for one that does';
-    case 'related':
-      return icmpType === undefined
-        ? 'a conntrack helper announced its flow, and `platform.helpers` is on'
-        : 'it is an ICMP error about a live flow';
-    case 'reply':
-      return direction === 'inbound'
-        ? 'it answers a flow that the host opened'
-        : 'it answers a flow that the inbound rules allow';
-    default:
-      return 'the host opened the flow; changes of outbound rules spare it';
-  }
 }

@@ -1,10 +1,11 @@
 import { printable } from '#core/diagnostics/printable.ts';
-import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
+import { writeFileAtomically } from '#host/files/write-file.ts';
 import { shownName } from '#host/files/placed-reader.ts';
 import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
-import { type Command, EXIT, UnableError, UsageError } from '#cli/framework/command.ts';
+import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
 import { mermaidOf } from '#cli/present/graph-mermaid.ts';
-import { WAIT_LONGER, WITHIN, workWithin } from '#cli/input/command-patience.ts';
+import { WITHIN, workWithin } from '#cli/input/within-option.ts';
+import { WAIT_LONGER } from '#cli/present/format-left-out.ts';
 import { type Graph, graphOf } from '#cli/present/graph-model.ts';
 import { htmlOf, svgOf } from '#cli/present/graph-svg.ts';
 import { placementOf, readPolicyOrExplain } from '#cli/input/load.ts';
@@ -55,12 +56,7 @@ export const graph: Command = {
       streams.out(text);
       return status;
     }
-    try {
-      await writeFileAtomically(output, text, 0o644);
-    } catch (error) {
-      if (error instanceof FileWriteError) throw new UnableError(error.message);
-      throw error;
-    }
+    await writeFileAtomically(output, text, 0o644);
     streams.err(`${output}: written\n`);
     return status;
   },

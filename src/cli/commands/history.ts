@@ -11,7 +11,7 @@ import { locateTexts } from '#cli/input/in-force.ts';
 import { readHost } from '#cli/input/load.ts';
 import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
-import { readVersion } from './rollback.ts';
+import { readVersion } from '#cli/input/version-number.ts';
 
 /** `sgctl history [N]`: the policies that were in force. */
 export const history: Command = {

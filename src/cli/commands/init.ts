@@ -8,9 +8,9 @@ import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
 import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
 import { readHost } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
-import { leftOutOf, starterPolicy, type Surroundings } from '#cli/starter/starter-policy.ts';
+import { leftOutOf, starterPolicy, type StarterInput } from '#cli/starter/starter-policy.ts';
 
-/** `sgctl init [FILE]`: a policy to begin with, from what this host has. */
+/** `sgctl init [FILE]`: writes a first policy for this host. */
 export const init: Command = {
   name: 'init',
   summary:
@@ -27,7 +27,7 @@ export const init: Command = {
     if (file !== '-' && !line.given('force') && (await exists(file))) {
       throw new UnableError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
     }
-    const surroundings: Surroundings = {
+    const input: StarterInput = {
       host: await readHost(),
       sockets: await readListeningSockets(),
       heard: await readHeardProtocols(),
@@ -35,19 +35,19 @@ export const init: Command = {
       session: await session(),
       schema: await schema(),
     };
-    const text = starterPolicy(surroundings);
+    const text = starterPolicy(input);
     if (file === '-') {
       streams.exact(text);
       return EXIT.fine;
     }
     await write(file, text);
-    for (const { what, why } of leftOutOf(surroundings)) streams.out(`left out: ${what}: ${why}\n`);
+    for (const { what, why } of leftOutOf(input)) streams.out(`left out: ${what}: ${why}\n`);
     streams.out(`${file}: written; ${nextStep(file)}\n`);
     return EXIT.fine;
   },
 };
 
-/** What comes after writing: the policy file is applied as soon as it is saved, where the daemon runs. */
+/** The next step: a running daemon applies the policy file as soon as it is saved. */
 function nextStep(file: string): string {
   return file === DEFAULT_POLICY_FILE
     ? 'a running daemon applies it at once; `sgctl rollback` takes it back'
@@ -63,14 +63,14 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** Where the schema was installed, by the package or by scripts/install.sh; undefined where it was not. */
+/** Where the package or scripts/install.sh installed the schema; undefined if neither did. */
 async function schema(): Promise<string | undefined> {
   for (const file of ['/usr/share/secgroupd/policy.schema.json', '/etc/secgroupd/policy.schema.json'])
     if (await exists(file)) return file;
   return undefined;
 }
 
-async function session(): Promise<Surroundings['session']> {
+async function session(): Promise<StarterInput['session']> {
   const found = await findSshSession();
   const client = found === undefined ? undefined : parseAddress(found.clientAddress);
   return found === undefined || client?.kind !== 'address'
@@ -83,7 +83,7 @@ async function write(file: string, text: string): Promise<void> {
     await mkdir(dirname(file), { recursive: true, mode: 0o755 });
     await writeFileAtomically(file, text, 0o644);
   } catch (error) {
-    if (error instanceof FileWriteError) throw new UnableError(error.message);
+    if (error instanceof FileWriteError) throw error;
     throw new UnableError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

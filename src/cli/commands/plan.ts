@@ -1,8 +1,9 @@
 import { shownName, type Placement } from '#host/files/placed-reader.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
 import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from '#cli/framework/command.ts';
-import { WITHIN, workWithin } from '#cli/input/command-patience.ts';
+import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
 import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
 import {
@@ -15,7 +16,9 @@ import {
   warnWhereUnprotected,
 } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { formatPlanned, NOTHING, planOf, plannedToJson } from '#cli/present/planned-change.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
+import { changeToJson, formatChange } from '#cli/present/format-change.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
 /** `sgctl plan [FILE]`: what a policy would change, as traffic. */
@@ -62,20 +65,21 @@ export const plan: Command = {
       streams.err(
         `${shownName(file)} is taken without drop-ins, and what is in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH takes those of the policy file PATH along\n`,
       );
-    const named = line.text('instance') ?? (policy.instances.has(base.instance) ? base.instance : undefined);
+    const named = line.text('instance') ?? instanceIn(policy, base);
     const after = locate(policy, host, { named, streams });
     // Who names an instance may foresee what happens on another host.
     if (line.text('instance') === undefined) warnWhereUnprotected(after, host, streams);
     const change = { before: base.policy, after };
-    const planned = await workWithin(line, { streams, what: 'comparing' }, (patience) =>
-      planOf(change, host, patience),
+    const changed = { host, liveFlows: await readLiveFlows(), session: await readOwnSession() };
+    const effects = await workWithin(line, { streams, what: 'comparing' }, (patience) =>
+      changeEffects(change, changed, patience),
     );
     streams.out(
       line.given('json')
-        ? `${JSON.stringify({ ...plannedToJson(planned, host), with: along }, null, 2)}\n`
-        : formatPlanned(planned, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
+        ? `${JSON.stringify({ ...changeToJson(effects, host), with: along }, null, 2)}\n`
+        : formatChange(effects, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
     );
-    return planned.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+    return effects.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
   },
 };
 
@@ -89,9 +93,14 @@ async function placeOf(line: CommandLine, file: string): Promise<Placement> {
 
 interface Base {
   readonly name: string;
-  readonly instance: InstanceName;
-  readonly policy: HostPolicy;
+  /** Undefined if nothing is in force. */
+  readonly policy: HostPolicy | undefined;
   readonly dropIns: readonly string[];
+}
+
+/** The instance that the policy in force is for, if the policy has it too. */
+function instanceIn(policy: Policy, { policy: base }: Base): InstanceName | undefined {
+  return base !== undefined && policy.instances.has(base.instance) ? base.instance : undefined;
 }
 
 /** What the policy is compared with; undefined once the mistakes of a file are printed. */
@@ -101,19 +110,17 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
     const policy = await readPolicyOrExplain({ file: against }, streams);
     if (policy === undefined) return undefined;
     const located = locate(policy, host, { named: line.text('instance'), streams });
-    return { name: against, instance: located.instance, policy: located, dropIns: [] };
+    return { name: against, policy: located, dropIns: [] };
   }
   const inForce = await policyInForce(socketPath(line));
-  if (inForce.kind === 'nothing') {
-    return { name: 'nothing in force: all traffic passes', instance: NOTHING.instance, policy: NOTHING, dropIns: [] };
-  }
+  if (inForce.kind === 'nothing')
+    return { name: 'nothing in force: all traffic passes', policy: undefined, dropIns: [] };
   const { texts, version } = inForce;
   const located = await locateTexts(texts, host);
   if (located === undefined)
     throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
   return {
     name: `what is in force${version === undefined ? '' : ` (version ${version})`}`,
-    instance: located.instance,
     policy: located,
     dropIns: texts.documents.slice(1),
   };

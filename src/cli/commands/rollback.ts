@@ -1,8 +1,9 @@
-import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
 import type { OverrideStatus } from '#api/status-answer.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { readVersion } from '#cli/input/version-number.ts';
 
 /** `sgctl rollback [N]`: back to what was in force before. */
 export const rollback: Command = {
@@ -24,14 +25,6 @@ export const rollback: Command = {
     return EXIT.fine;
   },
 };
-
-/** The number of a version. Throws a UsageError for what is none. */
-export function readVersion(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,8}$/.test(text) || Number(text) === 0)
-    throw new UsageError(`\`${text}\` is no version: say a number that \`sgctl history\` lists`);
-  return Number(text);
-}
 
 function describe(before: OverrideStatus, { pinned, policyFile }: OverrideStatus): string {
   const ended = before.trial === null ? '' : 'the trial has ended: ';

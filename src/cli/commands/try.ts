@@ -12,8 +12,8 @@ import {
   type Streams,
   UsageError,
 } from '#cli/framework/command.ts';
-import { agrees } from '#cli/present/agrees.ts';
-import { type Confirmation, confirmTrial } from './confirm.ts';
+import { agrees } from '#cli/input/ask-user.ts';
+import { type Confirmation, confirmTrial } from '#cli/actions/confirm-trial.ts';
 import { MAX_TRIAL_SECONDS } from '#api/change-bodies.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
@@ -21,7 +21,7 @@ import type { OverrideStatus } from '#api/status-answer.ts';
 import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
 import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { lookAtTarget, refuseOtherPolicyFile } from '#cli/input/policy-target.ts';
+import { lookAtTarget, refuseOtherPolicyFile } from '#cli/actions/save-policy.ts';
 
 const DEFAULT_SECONDS = 60;
 

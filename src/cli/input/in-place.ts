@@ -1,9 +1,9 @@
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
 import { FileError } from '#host/files/policy-files.ts';
 import { isStream, type Placement } from '#host/files/placed-reader.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
-import { isSameFile } from './policy-target.ts';
 
 /**
  * A file in the place of the policy file: its drop-ins are those of the policy file, and so are its lists unless they
@@ -32,4 +32,10 @@ export function filesAlong({ documents: [main], sources }: LoadedPolicy): readon
 /** That a file was read with others, as it stands behind the file's name; nothing where it was not. */
 export function alongText(along: readonly string[]): string {
   return along.length === 0 ? '' : `, with ${along.join(', ')},`;
+}
+
+/** Whether two paths lead to the same file, or are the same path if there is none. */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  return (await real(a)) === (await real(b));
 }

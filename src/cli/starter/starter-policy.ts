@@ -6,25 +6,25 @@ import type { HostInterface, HostState } from '#core/model/policy/host.ts';
 import { type StarterInterfaces, starterInterfaces, tunnelProtocols } from './starter-interfaces.ts';
 import { type OtherProtocol, type Service, type Services, servicesOf } from './starter-services.ts';
 
-/** What a starter policy is made from. */
-export interface Surroundings {
+/** The host that a starter policy is written for. */
+export interface StarterInput {
   readonly host: HostState;
   readonly sockets: readonly ListeningSocket[];
-  /** None where they are left out. */
+  /** Raw sockets; none by default. */
   readonly heard?: readonly HeardProtocol[];
-  /** Where editors find the schema: beside the policy where it is left out. */
+  /** Where editors find the schema; by default beside the policy. */
   readonly schema?: string | undefined;
-  /** The kernel's own where they are left out. */
+  /** The range of client ports; by default the kernel's. */
   readonly clientPorts?: ClientPorts | undefined;
-  /** Where the person at work is logged in from, and the port on this host. */
+  /** Where the user is logged in from by ssh, and the port on this host. */
   readonly session: { readonly address: Address; readonly port: number } | undefined;
 }
 
 const ADMINISTRATION: ReadonlySet<number> = new Set([22, 3389, 8848, 5900, 10_000]);
 const DATABASES: ReadonlySet<number> = new Set([1433, 1521, 2379, 3306, 5432, 6379, 9200, 11_211, 27_017]);
 
-/** A policy under which what listens now is reached as before, to be narrowed by hand; all else that comes in is denied. */
-export function starterPolicy({ host, sockets, heard = [], clientPorts, session, schema }: Surroundings): string {
+/** Writes a policy under which every service that listens now stays reachable, and all other inbound traffic is denied. */
+export function starterPolicy({ host, sockets, heard = [], clientPorts, session, schema }: StarterInput): string {
   const found = servicesOf(sockets, [...heard, ...tunnelProtocols(host.interfaces)], clientPorts);
   const { own, ports, others } = starterInterfaces(host.interfaces);
   return `# yaml-language-server: $schema=${schema ?? 'policy.schema.json'}
@@ -89,16 +89,16 @@ function doubtfulLines({ doubtful }: Services): string {
     .join('');
 }
 
-/** What listens and is not let in. */
+/** A listening socket that the policy does not allow. */
 export interface LeftOut {
   readonly what: string;
   readonly why: string;
-  /** The rule that lets it in, where there is one. */
+  /** The rule that would allow it; undefined if there is none. */
   readonly rule: string | undefined;
 }
 
-/** What of a host's sockets its starter policy leaves out, and why. */
-export function leftOutOf({ sockets, heard = [], clientPorts }: Surroundings): readonly LeftOut[] {
+/** The listening sockets that the starter policy leaves out, and why. */
+export function leftOutOf({ sockets, heard = [], clientPorts }: StarterInput): readonly LeftOut[] {
   return leftOut(servicesOf(sockets, heard, clientPorts).doubtful);
 }
 
@@ -117,7 +117,7 @@ function leftOut({ clients, eavesdroppers }: Services['doubtful']): readonly Lef
   ];
 }
 
-function management(session: Surroundings['session']): string {
+function management(session: StarterInput['session']): string {
   if (session === undefined) {
     return `
 # platform:
@@ -155,17 +155,17 @@ function othersNote(others: readonly string[]): string {
     : `      # Left to those who made them, and unfiltered by this policy: ${others.map(plain).join(', ')}\n`;
 }
 
-/** The host's name, if an instance can be called so; else that of every host. */
+/** The host's name if an instance may have it, else `*`. */
 function instanceName(hostname: string): string {
   return /^[A-Za-z0-9_.-]{1,64}$/.test(hostname) ? hostname : '*';
 }
 
-/** A text as YAML has it in double quotes. */
+/** Text as a YAML string in double quotes. */
 function quoted(text: string): string {
   return JSON.stringify(plain(text));
 }
 
-/** What a policy may hold of a name that somebody else chose. */
+/** Replaces what a policy must not contain in a name that another program chose. */
 function plain(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }

@@ -1,5 +1,5 @@
 import { access, chown, constants, realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { filesBeside, identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
@@ -8,6 +8,7 @@ import { createPolicyLoader } from '#core/load-policy.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { UnableError } from '#cli/framework/command.ts';
+import { isSameFile } from '#cli/input/in-place.ts';
 
 /** The policy file that a policy is to be written to, as it is now. */
 export interface PolicyTarget {
@@ -105,10 +106,4 @@ export async function refuseOtherPolicyFile(policyFile: string, told: string): P
   throw new UnableError(
     `the daemon enforces \`${told}\`, and not \`${policyFile}\`, which this command would write\nhelp: if that is the policy file of this host, say so: --policy FILE`,
   );
-}
-
-/** Whether two paths lead to one file, or are one path where there is none. */
-export async function isSameFile(one: string, other: string): Promise<boolean> {
-  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
-  return (await real(one)) === (await real(other));
 }

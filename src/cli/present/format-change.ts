@@ -1,122 +1,26 @@
-import { parseAddress } from '#core/read/2-analyze/address-text.ts';
 import type { StyledText } from '#core/diagnostics/styled-text.ts';
-import { compareMembers, type MemberChange } from '#core/meaning/compare/compare-members.ts';
-import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
-import { type CutFlow, cutFlows } from '#core/meaning/flows/cut-flows.ts';
+import type { MemberChange } from '#core/meaning/compare/compare-members.ts';
+import type { Difference } from '#core/meaning/compare/compare-policies.ts';
+import type { CutFlow } from '#core/meaning/flows/cut-flows.ts';
 import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
 import { witnessOf } from '#core/meaning/headerspace/witness.ts';
-import { findSshSession } from '#host/ssh-session.ts';
 import { type Address, formatAddress } from '#core/model/net/address.ts';
 import { reportRule } from '#api/rule-report.ts';
 import type { Flow } from '#core/model/packet/flow.ts';
 import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
 import { formatInterval } from '#core/model/net/interval.ts';
-import type { InstanceName } from '#core/model/policy/names.ts';
-import { PLATFORM_DEFAULTS } from '#core/model/policy/platform.ts';
-import type { Patience } from '#core/model/policy/patience.ts';
-import type { PlatformTraffic } from '#core/model/policy/policy.ts';
 import { protocolName } from '#core/model/policy/protocol-lookup.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
-import { NetfilterError } from '#kernel/errors.ts';
-import { readFlows } from '#kernel/conntrack/read-flows.ts';
-import { leftOutLines } from '#cli/input/command-patience.ts';
+import type { ChangeEffects } from '#core/change-effects.ts';
+import { leftOutLines } from './format-left-out.ts';
 import { formatPlace } from './format-place.ts';
 import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
-import { TCP } from '#core/model/policy/protocols.ts';
-
-/** A host without rules of ours. */
-export const NOTHING: HostPolicy = {
-  instance: '' as InstanceName,
-  unmanagedInterfaces: 'allow',
-  platform: PLATFORM_DEFAULTS,
-  held: [],
-  accounts: { counters: false, logDenied: false, logRate: 1 },
-  management: { inbound: [], outbound: [] },
-  bindings: [],
-  members: new Map(),
-  addressGroups: new Map(),
-};
-
-type Connections =
-  | { readonly kind: 'known'; readonly cut: readonly CutFlow[] }
-  | { readonly kind: 'unknown'; readonly why: string };
-
-/** Packets, by what judges them. */
-type NotCompared = Pick<Difference, 'interface' | 'direction' | 'family'>;
-
-/** What a change of policies does to this host. */
-export interface Planned {
-  /** The policies compared. */
-  readonly policies: readonly HostPolicy[];
-  readonly differences: readonly Difference[];
-  /** Packets that were not compared, since nobody waited for it. */
-  readonly leftOut: readonly NotCompared[];
-  readonly platform: readonly { readonly name: keyof PlatformTraffic; readonly after: boolean }[];
-  readonly members: readonly MemberChange[];
-  readonly connections: Connections;
-  /** The ssh connection that the caller sits behind; `cut` is undefined where the change does not end it. */
-  readonly session: { readonly flow: Flow; readonly cut: CutFlow | undefined } | undefined;
-}
-
-/** What the change does, live connections and the caller's own ssh session among it. */
-export async function planOf(
-  change: { readonly before: HostPolicy; readonly after: HostPolicy },
-  host: HostState,
-  patience: Patience,
-): Promise<Planned> {
-  const { before, after } = change;
-  const leftOut: NotCompared[] = [];
-  const onLeftOut = (place: NotCompared): void => void leftOut.push(place);
-  const session = await ownSession();
-  const switches = Object.keys(after.platform) as (keyof PlatformTraffic)[];
-  return {
-    policies: [before, after],
-    differences: comparePolicies(before, after, { patience, onLeftOut }),
-    leftOut,
-    platform: switches
-      .filter((name) => before !== NOTHING && before.platform[name] !== after.platform[name])
-      .map((name) => ({ name, after: after.platform[name] })),
-    members: compareMembers(before, after),
-    connections: await connectionsCut(host, change),
-    session:
-      session === undefined ? undefined : { flow: session, cut: cutFlows([session], host.interfaces, change)[0] },
-  };
-}
-
-async function connectionsCut(
-  host: HostState,
-  change: { readonly before: HostPolicy; readonly after: HostPolicy },
-): Promise<Connections> {
-  try {
-    return { kind: 'known', cut: cutFlows(await readFlows(), host.interfaces, change) };
-  } catch (error) {
-    if (!(error instanceof NetfilterError)) throw error;
-    const why = error.failure === 'not-permitted' ? 'that needs root' : error.message;
-    return { kind: 'unknown', why };
-  }
-}
-
-async function ownSession(): Promise<Flow | undefined> {
-  const session = await findSshSession();
-  if (session === undefined) return undefined;
-  const [source, destination] = [parseAddress(session.clientAddress), parseAddress(session.serverAddress)];
-  if (source.kind === 'problem' || destination.kind === 'problem') return undefined;
-  return {
-    protocol: TCP,
-    source: source.address,
-    destination: destination.address,
-    sourcePort: session.clientPort,
-    destinationPort: session.serverPort,
-    icmpType: undefined,
-    icmpCode: undefined,
-  };
-}
 
 /** The plan as scripts read it: a contract. */
-export function plannedToJson(
-  { differences, leftOut, platform, members, connections, session }: Planned,
+export function changeToJson(
+  { differences, leftOut, platform, members, connections, session }: ChangeEffects,
   host: HostState,
 ): object {
   return {
@@ -128,7 +32,7 @@ export function plannedToJson(
       direction: one.direction,
       family: one.family,
       change: changeOf(one),
-      traffic: one.traffic === 'all' ? 'all' : one.traffic.map((some) => trafficToJson(some, one.family)),
+      traffic: one.traffic === 'all' ? 'all' : one.traffic.map((atom) => trafficToJson(atom, one.family)),
       remotes: one.remotes === 'any' ? 'any' : one.remotes.map(formatInterval),
       before: deciderToJson(one.before),
       after: deciderToJson(one.after),
@@ -187,8 +91,8 @@ function flowToJson({ protocol, source, destination, sourcePort, destinationPort
 }
 
 /** The plan for people. */
-export function formatPlanned(planned: Planned, title: string): StyledText {
-  const { policies, differences, leftOut, platform, members, connections, session } = planned;
+export function formatChange(effects: ChangeEffects, title: string): StyledText {
+  const { policies, differences, leftOut, platform, members, connections, session } = effects;
   const same = differences.length + platform.length + leftOut.length === 0;
   const lines = [
     ...(same ? ['nothing would change'] : []),
@@ -203,7 +107,7 @@ export function formatPlanned(planned: Planned, title: string): StyledText {
 }
 
 /** What becomes of one's own session, each line ended. */
-function sessionText({ flow, cut }: NonNullable<Planned['session']>): Exclude<StyledText, string> {
+function sessionText({ flow, cut }: NonNullable<ChangeEffects['session']>): Exclude<StyledText, string> {
   if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on\n`];
   return [
     { style: 'error', text: `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT` },
@@ -257,8 +161,8 @@ function memberLines(members: readonly MemberChange[]): readonly string[] {
   ];
 }
 
-function connectionLines(connections: Connections, same: boolean): readonly string[] {
-  if (connections.kind === 'unknown') return same ? [] : [`live connections are not known: ${connections.why}`];
+function connectionLines(connections: ChangeEffects['connections'], same: boolean): readonly string[] {
+  if (connections.kind === 'unknown') return same ? [] : [`live connections are not known: ${connections.reason}`];
   const { cut } = connections;
   if (cut.length === 0) return same ? [] : ['no live connection would be cut'];
   return [
