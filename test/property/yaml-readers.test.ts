@@ -72,7 +72,7 @@ describe('the fast reader', () => {
     expect(compare(text)).toBe(true);
   });
 
-  // js-yaml reads some of these as if they were well-formed: directives, `...`, an indented `---`, a key behind an entry.
+  // js-yaml reads some of these as if they were well-formed: directives, `...`, an indented first line, a key behind an entry.
   test.each([
     ['an anchor', 'a: &b c'],
     ['an alias', 'a: *b'],
@@ -89,6 +89,7 @@ describe('the fast reader', () => {
     ['a directive of a name that YAML does not have', '%AML 1.2\n---\na: b'],
     ['the end of a document before its content', '...\na: b'],
     ['an indented document marker', '  ---\na: b'],
+    ['an indented directive', '  %YAML 1.2\n---\na: b'],
     ['a key behind an entry', 'a:\n- "b"c: d'],
     ['two documents', 'a: b\n---\nc: d'],
     ['a number in another base', 'a: 0x1f'],

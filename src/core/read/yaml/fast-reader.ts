@@ -19,10 +19,12 @@ const UNUSUAL_CHARACTER =
   /[\0-\x09\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]|\r(?!\n)|\p{Cs}/u;
 
 /**
- * Lines that js-yaml 5.5 misreads: for directives with a name of their own and for the end of a document without
- * content it has no event, and on the first line it takes an indented `---` for the beginning of a document.
+ * Where js-yaml 5.5 differs: it has no event for a directive with a name of its own, nor for the end of a document
+ * without content, and it counts no indentation on the first line.
  */
-const UNUSUAL_LINE = /^(?:%|\.\.\.| +---)/m;
+function isMisread(text: string): boolean {
+  return text.startsWith(' ') || /^(?:%|\.\.\.)/m.test(text);
+}
 
 /** Well below what the library accepts, in levels and in characters of a key. */
 const MAX_DEPTH = 48;
@@ -46,7 +48,7 @@ export interface SoundYaml {
  */
 export function readFast(text: string): SoundYaml | undefined {
   // INVARIANT: whatever is read here, the library reads as the same values in the same places, and reports nothing.
-  if (UNUSUAL_CHARACTER.test(text) || isDeceptive(text) || UNUSUAL_LINE.test(text)) return undefined;
+  if (UNUSUAL_CHARACTER.test(text) || isDeceptive(text) || isMisread(text)) return undefined;
   const events = eventsOf(text);
   return events === undefined ? undefined : new EventReader(text, events).read();
 }
