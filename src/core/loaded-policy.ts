@@ -1,5 +1,5 @@
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { firstOf } from '#core/diagnostics/first-of.ts';
+import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 
 /** A policy as read from its files. */
@@ -25,7 +25,7 @@ export function withDiagnostics(loaded: LoadedPolicy, more: readonly Diagnostic[
   return {
     ...loaded,
     policy: hasError ? undefined : loaded.policy,
-    diagnostics: firstOf(inReadingOrder([...loaded.diagnostics, ...more], loaded.files)),
+    diagnostics: limitDiagnostics(inReadingOrder([...loaded.diagnostics, ...more], loaded.files)),
   };
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { LINT_CODES } from '#core/diagnostics/lint-codes.ts';
-import { toldOf } from '#cli/commands/lint.ts';
+import { reportableOf } from '#cli/commands/lint.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
 import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
@@ -22,7 +22,7 @@ describe('the advice', () => {
     const { findings, accepted } = lintPolicy(policy, { host: hostOf(name) });
     const local = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
     const text = findings.map((finding) => {
-      const told = toldOf(finding);
+      const told = reportableOf(finding);
       const related = told.related.map((one) => ({ ...one, span: { ...one.span, file: local(one.span.file) } }));
       const shown = { ...told, span: { ...told.span, file: local(told.span.file) }, related };
       return formatDiagnostic(shown, (file) => sources.get(file));

@@ -4,7 +4,7 @@ import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import type { FoundTable } from '#core/model/nft/found-table.ts';
+import type { ListedTable } from '#core/model/nft/listed-table.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { decodeTable } from '#kernel/nftables/read-table.ts';
@@ -27,7 +27,7 @@ describe('the table in the kernel', () => {
     await world.destroy();
   });
 
-  async function found(): Promise<FoundTable> {
+  async function found(): Promise<ListedTable> {
     const argv = ['nft', '--json', '--numeric', 'list', 'table', 'inet', 'secgroupd'];
     const { stdout } = await world.exec(world.host, argv);
     return decodeTable(JSON.parse(stdout) as Parameters<typeof decodeTable>[0]);

@@ -1,4 +1,4 @@
-import { styleDiagnostic, type Told } from '#core/diagnostics/format-diagnostic.ts';
+import { styleDiagnostic, type Reportable } from '#core/diagnostics/format-diagnostic.ts';
 import { LINT_CODES } from '#core/diagnostics/lint-codes.ts';
 import type { LintFinding } from '#core/meaning/lint/finding.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
@@ -64,7 +64,7 @@ export const lint: Command = {
     } else {
       const sourceOf = (name: string): string | undefined => loaded.sources.get(name);
       for (const finding of line.given('all') ? findings : joinAlike(findings)) {
-        streams.out(styleDiagnostic(toldOf(finding), sourceOf));
+        streams.out(styleDiagnostic(reportableOf(finding), sourceOf));
         streams.out('\n\n');
       }
       for (const what of leftOut) streams.out(`not checked in time: ${what}\n`);
@@ -92,7 +92,7 @@ function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[num
 const MOST_RELATED = 6;
 
 /** A finding as people read it. */
-export function toldOf({ code, span, message, help, related, witness }: LintFinding): Told {
+export function reportableOf({ code, span, message, help, related, witness }: LintFinding): Reportable {
   const shown = related.slice(0, MOST_RELATED);
   const more = related.length - shown.length;
   const packet =

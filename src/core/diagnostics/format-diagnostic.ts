@@ -14,14 +14,14 @@ const LEAD = 40;
 /** Gives the text of a file that a span names; undefined where there is none, and the frame is left out. */
 export type SourceOf = (file: string) => string | undefined;
 
-/** A diagnostic, or what the advisor has to say. */
-export type Told = Omit<Diagnostic, 'code' | 'severity'> & {
+/** A diagnostic, or a finding of `sgctl lint`. */
+export type Reportable = Omit<Diagnostic, 'code' | 'severity'> & {
   readonly code: Diagnostic['code'] | LintCode;
   readonly severity: Diagnostic['severity'] | 'info';
 };
 
 /** {@link styleDiagnostic} without colours. */
-export function formatDiagnostic(diagnostic: Told, sourceOf: SourceOf): string {
+export function formatDiagnostic(diagnostic: Reportable, sourceOf: SourceOf): string {
   return unstyled(styleDiagnostic(diagnostic, sourceOf));
 }
 
@@ -30,7 +30,7 @@ export function formatDiagnostic(diagnostic: Told, sourceOf: SourceOf): string {
  * and each related place likewise as a note. Nothing in a file or a message can reach the terminal as a control sequence.
  * Ends without a line break.
  */
-export function styleDiagnostic(diagnostic: Told, sourceOf: SourceOf): StyledText {
+export function styleDiagnostic(diagnostic: Reportable, sourceOf: SourceOf): StyledText {
   const { severity, code, message, span, help, related } = diagnostic;
   return [
     `${place(span)}: `,

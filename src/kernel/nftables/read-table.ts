@@ -1,14 +1,14 @@
 import ipaddr from 'ipaddr.js';
 import { addressBits, addressFromBytes } from '#core/model/net/address.ts';
 import type {
-  FoundChain,
-  FoundMapElement,
-  FoundRange,
-  FoundRule,
-  FoundStep,
-  FoundTable,
-  FoundValues,
-} from '#core/model/nft/found-table.ts';
+  ListedChain,
+  ListedMapElement,
+  ListedRange,
+  ListedRule,
+  ListedExpression,
+  ListedTable,
+  ListedValues,
+} from '#core/model/nft/listed-table.ts';
 import { REVOKED_SETS } from '#core/model/nft/revoked-flows.ts';
 import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import type { Nft } from './nft.ts';
@@ -17,16 +17,16 @@ import type { Nft } from './nft.ts';
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** Reads all of a table, `inet secgroupd`, elements included; undefined where there is none. Throws an NftError. */
-export async function readTable(nft: Nft, table: string): Promise<FoundTable | undefined> {
+export async function readTable(nft: Nft, table: string): Promise<ListedTable | undefined> {
   const listing = await nft.listJson(['table', ...table.split(' ')]);
   return listing === undefined ? undefined : decodeTable(JSON.parse(listing) as Json);
 }
 
 /** Decodes what nft lists. What it does not know is decoded as that. */
-export function decodeTable(listing: Json): FoundTable {
-  const chains = new Map<string, FoundChain & { readonly rules: FoundRule[] }>();
-  const sets = new Map<string, FoundValues>();
-  const maps = new Map<string, readonly FoundMapElement[]>();
+export function decodeTable(listing: Json): ListedTable {
+  const chains = new Map<string, ListedChain & { readonly rules: ListedRule[] }>();
+  const sets = new Map<string, ListedValues>();
+  const maps = new Map<string, readonly ListedMapElement[]>();
   let revoked = 0;
   for (const object of listOf(get(listing, 'nftables'))) {
     const [chain, rule, set, map] = ['chain', 'rule', 'set', 'map'].map((kind) => get(object, kind));
@@ -46,7 +46,7 @@ export function decodeTable(listing: Json): FoundTable {
   return { chains, sets, maps, revoked };
 }
 
-function decodeRule(rule: Json): FoundRule {
+function decodeRule(rule: Json): ListedRule {
   const expressions = listOf(get(rule, 'expr'));
   const text = `chain ${textOf(get(rule, 'chain'))}: ${JSON.stringify(expressions)}`;
   return { steps: expressions.map(decodeStep), text };
@@ -58,7 +58,7 @@ const ASIDE = ['counter', 'log', 'mangle'];
 /** What lets some packets by: limits, and notes in a set, for which there may be no room, and which may have limits. */
 const FICKLE = ['limit', 'set'];
 
-function decodeStep(expression: Json): FoundStep {
+function decodeStep(expression: Json): ListedExpression {
   const [[kind, body] = ['', undefined]] = Object.entries(objectOf(expression));
   if (ASIDE.includes(kind)) return { kind: 'aside' };
   if (FICKLE.includes(kind)) return { kind: 'limit' };
@@ -79,7 +79,7 @@ const OPERATORS: Readonly<Record<string, 'among' | 'notAmong' | 'common'>> = {
   in: 'common',
 };
 
-function decodeMatch(body: Json | undefined): FoundStep {
+function decodeMatch(body: Json | undefined): ListedExpression {
   const field = fieldOf(get(body, 'left'));
   const operator = OPERATORS[textOf(get(body, 'op'))];
   const right = get(body, 'right');
@@ -109,8 +109,8 @@ function fieldOf(expression: Json | undefined): string | undefined {
   return bits === undefined ? undefined : `${field} & ${bits}`;
 }
 
-function decodeElements(elements: Json): readonly FoundMapElement[] {
-  return listOf(elements).flatMap((element): readonly FoundMapElement[] => {
+function decodeElements(elements: Json): readonly ListedMapElement[] {
+  return listOf(elements).flatMap((element): readonly ListedMapElement[] => {
     const [key, value] = listOf(element);
     const verdict = value === undefined ? undefined : decodeVerdict(value);
     const bare = key === undefined ? undefined : bareElement(key);
@@ -126,7 +126,7 @@ function decodeVerdict(expression: Json | undefined): SimpleVerdict | undefined 
   return undefined;
 }
 
-function decodeValues(values: Json): FoundValues {
+function decodeValues(values: Json): ListedValues {
   const bare = (Array.isArray(values) ? (values as readonly Json[]) : [values]).map(bareElement);
   const names = bare.filter((value): value is string => typeof value === 'string' && !isAddress(value));
   if (names.length > 0) return { kind: 'names', names };
@@ -139,7 +139,7 @@ function bareElement(element: Json): Json {
   return get(get(element, 'elem'), 'val') ?? element;
 }
 
-function rangeOf(value: Json | undefined): FoundRange | undefined {
+function rangeOf(value: Json | undefined): ListedRange | undefined {
   if (typeof value === 'number') return { from: BigInt(value), to: BigInt(value) };
   if (typeof value === 'string') {
     const address = addressValue(value);

@@ -3,7 +3,7 @@ import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { diagnosticOf } from '#core/diagnostics/report.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
 import { createProver, type Violation } from './prove-assertion.ts';
-import { NO_HOST } from '#core/model/policy/host.ts';
+import { UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion, Policy } from '#core/model/policy/policy.ts';
@@ -20,7 +20,7 @@ export function checkAssertions(policy: Policy, patience: Patience): readonly Di
   const broken = [...policy.instances.keys()].toSorted().flatMap((instance) => {
     const asserted = policy.assertions.filter((one) => one.instance === undefined || one.instance === instance);
     if (asserted.length === 0) return [];
-    const proofs = prover.prove(resolveHost(policy, NO_HOST, instance), asserted);
+    const proofs = prover.prove(resolveHost(policy, UNKNOWN_HOST, instance), asserted);
     return asserted.flatMap((assertion, place) => {
       const proof = proofs[place];
       if (proof?.kind === 'unknown') unproved.add(assertion);

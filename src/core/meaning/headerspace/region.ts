@@ -1,12 +1,12 @@
-import type { FoundRange } from '#core/model/nft/found-table.ts';
+import type { ListedRange } from '#core/model/nft/listed-table.ts';
 
 /** Addresses of one family, ascending and disjoint. */
-export type Region = readonly FoundRange[];
+export type Region = readonly ListedRange[];
 
 /** All that is in any of the ranges. */
-export function union(ranges: readonly FoundRange[]): Region {
+export function union(ranges: readonly ListedRange[]): Region {
   const sorted = ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  const joined: FoundRange[] = [];
+  const joined: ListedRange[] = [];
   for (const next of sorted) {
     const last = joined.at(-1);
     if (last === undefined || next.from > last.to + 1n) joined.push(next);
@@ -16,8 +16,8 @@ export function union(ranges: readonly FoundRange[]): Region {
 }
 
 /** What two regions share. */
-export function within(one: Region, other: readonly FoundRange[]): Region {
-  const shared: FoundRange[] = [];
+export function within(one: Region, other: readonly ListedRange[]): Region {
+  const shared: ListedRange[] = [];
   let [i, j] = [0, 0];
   for (;;) {
     const [a, b] = [one[i], other[j]];
@@ -31,8 +31,8 @@ export function within(one: Region, other: readonly FoundRange[]): Region {
 }
 
 /** What of a region is in none of `gone`, which is a region too. */
-export function without(region: Region, gone: readonly FoundRange[]): Region {
-  const left: FoundRange[] = [];
+export function without(region: Region, gone: readonly ListedRange[]): Region {
+  const left: ListedRange[] = [];
   let first = 0;
   for (const { from, to } of region) {
     let at = from;

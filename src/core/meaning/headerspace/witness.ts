@@ -1,6 +1,6 @@
 import { type Address, type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
-import type { FoundRange } from '#core/model/nft/found-table.ts';
+import type { ListedRange } from '#core/model/nft/listed-table.ts';
 import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { PacketSet } from './packet-set.ts';
@@ -74,7 +74,7 @@ const EVERYWHERE: Readonly<Record<Family, readonly Interval[]>> = {
 };
 
 /** Addresses for documentation, which people know for examples, the likeliest first, without the host's end: RFC 5737, RFC 3849. */
-const EXAMPLES: Readonly<Record<Family, readonly FoundRange[]>> = {
+const EXAMPLES: Readonly<Record<Family, readonly ListedRange[]>> = {
   ipv4: [
     { from: 0xcb00_7101n, to: 0xcb00_71fen },
     { from: 0xc633_6401n, to: 0xc633_64fen },
@@ -84,7 +84,7 @@ const EXAMPLES: Readonly<Record<Family, readonly FoundRange[]>> = {
 };
 
 /** This network, loopback, mapped, multicast and beyond, which no packet of another host comes from: RFC 6890. */
-const UNUSUAL: Readonly<Record<Family, readonly FoundRange[]>> = {
+const UNUSUAL: Readonly<Record<Family, readonly ListedRange[]>> = {
   ipv4: [
     { from: 0n, to: 0x00ff_ffffn },
     { from: 0x7f00_0000n, to: 0x7fff_ffffn },

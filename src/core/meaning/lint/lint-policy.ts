@@ -6,7 +6,7 @@ import type { LintFinding, LintSubject } from './finding.ts';
 import { type LintScope, lintScopesOf } from './lint-scope.ts';
 import { LINT_CHECKS } from './registry.ts';
 import { effectsOf } from './rule-effects.ts';
-import { type HostState, NO_HOST } from '#core/model/policy/host.ts';
+import { type HostState, UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Acceptance, Policy } from '#core/model/policy/policy.ts';
 
@@ -74,7 +74,7 @@ function lookAt(
   policy: Policy,
   patience: Patience,
 ): { readonly linted: LintInput; readonly leftOut: readonly LintScope[] } {
-  const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, NO_HOST, name));
+  const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, UNKNOWN_HOST, name));
   const bindings = [...policy.instances.values()].flatMap(({ interfaces }) => interfaces);
   const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
   const scopes = lintScopesOf(hosts, unknown);

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { FoundRule, FoundTable } from '#core/model/nft/found-table.ts';
+import type { ListedRule, ListedTable } from '#core/model/nft/listed-table.ts';
 import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
 import type { InterfacePattern } from '#core/model/policy/names.ts';
@@ -32,7 +32,7 @@ import { type IcmpProtocol, UDP } from '#core/model/policy/protocols.ts';
 export interface TableComparison {
   readonly differences: readonly TableDifference[];
   /** Rules of which it cannot be told what they do. */
-  readonly unknown: readonly FoundRule[];
+  readonly unknown: readonly ListedRule[];
   /** How many classes of packets were compared, each for all addresses. */
   readonly compared: number;
   /** Where not all packets were compared, since nobody waited for it. */
@@ -55,7 +55,7 @@ const ICMP_ERROR_TRAFFIC: Readonly<Record<Family, readonly Traffic[]>> = {
  * the policy says: exact set arithmetic over interface, family, protocol, port or ICMP type and code, and address. Of one
  * class of packets the first difference is told. Built-in traffic is followed by examples.
  */
-export function compareTable(policy: HostPolicy, table: FoundTable, patience: Patience = ENDLESS): TableComparison {
+export function compareTable(policy: HostPolicy, table: ListedTable, patience: Patience = ENDLESS): TableComparison {
   const found: Found = { differences: [], unknown: new Set(), compared: 0 };
   const leftOut: TableComparison['leftOut'][number][] = [];
   const traffics = trafficsOf(table);
@@ -80,12 +80,12 @@ export function compareTable(policy: HostPolicy, table: FoundTable, patience: Pa
 
 interface Found {
   readonly differences: TableDifference[];
-  readonly unknown: Set<FoundRule>;
+  readonly unknown: Set<ListedRule>;
   compared: number;
 }
 
 interface Comparing {
-  readonly table: FoundTable;
+  readonly table: ListedTable;
   /** What the table tells apart. */
   readonly tested: readonly Traffic[];
   readonly patience: Patience;
@@ -159,7 +159,7 @@ interface EvaluationPoint {
 }
 
 /** The interfaces that the policy or the table tells apart. */
-function interfacesOf(policy: HostPolicy, table: FoundTable): readonly NamedInterface[] {
+function interfacesOf(policy: HostPolicy, table: ListedTable): readonly NamedInterface[] {
   const nobody = { groups: [], invalid: 'drop', inbound: [], outbound: [] } as const;
   const own = new Set<string>(policy.bindings.map(({ pattern }) => pattern));
   const others = [...namesIn(table)].filter((name) => !own.has(name));

@@ -1,5 +1,5 @@
 import { FAMILIES } from '#core/model/net/address.ts';
-import type { FoundTable } from '#core/model/nft/found-table.ts';
+import type { ListedTable } from '#core/model/nft/listed-table.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { ICMP_REQUEST_OF_REPLY, LOOPBACK, PLATFORM_FLOWS, type PlatformFlow } from '#core/model/policy/platform.ts';
@@ -22,7 +22,7 @@ const ANY_SOURCE_PORTS = [547, 50_000];
 /** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
 export function* platformDifferences(
   policy: HostPolicy,
-  table: FoundTable,
+  table: ListedTable,
   names: readonly NamedInterface[],
 ): Generator<TableDifference> {
   for (const { named, name } of [...names, { named: 'lo', name: 'lo' }]) {

@@ -1,5 +1,5 @@
 import type { Family } from '#core/model/net/address.ts';
-import type { FoundRange } from '#core/model/nft/found-table.ts';
+import type { ListedRange } from '#core/model/nft/listed-table.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
 import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
@@ -16,7 +16,7 @@ export interface TableDifference {
   /** What conntrack says of them. */
   readonly state: Packet['state'];
   readonly traffic: TrafficAtom;
-  readonly remote: FoundRange;
+  readonly remote: ListedRange;
   readonly expected: Pick<RuleDecision, 'action' | 'rule'>;
   readonly found: Action;
   readonly witness: Packet;

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { FoundRange, FoundStep, FoundTable } from '#core/model/nft/found-table.ts';
+import type { ListedRange, ListedExpression, ListedTable } from '#core/model/nft/listed-table.ts';
 import type { Traffic } from '#core/model/policy/rule.ts';
 import { transportField } from './transport-field.ts';
 
@@ -7,7 +7,7 @@ import { transportField } from './transport-field.ts';
 const NAMES = /^(?:iif|oif|sdif)name$/;
 
 /** The names and globs of interfaces that rules look for. */
-export function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string> {
+export function namesIn({ chains, sets, maps }: ListedTable): ReadonlySet<string> {
   const names = new Set<string>();
   for (const step of [...chains.values()].flatMap(({ rules }) => rules.flatMap(({ steps }) => steps))) {
     if (step.kind === 'test' && NAMES.test(step.field)) {
@@ -23,9 +23,9 @@ export function namesIn({ chains, sets, maps }: FoundTable): ReadonlySet<string>
 }
 
 /** All that rules of a table look at of protocols, ports and ICMP. */
-export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<Family, readonly Traffic[]>> {
+export function trafficsOf({ chains, sets, maps }: ListedTable): Readonly<Record<Family, readonly Traffic[]>> {
   const found: Record<Family, Traffic[]> = { ipv4: [], ipv6: [] };
-  const add = (field: string, ranges: readonly FoundRange[]): void => {
+  const add = (field: string, ranges: readonly ListedRange[]): void => {
     for (const family of FAMILIES)
       for (const traffic of ranges.flatMap((range) => trafficOf(field, range, family))) found[family].push(traffic);
   };
@@ -35,7 +35,9 @@ export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<
   }
   return found;
 
-  function lookedAt(step: FoundStep): readonly { readonly field: string; readonly ranges: readonly FoundRange[] }[] {
+  function lookedAt(
+    step: ListedExpression,
+  ): readonly { readonly field: string; readonly ranges: readonly ListedRange[] }[] {
     if (step.kind === 'test') {
       const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
       return values?.kind === 'numbers' ? [{ field: step.field, ranges: values.ranges }] : [];
@@ -43,14 +45,14 @@ export function trafficsOf({ chains, sets, maps }: FoundTable): Readonly<Record<
     if (step.kind !== 'map') return [];
     const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
     const keys = elements.map(({ key }) => key);
-    return [{ field: step.field, ranges: keys.filter((key): key is FoundRange => typeof key !== 'string') }];
+    return [{ field: step.field, ranges: keys.filter((key): key is ListedRange => typeof key !== 'string') }];
   }
 }
 
 const ALL_CODES = 256;
 const LAST_BYTE = 255;
 
-function trafficOf(field: string, range: FoundRange, family: Family): readonly Traffic[] {
+function trafficOf(field: string, range: ListedRange, family: Family): readonly Traffic[] {
   const [from, to] = [Number(range.from), Number(range.to)];
   const bytes = (): readonly number[] => Array.from({ length: Math.min(to, LAST_BYTE) - from + 1 }, (_, i) => from + i);
   if (field === 'l4proto') return bytes().map((protocol) => ({ kind: 'protocol', protocol }));

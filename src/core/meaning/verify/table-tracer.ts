@@ -1,13 +1,13 @@
 import { FAMILIES, type Family, highestAddress } from '#core/model/net/address.ts';
 import type {
-  FoundChain,
-  FoundMapElement,
-  FoundRange,
-  FoundRule,
-  FoundStep,
-  FoundTable,
-  FoundValues,
-} from '#core/model/nft/found-table.ts';
+  ListedChain,
+  ListedMapElement,
+  ListedRange,
+  ListedRule,
+  ListedExpression,
+  ListedTable,
+  ListedValues,
+} from '#core/model/nft/listed-table.ts';
 import { revokedFields, revokedSet } from '#core/model/nft/revoked-flows.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
 import type { LocalAddresses } from '#core/meaning/evaluate/own-address.ts';
@@ -47,7 +47,7 @@ export interface TracedRange {
 /** What a table does to packets of one shape, for all addresses, ascending; and rules in their way that it cannot tell what they do. */
 export interface TableTrace {
   readonly ranges: readonly TracedRange[];
-  readonly unknown: readonly FoundRule[];
+  readonly unknown: readonly ListedRule[];
 }
 
 /** nf_tables allows jumps so deep: Linux NFT_JUMP_STACK_SIZE. */
@@ -56,7 +56,7 @@ const MAX_JUMPS = 16;
 const HOOKS: Readonly<Record<Direction, string>> = { inbound: 'input', outbound: 'output' };
 
 /** Follows packets of one shape through a table, as the kernel does. */
-export function traceTable(table: FoundTable, shape: PacketTemplate): TableTrace {
+export function traceTable(table: ListedTable, shape: PacketTemplate): TableTrace {
   const walk = new TableTracer(table, shape);
   const everywhere: Region = [{ from: 0n, to: highestAddress(shape.family) }];
   let region = everywhere;
@@ -74,11 +74,11 @@ export function traceTable(table: FoundTable, shape: PacketTemplate): TableTrace
   return { ranges, unknown: [...walk.unknown] };
 }
 
-type NamedChain = readonly [name: string, chain: FoundChain];
+type NamedChain = readonly [name: string, chain: ListedChain];
 
-const bases = new WeakMap<FoundTable, Readonly<Record<Direction, readonly NamedChain[]>>>();
+const bases = new WeakMap<ListedTable, Readonly<Record<Direction, readonly NamedChain[]>>>();
 
-function baseChains(table: FoundTable, direction: Direction): readonly NamedChain[] {
+function baseChains(table: ListedTable, direction: Direction): readonly NamedChain[] {
   const of = (hooked: Direction): readonly NamedChain[] =>
     [...table.chains].filter(([, { hook }]) => hook === HOOKS[hooked]);
   const known = bases.get(table) ?? { inbound: of('inbound'), outbound: of('outbound') };
@@ -94,11 +94,11 @@ interface Outcome {
 }
 
 class TableTracer {
-  readonly unknown = new Set<FoundRule>();
-  readonly #table: FoundTable;
+  readonly unknown = new Set<ListedRule>();
+  readonly #table: ListedTable;
   readonly #shape: PacketTemplate;
 
-  constructor(table: FoundTable, shape: PacketTemplate) {
+  constructor(table: ListedTable, shape: PacketTemplate) {
     this.#table = table;
     this.#shape = shape;
   }
@@ -135,7 +135,7 @@ class TableTracer {
   }
 
   /** The verdicts that a rule gives, each to packets of some addresses. */
-  #verdicts(rule: FoundRule, region: Region): readonly VerdictRegion[] {
+  #verdicts(rule: ListedRule, region: Region): readonly VerdictRegion[] {
     const decides = rule.steps.some(({ kind }) => kind === 'verdict' || kind === 'map');
     if (!decides) {
       // Without a verdict it decides on nothing, be it on few packets.
@@ -167,9 +167,9 @@ class TableTracer {
   }
 
   #test(
-    { field, operator, values }: Extract<FoundStep, { readonly kind: 'test' }>,
+    { field, operator, values }: Extract<ListedExpression, { readonly kind: 'test' }>,
     region: Region,
-    rule: FoundRule,
+    rule: ListedRule,
   ): Region {
     const known = 'set' in values ? this.#table.sets.get(values.set) : values;
     if (known === undefined) {
@@ -194,9 +194,9 @@ class TableTracer {
   }
 
   #lookUp(
-    { field, map, elements }: Extract<FoundStep, { readonly kind: 'map' }>,
+    { field, map, elements }: Extract<ListedExpression, { readonly kind: 'map' }>,
     region: Region,
-    rule: FoundRule,
+    rule: ListedRule,
   ): readonly VerdictRegion[] {
     const known = map === undefined ? elements : this.#table.maps.get(map);
     const end = this.#addressOf(field);
@@ -235,7 +235,7 @@ class TableTracer {
   }
 
   /** Whether a test holds that does not look at the other end; undefined where that cannot be told. */
-  #holds(field: string, operator: 'among' | 'notAmong' | 'common', values: FoundValues): boolean | undefined {
+  #holds(field: string, operator: 'among' | 'notAmong' | 'common', values: ListedValues): boolean | undefined {
     const { direction } = this.#shape;
     const name = this.#name(field);
     if (name !== undefined) {
@@ -336,7 +336,7 @@ function isSynFlags(field: string, { protocol }: PacketTemplate): boolean {
 }
 
 /** Whether a rule does nothing but drop packets of revoked flows. */
-function dropsRevoked({ steps }: FoundRule): boolean {
+function dropsRevoked({ steps }: ListedRule): boolean {
   const [first, ...rest] = steps.filter(({ kind }) => kind !== 'aside');
   const [only, more] = rest;
   return (
@@ -372,17 +372,20 @@ const NAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 };
 
 /** Numbers for names, as some versions of nft print them; undefined where a name says nothing. */
-function numbersOf(field: string, values: FoundValues): readonly FoundRange[] | undefined {
+function numbersOf(field: string, values: ListedValues): readonly ListedRange[] | undefined {
   if (values.kind === 'numbers') return values.ranges;
   const numbers = values.names.map((name) => (/^\d+$/.test(name) ? Number(name) : NAMED[field]?.[name]));
   if (numbers.includes(undefined)) return undefined;
   return numbers.map((number) => ({ from: BigInt(number ?? 0), to: BigInt(number ?? 0) }));
 }
 
-const ordered = new WeakMap<readonly FoundMapElement[], readonly (FoundMapElement & { readonly key: FoundRange })[]>();
+const ordered = new WeakMap<
+  readonly ListedMapElement[],
+  readonly (ListedMapElement & { readonly key: ListedRange })[]
+>();
 
 /** The element of a map that is about a number. */
-function elementAt(elements: readonly FoundMapElement[], value: bigint): FoundMapElement | undefined {
+function elementAt(elements: readonly ListedMapElement[], value: bigint): ListedMapElement | undefined {
   const known =
     ordered.get(elements) ??
     elements
@@ -401,14 +404,14 @@ function elementAt(elements: readonly FoundMapElement[], value: bigint): FoundMa
 }
 
 interface VerdictRegion {
-  readonly verdict: FoundMapElement['verdict'];
+  readonly verdict: ListedMapElement['verdict'];
   readonly region: Region;
 }
 
-const grouped = new WeakMap<readonly FoundMapElement[], readonly VerdictRegion[]>();
+const grouped = new WeakMap<readonly ListedMapElement[], readonly VerdictRegion[]>();
 
 /** What of a region the elements of a map are about, by what they say. */
-function regionsOf(elements: readonly FoundMapElement[], region: Region): readonly VerdictRegion[] {
+function regionsOf(elements: readonly ListedMapElement[], region: Region): readonly VerdictRegion[] {
   const known = grouped.get(elements) ?? groupByVerdict(elements);
   grouped.set(elements, known);
   return known.flatMap(({ verdict, region: own }) => {
@@ -417,8 +420,11 @@ function regionsOf(elements: readonly FoundMapElement[], region: Region): readon
   });
 }
 
-function groupByVerdict(elements: readonly FoundMapElement[]): readonly VerdictRegion[] {
-  const byVerdict = new Map<string, { readonly verdict: FoundMapElement['verdict']; readonly ranges: FoundRange[] }>();
+function groupByVerdict(elements: readonly ListedMapElement[]): readonly VerdictRegion[] {
+  const byVerdict = new Map<
+    string,
+    { readonly verdict: ListedMapElement['verdict']; readonly ranges: ListedRange[] }
+  >();
   for (const { key, verdict } of elements) {
     if (typeof key === 'string') continue;
     const text = 'chain' in verdict ? `${verdict.kind} ${verdict.chain}` : verdict.kind;

@@ -9,33 +9,33 @@ export interface HostInterface {
   readonly index: number;
   readonly name: string;
   readonly addresses: readonly Address[];
-  /** Other names that it answers to, as `ip link property add` gives them; none where they are left out. */
+  /** Alternative names, as `ip link property add` gives them; none if left out. */
   readonly altnames?: readonly string[];
-  /** What kind of device it is by its driver: `vrf`, `bridge`, `bond`, `vlan`; undefined for hardware and the like. */
+  /** The kind of device, by its driver: `vrf`, `bridge`, `bond`, `vlan`; undefined for hardware and the like. */
   readonly kind?: string | undefined;
-  /** The index of the device that it is enslaved to: a VRF, a bridge, a bond. */
+  /** The index of the device it is enslaved to: a VRF, a bridge, a bond. */
   readonly master?: number | undefined;
-  /** The index of the device of this host that it is made on, as a VLAN or a macvlan is. */
+  /** The index of the device of this host below it, if it is a VLAN, a macvlan or the like. */
   readonly lower?: number | undefined;
-  /** Names that it was seen to have before, by who watches. */
+  /** Names it had before, as far as a watcher has seen them. */
   readonly formerNames?: readonly string[];
 }
 
-/** What the daemon knows of the host it runs on. */
+/** The state of the host that the daemon runs on. */
 export interface HostState {
   readonly hostname: string;
   /** The content of /etc/machine-id; empty where there is none. */
   readonly machineId: string;
   /** Loopback included; in order of index. */
   readonly interfaces: readonly HostInterface[];
-  /** Whether the kernel can label flows, so that one is judged once; it is taken for able where nobody has asked. */
+  /** Whether the kernel can label flows, so that each is evaluated once; undefined is taken for yes. */
   readonly flowLabels?: boolean | undefined;
-  /** Whether rules can ask the kernel's routes whose an address is; it is taken for able where nobody has asked. */
+  /** Whether rules can look addresses up in the kernel's routes; undefined is taken for yes. */
   readonly routeLookups?: boolean | undefined;
 }
 
-/** Of no host but the one it runs on does anybody know what its interfaces hold: members are those that the policy lists. */
-export const NO_HOST: HostState = { hostname: '', machineId: '', interfaces: [] };
+/** A host of which only the policy is known, as every host but the one this runs on: members are those the policy lists. */
+export const UNKNOWN_HOST: HostState = { hostname: '', machineId: '', interfaces: [] };
 
 /** Rules of both directions, each list in deciding order: the first that matches decides. */
 export interface OrderedRules {
@@ -43,18 +43,18 @@ export interface OrderedRules {
   readonly outbound: readonly Rule[];
 }
 
-/** Why an interface is judged by what the policy says of another name. */
+/** Why an interface has the rules that the policy gives to another name. */
 export interface BindingOrigin {
   /** The name, or a glob, that the policy has. */
   readonly pattern: InterfacePattern;
-  /** `altname`: it is another name of the interface. `vrf`: the interface is in the VRF that it names. */
+  /** `altname`: the pattern names the interface by an alternative name. `vrf`: it names the VRF that the interface is in. */
   readonly as: 'altname' | 'vrf';
 }
 
-/** What one interface, or one glob of them, of this host is judged by. */
+/** The rules of one interface of this host, or of one glob of them. */
 export interface Binding extends OrderedRules {
   readonly pattern: InterfacePattern;
-  /** Where the policy does not name the interface itself: how it comes to be judged. */
+  /** Where the policy does not name the interface itself: how it comes to have these rules. */
   readonly by?: BindingOrigin | undefined;
   readonly groups: readonly GroupName[];
   readonly invalid: InvalidPackets;
@@ -75,7 +75,7 @@ export interface HostPolicy {
   readonly flowLabels?: boolean | undefined;
   /** As in {@link HostState}. */
   readonly routeLookups?: boolean | undefined;
-  /** What the host's interfaces hold now. Of another host nobody knows it, whatever addresses the policy lists. */
+  /** The host's interfaces with the addresses they hold now; empty for another host, whatever the policy lists. */
   readonly held: readonly HostInterface[];
   readonly addressGroups: ReadonlyMap<AddressGroupName, EntriesByFamily>;
 }

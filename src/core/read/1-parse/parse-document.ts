@@ -1,5 +1,5 @@
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { firstOf } from '#core/diagnostics/first-of.ts';
+import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import { type Report, reportTo } from '#core/diagnostics/report.ts';
 import type { Span } from '#core/model/policy/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
@@ -47,7 +47,7 @@ export function parseDocument(source: SourceFile, kind: DocumentKind): ParsedDoc
   const found = inOrder(diagnostics);
   return sound
     ? { document, remains: undefined, diagnostics: found }
-    : { document: undefined, remains: remains ?? document, diagnostics: firstOf(found) };
+    : { document: undefined, remains: remains ?? document, diagnostics: limitDiagnostics(found) };
 }
 
 interface Read {
