@@ -27,15 +27,16 @@ const PORT_SEGMENTS = 'core/translate/4-compile/port-segments.ts';
 const SWAP = 'core/translate/6-change/swap.ts';
 const NAMES = 'core/translate/6-change/plan-names.ts';
 const COMPARE = 'core/meaning/compare/compare-policies.ts';
-const BOXES = 'core/meaning/headerspace/boxes.ts';
-const FIRST_JUDGED = 'core/meaning/headerspace/find-first-packets.ts';
+const BOX_ENTRIES = 'core/meaning/headerspace/box-entries.ts';
+const LOWEST_ACTIVE = 'core/meaning/headerspace/lowest-active.ts';
+const FIRST_PACKETS = 'core/meaning/headerspace/find-first-packets.ts';
 const GRID = 'core/meaning/headerspace/grid.ts';
-const LINE = 'core/meaning/headerspace/address-partition.ts';
-const SIDES = 'core/meaning/headerspace/rule-list.ts';
+const ADDRESS_PARTITION = 'core/meaning/headerspace/address-partition.ts';
+const MEANING_RULE_LIST = 'core/meaning/headerspace/rule-list.ts';
 const PROVE = 'core/meaning/assert/prove-assertion.ts';
-const CLASSES_OF_TRAFFIC = 'core/meaning/headerspace/traffic-atoms.ts';
+const TRAFFIC_ATOMS = 'core/meaning/headerspace/traffic-atoms.ts';
 const ACCOUNTS = 'core/translate/4-compile/logging-and-counters.ts';
-const PLACE = 'core/meaning/lint/lint-scope.ts';
+const LINT_SCOPE = 'core/meaning/lint/lint-scope.ts';
 const POSSIBLE = 'core/meaning/lint/possible-deciders.ts';
 const EFFECTS = 'core/meaning/lint/rule-effects.ts';
 const REDUNDANT = 'core/meaning/lint/redundant-rules.ts';
@@ -686,7 +687,7 @@ export const MUTANTS = [
   // What two policies judge otherwise.
   mutant(
     'difference: the last address of an interval is left out',
-    LINE,
+    ADDRESS_PARTITION,
     'at: to + 1n, rule',
     'at: to, rule',
     'meaning',
@@ -700,19 +701,25 @@ export const MUTANTS = [
   ),
   mutant(
     'boxes: what lies across a cut is in one half',
-    BOXES,
+    BOX_ENTRIES,
     '+ 1] ?? 0) < first)',
     '+ 1] ?? 0) <= first)',
     'meaning',
   ),
   mutant(
     'boxes: a rule that holds a part hides what is behind it',
-    BOXES,
+    BOX_ENTRIES,
     'hasAllColumns(entries, at, area, box) && hasAllRows(entries, at, area, box)',
     'hasAllColumns(entries, at, area, box)',
     'meaning',
   ),
-  mutant('difference: the last rule decides', LINE, '(heap[child + 1] ?? 0) < (heap[child] ?? 0)', 'true', 'meaning'),
+  mutant(
+    'difference: the last rule decides',
+    LOWEST_ACTIVE,
+    '(heap[child + 1] ?? 0) < (heap[child] ?? 0)',
+    'true',
+    'meaning',
+  ),
   mutant(
     'difference: equal rules in another order are the same',
     COMPARE,
@@ -720,45 +727,51 @@ export const MUTANTS = [
     '!ofAfter.includes(ofBefore[one.id(member)] ?? -1)',
     'meaning',
   ),
-  mutant('difference: management is left out', SIDES, '[...policy.management[direction], ...', '[...', 'meaning'),
+  mutant(
+    'difference: management is left out',
+    MEANING_RULE_LIST,
+    '[...policy.management[direction], ...',
+    '[...',
+    'meaning',
+  ),
   mutant(
     'difference: groups are their hosts alone',
-    SIDES,
+    MEANING_RULE_LIST,
     '[...entries.hosts, ...entries.ranges]',
     'entries.hosts',
     'meaning',
   ),
   mutant(
     'difference: unmanaged interfaces are denied',
-    SIDES,
+    MEANING_RULE_LIST,
     "binding === undefined && policy.unmanagedInterfaces === 'allow'",
     'false',
     'meaning',
   ),
   mutant(
     'difference: a glob is not covered by a shorter one',
-    SIDES,
+    MEANING_RULE_LIST,
     'named.slice(0, -1).startsWith(pattern.slice(0, -1))',
     'named === pattern',
     'meaning',
   ),
   mutant(
     'difference: an icmp rule holds for the next code',
-    CLASSES_OF_TRAFFIC,
+    TRAFFIC_ATOMS,
     'to: first + traffic.code }',
     'to: first + traffic.code + 1 }',
     'meaning',
   ),
   mutant(
     'difference: a range of ports ends early',
-    CLASSES_OF_TRAFFIC,
+    TRAFFIC_ATOMS,
     'ofProtocol.add(to + 1);',
     'ofProtocol.add(to);',
     'meaning',
   ),
   mutant(
     'difference: protocols that no rule names are left out',
-    CLASSES_OF_TRAFFIC,
+    TRAFFIC_ATOMS,
     'others.length === 0 ?',
     'others.length >= 0 ?',
     'meaning',
@@ -814,7 +827,7 @@ export const MUTANTS = [
   // What the advisor says of rules.
   mutant(
     'lint: members of a group are those that the policy tells',
-    PLACE,
+    LINT_SCOPE,
     "certain, possible: 'any', group: remote.name",
     'certain, possible: certain, group: undefined',
     'meaning',
@@ -851,14 +864,14 @@ export const MUTANTS = [
   ),
   mutant(
     'assertion: the first packet speaks for all',
-    FIRST_JUDGED,
+    FIRST_PACKETS,
     '!== action) return true;',
     '!== action) break;',
     'meaning',
   ),
   mutant(
     'assertion: nothing is ever broken',
-    FIRST_JUDGED,
+    FIRST_PACKETS,
     'if (decision.action !== this.#searches[id]?.action) continue;',
     'continue;',
     'meaning',

@@ -42,8 +42,8 @@ test('a line has each address once, in order, with the first rule that is about 
         if (next !== undefined) expect([next.from, next.rule === rule]).toEqual([to + 1n, false]);
       });
       for (let value = 0n; value <= LAST + 12n; value += 1n) {
-        const stretch = line.find(({ from, to }) => from <= value && value <= to);
-        expect([value, stretch?.rule]).toEqual([value, firstAbout(rules, value)]);
+        const segment = line.find(({ from, to }) => from <= value && value <= to);
+        expect([value, segment?.rule]).toEqual([value, firstAbout(rules, value)]);
       }
     }),
   );
@@ -60,8 +60,8 @@ test('two lines over each other have each address once, with what both say of it
       }
       expect(next).toBe(highestAddress('ipv4') + 1n);
       for (let value = 0n; value <= LAST + 12n; value += 1n) {
-        const stretch = laid.find(({ from, to }) => from <= value && value <= to);
-        expect([stretch?.one, stretch?.other]).toEqual([firstAbout(one, value), firstAbout(other, value)]);
+        const segment = laid.find(({ from, to }) => from <= value && value <= to);
+        expect([segment?.left, segment?.right]).toEqual([firstAbout(one, value), firstAbout(other, value)]);
       }
     }),
   );

@@ -3,7 +3,7 @@ import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
-import type { Direction, Rule } from '#core/model/policy/rule.ts';
+import { DIRECTIONS, type Rule } from '#core/model/policy/rule.ts';
 import { partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
 import {
   findFirstPackets,
@@ -45,8 +45,6 @@ interface AssertionSearch extends PacketSearch {
 
 /** What was found of rules that judge together. */
 type Answers = Map<AssertionSearch, SearchResult>;
-
-const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** A prover that has proved nothing. What rules judge together is looked at once, for all assertions and on all hosts. */
 export function createProver(patience: Patience): Prover {

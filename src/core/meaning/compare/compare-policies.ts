@@ -1,8 +1,9 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
-import type { Action, Direction } from '#core/model/policy/rule.ts';
-import { type Box, type AreasInBox, visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { DIRECTIONS, type Action } from '#core/model/policy/rule.ts';
+import type { Box, AreasInBox } from '#core/meaning/headerspace/boxes.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from '#core/meaning/headerspace/grid.ts';
 import type { PacketSet } from '#core/meaning/headerspace/packet-set.ts';
 import { mergeBoxes, type MergedBox } from '#core/meaning/headerspace/merge-boxes.ts';
@@ -23,8 +24,6 @@ export interface Difference extends PacketSet {
   readonly before: RuleDecision;
   readonly after: RuleDecision;
 }
-
-const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** What is said of a comparison that is not waited for to its end. */
 export interface Comparing {

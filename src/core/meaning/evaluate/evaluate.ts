@@ -1,4 +1,4 @@
-import { type Binding, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
+import { type Binding, bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY, OWN_ADDRESS } from '#core/model/policy/platform.ts';
 import type { PlatformTraffic } from '#core/model/policy/policy.ts';
@@ -30,7 +30,7 @@ const UNMANAGED = { inbound: [], outbound: [], invalid: 'drop' } as const;
 
 /** What `policy` says of `packet`. */
 export function evaluate(policy: HostPolicy, packet: Packet): Decision {
-  const binding = policy.bindings.find(({ pattern }) => patternMatches(pattern, packet.interface));
+  const binding = bindingOf(policy, packet.interface);
   const decide = (verdict: Action, reason: Reason, more: Partial<Decision> = {}): Decision => ({
     verdict,
     reason,

@@ -3,7 +3,7 @@ import type { Interval } from '#core/model/net/interval.ts';
 import type { Direction } from '#core/model/policy/rule.ts';
 import type { TrafficAtom } from './traffic-atoms.ts';
 
-/** Packets of new flows in one direction: every combination of the traffic and the remotes. */
+/** Packets of new flows in one direction: every combination of `traffic` and `remotes` (Batfish: a header space). */
 export interface PacketSet {
   readonly direction: Direction;
   readonly family: Family;

@@ -1,9 +1,9 @@
 import type { ListedRange } from '#core/model/nft/listed-table.ts';
 
-/** Addresses of one family, ascending and disjoint. */
+/** Addresses of one family: ascending, disjoint ranges. */
 export type Region = readonly ListedRange[];
 
-/** All that is in any of the ranges. */
+/** The addresses that are in any of the ranges. */
 export function union(ranges: readonly ListedRange[]): Region {
   const sorted = ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const joined: ListedRange[] = [];
@@ -15,12 +15,12 @@ export function union(ranges: readonly ListedRange[]): Region {
   return joined;
 }
 
-/** What two regions share. */
-export function within(one: Region, other: readonly ListedRange[]): Region {
+/** The addresses that are in both regions. */
+export function within(left: Region, right: readonly ListedRange[]): Region {
   const shared: ListedRange[] = [];
   let [i, j] = [0, 0];
   for (;;) {
-    const [a, b] = [one[i], other[j]];
+    const [a, b] = [left[i], right[j]];
     if (a === undefined || b === undefined) return shared;
     const from = a.from > b.from ? a.from : b.from;
     const to = a.to < b.to ? a.to : b.to;
@@ -30,15 +30,15 @@ export function within(one: Region, other: readonly ListedRange[]): Region {
   }
 }
 
-/** What of a region is in none of `gone`, which is a region too. */
-export function without(region: Region, gone: readonly ListedRange[]): Region {
+/** The addresses of a region that are not in the region `removed`. */
+export function without(region: Region, removed: readonly ListedRange[]): Region {
   const left: ListedRange[] = [];
   let first = 0;
   for (const { from, to } of region) {
     let at = from;
-    while ((gone[first]?.to ?? to) < from) first += 1;
-    for (let j = first; j < gone.length; j += 1) {
-      const hole = gone[j];
+    while ((removed[first]?.to ?? to) < from) first += 1;
+    for (let j = first; j < removed.length; j += 1) {
+      const hole = removed[j];
       if (hole === undefined || hole.from > to) break;
       if (hole.from > at) left.push({ from: at, to: hole.from - 1n });
       at = hole.to + 1n > at ? hole.to + 1n : at;

@@ -1,20 +1,23 @@
-import type { Family } from '#core/model/net/address.ts';
 import type { AddressEntries, EntriesByFamily } from '#core/model/net/address-entries.ts';
-import { type Binding, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
+import type { Family } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import { type Binding, bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
 import type { Action, Direction, Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
-import { partitionAddresses, type Addresses, type AddressSegment } from './address-partition.ts';
+import { type Addresses, type AddressSegment, partitionAddresses } from './address-partition.ts';
 import { atomMatches, type TrafficAtom } from './traffic-atoms.ts';
 
-/** What decides on packets of new flows. */
+/** What decides packets of new flows, and how. */
 export interface RuleDecision {
   readonly action: Action;
-  /** `default`: no rule is about them. `unmanaged`: the policy does not name the interface, and lets everything pass there. */
+  /** `default`: no rule matches. `unmanaged`: the policy does not name the interface, and allows everything there. */
   readonly reason: 'rule' | 'management' | 'default' | 'unmanaged';
   readonly rule: Rule | undefined;
 }
 
-/** Interfaces that each of the policies judges by one binding: their names, and globs without what longer patterns name. */
+/**
+ * The interfaces that each of the policies judges by one binding: names, globs without what longer patterns name, and
+ * undefined for every interface that no policy names.
+ */
 export function interfaceClasses(...policies: readonly HostPolicy[]): readonly (string | undefined)[] {
   const patterns = new Set<string>(policies.flatMap(({ bindings }) => bindings.map(({ pattern }) => pattern)));
   patterns.delete('lo');
@@ -22,48 +25,52 @@ export function interfaceClasses(...policies: readonly HostPolicy[]): readonly (
   return patterns.has('*') ? named : [...named, undefined];
 }
 
-function bindingOf({ bindings }: HostPolicy, named: string | undefined): Binding | undefined {
+function bindingOfClass(policy: HostPolicy, named: string | undefined): Binding | undefined {
   if (named === undefined) return undefined;
+  if (!named.endsWith('*')) return bindingOf(policy, named);
   // A glob is covered by itself and by shorter ones.
-  return bindings.find(({ pattern }) =>
-    named.endsWith('*')
-      ? pattern.endsWith('*') && named.slice(0, -1).startsWith(pattern.slice(0, -1))
-      : patternMatches(pattern, named),
+  return policy.bindings.find(
+    ({ pattern }) => pattern.endsWith('*') && named.slice(0, -1).startsWith(pattern.slice(0, -1)),
   );
 }
 
-/** A rule, and whom it is about. */
+/** A rule: what it matches, and what it decides. */
 export interface RuleMatch {
   readonly traffic: Traffic;
   readonly addresses: Addresses;
   readonly decision: RuleDecision;
 }
 
-/** What judges packets of one family, one direction and one kind of interface: the first that is about them, else the rest. */
+/**
+ * The rules for packets of one interface class, direction and family, in deciding order: the first that matches
+ * decides, and `otherwise` if none does.
+ */
 export interface RuleList {
   readonly rules: readonly RuleMatch[];
   readonly otherwise: RuleDecision;
 }
 
-/** Which packets. */
+/** The packets that a rule list is for, on one interface class. */
 export interface RuleListKey {
   readonly direction: Direction;
   readonly family: Family;
 }
 
-/** What judges packets on the interfaces that `named` is a class of, built-in traffic aside: it passes whatever rules say. */
+/**
+ * The rules for packets on the interfaces of the class `named`. Built-in traffic is left out: it passes whatever the
+ * rules say.
+ */
 export function ruleListOf(
   policy: HostPolicy,
   named: string | undefined,
   { direction, family }: RuleListKey,
 ): RuleList {
-  const binding = bindingOf(policy, named);
+  const binding = bindingOfClass(policy, named);
   if (binding === undefined && policy.unmanagedInterfaces === 'allow')
     return { rules: [], otherwise: { action: 'allow', reason: 'unmanaged', rule: undefined } };
   const rules = [...policy.management[direction], ...(binding?.[direction] ?? [])];
-  const own = rules.filter((rule) => rule.family === family);
   return {
-    rules: own.flatMap((rule) => ruleMatchOf(rule, policy)),
+    rules: rules.filter((rule) => rule.family === family).flatMap((rule) => ruleMatchOf(rule, policy)),
     otherwise: { action: 'deny', reason: 'default', rule: undefined },
   };
 }
@@ -71,19 +78,17 @@ export function ruleListOf(
 function ruleMatchOf(rule: Rule, policy: HostPolicy): readonly RuleMatch[] {
   const addresses = addressesOf(rule.remote, rule.family, policy);
   if (addresses !== 'any' && addresses.length === 0) return [];
-  const reason = rule.origin.group === undefined ? 'management' : 'rule';
-  return [
-    {
-      traffic: rule.traffic,
-      addresses,
-      decision: { action: rule.action, reason, rule },
-    },
-  ];
+  return [{ traffic: rule.traffic, addresses, decision: decisionBy(rule) }];
 }
 
-/** Whom a remote is about, as far as the policy's host knows. */
+/** What a rule decides about the packets that it matches first. */
+export function decisionBy(rule: Rule): RuleDecision {
+  return { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule };
+}
+
+/** The addresses that a remote stands for, as known on the policy's host. */
 export function addressesOf(remote: Remote, family: Family, { addressGroups, members }: HostPolicy): Addresses {
-  const held = (entries: EntriesByFamily | undefined): Addresses =>
+  const listed = (entries: EntriesByFamily | undefined): Addresses =>
     entries === undefined ? [] : intervalsOf(entries[family]);
   switch (remote.kind) {
     case 'any':
@@ -91,35 +96,35 @@ export function addressesOf(remote: Remote, family: Family, { addressGroups, mem
     case 'interval':
       return [remote.interval];
     case 'addressGroup':
-      return held(addressGroups.get(remote.name));
+      return listed(addressGroups.get(remote.name));
     case 'securityGroup':
-      return held(members.get(remote.name));
+      return listed(members.get(remote.name));
   }
 }
 
-const together = new WeakMap<AddressEntries, readonly Interval[]>();
+const intervalLists = new WeakMap<AddressEntries, readonly Interval[]>();
 
-/** Hosts and ranges in one list, the same one whenever the same entries are asked for. */
+/** Hosts and ranges as one list; the same object for the same entries, so that rules can share what is made of it. */
 function intervalsOf(entries: AddressEntries): readonly Interval[] {
-  const known = together.get(entries);
+  const known = intervalLists.get(entries);
   if (known !== undefined) return known;
-  const made = [...entries.hosts, ...entries.ranges];
-  together.set(entries, made);
-  return made;
+  const intervals = [...entries.hosts, ...entries.ranges];
+  intervalLists.set(entries, intervals);
+  return intervals;
 }
 
-/** What of a side is about a class of traffic, up to the first that is about all addresses. */
-export function relevantTo({ rules, otherwise }: RuleList, one: TrafficAtom): RuleList {
-  return untilCatchAll({ rules: rules.filter(({ traffic }) => atomMatches(traffic, one)), otherwise });
+/** The rules of a list that match a traffic atom, up to the first that matches every address. */
+export function relevantTo({ rules, otherwise }: RuleList, atom: TrafficAtom): RuleList {
+  return untilCatchAll({ rules: rules.filter(({ traffic }) => atomMatches(traffic, atom)), otherwise });
 }
 
-/** A side without what comes behind the first that is about all addresses. */
+/** A rule list without the rules behind the first that matches every address. */
 export function untilCatchAll({ rules, otherwise }: RuleList): RuleList {
   const last = rules.findIndex(({ addresses }) => addresses === 'any');
   return { rules: last < 0 ? rules : rules.slice(0, last + 1), otherwise };
 }
 
-/** All addresses by which of a side's candidates decides on them; the side is about one class of traffic. */
+/** Partitions all addresses by the rule that decides; the rules of the list all match one traffic atom. */
 export function partitionOf({ rules }: RuleList, family: Family): readonly AddressSegment[] {
   return partitionAddresses(
     rules.map(({ addresses }) => addresses),
@@ -127,7 +132,7 @@ export function partitionOf({ rules }: RuleList, family: Family): readonly Addre
   );
 }
 
-/** What decides where a line of the side has this place. */
-export function decisionAt({ rules, otherwise }: RuleList, place: number | undefined): RuleDecision {
-  return (place === undefined ? undefined : rules[place]?.decision) ?? otherwise;
+/** The decision of the rule with this index in the list; without an index, the one if no rule matches. */
+export function decisionAt({ rules, otherwise }: RuleList, index: number | undefined): RuleDecision {
+  return (index === undefined ? undefined : rules[index]?.decision) ?? otherwise;
 }

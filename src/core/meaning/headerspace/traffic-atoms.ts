@@ -1,27 +1,28 @@
 import type { Family } from '#core/model/net/address.ts';
-import type { PortRange, Traffic } from '#core/model/policy/rule.ts';
+import { firstIndex } from '#core/model/net/first-index.ts';
 import { selectorOf } from '#core/model/policy/protocol-lookup.ts';
+import type { PortRange, Traffic } from '#core/model/policy/rule.ts';
 
 /** Numbers `from` to `to`, both included. */
 export type NumberRange = PortRange;
 
-/** Traffic that no rule of those looked at tells apart, its addresses aside. */
+/** Traffic that none of the rules in question tells apart, addresses aside: an atomic predicate (Yang and Lam, 2013). */
 export interface TrafficAtom {
-  /** IP protocol numbers; more than one only where no rule names any of them. */
+  /** IP protocol numbers; more than one only if no rule names any of them. */
   readonly protocols: readonly NumberRange[];
-  /** Destination ports of protocols with ports; 256 times the type plus the code of ICMP; undefined is all there is. */
+  /** Destination ports, or 256 times the ICMP type plus the code; undefined is all of them. */
   readonly l4Values: NumberRange | undefined;
 }
 
 const MAX_PROTOCOL = 255;
 const MAX_L4_VALUE = 65_535;
 
-/** Whether packets of a protocol are told apart further: by destination port, or by ICMP type and code. */
+/** Whether rules tell packets of a protocol apart further: by destination port, or by ICMP type and code. */
 export function hasL4Values(protocol: number, family: Family): boolean {
   return selectorOf(protocol, family) !== 'none';
 }
 
-/** The least classes of all traffic of a family by which every one of `traffics` holds for all of a class, or for none. */
+/** Partitions a family's traffic into the fewest atoms such that each of `traffics` matches an atom entirely or not at all. */
 export function trafficAtoms(traffics: readonly Traffic[], family: Family): readonly TrafficAtom[] {
   const starts = new Map<number, Set<number>>();
   for (const traffic of traffics) {
@@ -34,7 +35,7 @@ export function trafficAtoms(traffics: readonly Traffic[], family: Family): read
     }
   }
   const named = [...starts].toSorted(([a], [b]) => a - b);
-  const classes = named.flatMap(([protocol, ofProtocol]): TrafficAtom[] => {
+  const atoms = named.flatMap(([protocol, ofProtocol]): TrafficAtom[] => {
     const protocols = [{ from: protocol, to: protocol }];
     if (!hasL4Values(protocol, family)) return [{ protocols, l4Values: undefined }];
     const ascending = [...ofProtocol].filter((start) => start <= MAX_L4_VALUE).toSorted((a, b) => a - b);
@@ -44,96 +45,91 @@ export function trafficAtoms(traffics: readonly Traffic[], family: Family): read
     }));
   });
   const others = gaps(named.map(([protocol]) => protocol));
-  return others.length === 0 ? classes : [...classes, { protocols: others, l4Values: undefined }];
+  return others.length === 0 ? atoms : [...atoms, { protocols: others, l4Values: undefined }];
 }
 
 /**
- * Which of `classes`, by the places of the first and the last of neighbours, a traffic by which they were made holds for.
- * Costs what the traffic names, not a look at each class.
+ * Returns a function that finds the atoms which a traffic matches, as ranges of their indices; the traffic must be one
+ * that the atoms were made from. Costs as much as the traffic names, not a look at each atom.
  */
 export function atomRanges(
-  classes: readonly TrafficAtom[],
+  atoms: readonly TrafficAtom[],
 ): (traffic: Traffic) => readonly (readonly [first: number, last: number])[] {
-  const byProtocol = placesByProtocol(classes);
+  const byProtocol = indicesByProtocol(atoms);
   return (traffic) => {
-    if (traffic.kind === 'all') return [[0, classes.length - 1]];
-    const own = byProtocol.get(traffic.protocol);
-    if (own === undefined) return [];
-    if (traffic.kind === 'protocol') return [[own.first, own.last]];
+    if (traffic.kind === 'all') return [[0, atoms.length - 1]];
+    const indices = byProtocol.get(traffic.protocol);
+    if (indices === undefined) return [];
+    if (traffic.kind === 'protocol') return [[indices.first, indices.last]];
     return l4ValuesOf(traffic).map(
-      ({ from, to }) => [placeAmong(classes, own, from), placeAmong(classes, own, to)] as const,
+      ({ from, to }) => [indexOfL4Value(atoms, indices, from), indexOfL4Value(atoms, indices, to)] as const,
     );
   };
 }
 
-/** The place among `classes`, made by some traffics, of the class that one made by these traffics and others is a part of. */
-export function atomFinder(classes: readonly TrafficAtom[]): (part: TrafficAtom) => number {
-  const byProtocol = placesByProtocol(classes);
+/** Returns a function that finds the index among `atoms` of the one that holds an atom made from more traffics. */
+export function atomFinder(atoms: readonly TrafficAtom[]): (part: TrafficAtom) => number {
+  const byProtocol = indicesByProtocol(atoms);
   return ({ protocols: [first], l4Values }) => {
-    const own = first === undefined || first.from !== first.to ? undefined : byProtocol.get(first.from);
-    // Protocols that no traffic names are the last class.
-    return own === undefined ? classes.length - 1 : placeAmong(classes, own, l4Values?.from ?? 0);
+    const indices = first === undefined || first.from !== first.to ? undefined : byProtocol.get(first.from);
+    // The protocols that no traffic names are the last atom.
+    return indices === undefined ? atoms.length - 1 : indexOfL4Value(atoms, indices, l4Values?.from ?? 0);
   };
 }
 
-/** The places of the first and the last class of a protocol. */
-interface Places {
+/** The indices of the first and the last atom of a protocol. */
+interface AtomIndices {
   readonly first: number;
   last: number;
 }
 
-function placesByProtocol(classes: readonly TrafficAtom[]): ReadonlyMap<number, Readonly<Places>> {
-  const byProtocol = new Map<number, Places>();
-  classes.forEach(({ protocols: [atom, other] }, place) => {
-    if (atom === undefined || other !== undefined || atom.from !== atom.to) return;
-    const of = byProtocol.get(atom.from) ?? { first: place, last: place };
-    byProtocol.set(atom.from, of);
-    of.last = place;
+function indicesByProtocol(atoms: readonly TrafficAtom[]): ReadonlyMap<number, Readonly<AtomIndices>> {
+  const byProtocol = new Map<number, AtomIndices>();
+  atoms.forEach(({ protocols: [range, more] }, index) => {
+    if (range === undefined || more !== undefined || range.from !== range.to) return;
+    const indices = byProtocol.get(range.from) ?? { first: index, last: index };
+    byProtocol.set(range.from, indices);
+    indices.last = index;
   });
   return byProtocol;
 }
 
-/** The place of the last class of a protocol whose parts begin at `part` or before it. */
-function placeAmong(classes: readonly TrafficAtom[], { first, last }: Readonly<Places>, part: number): number {
-  let [begin, end] = [first, last + 1];
-  while (end - begin > 1) {
-    const middle = (begin + end) >> 1;
-    if ((classes[middle]?.l4Values?.from ?? 0) <= part) begin = middle;
-    else end = middle;
-  }
-  return begin;
+/** The index of the protocol's atom that holds a port, or a type and code. */
+function indexOfL4Value(atoms: readonly TrafficAtom[], { first, last }: Readonly<AtomIndices>, value: number): number {
+  return firstIndex(first + 1, last + 1, (index) => (atoms[index]?.l4Values?.from ?? 0) > value) - 1;
 }
 
-/** A class, and the places, ascending, of those of some traffics that hold for it. */
+/** An atom, and the indices, ascending, of the traffics that match it. */
 export interface AtomRules {
   readonly atom: TrafficAtom;
   readonly rules: readonly number[];
 }
 
-/** As {@link trafficAtoms}, with what holds for each. Costs what holds, not each traffic for each class. */
+/** As {@link trafficAtoms}, with the traffics that match each atom. Costs as much as matches, not every pair of both. */
 export function atomsWithRules(traffics: readonly Traffic[], family: Family): readonly AtomRules[] {
-  const atoms = trafficAtoms(traffics, family).map((atom) => ({ atom, rules: [] as number[] }));
-  const rangesOf = atomRanges(atoms.map(({ atom }) => atom));
-  traffics.forEach((traffic, index) => {
+  const atoms = trafficAtoms(traffics, family);
+  const rules = atoms.map((): number[] => []);
+  const rangesOf = atomRanges(atoms);
+  traffics.forEach((traffic, rule) => {
     for (const [first, last] of rangesOf(traffic)) {
-      for (let place = first; place <= last; place += 1) atoms[place]?.rules.push(index);
+      for (let index = first; index <= last; index += 1) rules[index]?.push(rule);
     }
   });
-  return atoms;
+  return atoms.map((atom, index) => ({ atom, rules: rules[index] ?? [] }));
 }
 
-/** Whether `traffic`, by which the class was made, holds for all of it; it holds for none of it else. */
+/** Whether `traffic`, from which the atom was made, matches all of it; otherwise it matches nothing of it. */
 export function atomMatches(traffic: Traffic, { protocols: [first], l4Values }: TrafficAtom): boolean {
   if (traffic.kind === 'all') return true;
   if (first?.from !== traffic.protocol || first.to !== traffic.protocol) return false;
   return traffic.kind === 'protocol' || l4ValuesOf(traffic).some(({ from, to }) => isWithin(l4Values, from, to));
 }
 
-function isWithin(parts: NumberRange | undefined, from: number, to: number): boolean {
-  return parts !== undefined && from <= parts.from && parts.to <= to;
+function isWithin(l4Values: NumberRange | undefined, from: number, to: number): boolean {
+  return l4Values !== undefined && from <= l4Values.from && l4Values.to <= to;
 }
 
-/** What a traffic says of ports, or of types and codes; nothing where it says nothing of them. */
+/** The ports, or the types and codes, that a traffic names; empty if it names none. */
 function l4ValuesOf(traffic: Traffic): readonly NumberRange[] {
   switch (traffic.kind) {
     case 'all':
@@ -161,27 +157,27 @@ function gaps(named: readonly number[]): readonly NumberRange[] {
   return ranges;
 }
 
-/** Classes of one family put together again: neighbouring parts as one, and all of a protocol's parts as the protocol. */
-export function joinAtoms(classes: readonly TrafficAtom[]): readonly TrafficAtom[] {
+/** Joins atoms of one family: neighbouring values to one range, and all values of a protocol to the protocol. */
+export function joinAtoms(atoms: readonly TrafficAtom[]): readonly TrafficAtom[] {
   const joined: TrafficAtom[] = [];
-  for (const one of classes) {
+  for (const atom of atoms) {
     const last = joined.at(-1);
     const follows =
       last?.l4Values !== undefined &&
-      one.l4Values !== undefined &&
-      last.protocols[0]?.from === one.protocols[0]?.from &&
-      last.l4Values.to + 1 === one.l4Values.from;
-    if (follows) joined[joined.length - 1] = { ...last, l4Values: { from: last.l4Values.from, to: one.l4Values.to } };
-    else joined.push(one);
+      atom.l4Values !== undefined &&
+      last.protocols[0]?.from === atom.protocols[0]?.from &&
+      last.l4Values.to + 1 === atom.l4Values.from;
+    if (follows) joined[joined.length - 1] = { ...last, l4Values: { from: last.l4Values.from, to: atom.l4Values.to } };
+    else joined.push(atom);
   }
-  return joined.map((one) =>
-    one.l4Values?.from === 0 && one.l4Values.to === MAX_L4_VALUE ? { ...one, l4Values: undefined } : one,
+  return joined.map((atom) =>
+    atom.l4Values?.from === 0 && atom.l4Values.to === MAX_L4_VALUE ? { ...atom, l4Values: undefined } : atom,
   );
 }
 
-/** Whether classes of one family are all the traffic there is. */
+/** Whether joined atoms of one family are all traffic. */
 export function isAllTraffic(joined: readonly TrafficAtom[]): boolean {
   if (joined.some(({ l4Values }) => l4Values !== undefined)) return false;
-  const protocols = joined.flatMap((one) => one.protocols);
+  const protocols = joined.flatMap((atom) => atom.protocols);
   return protocols.reduce((count, { from, to }) => count + to - from + 1, 0) === MAX_PROTOCOL + 1;
 }

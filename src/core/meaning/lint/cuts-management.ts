@@ -1,6 +1,6 @@
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type RuleOrigin, type Rule, type Traffic } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { findFirstPackets } from '#core/meaning/headerspace/find-first-packets.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import { atomMatches, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';

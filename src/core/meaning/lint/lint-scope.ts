@@ -3,9 +3,9 @@ import { FAMILIES } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
-import type { Direction, Rule } from '#core/model/policy/rule.ts';
+import { DIRECTIONS, type Direction, type Rule } from '#core/model/policy/rule.ts';
 import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
-import { addressesOf, type RuleList } from '#core/meaning/headerspace/rule-list.ts';
+import { addressesOf, decisionBy, type RuleList } from '#core/meaning/headerspace/rule-list.ts';
 import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import type { LintWitness } from './finding.ts';
@@ -29,8 +29,6 @@ export interface LintRule {
   /** The group that these are members of, where `possible` is more. */
   readonly group: GroupName | undefined;
 }
-
-const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells. */
 export function lintScopesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<GroupName>): readonly LintScope[] {
@@ -82,7 +80,7 @@ export function ruleListAt({ rules }: LintScope): RuleList {
       .map(({ rule, certain }) => ({
         traffic: rule.traffic,
         addresses: certain,
-        decision: { action: rule.action, reason: rule.origin.group === undefined ? 'management' : 'rule', rule },
+        decision: decisionBy(rule),
       })),
     otherwise: { action: 'deny', reason: 'default', rule: undefined },
   };

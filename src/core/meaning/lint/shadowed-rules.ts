@@ -1,6 +1,6 @@
 import type { Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type Rule } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintWitness } from './finding.ts';

@@ -1,7 +1,7 @@
 import { type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type Rule, type Traffic } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/boxes.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';

@@ -6,7 +6,7 @@ import type { InterfacePattern } from '#core/model/policy/names.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { ICMP_ERRORS, PLATFORM_FLOWS } from '#core/model/policy/platform.ts';
-import type { Action, Direction, Traffic } from '#core/model/policy/rule.ts';
+import { DIRECTIONS, type Action, type Direction, type Traffic } from '#core/model/policy/rule.ts';
 import { partitionAddresses, intersect, type AddressSegment } from '#core/meaning/headerspace/address-partition.ts';
 import { forgedSources, localAddresses } from '#core/meaning/evaluate/own-address.ts';
 import {
@@ -24,7 +24,7 @@ import { atomMatches, atomsWithRules, type TrafficAtom } from '#core/meaning/hea
 import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { platformDifferences } from './platform-samples.ts';
 import { namesIn, trafficsOf } from './table-fields.ts';
-import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { endpointOn, HOP_LIMIT, SOURCE_PORT, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { hasPorts, icmpProtocol, isIcmp, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import { type IcmpProtocol, UDP } from '#core/model/policy/protocols.ts';
 
@@ -38,10 +38,6 @@ export interface TableComparison {
   /** Where not all packets were compared, since nobody waited for it. */
   readonly leftOut: readonly Pick<TableDifference, 'interface' | 'direction' | 'family'>[];
 }
-
-const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
-const SOURCE_PORT = 50_000;
-const HOP_LIMIT = 64;
 
 const errorsOf = (protocol: IcmpProtocol): readonly Traffic[] =>
   ICMP_ERRORS[protocol].map((type) => ({ kind: 'icmp', protocol, type, code: 'any' }));
@@ -373,7 +369,7 @@ function byRulesOfReplies(
   const answer = relevantTo(outbound, answerOf(one, protocol));
   const stretches: AddressSegment[] = [];
   const deciders: Pick<RuleDecision, 'action' | 'rule'>[] = [];
-  for (const { from, to, one: ofFlow, other: ofAnswer } of intersect(inbound.line(), partitionOf(answer, family))) {
+  for (const { from, to, left: ofFlow, right: ofAnswer } of intersect(inbound.line(), partitionOf(answer, family))) {
     const byFlow = decisionAt(inbound.side, ofFlow);
     stretches.push({ from, to, rule: deciders.length });
     deciders.push(byFlow.action === 'allow' ? byFlow : decisionAt(answer, ofAnswer));

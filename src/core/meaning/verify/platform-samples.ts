@@ -7,17 +7,12 @@ import type { NamedInterface, TableDifference } from './table-difference.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { traceTable } from './table-tracer.ts';
 import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
-import { endpointOn } from '#core/meaning/headerspace/witness.ts';
+import { endpointOn, EXPERIMENTAL_PROTOCOLS, HOP_LIMIT, SOURCE_PORT } from '#core/meaning/headerspace/witness.ts';
 import { icmpProtocol } from '#core/model/policy/protocol-lookup.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 
-/** As of packets that a router has forwarded. */
-const HOP_LIMIT = 64;
-
-/** For experiments: RFC 3692. */
-const UNUSED_PROTOCOL = 253;
-
-const ANY_SOURCE_PORTS = [547, 50_000];
+/** A source port that some built-in traffic uses, and one that none does. */
+const ANY_SOURCE_PORTS = [547, SOURCE_PORT];
 
 /** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
 export function* platformDifferences(
@@ -109,7 +104,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       state: 'new',
       source: { family, value: value + 8n },
       destination: { family, value: from },
-      protocol: UNUSED_PROTOCOL,
+      protocol: EXPERIMENTAL_PROTOCOLS[0],
       hopLimit: HOP_LIMIT,
     };
   });

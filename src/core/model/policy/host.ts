@@ -80,6 +80,14 @@ export interface HostPolicy {
   readonly addressGroups: ReadonlyMap<AddressGroupName, EntriesByFamily>;
 }
 
+/** The binding that the interface `name` is judged by: the first whose pattern matches it. */
+export function bindingOf<Bound extends Pick<Binding, 'pattern'>>(
+  { bindings }: { readonly bindings: readonly Bound[] },
+  name: string,
+): Bound | undefined {
+  return bindings.find(({ pattern }) => patternMatches(pattern, name));
+}
+
 /** Whether `pattern` names the interface `name`. */
 export function patternMatches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;

@@ -2,10 +2,8 @@ import type { LintInput } from '#core/read/1-parse/policy-schema.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { AddressGroupName, GroupName } from '#core/model/policy/names.ts';
 import type { Acceptance } from '#core/model/policy/policy.ts';
-import type { Direction } from '#core/model/policy/rule.ts';
+import { DIRECTIONS } from '#core/model/policy/rule.ts';
 import { type Entry, keySpanAt, type MergedInput, spanAt } from './merge-documents.ts';
-
-const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
 /** Reads which of the advisor's findings are accepted, and of what; a reason that says nothing is reported. */
 export function readAcceptances(merged: MergedInput, report: Report): readonly Acceptance[] {
