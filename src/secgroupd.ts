@@ -18,7 +18,7 @@ const PROGRAM: Command = {
   async run(line, streams) {
     if (line.given('version')) {
       streams.out(`secgroupd ${VERSION}\n`);
-      return EXIT.fine;
+      return EXIT.success;
     }
     const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
     const ownership = readTrust(line);
@@ -46,7 +46,7 @@ const PROGRAM: Command = {
     } catch (error) {
       if (!(error instanceof AlreadyRunning)) throw error;
       log.fatal(error.message);
-      return EXIT.unable;
+      return EXIT.failed;
     }
   },
 };
@@ -56,7 +56,7 @@ function untilEnded(daemon: Daemon): Promise<ExitStatus> {
   return new Promise((resolve, reject) => {
     process.on('SIGHUP', () => void daemon.reload().catch(reject));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => void daemon.stop().then(() => resolve(EXIT.fine), reject));
+      process.once(signal, () => void daemon.stop().then(() => resolve(EXIT.success), reject));
     }
   });
 }

@@ -5,7 +5,7 @@ import { standardStreams } from '#cli/framework/streams.ts';
 
 // A reader that goes away, as `head` does, is no fault of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.fine);
+  if (error.code === 'EPIPE') process.exit(EXIT.success);
   throw error;
 });
 const streams = standardStreams();

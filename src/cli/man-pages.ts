@@ -56,10 +56,10 @@ const WRITING = [
 ] as const;
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
-  fine: 'Success.',
+  success: 'Success.',
   no: 'Not valid, or not as expected; each command says what that means for it.',
   usage: 'Wrong usage.',
-  unable: 'Failed: no rights, the kernel refused, no daemon, or not done in time.',
+  failed: 'Failed: no rights, the kernel refused, no daemon, or not done in time.',
 };
 
 function secgroupdPage(): string {

@@ -26,11 +26,11 @@ export async function runSgctl([word, ...args]: readonly string[], streams: Stre
   if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
     if (word !== undefined) streams.out(HELP);
     else streams.err(HELP);
-    return word === undefined ? EXIT.usage : EXIT.fine;
+    return word === undefined ? EXIT.usage : EXIT.success;
   }
   if (word === '--version') {
     streams.out(`sgctl ${VERSION}\n`);
-    return EXIT.fine;
+    return EXIT.success;
   }
   const command = COMMANDS.find(({ name }) => name === word);
   if (command !== undefined) return runCommand('sgctl', command, { args, streams });

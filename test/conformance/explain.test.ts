@@ -44,7 +44,7 @@ async function explainBatch(policyText: string, queries: readonly object[]): Pro
       true,
     ),
   });
-  if (status !== EXIT.fine) throw new Error(`exit status ${status}: ${said.err}${said.out}`);
+  if (status !== EXIT.success) throw new Error(`exit status ${status}: ${said.err}${said.out}`);
   return said.out
     .trimEnd()
     .split('\n')

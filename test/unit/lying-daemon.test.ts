@@ -136,7 +136,7 @@ describe('sgctl confirm', () => {
     for (const args of [[], ['--yes']]) {
       const { status: exit, err } = await confirmIt(...args);
       expect({ exit, err }).toEqual({
-        exit: EXIT.unable,
+        exit: EXIT.failed,
         err: expect.stringContaining(`enforces \`${victim}\`, and not`),
       });
     }
@@ -159,7 +159,7 @@ describe('sgctl confirm', () => {
   ])('does not write %s', async (_, text) => {
     answers = trialOf(text);
     const { status: exit, err } = await confirmIt('--yes');
-    expect({ exit, err }).toEqual({ exit: EXIT.unable, err: expect.stringContaining('no valid policy for this host') });
+    expect({ exit, err }).toEqual({ exit: EXIT.failed, err: expect.stringContaining('no valid policy for this host') });
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
     expect(calls).not.toContain('POST /v1/confirm');
   });
@@ -167,14 +167,14 @@ describe('sgctl confirm', () => {
   test('writes a policy that sgctl did not submit only with a yes, and shows it', async () => {
     answers = trialOf(FORGED);
     const refused = await confirmIt();
-    expect(refused).toMatchObject({ status: EXIT.unable, out: '' });
+    expect(refused).toMatchObject({ status: EXIT.failed, out: '' });
     expect(refused.err).toContain('nothing is written without a yes');
     expect(refused.err).toMatch(/^- .*ports: 8000.*\n\+ .*ports: 31337/m);
     expect(refused.err).toMatch(/newly allowed, inbound on eth0\n {2}tcp 31337 from any/);
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
     expect(calls).not.toContain('POST /v1/confirm');
     expect(await confirmIt('--yes')).toMatchObject({
-      status: EXIT.fine,
+      status: EXIT.success,
       out: `confirmed, and saved to ${policyFile}\n`,
     });
     expect(readFileSync(policyFile, 'utf8')).toBe(FORGED);
@@ -182,15 +182,15 @@ describe('sgctl confirm', () => {
 
   test('writes what sgctl submitted without a question, once', async () => {
     answers = { ...trialOf(NEW), 'GET /v1/status': statusOf(policyFile, false) };
-    expect(await tryIt()).toMatchObject({ status: EXIT.fine });
+    expect(await tryIt()).toMatchObject({ status: EXIT.success });
     answers = trialOf(NEW);
     chmodSync(policyFile, 0o640);
-    expect(await confirmIt()).toMatchObject({ status: EXIT.fine, err: '' });
+    expect(await confirmIt()).toMatchObject({ status: EXIT.success, err: '' });
     expect(readFileSync(policyFile, 'utf8')).toBe(NEW);
     expect(statSync(policyFile).mode & 0o7777).toBe(0o640);
     expect(existsSync(join(directory, 'etc/.policy.yaml.tried'))).toBe(false);
     put('etc/policy.yaml', OLD);
-    expect((await confirmIt()).status).toBe(EXIT.unable);
+    expect((await confirmIt()).status).toBe(EXIT.failed);
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });
 
@@ -221,7 +221,7 @@ describe('sgctl confirm', () => {
     spoil(join(directory, 'etc/.policy.yaml.tried'));
     answers = trialOf(NEW);
     expect(await confirmIt()).toMatchObject({
-      status: EXIT.unable,
+      status: EXIT.failed,
       err: expect.stringContaining('without a yes') as string,
     });
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
@@ -245,7 +245,7 @@ describe('sgctl confirm', () => {
   test('makes a policy file that is missing', async () => {
     rmSync(policyFile);
     answers = trialOf(NEW);
-    expect(await confirmIt('--yes')).toMatchObject({ status: EXIT.fine });
+    expect(await confirmIt('--yes')).toMatchObject({ status: EXIT.success });
     expect(readFileSync(policyFile, 'utf8')).toBe(NEW);
     expect(statSync(policyFile).mode & 0o7777).toBe(0o644);
   });
@@ -255,7 +255,7 @@ describe('sgctl try', () => {
   test('does not begin where the daemon enforces another policy file', async () => {
     answers = { ...trialOf(NEW, { file: '/etc/crontab' }), 'GET /v1/status': statusOf('/etc/crontab', false) };
     const { status: exit, err } = await tryIt();
-    expect({ exit, err }).toEqual({ exit: EXIT.unable, err: expect.stringContaining('enforces `/etc/crontab`') });
+    expect({ exit, err }).toEqual({ exit: EXIT.failed, err: expect.stringContaining('enforces `/etc/crontab`') });
     expect(calls).not.toContain('POST /v1/try');
   });
 
@@ -280,7 +280,7 @@ describe('sgctl try', () => {
     answers = { ...trialOf(NEW), 'GET /v1/status': statusOf(policyFile, false) };
     expect(await tryIt('--check', 'false')).toMatchObject({ status: EXIT.no });
     answers = trialOf(NEW);
-    expect(await confirmIt()).toMatchObject({ status: EXIT.unable });
+    expect(await confirmIt()).toMatchObject({ status: EXIT.failed });
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });
 });
@@ -312,7 +312,7 @@ describe('an invalid answer', () => {
     answers = new Proxy({}, { get: () => answer });
     const line = command === tryOut ? [tried, '--policy', policyFile] : args;
     const { status: exit, out, err } = await run(command, ...line);
-    expect({ exit, out }).toEqual({ exit: EXIT.unable, out: '' });
+    expect({ exit, out }).toEqual({ exit: EXIT.failed, out: '' });
     expect(err).toContain('is invalid');
   });
 
@@ -327,7 +327,7 @@ describe('an invalid answer', () => {
       },
     };
     expect(await run(log, '-f')).toMatchObject({
-      status: EXIT.unable,
+      status: EXIT.failed,
       err: expect.stringContaining('a line without an end') as string,
     });
   });

@@ -54,7 +54,7 @@ const run = (command: Command, ...args: readonly string[]): Promise<Ran> => ranC
 describe('--as', () => {
   test('judges a file with the lists and drop-ins beside the path, and not without', async () => {
     expect(await run(check, file, '--as', place)).toEqual({
-      status: EXIT.fine,
+      status: EXIT.success,
       out: expect.stringContaining(`${file}: valid (2 security groups`),
       err: '',
     });
@@ -78,7 +78,7 @@ describe('--as', () => {
 
   test('the path need not be there yet, and is no directory', async () => {
     rmSync(place);
-    expect(await run(check, file, '--as', place)).toMatchObject({ status: EXIT.fine });
+    expect(await run(check, file, '--as', place)).toMatchObject({ status: EXIT.success });
     for (const path of [join(directory, 'etc'), `${place}/`, '']) {
       const { status, err } = await run(check, file, '--as', path);
       expect([status, err]).toEqual([EXIT.usage, expect.stringContaining('--as is the path that the file will have')]);
@@ -118,7 +118,7 @@ describe('--as', () => {
         ),
     ],
   ])('%s has it too', async (_, command, args) => {
-    expect(await run(command, ...args(file), '--as', place)).toMatchObject({ status: EXIT.fine, err: '' });
+    expect(await run(command, ...args(file), '--as', place)).toMatchObject({ status: EXIT.success, err: '' });
     expect(await run(command, ...args(file))).toMatchObject({ status: EXIT.no });
   });
 });
@@ -127,7 +127,7 @@ describe('a policy that comes by a stream', () => {
   test('is read from a FIFO, whose lists are beside the path that it is to have', async () => {
     const fifo = makeFifo('elsewhere/fifo');
     const writer = spawn('sh', ['-c', `sleep 0.2; cat ${file} >${fifo}`]);
-    expect(await run(check, fifo, '--as', place)).toMatchObject({ status: EXIT.fine });
+    expect(await run(check, fifo, '--as', place)).toMatchObject({ status: EXIT.success });
     writer.kill();
   });
 

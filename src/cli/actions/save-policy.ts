@@ -7,7 +7,7 @@ import { writeFileAtomically } from '#host/files/write-file.ts';
 import { createPolicyLoader } from '#core/load-policy.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { UnableError } from '#cli/framework/command.ts';
+import { CommandError } from '#cli/framework/command.ts';
 import { isSameFile } from '#cli/input/in-place.ts';
 
 /** The policy file that a policy is to be written to, as it is now. */
@@ -98,12 +98,12 @@ function messageOf(error: unknown): string {
 }
 
 /**
- * Throws an UnableError where the daemon says that it enforces another policy file than the one this is about: which file
+ * Throws a CommandError where the daemon says that it enforces another policy file than the one this is about: which file
  * is written is never the daemon's to say.
  */
 export async function refuseOtherPolicyFile(policyFile: string, told: string): Promise<void> {
   if (policyFile === told || (isAbsolute(told) && (await isSameFile(policyFile, told)))) return;
-  throw new UnableError(
+  throw new CommandError(
     `the daemon enforces \`${told}\`, and not \`${policyFile}\`, which this command would write\nhelp: if that is the policy file of this host, say so: --policy FILE`,
   );
 }

@@ -15,7 +15,7 @@ import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 import { planChange, planFallback } from '#core/plan-change.ts';
 import { policiesBefore } from '#core/policies-before.ts';
 import { readBootConf } from '#cli/input/boot-conf.ts';
-import { type Command, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { type Command, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
 import { isDaemonServing } from '#api/daemon-client.ts';
 import { liveFlows } from '#cli/actions/revoke-flows.ts';
 import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
@@ -35,7 +35,7 @@ export const apply: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: ['sudo sgctl apply', 'sudo sgctl apply policy.yaml --instance web-1'],
   exitNo: 'the policy is not valid',
   async run(line, streams) {
@@ -46,7 +46,7 @@ export const apply: Command = {
     if (policy === undefined) return EXIT.no;
     const socket = socketPath(line);
     if (await isDaemonServing(socket)) {
-      throw new UnableError(
+      throw new CommandError(
         `the daemon is running and applies its own policy (${socket})\nhelp: edit that policy, or stop the daemon first`,
       );
     }
@@ -103,7 +103,7 @@ export const apply: Command = {
         `${file}: ${changed ? '' : 'already '}active as ${hostPolicy.instance}${version === undefined ? '' : `, version ${version}`}\n`,
       );
     }
-    return EXIT.fine;
+    return EXIT.success;
   },
 };
 
@@ -149,7 +149,7 @@ async function applyAndPersist(
   } catch (error) {
     if (!(error instanceof NftError)) throw error;
     const place = error.span === undefined ? '' : `${error.span.file}:${error.span.line}:${error.span.column}: `;
-    throw new UnableError(`${place}the kernel was not changed: ${error.message}`);
+    throw new CommandError(`${place}the kernel was not changed: ${error.message}`);
   }
   if (!prepared || !(await keep(() => lastGood.commit()))) return;
   await keep(() => lastGood.keepFallback(fallback()));

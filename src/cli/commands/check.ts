@@ -13,7 +13,7 @@ export const check: Command = {
     'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. Warns of files that others than their owner can write, which the daemon refuses. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
   usage: '[FILE] [--as PATH]',
   options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: [
     'sgctl check',
     'sgctl check new-policy.yaml && sudo mv new-policy.yaml /etc/secgroupd/policy.yaml',
@@ -27,7 +27,7 @@ export const check: Command = {
     await warnWhereRefused({ file, at: line.text('as'), loaded }, streams);
     if (line.given('json')) {
       streams.out(`${JSON.stringify(loaded.diagnostics.map(diagnosticToJson), null, 2)}\n`);
-      return loaded.policy === undefined ? EXIT.no : EXIT.fine;
+      return loaded.policy === undefined ? EXIT.no : EXIT.success;
     }
     printDiagnostics(loaded, streams);
     if (loaded.policy === undefined) return EXIT.no;
@@ -44,7 +44,7 @@ export const check: Command = {
     const isWarned = host !== undefined && warnWhereUnprotectedHere(loaded.policy, host, streams);
     const notes = host === undefined || isWarned ? [] : hostNotes(loaded.policy, host);
     for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
-    return EXIT.fine;
+    return EXIT.success;
   },
 };
 

@@ -16,7 +16,7 @@ export const compile: Command = {
     'Prints the nft script of all that would be in force; loaded by nft -f, it replaces the table that is there. Comments name groups, rules and lines.',
   usage: '[FILE] [--as PATH] [--instance NAME]',
   options: { as: OPTION.as, instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: ['sgctl compile', 'sgctl compile policy.yaml --instance web-1 | less'],
   exitNo: 'the policy is not valid',
   async run(line, streams) {
@@ -31,9 +31,9 @@ export const compile: Command = {
       streams.out(
         `${JSON.stringify({ instance: hostPolicy.instance, stamp: contentHash, transactions: [text] }, null, 2)}\n`,
       );
-      return EXIT.fine;
+      return EXIT.success;
     }
     streams.exact(`# ${hostPolicy.instance}: replaces the table ${TABLE}, whatever it holds\n${text}`);
-    return EXIT.fine;
+    return EXIT.success;
   },
 };

@@ -10,7 +10,7 @@ export function completionOf(commands: () => readonly Command[]): Command {
     summary: 'Prints what a shell needs to complete the commands and options of sgctl and secgroupd.',
     usage: SHELLS.join('|'),
     options: { help: OPTION.help },
-    mostPositionals: 1,
+    maxPositionals: 1,
     words: SHELLS,
     examples: [
       'sgctl completion bash | sudo tee /etc/bash_completion.d/sgctl',
@@ -21,7 +21,7 @@ export function completionOf(commands: () => readonly Command[]): Command {
       const shell = SHELLS.find((one) => one === line.positionals[0]);
       if (shell === undefined) throw new UsageError(`say which shell: ${SHELLS.join(', ')}`);
       streams.out(shellCompletion(shell, { sgctl: commands(), secgroupd: SECGROUPD }));
-      return EXIT.fine;
+      return EXIT.success;
     },
   };
 }

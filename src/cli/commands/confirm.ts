@@ -8,7 +8,7 @@ import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { agrees } from '#cli/input/ask-user.ts';
 import { DEFAULT_SECONDS } from '#cli/input/within-option.ts';
-import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { type Command, type CommandLine, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
 import { confirmTrial } from '#cli/actions/confirm-trial.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
@@ -39,7 +39,7 @@ export const confirm: Command = {
     'runtime-dir': OPTION.runtimeDir,
     help: OPTION.help,
   },
-  mostPositionals: 0,
+  maxPositionals: 0,
   examples: ['sudo sgctl confirm', 'sudo sgctl confirm --yes --json'],
   exitNo: 'you did not agree, and nothing was changed',
   async run(line, streams) {
@@ -47,9 +47,9 @@ export const confirm: Command = {
     const socket = socketPath(line);
     const status = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
     await refuseOtherPolicyFile(policyFile, status.policyFile);
-    if (status.trial === null) throw new UnableError('no policy is being tried');
+    if (status.trial === null) throw new CommandError('no policy is being tried');
     const { policy: texts } = await askRunningDaemon(socket, ROUTES.policy);
-    if (texts === null) throw new UnableError('the daemon does not report which policy is being tried');
+    if (texts === null) throw new CommandError('the daemon does not report which policy is being tried');
     const target = await lookAtTarget(policyFile);
     const submission = await readSubmission(policyFile);
     const isSubmitted = submission?.identity === identityOfTexts(texts);
@@ -66,7 +66,7 @@ export const confirm: Command = {
     streams.out(
       line.given('json') ? `${JSON.stringify({ confirmed: true, ...result }, null, 2)}\n` : `${result.message}\n`,
     );
-    return EXIT.fine;
+    return EXIT.success;
   },
 };
 
@@ -78,7 +78,7 @@ interface Doubt {
 
 /**
  * Whether a policy that only the daemon vouches for is to be written: shows what would change, and asks. Throws an
- * UnableError where it is none, and where nobody can be asked and nobody has said --yes.
+ * CommandError where it is none, and where nobody can be asked and nobody has said --yes.
  */
 async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promise<boolean> {
   const { policyFile } = target;
@@ -86,7 +86,7 @@ async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promis
   const host = await readHost();
   const after = policy === undefined ? undefined : locateHost(policy, host, texts.instance);
   if (after?.kind !== 'found')
-    throw new UnableError('what the daemon says is being tried is no valid policy for this host: nothing is written');
+    throw new CommandError('what the daemon says is being tried is no valid policy for this host: nothing is written');
   const located = target.policy === undefined ? undefined : locateHost(target.policy, host, texts.instance);
   const before = located?.kind === 'found' ? located.hostPolicy : undefined;
   streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
@@ -97,7 +97,7 @@ async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promis
   streams.err(formatChange(effects, `what that would change, as ${after.hostPolicy.instance}`));
   if (line.given('yes')) return true;
   if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
-  throw new UnableError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
+  throw new CommandError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
 }
 
 function textOf({ documents: [main = ''], texts }: PolicyTexts): string {

@@ -6,7 +6,7 @@ import {
   EXIT,
   type ExitStatus,
   type Streams,
-  UnableError,
+  CommandError,
   UsageError,
 } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
@@ -70,7 +70,7 @@ export const explain: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 0,
+  maxPositionals: 0,
   examples: [
     'sgctl explain --direction inbound --protocol tcp --src 203.0.113.7 --dst 192.0.2.10 --dport 22',
     'sgctl explain --direction inbound --protocol icmp --icmp-type echo-request --src 203.0.113.7 --dst 192.0.2.10 --expect allow',
@@ -102,7 +102,7 @@ export const explain: Command = {
         ? `${JSON.stringify(decisionToJson(packet, decision, met))}\n`
         : formatDecision(packet, decision, met),
     );
-    return expected === undefined || expected === decision.verdict ? EXIT.fine : EXIT.no;
+    return expected === undefined || expected === decision.verdict ? EXIT.success : EXIT.no;
   },
 };
 
@@ -131,10 +131,10 @@ interface Batch {
 /** Prints an answer for each line, in order; for an invalid line it prints the error and returns the status `usage`. */
 async function explainBatch({ batch, policy, host, line, streams }: Batch): Promise<ExitStatus> {
   const views = new Map<string | undefined, HostPolicy>();
-  let outcome: ExitStatus = EXIT.fine;
+  let outcome: ExitStatus = EXIT.success;
   const input = batch === '-' ? process.stdin : createReadStream(batch);
   const failed = new Promise<never>((_resolve, reject) => {
-    input.once('error', (error: Error) => reject(new UnableError(`cannot read ${batch}: ${error.message}`)));
+    input.once('error', (error: Error) => reject(new CommandError(`cannot read ${batch}: ${error.message}`)));
   });
   const others = await readOtherChains();
   const answerAll = async (): Promise<void> => {
@@ -152,7 +152,7 @@ async function explainBatch({ batch, policy, host, line, streams }: Batch): Prom
         const met = chainsMet(isHere ? others : undefined, { packet, verdict: decision.verdict }, host);
         streams.out(`${JSON.stringify(decisionToJson(packet, decision, met))}\n`);
       } catch (error) {
-        if (!(error instanceof UsageError) && !(error instanceof UnableError)) throw error;
+        if (!(error instanceof UsageError) && !(error instanceof CommandError)) throw error;
         outcome = EXIT.usage;
         streams.out(`${JSON.stringify({ error: error.message })}\n`);
       }

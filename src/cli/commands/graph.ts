@@ -32,7 +32,7 @@ export const graph: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: ['sgctl graph -o policy.html', 'sgctl graph policy.yaml --format svg > policy.svg', 'sgctl graph'],
   exitNo: 'the policy is not valid',
   async run(line, streams) {
@@ -50,7 +50,7 @@ export const graph: Command = {
     for (const { groups } of found.leftOut)
       streams.err(`not drawn, for it was not looked at in time: who reaches ${groups.join(' + ') || 'no groups'}\n`);
     if (found.leftOut.length > 0) streams.err(`help: ${WAIT_LONGER}\n`);
-    const status = found.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+    const status = found.leftOut.length > 0 ? EXIT.failed : EXIT.success;
     const text = printable(draw(graphOf(found), format, shownName(file)));
     if (output === undefined) {
       streams.out(text);

@@ -20,7 +20,7 @@ export const history: Command = {
     'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the policy file of one version. Successive changes of list files alone are kept as one version, the latest.',
   usage: '[VERSION]',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
-  mostPositionals: 1,
+  maxPositionals: 1,
   words: [],
   examples: ['sgctl history', 'sgctl history 12 > policy-12.yaml', 'sudo sgctl rollback 12'],
   async run(line, streams) {
@@ -53,14 +53,14 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
     for (const text of changes === undefined ? [] : summaryLines(changes)) streams.out(`        ${text}\n`);
   }
   if (line.given('json')) streams.out(`${JSON.stringify(rows, null, 2)}\n`);
-  return EXIT.fine;
+  return EXIT.success;
 }
 
 async function printVersion(number: number, line: CommandLine, streams: Streams): Promise<ExitStatus> {
   const kept = await askVersion(number, socketPath(line));
   if (line.given('json')) {
     streams.out(`${JSON.stringify(kept, null, 2)}\n`);
-    return EXIT.fine;
+    return EXIT.success;
   }
   const { texts } = kept.texts;
   const [main = ''] = kept.documents;
@@ -68,7 +68,7 @@ async function printVersion(number: number, line: CommandLine, streams: Streams)
   const others = Object.keys(texts).filter((file) => file !== main);
   if (others.length > 0)
     streams.err(`its other files (${others.join(', ')}) are not shown: sgctl history ${number} --json has them\n`);
-  return EXIT.fine;
+  return EXIT.success;
 }
 
 function askVersion(number: number, socket: string): Promise<KeptPolicy> {
@@ -98,11 +98,11 @@ interface Changes {
 }
 
 /** More than so many differences are counted. */
-const MOST_LINES = 4;
+const MAX_LINES = 4;
 
 function summaryLines({ differences, policies }: Changes): readonly string[] {
   if (differences.length === 0) return ['nothing changed'];
-  const lines = differences.slice(0, MOST_LINES).map((one) => {
+  const lines = differences.slice(0, MAX_LINES).map((one) => {
     const { after, direction, traffic, family } = one;
     const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
     const end = direction === 'inbound' ? 'from' : 'to';

@@ -5,7 +5,7 @@ import { readHeardProtocols } from '#host/heard-protocols.ts';
 import { readClientPorts, readListeningSockets } from '#host/listening-sockets.ts';
 import { findSshSession } from '#host/ssh-session.ts';
 import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
-import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
+import { type Command, EXIT, CommandError } from '#cli/framework/command.ts';
 import { readHost } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { leftOutOf, starterPolicy, type StarterInput } from '#cli/starter/starter-policy.ts';
@@ -20,12 +20,12 @@ export const init: Command = {
     force: { type: 'boolean', short: 'f', help: 'replace a file that is there' },
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: ['sgctl init - | less', 'sudo sgctl init', 'sudo sgctl init /etc/secgroupd/policy.yaml --force'],
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     if (file !== '-' && !line.given('force') && (await exists(file))) {
-      throw new UnableError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
+      throw new CommandError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
     }
     const input: StarterInput = {
       host: await readHost(),
@@ -38,12 +38,12 @@ export const init: Command = {
     const text = starterPolicy(input);
     if (file === '-') {
       streams.exact(text);
-      return EXIT.fine;
+      return EXIT.success;
     }
     await write(file, text);
     for (const { what, why } of leftOutOf(input)) streams.out(`left out: ${what}: ${why}\n`);
     streams.out(`${file}: written; ${nextStep(file)}\n`);
-    return EXIT.fine;
+    return EXIT.success;
   },
 };
 
@@ -84,6 +84,6 @@ async function write(file: string, text: string): Promise<void> {
     await writeFileAtomically(file, text, 0o644);
   } catch (error) {
     if (error instanceof FileWriteError) throw error;
-    throw new UnableError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CommandError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

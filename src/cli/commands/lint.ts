@@ -35,7 +35,7 @@ export const lint: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: ['sgctl lint', 'sgctl lint policy.yaml --fail-on warning', "sgctl lint --json | jq '.findings[].code'"],
   exitNo: 'the policy is not valid, or a finding is at least as severe as --fail-on says',
   async run(line, streams) {
@@ -74,7 +74,7 @@ export const lint: Command = {
       );
     }
     // What was not looked at may be what was asked for.
-    return isFailure(findings, level) || (level !== 'never' && leftOut.length > 0) ? EXIT.no : EXIT.fine;
+    return isFailure(findings, level) || (level !== 'never' && leftOut.length > 0) ? EXIT.no : EXIT.success;
   },
 };
 
@@ -89,11 +89,11 @@ function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[num
 }
 
 /** So many of the rules that a finding is about are shown. */
-const MOST_RELATED = 6;
+const MAX_RELATED = 6;
 
 /** A finding as people read it. */
 export function reportableOf({ code, span, message, help, related, witness }: LintFinding): Reportable {
-  const shown = related.slice(0, MOST_RELATED);
+  const shown = related.slice(0, MAX_RELATED);
   const more = related.length - shown.length;
   const packet =
     witness === undefined

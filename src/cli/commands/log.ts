@@ -31,7 +31,7 @@ export const log: Command = {
     'runtime-dir': OPTION.runtimeDir,
     help: OPTION.help,
   },
-  mostPositionals: 0,
+  maxPositionals: 0,
   examples: ['sudo sgctl log -f', 'sudo sgctl log -n 20', "sudo sgctl log --json | jq -r '.src' | sort | uniq -c"],
   async run(line, streams) {
     return line.given('follow') ? follow(line, streams) : show(line, streams);
@@ -39,13 +39,13 @@ export const log: Command = {
 };
 
 /** Of the packets that are kept, unless -n says. */
-const MOST_SHOWN = 100;
+const DEFAULT_COUNT = 100;
 
 async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
   const answer = await askRunningDaemon(socketPath(line), ROUTES.log);
-  const count = countOf(line) ?? MOST_SHOWN;
+  const count = countOf(line) ?? DEFAULT_COUNT;
   for (const entry of count === 0 ? [] : answer.entries.slice(-count)) print(entry, line, streams);
-  return EXIT.fine;
+  return EXIT.success;
 }
 
 /** How many packets are to be shown; undefined where that is not said. Throws a UsageError. */
@@ -60,7 +60,7 @@ async function follow(line: CommandLine, streams: Streams): Promise<ExitStatus> 
   const call = { route: ROUTES.followLog, number: countOf(line) };
   await followDaemon(socketPath(line), call, (entry) => print(entry, line, streams));
   streams.err('the daemon has ended\n');
-  return EXIT.unable;
+  return EXIT.failed;
 }
 
 function print(entry: LogEntry, line: CommandLine, streams: Streams): void {

@@ -2,7 +2,14 @@ import { shownName, type Placement } from '#host/files/placed-reader.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
-import { type Command, type CommandLine, EXIT, type Streams, UnableError, UsageError } from '#cli/framework/command.ts';
+import {
+  type Command,
+  type CommandLine,
+  EXIT,
+  type Streams,
+  CommandError,
+  UsageError,
+} from '#cli/framework/command.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
 import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
@@ -41,7 +48,7 @@ export const plan: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: [
     'sgctl plan new-policy.yaml',
     'generate-policy | sgctl plan -',
@@ -79,7 +86,7 @@ export const plan: Command = {
         ? `${JSON.stringify({ ...changeToJson(effects, host), with: along }, null, 2)}\n`
         : formatChange(effects, `${shownName(file)}${alongText(along)} against ${base.name}, as ${after.instance}`),
     );
-    return effects.leftOut.length > 0 ? EXIT.unable : EXIT.fine;
+    return effects.leftOut.length > 0 ? EXIT.failed : EXIT.success;
   },
 };
 
@@ -118,7 +125,7 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
   const { texts, version } = inForce;
   const located = await locateTexts(texts, host);
   if (located === undefined)
-    throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+    throw new CommandError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
   return {
     name: `what is in force${version === undefined ? '' : ` (version ${version})`}`,
     policy: located,

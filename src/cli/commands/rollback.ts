@@ -12,7 +12,7 @@ export const rollback: Command = {
     'Ends a trial, or applies an earlier policy: the one before, or VERSION. The policy file stays as it is, and applies again as soon as it changes or the daemon is reloaded; `sgctl history VERSION` prints what to put into it.',
   usage: '[VERSION]',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
-  mostPositionals: 1,
+  maxPositionals: 1,
   words: [],
   examples: ['sudo sgctl rollback', 'sgctl history', 'sudo sgctl rollback 12'],
   async run(line, streams) {
@@ -22,7 +22,7 @@ export const rollback: Command = {
     const after = await askRunningDaemon(socket, ROUTES.rollback, { body: { version } });
     if (line.given('json')) streams.out(`${JSON.stringify({ pinned: after.pinned }, null, 2)}\n`);
     else streams.out(`${describe(before, after)}\n`);
-    return EXIT.fine;
+    return EXIT.success;
   },
 };
 

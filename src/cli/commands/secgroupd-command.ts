@@ -30,7 +30,7 @@ export const SECGROUPD: Omit<Command, 'run'> = {
     version: { type: 'boolean', help: 'print the version' },
     help: OPTION.help,
   },
-  mostPositionals: 0,
+  maxPositionals: 0,
   exitNo: 'with --once: the policy is not valid',
   examples: ['sudo secgroupd', 'sudo secgroupd --policy /etc/secgroupd/policy.yaml --instance web-1'],
 };

@@ -1,6 +1,6 @@
 import { formatRuleName } from '#core/model/policy/rule.ts';
 import type { RuleHits } from '#api/rule-hits.ts';
-import { type Command, EXIT, UnableError } from '#cli/framework/command.ts';
+import { type Command, EXIT, CommandError } from '#cli/framework/command.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
@@ -19,7 +19,7 @@ export const stats: Command = {
     'runtime-dir': OPTION.runtimeDir,
     help: OPTION.help,
   },
-  mostPositionals: 0,
+  maxPositionals: 0,
   examples: [
     'sudo sgctl stats',
     'sudo sgctl stats --watch',
@@ -31,7 +31,7 @@ export const stats: Command = {
       const known = await ask(socket);
       if (line.given('watch') && !line.given('json')) streams.clear();
       streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : format(known));
-      if (!line.given('watch')) return EXIT.fine;
+      if (!line.given('watch')) return EXIT.success;
       await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
     }
   },
@@ -40,7 +40,7 @@ export const stats: Command = {
 async function ask(socket: string): Promise<RuleHits> {
   const { stats: known } = await askRunningDaemon(socket, ROUTES.stats);
   if (known === null)
-    throw new UnableError(
+    throw new CommandError(
       'no rules are in force, or they are from an earlier run of the daemon, which does not know them',
     );
   return known;

@@ -1,7 +1,7 @@
 import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
 import { readInForce } from '#kernel/nftables/table.ts';
-import { type Command, EXIT, type ExitStatus, UnableError } from '#cli/framework/command.ts';
+import { type Command, EXIT, type ExitStatus, CommandError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 import type { ReceivedStatus } from '#api/status-answer.ts';
@@ -15,7 +15,7 @@ export const status: Command = {
     'Shows what the daemon enforces, on which interfaces, and why the newest policy is not in force if it is not.',
   usage: '',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
-  mostPositionals: 0,
+  maxPositionals: 0,
   examples: [
     'sgctl status',
     'sgctl status >/dev/null || echo "look at the firewall of $(hostname)"',
@@ -27,7 +27,7 @@ export const status: Command = {
     const socket = socketPath(line);
     const known = await askDaemon(socket, ROUTES.status);
     if (known === undefined) {
-      throw new UnableError(
+      throw new CommandError(
         `no daemon serves ${socket}\nhelp: systemctl start secgroupd. ${await rulesWithoutDaemon()}`,
       );
     }
@@ -40,7 +40,7 @@ export const status: Command = {
 function exitOf(known: ReceivedStatus): ExitStatus {
   const isWanted = known.state === 'enforced' || known.state === 'held';
   return isWanted && known.inForce !== null && known.protected !== false && known.troubles.length === 0
-    ? EXIT.fine
+    ? EXIT.success
     : EXIT.no;
 }
 

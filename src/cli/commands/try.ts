@@ -52,7 +52,7 @@ export const tryOut: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: [
     'sudo sgctl try new-policy.yaml',
     'sudo sgctl try new-policy.yaml --timeout 5m --no-wait && sleep 60 && sudo sgctl confirm',
@@ -161,11 +161,11 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
         { confirmed: false, trial: status.trial },
         `keep it: sgctl confirm${policyFile === DEFAULT_POLICY_FILE ? '' : ` --policy ${policyFile}`}; go back now: sgctl rollback`,
       );
-      return EXIT.fine;
+      return EXIT.success;
     case 'keep': {
       const { installed, message } = await confirmTrial(trial);
       say({ confirmed: true, installed }, message);
-      return EXIT.fine;
+      return EXIT.success;
     }
     case 'back': {
       // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.

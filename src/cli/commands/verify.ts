@@ -11,7 +11,7 @@ import { formatRuleName } from '#core/model/policy/rule.ts';
 import { reportRule } from '#api/rule-report.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
 import { readTable } from '#kernel/nftables/read-table.ts';
-import { type Command, type CommandLine, EXIT, type Streams, UnableError } from '#cli/framework/command.ts';
+import { type Command, type CommandLine, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { leftOutLines } from '#cli/present/format-left-out.ts';
 import { formatPlace } from '#cli/present/format-place.ts';
@@ -39,7 +39,7 @@ export const verify: Command = {
     json: OPTION.json,
     help: OPTION.help,
   },
-  mostPositionals: 1,
+  maxPositionals: 1,
   examples: [
     'sudo sgctl verify',
     'sudo sgctl verify /etc/secgroupd/policy.yaml',
@@ -64,8 +64,8 @@ export const verify: Command = {
         ? `${JSON.stringify({ ...toJson(comparison), revokedFlows: revoked }, null, 2)}\n`
         : `${format(comparison, policy)}${revokedText(revoked)}`,
     );
-    if (isSame(comparison)) return EXIT.fine;
-    return comparison.differences.length + comparison.unknown.length > 0 ? EXIT.no : EXIT.unable;
+    if (isSame(comparison)) return EXIT.success;
+    return comparison.differences.length + comparison.unknown.length > 0 ? EXIT.no : EXIT.failed;
   },
 };
 
@@ -79,7 +79,7 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
   }
   const inForce = await policyInForce(socketPath(line), 'name the policy file: sgctl verify FILE');
   if (inForce.kind === 'nothing')
-    throw new UnableError('no rules of secgroupd are in force: there is nothing to verify');
+    throw new CommandError('no rules of secgroupd are in force: there is nothing to verify');
   const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
   const written = await createPolicyLoader(createPolicyReader(policyFile, 'any'))();
   if (written.policy !== undefined && identityOfTexts(policyTexts(written, '')) !== identityOfTexts(inForce.texts))
@@ -88,7 +88,7 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
     );
   const located = await locateTexts(inForce.texts, host);
   if (located === undefined)
-    throw new UnableError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+    throw new CommandError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
   return located;
 }
 
@@ -97,7 +97,7 @@ function isSame({ differences, unknown, leftOut }: TableComparison): boolean {
 }
 
 /** So many differences are shown; `--json` has all. */
-const MOST_SHOWN = 20;
+const MAX_SHOWN = 20;
 
 /** `5,054 kinds of packet`. */
 function kindsText(compared: number): string {
@@ -108,8 +108,8 @@ function format(comparison: TableComparison, policy: HostPolicy): string {
   const { differences, unknown, compared, leftOut } = comparison;
   if (isSame(comparison))
     return `the kernel does what the policy says: ${kindsText(compared)} checked, each for every address\n`;
-  const shown = differences.slice(0, MOST_SHOWN).flatMap((one) => [...differenceLines(one, policy), '']);
-  const more = differences.length - MOST_SHOWN;
+  const shown = differences.slice(0, MAX_SHOWN).flatMap((one) => [...differenceLines(one, policy), '']);
+  const more = differences.length - MAX_SHOWN;
   const isOther = differences.length + unknown.length > 0;
   return [
     isOther ? 'THE KERNEL DOES NOT DO what the policy says' : `no difference in ${kindsText(compared)}`,

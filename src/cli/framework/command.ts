@@ -3,13 +3,13 @@ import type { StyledText } from '#core/diagnostics/styled-text.ts';
 
 /** The exit status of both programs: a contract with scripts. */
 export const EXIT = {
-  fine: 0,
+  success: 0,
   /** Not valid, or not as expected. */
   no: 1,
   /** Wrong usage. */
   usage: 2,
   /** Failed: no rights, kernel refused, daemon not there. */
-  unable: 3,
+  failed: 3,
 } as const;
 
 /** One of {@link EXIT}. */
@@ -60,7 +60,7 @@ export interface Command {
   /** What stands after the command's name in its usage line. */
   readonly usage: string;
   readonly options: Readonly<Record<string, CommandOption>>;
-  readonly mostPositionals: number;
+  readonly maxPositionals: number;
   /** What may stand there; undefined is a file. */
   readonly words?: readonly string[];
   readonly examples: readonly string[];
@@ -75,8 +75,8 @@ export class UsageError extends Error {
 }
 
 /** Something could not be done; the message says what and why. */
-export class UnableError extends Error {
-  override readonly name = 'UnableError';
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
 }
 
 /** The options of a command in the form that node:util's parseArgs takes. */
@@ -91,7 +91,7 @@ export function parseArgsOptions(
 /** The help of a command: usage, what it does, options, examples, exit statuses. */
 export function formatHelp(
   program: string,
-  { name, summary, usage, options, examples, exitNo }: Omit<Command, 'run' | 'mostPositionals'>,
+  { name, summary, usage, options, examples, exitNo }: Omit<Command, 'run' | 'maxPositionals'>,
 ): string {
   const rows = Object.entries(options).map(([option, { short, value, help }]) => {
     const left = `${short === undefined ? '    ' : `-${short}, `}--${option}${value === undefined ? '' : ` ${value}`}`;

@@ -11,7 +11,7 @@ import {
   formatHelp,
   parseArgsOptions,
   type Streams,
-  UnableError,
+  CommandError,
   UsageError,
 } from './command.ts';
 import { DaemonError } from '#api/daemon-client.ts';
@@ -20,11 +20,11 @@ import { DaemonError } from '#api/daemon-client.ts';
 function readCommandLine(
   args: readonly string[],
   options: Readonly<Record<string, CommandOption>>,
-  mostPositionals: number,
+  maxPositionals: number,
 ): CommandLine {
   const parsed = parseStrictly(args, options);
-  if (parsed.positionals.length > mostPositionals)
-    throw new UsageError(`unexpected \`${parsed.positionals[mostPositionals] ?? ''}\``);
+  if (parsed.positionals.length > maxPositionals)
+    throw new UsageError(`unexpected \`${parsed.positionals[maxPositionals] ?? ''}\``);
   return {
     positionals: parsed.positionals,
     text: (name) => {
@@ -56,10 +56,10 @@ export async function runCommand(
   { args, streams }: { args: readonly string[]; streams: Streams },
 ): Promise<ExitStatus> {
   try {
-    const line = readCommandLine(args, command.options, command.mostPositionals);
+    const line = readCommandLine(args, command.options, command.maxPositionals);
     if (line.given('help')) {
       streams.out(formatHelp(program, command));
-      return EXIT.fine;
+      return EXIT.success;
     }
     return await command.run(line, streams);
   } catch (error) {
@@ -68,7 +68,7 @@ export async function runCommand(
 }
 
 /** What ends a command and is no bug of it. */
-const FAILURES = [UnableError, DaemonError, NftError, FileWriteError];
+const FAILURES = [CommandError, DaemonError, NftError, FileWriteError];
 
 /** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
 function explainFailure(error: unknown, { program, streams }: { program: string; streams: Streams }): ExitStatus {
@@ -79,7 +79,7 @@ function explainFailure(error: unknown, { program, streams }: { program: string;
   if (FAILURES.some((failure) => error instanceof failure)) {
     const { message } = error as Error;
     streams.err(`${program}: ${message}\n`);
-    return EXIT.unable;
+    return EXIT.failed;
   }
   throw error;
 }
@@ -87,5 +87,5 @@ function explainFailure(error: unknown, { program, streams }: { program: string;
 /** The exit status after a bug, which is printed: it may quote what came from elsewhere, so by the streams as all else. */
 export function explainBug(error: unknown, streams: Streams): ExitStatus {
   streams.err(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  return EXIT.unable;
+  return EXIT.failed;
 }

@@ -83,7 +83,7 @@ function zsh({ sgctl, secgroupd }: Programs): string {
         const action = choices === undefined ? '_files' : `(${choices.join(' ')})`;
         return single(`--${name}[${zshText(help)}]${type === 'string' ? `:${value}:${action}` : ''}`);
       }),
-      ...(command.mostPositionals === 0
+      ...(command.maxPositionals === 0
         ? []
         : [single(`*:argument:${command.words === undefined ? '_files' : `(${command.words.join(' ')})`}`)]),
     ].join(' \\\n        ');

@@ -6,7 +6,7 @@ import type { PortRange } from '#core/model/policy/rule.ts';
 /** What the host does at boot where the rules last in force do not load; assignments, as systemd reads them. */
 const BOOT_CONF = '/etc/secgroupd/boot.conf';
 
-const LONGEST = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
 const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
 
@@ -15,7 +15,7 @@ const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
  * read, or that others than root can change, counts as none, and `onTrouble` is called with why.
  */
 export async function readBootConf(onTrouble: (message: string) => void): Promise<BootConf> {
-  const text = await readTrustedFile(BOOT_CONF, { maxBytes: LONGEST, ownership: 'root' }).then(
+  const text = await readTrustedFile(BOOT_CONF, { maxBytes: MAX_BYTES, ownership: 'root' }).then(
     (file) => file.text,
     (error: unknown) => {
       if (!(error instanceof FileError)) throw error;

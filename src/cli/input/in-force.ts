@@ -3,7 +3,7 @@ import { createPolicyLoader } from '#core/load-policy.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { UnableError } from '#cli/framework/command.ts';
+import { CommandError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 
@@ -12,18 +12,18 @@ export type InForcePolicy =
   | { readonly kind: 'policy'; readonly version: number | undefined; readonly texts: PolicyTexts }
   | { readonly kind: 'nothing' };
 
-/** Asks the daemon which policy is in force. Throws an UnableError where there is no daemon, or it does not know. */
+/** Asks the daemon which policy is in force. Throws a CommandError where there is no daemon, or it does not know. */
 export async function policyInForce(
   socket: string,
   otherwise = 'name the file to compare with: --against FILE',
 ): Promise<InForcePolicy> {
   const answer = await askDaemon(socket, ROUTES.policy);
   if (answer === undefined) {
-    throw new UnableError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
+    throw new CommandError(`no daemon serves ${socket}\nhelp: systemctl start secgroupd, or ${otherwise}`);
   }
   if (answer.inForce === null) return { kind: 'nothing' };
   if (answer.policy === null) {
-    throw new UnableError(
+    throw new CommandError(
       `the rules in force are from an earlier run of the daemon, and it does not have their policy\nhelp: ${otherwise}`,
     );
   }

@@ -14,7 +14,7 @@ import { loadPolicy } from '#core/load-policy.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { whyUnprotected } from '#core/meaning/unprotected-host.ts';
-import { type CommandLine, type Streams, UnableError, UsageError } from '#cli/framework/command.ts';
+import { type CommandLine, type Streams, CommandError, UsageError } from '#cli/framework/command.ts';
 
 /** Reads a policy for a person who judges it: whose file it is does not matter. */
 export function readPolicy(placement: Placement): Promise<LoadedPolicy> {
@@ -30,7 +30,7 @@ export async function readPolicyAndTexts(
   const texts = renamedTexts(policyTexts(loaded, ''), reader.standing);
   if (texts !== undefined) return { loaded, texts };
   const lists = [...reader.standing].slice(1).map(([own, there]) => `\`${own}\` and \`${there}\``);
-  throw new UnableError(
+  throw new CommandError(
     `lists of one name that say different things are both in use: ${lists.join('; ')}\nhelp: make them the same, or say --alone`,
   );
 }
@@ -79,14 +79,14 @@ export interface Locating {
   readonly streams: Streams;
 }
 
-/** The policy as this host sees it, being the instance `named` if one is. Throws an UnableError where the host is not in it. */
+/** The policy as this host sees it, being the instance `named` if one is. Throws a CommandError where the host is not in it. */
 export function locate(policy: Policy, host: HostState, { named, streams }: Locating): HostPolicy {
   const located = locateHost(policy, host, named);
   if (located.kind === 'found') {
     if (located.doubt !== undefined) streams.err(`warning: ${located.doubt.message}\nhelp: ${located.doubt.help}\n`);
     return located.hostPolicy;
   }
-  throw new UnableError(`${located.message}\nhelp: ${located.help}`);
+  throw new CommandError(`${located.message}\nhelp: ${located.help}`);
 }
 
 /** As {@link warnWhereUnprotected}, of this host as the policy finds it; nothing where the host is not in the policy. */

@@ -14,7 +14,7 @@ import { formatRuleName } from '#core/model/policy/rule.ts';
 import type { ChangeEffects } from '#core/change-effects.ts';
 import { leftOutLines } from './format-left-out.ts';
 import { formatPlace } from './format-place.ts';
-import { formatIntervals, formatRemotes, MOST_SHOWN } from './format-remotes.ts';
+import { formatIntervals, formatRemotes, MAX_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
 
@@ -167,8 +167,8 @@ function connectionLines(connections: ChangeEffects['connections'], same: boolea
   if (cut.length === 0) return same ? [] : ['no live connection would be cut'];
   return [
     `live connections that would be cut: ${cut.length}`,
-    ...cut.slice(0, MOST_SHOWN).map(({ flow, interface: name }) => `  ${formatFlow(flow)} on ${name}`),
-    ...(cut.length > MOST_SHOWN ? [`  and ${cut.length - MOST_SHOWN} more`] : []),
+    ...cut.slice(0, MAX_SHOWN).map(({ flow, interface: name }) => `  ${formatFlow(flow)} on ${name}`),
+    ...(cut.length > MAX_SHOWN ? [`  and ${cut.length - MAX_SHOWN} more`] : []),
   ];
 }
 

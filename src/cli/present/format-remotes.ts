@@ -3,7 +3,7 @@ import { type Family, highestAddress } from '#core/model/net/address.ts';
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 
 /** Of longer lists people are told how long they are; `--json` has all. */
-export const MOST_SHOWN = 12;
+export const MAX_SHOWN = 12;
 
 /** Whom a difference is about: `any IPv4 address but 192.0.2.1`, or the addresses. */
 export function formatRemotes({ remotes, family }: Pick<Difference, 'remotes' | 'family'>): string {
@@ -15,8 +15,8 @@ export function formatRemotes({ remotes, family }: Pick<Difference, 'remotes' | 
 
 /** The first of the intervals, and how many there are more. */
 export function formatIntervals(intervals: readonly Interval[]): string {
-  const shown = intervals.slice(0, MOST_SHOWN).map(formatInterval).join(', ');
-  return intervals.length <= MOST_SHOWN ? shown : `${shown} and ${intervals.length - MOST_SHOWN} more`;
+  const shown = intervals.slice(0, MAX_SHOWN).map(formatInterval).join(', ');
+  return intervals.length <= MAX_SHOWN ? shown : `${shown} and ${intervals.length - MAX_SHOWN} more`;
 }
 
 /** The addresses of a family that are in none of the ascending, disjoint intervals. */

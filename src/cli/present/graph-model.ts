@@ -117,11 +117,11 @@ function intervalText(interval: Interval): string {
 /** ` but banned, 192.0.2.7`: who of an end is denied something; nothing where nobody is. */
 export function butText(but: readonly string[]): string {
   if (but.length === 0) return '';
-  const shown = but.slice(0, MOST_NAMED).join(', ');
-  return ` but ${shown}${but.length > MOST_NAMED ? ` and ${but.length - MOST_NAMED} more` : ''}`;
+  const shown = but.slice(0, MAX_NAMED).join(', ');
+  return ` but ${shown}${but.length > MAX_NAMED ? ` and ${but.length - MAX_NAMED} more` : ''}`;
 }
 
-const MOST_NAMED = 3;
+const MAX_NAMED = 3;
 
 /** Traffic of both families in one line where it is alike. */
 function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {

@@ -8,8 +8,8 @@ const PADDING = 14;
 const COLUMN_GAP = 150;
 const CARD_GAP = 28;
 const MARGIN = 32;
-const LEAST_WIDTH = 130;
-const LONGEST_ROW = 60;
+const MIN_WIDTH = 130;
+const MAX_ROW_LENGTH = 60;
 
 interface Row {
   readonly edge: GraphEdge;
@@ -94,7 +94,7 @@ function layOut({ nodes, edges }: Graph): ReadonlyMap<string, Card> {
         node.about.length * 0.85,
         ...rows.map(({ text }) => text.length),
       );
-      const width = Math.max(LEAST_WIDTH, Math.ceil(longest * CHARACTER) + 2 * PADDING);
+      const width = Math.max(MIN_WIDTH, Math.ceil(longest * CHARACTER) + 2 * PADDING);
       const height = HEADER + rows.length * ROW + (rows.length === 0 ? 0 : 8);
       cards.set(node.id, { node, rows, x, y, width, height });
       y += height + CARD_GAP;
@@ -123,7 +123,7 @@ function rowsOf(node: GraphNode, edges: readonly GraphEdge[], titles: ReadonlyMa
 }
 
 function cut(text: string): string {
-  return text.length <= LONGEST_ROW ? text : `${text.slice(0, LONGEST_ROW - 1)}\u2026`;
+  return text.length <= MAX_ROW_LENGTH ? text : `${text.slice(0, MAX_ROW_LENGTH - 1)}\u2026`;
 }
 
 function cardOf({ node, rows, x, y, width, height }: Card): string {
