@@ -1,42 +1,46 @@
 import { uptime } from 'node:os';
 import type { Logger } from 'pino';
-import { createOverrideFile } from '#host/state/override-file.ts';
+import type { Status } from '#api/status.ts';
+import { VERSION } from '#api/version.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import type { BootConf } from '#core/model/policy/boot-conf.ts';
+import { TABLE } from '#core/translate/5-render/names.ts';
 import { readFlowLimits } from '#kernel/conntrack/conntrack-state.ts';
 import { readFlowSockets } from '#host/flow-sockets.ts';
+import { createNotifier } from '#host/notify.ts';
 import { createHistory } from '#host/state/history.ts';
 import { createLastGood } from '#host/state/last-good.ts';
-import { readIdentity } from '#host/identity.ts';
-import { createMemoryRelease } from '#host/memory.ts';
-import { createNotifier } from '#host/notify.ts';
-import { dropInDirectory } from '#host/files/drop-ins.ts';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
-import { createSettling, QUIET_MILLISECONDS } from '#host/files/settling.ts';
+import { createOverrideFile } from '#host/state/override-file.ts';
 import { objectionToRoot } from '#host/state/state-directory.ts';
-import { watchFiles } from '#host/files/watch-files.ts';
-import { watchInterfaces } from '#daemon/reconcile/watch-links.ts';
-import { createWriteEvidence } from '#host/files/write-evidence.ts';
-import { createWriteNotices } from '#host/files/write-notices.ts';
-import type { BootConf } from '#core/model/policy/boot-conf.ts';
-import type { Status } from '#api/status.ts';
-import { createTableWriterLog } from '#kernel/nftables/table-writers.ts';
-import { createElementWriter } from '#kernel/nftables/element-writer.ts';
 import { createFlowLabels } from '#kernel/conntrack/flow-labels.ts';
-import { createTableChanges } from '#kernel/nftables/table-changes.ts';
-import { createNft } from '#kernel/nftables/nft.ts';
 import { createRevocation } from '#kernel/conntrack/revocation.ts';
+import { createElementWriter, type ElementWriter } from '#kernel/nftables/element-writer.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
 import { createOtherTables } from '#kernel/nftables/other-tables.ts';
-import { TABLE } from '#core/translate/5-render/names.ts';
-import { whyStatusUnprotected } from '#core/meaning/unprotected-host.ts';
-import { VERSION } from '#api/version.ts';
-import { serveApi } from '#daemon/serve/api-server.ts';
+import { createTableChanges } from '#kernel/nftables/table-changes.ts';
+import { createTableWriterLog } from '#kernel/nftables/table-writers.ts';
+import { MemoryRest } from './memory-rest.ts';
+import { missingFeatures } from './missing-features.ts';
+import { Actor } from '#daemon/reconcile/act.ts';
 import { createCutting } from '#daemon/reconcile/cutting.ts';
-import { type Enforcement, textsInForce } from '#daemon/reconcile/enforcement.ts';
-import { createHolding } from '#daemon/reconcile/holding.ts';
-import { createPacketRecords } from '#daemon/serve/packet-records.ts';
+import { CycleQueue } from '#daemon/reconcile/cycle-queue.ts';
+import { FollowUp } from '#daemon/reconcile/follow-up.ts';
+import { giveWay } from '#daemon/reconcile/give-way.ts';
+import { HostReader } from '#daemon/reconcile/host-reader.ts';
+import { ReconcileLoop } from '#daemon/reconcile/loop.ts';
+import { Observer } from '#daemon/reconcile/observe.ts';
+import { PolicyOverrides } from '#daemon/reconcile/override.ts';
+import { PendingTriggers } from '#daemon/reconcile/pending-triggers.ts';
 import { createPolicyProver } from '#daemon/reconcile/policy-prover.ts';
-import { createReconciler } from '#daemon/reconcile/reconciler.ts';
+import { createPolicySnapshots } from '#daemon/reconcile/policy-snapshots.ts';
+import { textsInForce } from '#daemon/reconcile/state.ts';
+import { TableMonitor } from '#daemon/reconcile/table-monitor.ts';
+import { PolicyWatch } from '#daemon/reconcile/watch-policy.ts';
+import { serveApi } from '#daemon/serve/api-server.ts';
+import { createPacketRecords } from '#daemon/serve/packet-records.ts';
 import { shareNext } from '#daemon/serve/share-next.ts';
 import { describeStatus } from '#daemon/serve/status.ts';
+import { createProtectionNotices, statusLine } from './status-line.ts';
 
 /** How the daemon is started. */
 export interface DaemonOptions {
@@ -62,21 +66,10 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** A file that was put in place or closed is complete; it only waits for others that come with it. */
-const AFTER_REPLACEMENT_MILLISECONDS = 5;
-
-/** Of a file written in place the closing is awaited; where no notice comes of it, the file is looked at after so long. */
-const AFTER_WRITE_MILLISECONDS = 100;
-
-const AFTER_INTERFACE_CHANGE_MILLISECONDS = 20;
-
-/** Who edits a file edits it again soon; after so long memory is given back that only changes need. */
-const REST_MILLISECONDS = 5_000;
-
-/** How often kernel and host are asked whether they are as we left them, for events that were missed. */
+/** How often kernel and host are looked at for events that were missed. */
 const CHECK_MILLISECONDS = 30_000;
 
-/** Starts enforcing: resolves when the first round is done and everything is watched. Throws AlreadyRunning. */
+/** Starts enforcing: resolves when the first cycle is done and everything is watched. Throws AlreadyRunning. */
 export async function startDaemon({
   policyFile,
   instance,
@@ -90,149 +83,94 @@ export async function startDaemon({
   const notifier = createNotifier({ onError: (error) => log.warn({ err: error }, 'systemd could not be notified') });
   const objection = await objectionToRoot(stateDirectory);
   if (objection !== undefined) log.warn(objection);
-  const dropIns = dropInDirectory(policyFile);
+
+  // The kernel, and what it cannot do.
   const nft = createNft();
   const elements = createElementWriter();
   const changes = createTableChanges(TABLE);
-  const tableWriters = createTableWriterLog();
+  const writers = createTableWriterLog();
   const otherTables = createOtherTables(TABLE);
   const flowLabels = createFlowLabels();
-  const labelsSupported = await elements.labelsSupported();
-  if (!labelsSupported) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
-  const routeLookups = await elements.routeLookupsSupported();
-  if (!routeLookups)
-    log.warn('this kernel has no nft_fib: packets with an address of this host as source are not dropped');
-  const status = (): Status =>
-    describeStatus(reconciler.enforcement(), {
-      policyFile,
-      version: VERSION,
-      now: new Date(),
-      uptimeSeconds: uptime(),
-      missingFeatures: missingFeatures(),
-      revokedFlows: cutting.status(),
-    });
-  const missingFeatures = (): readonly string[] => [
-    ...(labelsSupported
-      ? []
-      : ['conntrack labels (CONFIG_NF_CONNTRACK_LABELS): every packet of a live flow is judged']),
-    ...(routeLookups
-      ? []
-      : ["lookups of routes in rules (CONFIG_NFT_FIB_INET): a neighbour can send with the host's own IPv6 address"]),
-    ...(records.trouble() === undefined
-      ? []
-      : [`the packet log (nfnetlink_log): nothing is logged: ${records.trouble() ?? ''}`]),
-    ...(notices.trouble() === undefined
-      ? []
-      : [
-          `notices of writers that close a file (inotifywait): ${notices.trouble() ?? ''}: a file written in place counts after ${QUIET_MILLISECONDS / 1_000} s of quiet`,
-        ]),
-  ];
-  let watched: readonly string[] = [policyFile, dropIns];
-  const watchAlso = (read: readonly string[]): void => {
-    const paths = [...new Set([policyFile, dropIns, ...read])];
-    if (paths.join('\0') === watched.join('\0')) return;
-    watched = paths;
-    files.setPaths(paths);
-    // A file just learned of was read before it was watched; what changed in between shows when it is read again.
-    void files.ready().then(() => reconciler.mark('policy', AFTER_REPLACEMENT_MILLISECONDS));
-  };
-  const history = createHistory(stateDirectory);
-  const heldFile = createOverrideFile(stateDirectory);
+  const table = new TableMonitor({ nft, elements }, changes);
   const records = createPacketRecords(log);
+  const features = await supportedFeatures(elements, log);
+
+  // What is kept on disk.
+  const history = createHistory(stateDirectory);
+  const overrideFile = createOverrideFile(stateDirectory);
+  const lastGood = createLastGood(stateDirectory);
+
+  // Events mark what is pending; whatever changes the kernel waits in one queue.
+  const pending = new PendingTriggers();
+  const queue = new CycleQueue();
+  const policyWatch = new PolicyWatch({ policyFile, ownership, runtimeDirectory, pending, log });
+  const hostReader = new HostReader({ ...features, pending, log });
   const prover = createPolicyProver(program);
   const revocation = createRevocation({
     table: TABLE,
     readSockets: readFlowSockets,
     readLimits: readFlowLimits,
-    amend: (write) => reconciler.amend(write),
+    amend: (write) => queue.inTurn(() => table.amend(write)),
   });
   const cutting = createCutting(revocation, log);
-  const releaseMemory = createMemoryRelease();
-  let resting: NodeJS.Timeout | undefined;
-  let rested: Pick<Enforcement, 'policy' | 'applied'> | undefined;
-  const restAfter = (known: Enforcement): void => {
-    if (rested?.policy === known.policy && rested?.applied === known.applied) return;
-    rested = known;
-    clearTimeout(resting);
-    resting = setTimeout(releaseMemory, REST_MILLISECONDS).unref();
-  };
-  let warned: string | undefined;
-  const warnWhereUnprotected = (now: Status): void => {
-    const unprotected = whyStatusUnprotected(now);
-    if (unprotected?.message === warned) return;
-    warned = unprotected?.message;
-    if (unprotected === undefined) log.info('the policy names an interface of this host again');
-    else log.error({ help: unprotected.help }, unprotected.message);
-  };
-  const onRound = (known: Enforcement): void => {
-    restAfter(known);
-    records.onRound(known);
-    const now = status();
-    warnWhereUnprotected(now);
-    notifier.status(oneLine(now));
-  };
-  const notices = createWriteNotices({
-    markDirectory: runtimeDirectory,
-    onNotice: (directory, name, notice) => {
-      evidence.onNotice(directory, name, notice);
-      if (notice === 'closed') files.onClosed(directory, name);
-    },
-    onLost: () => evidence.onLost(),
-    onTrouble: (error) => log.warn({ err: error }, 'files written in place: quiet tells that their writers are done'),
-  });
-  const evidence = createWriteEvidence(notices);
-  const settling = createSettling(evidence);
-  const reconciler = createReconciler({
-    reader: createPolicyReader(policyFile, ownership, settling),
+
+  // The cycle: observe, decide, act.
+  const { settling, reader } = policyWatch;
+  const observer = new Observer({
+    snapshots: createPolicySnapshots({ load: createPolicyLoader(reader, giveWay), settling, prover }),
     settling,
-    prover,
-    onFiles: watchAlso,
-    // The host's name too is read each time: at boot it may be set after the daemon has started.
-    readHost: async () => ({
-      ...(await readIdentity()),
-      interfaces: await interfaces.snapshot(),
-      flowLabels: labelsSupported,
-      routeLookups,
-    }),
-    nft,
-    elements,
-    flowLabels,
-    changes,
-    tableWriters,
-    instance,
-    bootConf,
-    lastGood: createLastGood(stateDirectory),
-    history,
-    heldFile,
-    cutting,
-    log,
-    onRound,
+    onFiles: (files) => policyWatch.setFiles(files),
+    readHost: () => hostReader.read(),
+    table,
+    writers,
   });
-  const holding = createHolding({
-    exclusively: (work) => reconciler.exclusively(work),
-    heldFile,
-    history,
-    prover,
-    log,
+  const followUp = new FollowUp({ history, cutting, log });
+  const kept = { lastGood, overrideFile, bootConf };
+  const actor = new Actor({ observer, table, nft, flowLabels, writers, settling, cutting, followUp, ...kept, log });
+  const loop = new ReconcileLoop({ observer, actor, table, changes, pending, queue, instance, bootConf });
+  const overrides = new PolicyOverrides({ loop, overrideFile, history, prover, log });
+
+  // What it says of itself.
+  const status = (): Status =>
+    describeStatus(loop.state, {
+      policyFile,
+      version: VERSION,
+      now: new Date(),
+      uptimeSeconds: uptime(),
+      missingFeatures: missingFeatures({
+        ...features,
+        packetLogTrouble: records.trouble(),
+        writeNoticesTrouble: policyWatch.trouble(),
+      }),
+      revokedFlows: cutting.status(),
+    });
+  const memoryRest = new MemoryRest();
+  const noticeProtection = createProtectionNotices(log);
+  loop.onCycle((state) => {
+    memoryRest.onCycle(state);
+    records.onRound(state);
+    const now = status();
+    noticeProtection(now);
+    notifier.status(statusLine(now));
   });
   const reload = shareNext(async () => {
     notifier.reloading();
-    await reconciler.renew();
-    notifier.ready(oneLine(status()));
+    await loop.reload();
+    notifier.ready(statusLine(status()));
   });
   // The socket is what two daemons would fight over, so it comes before anything is changed.
   const api = await serveApi(runtimeDirectory, {
     status,
-    revision: () => reconciler.revision(),
+    revision: () => loop.revision,
     fullStatus: async () => {
       const others = await otherTables.read();
       return { ...status(), otherChains: others?.chains ?? null, publishedPorts: others?.publishedPorts ?? null };
     },
-    policy: () => textsInForce(reconciler.enforcement()),
+    policy: () => textsInForce(loop.state),
     reload,
-    clear: () => reconciler.clear(),
+    clear: () => loop.clear(),
     history,
-    holding,
+    overrides,
     records,
     onInaccessible: (socket, group, reason) =>
       log.warn(
@@ -240,34 +178,23 @@ export async function startDaemon({
         `the group cannot be given its socket (${reason}): its members cannot connect`,
       ),
   });
-  const interfaces = await watchInterfaces({
-    onChange: () => reconciler.mark('host', AFTER_INTERFACE_CHANGE_MILLISECONDS),
-    onError: (error) => log.warn({ err: error }, 'interfaces: the watch had trouble and goes on'),
-  });
-  const files = watchFiles({
-    paths: watched,
-    onChange: (kind) =>
-      reconciler.mark('policy', kind === 'modified' ? AFTER_WRITE_MILLISECONDS : AFTER_REPLACEMENT_MILLISECONDS),
-    onError: (error) => log.warn({ err: error }, 'files: the watch had trouble and goes on'),
-    evidence,
-    notices,
-  });
-  const check = setInterval(() => {
-    reconciler.mark('kernel', 0);
-    reconciler.mark('host', 0);
-    // What a file is refused for can be mended where nobody is told of it: the mode of a directory, a mount.
-    if (reconciler.enforcement().refusal !== undefined) reconciler.mark('policy', 0);
-  }, CHECK_MILLISECONDS);
+
   // INVARIANT: what is read is watched already, so that no change falls between the two.
-  await files.ready();
+  await hostReader.start();
+  await policyWatch.start();
+  const check = setInterval(() => {
+    pending.mark('kernel', 0);
+    pending.mark('host', 0);
+    // What a file is refused for can be put right without an event: the mode of a directory, a mount.
+    if (loop.state.refusal !== undefined) pending.mark('policy', 0);
+  }, CHECK_MILLISECONDS);
   log.info({ version: VERSION, policy: policyFile, sockets: runtimeDirectory, pid: process.pid }, 'secgroupd starts');
-  await holding.resume();
-  await reconciler.begin();
-  reconciler.watchKernel();
+  await overrides.resume();
+  await loop.resync();
+  loop.watchKernel();
   // The lists are known only now. A writer that comes after the start is noticed.
-  await files.ready();
-  await notices.ready();
-  notifier.ready(oneLine(status()));
+  await policyWatch.ready();
+  notifier.ready(statusLine(status()));
   notifier.startWatchdog(() => true);
   return {
     reload,
@@ -275,20 +202,19 @@ export async function startDaemon({
     async stop() {
       notifier.stopping();
       clearInterval(check);
-      clearTimeout(resting);
-      files.close();
-      notices.close();
-      await holding.close();
-      interfaces.close();
+      memoryRest.close();
+      policyWatch.close();
+      await overrides.close();
+      hostReader.close();
       await prover.close();
       await cutting.close();
-      await reconciler.close();
+      await loop.close();
       await api.close();
       records.close();
       elements.close();
       flowLabels.close();
       changes.close();
-      tableWriters.stop();
+      writers.stop();
       otherTables.close();
       await notifier.flush();
       log.info('secgroupd ends; its rules stay in force');
@@ -296,20 +222,15 @@ export async function startDaemon({
   };
 }
 
-/** The status in one line, as `systemctl status` shows it. */
-function oneLine(status: Status): string {
-  const { state, instance, inForce, refusal, troubles, trial, policyFile, waitingFor } = status;
-  const unprotected = whyStatusUnprotected(status);
-  if (unprotected !== undefined) return unprotected.message;
-  const first = refusal?.diagnostics.find(({ severity }) => severity === 'error');
-  if (first !== undefined)
-    return `policy refused: ${first.file}:${first.line}:${first.column}: ${first.message}; what was in force still is`;
-  if (troubles[0] !== undefined) return troubles[0].message;
-  const [waiting] = waitingFor;
-  if (waiting !== undefined) return `waiting for ${waiting.file}: ${waiting.message}`;
-  if (trial !== null) return `a policy is on trial, for ${trial.secondsLeft} s more unless it is confirmed`;
-  if (state === 'cleared') return 'firewall off (sgctl clear)';
-  if (inForce === null) return 'nothing in force yet';
-  const version = (inForce.version ?? null) === null ? '' : `, version ${inForce.version}`;
-  return `${policyFile} in force as ${instance ?? 'no instance'}${version}`;
+/** Which features this kernel has; the log says what follows from the missing ones. */
+async function supportedFeatures(
+  elements: ElementWriter,
+  log: Logger,
+): Promise<{ readonly flowLabels: boolean; readonly routeLookups: boolean }> {
+  const flowLabels = await elements.labelsSupported();
+  if (!flowLabels) log.warn('this kernel has no conntrack labels: live flows are judged by each packet');
+  const routeLookups = await elements.routeLookupsSupported();
+  if (!routeLookups)
+    log.warn('this kernel has no nft_fib: packets with an address of this host as source are not dropped');
+  return { flowLabels, routeLookups };
 }

@@ -41,7 +41,7 @@ const daemon: Parameters<typeof serveApi>[1] = {
   clear: note('clear'),
   history: { list: async () => [], open: async () => undefined },
   records: { stats: async () => undefined, log: () => [], follow: () => () => undefined },
-  holding: {
+  overrides: {
     tryOut: note('try'),
     confirm: async () => {
       changes.push('confirm');

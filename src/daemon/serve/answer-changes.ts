@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type AnswerOf, type ChangeName, type RouteName, ROUTES } from '#api/routes.ts';
 import type { Status } from '#api/status.ts';
-import type { Holding } from '#daemon/reconcile/holding.ts';
+import type { PolicyOverrides } from '#daemon/reconcile/override.ts';
 import { RequestError } from './request-error.ts';
 
 /** The changes that calls can make. */
@@ -11,7 +11,7 @@ export interface ChangedState {
   readonly reload: () => Promise<void>;
   /** Removes the rules. */
   readonly clear: () => Promise<void>;
-  readonly holding: Pick<Holding, 'tryOut' | 'confirm' | 'rollback' | 'endTrial'>;
+  readonly overrides: Pick<PolicyOverrides, 'tryOut' | 'confirm' | 'rollback' | 'endTrial'>;
 }
 
 /** The handler of each call that changes something; its argument is the text of the call's body. */
@@ -24,7 +24,7 @@ export function isChange(name: RouteName): name is ChangeName {
 
 /** The handlers of the calls that change `state`. */
 export function changesOf(state: ChangedState): Changes {
-  const { holding, status } = state;
+  const { overrides, status } = state;
   return {
     async reload() {
       await state.reload();
@@ -36,16 +36,16 @@ export function changesOf(state: ChangedState): Changes {
     },
     async try(body) {
       const { policy, timeoutSeconds, file } = parseBody(ROUTES.try.body, body);
-      await holding.tryOut(policy, timeoutSeconds, file);
+      await overrides.tryOut({ texts: policy, seconds: timeoutSeconds, file });
       return status();
     },
     async confirm() {
-      return { ...(await holding.confirm()), policyFile: status().policyFile };
+      return { ...(await overrides.confirm()), policyFile: status().policyFile };
     },
     async rollback(body) {
       const { version, trialOnly } = parseBody(ROUTES.rollback.body, body === '' ? '{}' : body);
-      if (trialOnly === true) await holding.endTrial();
-      else await holding.rollback(version);
+      if (trialOnly === true) await overrides.endTrial();
+      else await overrides.rollback(version);
       return status();
     },
   };

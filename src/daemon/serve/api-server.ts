@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { ROUTE_TEXTS, ROUTES, routeCall } from '#api/routes.ts';
 import { CONTROL_GROUP, CONTROL_SOCKET, READING_GROUP, READING_SOCKET } from '#api/socket-names.ts';
-import { HoldingRefused } from '#daemon/reconcile/holding.ts';
+import { OverrideRejected } from '#daemon/reconcile/override.ts';
 import { createTurns, type Turns } from '#daemon/reconcile/turns.ts';
 import { changesOf, isChange, type ChangedState } from './answer-changes.ts';
 import { type AnsweredState, questionsOf } from './answer-questions.ts';
@@ -138,6 +138,6 @@ function sendError(call: Call, error: unknown): void {
     call.response.destroy();
     return;
   }
-  const status = error instanceof RequestError ? error.status : error instanceof HoldingRefused ? 409 : 500;
+  const status = error instanceof RequestError ? error.status : error instanceof OverrideRejected ? 409 : 500;
   sendJson(call, status, { error: error instanceof Error ? error.message : String(error) });
 }

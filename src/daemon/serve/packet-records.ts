@@ -10,7 +10,7 @@ import { openPacketLog, type PacketLog } from '#kernel/nflog/packet-log.ts';
 import { type Count, readRuleCounters } from '#kernel/nftables/rule-counters.ts';
 import { logEntry } from './log-entry.ts';
 import { ruleHits } from './rule-hits.ts';
-import type { Enforcement } from '#daemon/reconcile/enforcement.ts';
+import type { DaemonState } from '#daemon/reconcile/state.ts';
 
 /** The packets that rules have counted and logged. */
 export interface PacketRecords {
@@ -21,7 +21,7 @@ export interface PacketRecords {
   /** Calls `onEntry` for each packet logged from now on; returns a function that stops it. */
   follow(onEntry: (entry: LogEntry) => void): () => void;
   /** Notes the state after a cycle: packets logged before it were filtered by the policy before. */
-  onRound(state: Enforcement): void;
+  onRound(state: DaemonState): void;
   /** Why logged packets cannot be read; undefined if they can. */
   trouble(): string | undefined;
   close(): void;
@@ -37,7 +37,7 @@ export function createPacketRecords(log: Logger): PacketRecords {
   const kept: LogEntry[] = [];
   const followers = new Set<(entry: LogEntry) => void>();
   let policies: readonly HostPolicy[] = [];
-  let state: Enforcement | undefined;
+  let state: DaemonState | undefined;
   let reader: PacketLog | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;

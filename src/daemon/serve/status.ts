@@ -5,7 +5,14 @@ import { interfaceNotes } from '#core/meaning/lint/interface-notes.ts';
 import { patternMatches } from '#core/model/policy/host.ts';
 import type { RevokedFlows, Status } from '#api/status.ts';
 import { coverageOf } from '#core/meaning/unprotected-host.ts';
-import { type Enforcement, type Refusal, type Trouble, WHY_WAITING } from '#daemon/reconcile/enforcement.ts';
+import {
+  type DaemonState,
+  type Phase,
+  phaseOf,
+  type Problem,
+  type Refusal,
+  WHY_WAITING,
+} from '#daemon/reconcile/state.ts';
 
 /** What is not known of what is enforced. */
 export interface Circumstances {
@@ -18,9 +25,19 @@ export interface Circumstances {
   readonly revokedFlows: RevokedFlows;
 }
 
+/** What the phases of the daemon are called in the status, whose words are a contract. */
+const STATES: Readonly<Record<Phase['kind'], Status['state']>> = {
+  cleared: 'cleared',
+  rejected: 'refused',
+  failing: 'failing',
+  starting: 'starting',
+  overridden: 'held',
+  enforced: 'enforced',
+};
+
 /** What is known, as of `now`, for people and scripts. */
 export function describeStatus(
-  known: Enforcement,
+  known: DaemonState,
   { policyFile, version, now, uptimeSeconds, missingFeatures, revokedFlows }: Circumstances,
 ): Status {
   const { hostPolicy, host, refusal, inForce, appliedAt } = known;
@@ -31,16 +48,16 @@ export function describeStatus(
     { bindings, unmanagedInterfaces: hostPolicy?.unmanagedInterfaces ?? 'allow' },
     { interfaces: host?.interfaces ?? [] },
   );
-  const troubles = [known.kernelTrouble, known.fight, known.savingTrouble, known.hostDoubt].filter(
-    (trouble): trouble is Trouble => trouble !== undefined,
+  const troubles = [known.kernelProblem, known.interference, known.savingProblem, known.identity.doubt].filter(
+    (trouble): trouble is Problem => trouble !== undefined,
   );
   return {
     version,
     policyFile,
     instance: hostPolicy?.instance ?? null,
-    state: stateOf(known),
+    state: STATES[phaseOf(known).kind],
     // Of rules that were found in the kernel nobody knows which interfaces they name.
-    protected: inForce !== undefined && !known.cleared && (hostPolicy === undefined || coverage.isProtected),
+    protected: inForce !== undefined && !known.isCleared && (hostPolicy === undefined || coverage.isProtected),
     inForce:
       inForce === undefined
         ? null
@@ -95,7 +112,7 @@ export function describeStatus(
     missingFeatures,
     revokedFlows,
     changesApplied: known.applied,
-    driftsMended: known.mended,
+    driftsMended: known.repairs,
   };
 }
 
@@ -110,7 +127,7 @@ function textOf(refusal: Refusal): string {
   return text;
 }
 
-function waitingOf({ waiting }: Enforcement, now: Date): Status['waitingFor'] {
+function waitingOf({ waiting }: DaemonState, now: Date): Status['waitingFor'] {
   return waiting.map(({ file, reason, since, until, isNeeded }) => {
     const secondsLeft = until === undefined ? null : Math.max(0, Math.ceil((until.getTime() - now.getTime()) / 1000));
     const why = `${WHY_WAITING[reason]}${isNeeded ? ', and every edit of the policy waits with it' : ''}`;
@@ -119,27 +136,19 @@ function waitingOf({ waiting }: Enforcement, now: Date): Status['waitingFor'] {
   });
 }
 
-function trialOf({ held }: Enforcement, uptimeSeconds: number): Status['trial'] {
-  if (held?.policy.kind !== 'tried') return null;
-  const secondsLeft = Math.max(0, Math.ceil(held.policy.deadline.uptimeSeconds - uptimeSeconds));
-  const { file = held.policy.texts.documents[0] ?? '' } = held.policy;
-  return { file, since: held.since.toISOString(), secondsLeft };
+function trialOf({ override }: DaemonState, uptimeSeconds: number): Status['trial'] {
+  if (override?.policy.kind !== 'tried') return null;
+  const secondsLeft = Math.max(0, Math.ceil(override.policy.deadline.uptimeSeconds - uptimeSeconds));
+  const { file = override.policy.texts.documents[0] ?? '' } = override.policy;
+  return { file, since: override.since.toISOString(), secondsLeft };
 }
 
-function pinnedOf({ held }: Enforcement): Status['pinned'] {
-  if (held?.policy.kind !== 'pinned') return null;
-  return { origin: held.policy.origin, version: held.policy.of, since: held.since.toISOString() };
+function pinnedOf({ override }: DaemonState): Status['pinned'] {
+  if (override?.policy.kind !== 'pinned') return null;
+  return { origin: override.policy.origin, version: override.policy.of, since: override.since.toISOString() };
 }
 
 /** Rules as written: one that holds for both families counts once. */
 function ruleCount(rules: readonly { readonly origin: object }[]): number {
   return new Set(rules.map(({ origin }) => origin)).size;
-}
-
-function stateOf({ refusal, held, kernelTrouble, cleared, appliedAt }: Enforcement): Status['state'] {
-  if (cleared) return 'cleared';
-  if (refusal !== undefined) return 'refused';
-  if (kernelTrouble !== undefined) return 'failing';
-  if (appliedAt === undefined) return 'starting';
-  return held === undefined ? 'enforced' : 'held';
 }

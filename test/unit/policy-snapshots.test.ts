@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createPolicyLooks, MAX_REPLACED_PROOFS, MAX_UNSETTLED_MILLISECONDS } from '#daemon/reconcile/policy-look.ts';
+import {
+  createPolicySnapshots,
+  MAX_REPLACED_PROOFS,
+  MAX_UNSETTLED_MILLISECONDS,
+} from '#daemon/reconcile/policy-snapshots.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
@@ -33,7 +37,7 @@ function slowlyProved(slow: (loaded: LoadedPolicy) => boolean = () => true) {
   const begun = performance.now();
   const proved = (loaded: LoadedPolicy): LoadedPolicy =>
     loaded.sources.get('policy.yaml')?.endsWith('broken') === true ? { ...loaded, policy: undefined } : loaded;
-  const looks = createPolicyLooks({
+  const looks = createPolicySnapshots({
     load: async () => now,
     settling: { waiting: () => [] },
     prover: {

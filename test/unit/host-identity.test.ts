@@ -1,6 +1,8 @@
-import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { createHostFinder, type HostFinder } from '#daemon/reconcile/host-name.ts';
+import { identifyHost } from '#daemon/reconcile/host-identity.ts';
+import { type HostIdentity, INITIAL_STATE } from '#daemon/reconcile/state.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { LocatedHost } from '#core/read/3-resolve/locate-host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import { policyOf } from '../netns/enforce.ts';
 
@@ -16,13 +18,32 @@ instances:
 
 const ANEW = true;
 
+/** A host that is looked for again and again. */
+class HostFinder {
+  readonly warnings: string[] = [];
+  #identity: HostIdentity = INITIAL_STATE.identity;
+  readonly #instance: string | undefined;
+
+  constructor(instance?: string) {
+    this.#instance = instance;
+  }
+
+  find(policy: Policy, host: HostState, isAnew: boolean): LocatedHost {
+    const question = { policy, host, instance: this.#instance, isAnew, now: new Date(0) };
+    const { located, identity, warnings } = identifyHost(this.#identity, question);
+    this.#identity = identity;
+    this.warnings.push(...warnings.map(({ message }) => message));
+    return located;
+  }
+
+  doubt(): HostIdentity['doubt'] {
+    return this.#identity.doubt;
+  }
+}
+
 function finderOf(instance?: string): { readonly finder: HostFinder; readonly warnings: readonly string[] } {
-  const warnings: string[] = [];
-  const log = pino(
-    { level: 'warn' },
-    { write: (line: string) => warnings.push((JSON.parse(line) as { msg: string }).msg) },
-  );
-  return { finder: createHostFinder(instance, log), warnings };
+  const finder = new HostFinder(instance);
+  return { finder, warnings: finder.warnings };
 }
 
 /** The instance that a host of this name is found to be. */

@@ -6,7 +6,7 @@ import type { PolicyProver } from './policy-prover.ts';
  * What a look at the policy's files found. `wait`: they are being written, or may be half saved; `proving`: what they
  * assert is being proved. Until that is over, what is in force is not to change.
  */
-export interface PolicyLook {
+export interface PolicySnapshot {
   readonly kind: 'wait' | 'proving' | 'valid' | 'invalid';
   /** What is valid or invalid: what the files say, or said when a proof began that has ended since. */
   readonly loaded: LoadedPolicy;
@@ -18,6 +18,8 @@ export interface PolicyLook {
   readonly isSettling: boolean;
   /** When it ends, the files need another look. */
   readonly proof: Promise<void> | undefined;
+  /** By `performance.now()`: from then on the files have rested long enough for what is in them to be meant. */
+  readonly settleAt: number;
 }
 
 /** A policy with mistakes may be half saved, with a file still to come: it is refused once it has been so for this time. */
@@ -34,14 +36,12 @@ export const MAX_UNSETTLED_MILLISECONDS = 5_000;
 export const MAX_REPLACED_PROOFS = 2;
 
 /** Looks at the files again and again. */
-export interface PolicyLooks {
-  look(): Promise<PolicyLook>;
-  /** How many milliseconds the files still have to stay as they were at the last look, for what is in them to be meant; 0 if they have. */
-  settlesIn(): number;
+export interface PolicySnapshots {
+  look(): Promise<PolicySnapshot>;
 }
 
 /** What looks are made with. */
-export interface PolicyLooksOptions {
+export interface PolicySnapshotsOptions {
   readonly load: () => Promise<LoadedPolicy>;
   /** Holds back from `load` what is being written. */
   readonly settling: Pick<Settling, 'waiting'>;
@@ -57,16 +57,15 @@ interface Version {
   proved: LoadedPolicy | Promise<void> | undefined;
 }
 
-type Outcome = Omit<PolicyLook, 'files'>;
+type Outcome = Omit<PolicySnapshot, 'files' | 'settleAt'>;
 
 /** Looks at what `load` reads, and has `prover` prove it. */
-export function createPolicyLooks({ load, settling, prover }: PolicyLooksOptions): PolicyLooks {
+export function createPolicySnapshots({ load, settling, prover }: PolicySnapshotsOptions): PolicySnapshots {
   let newest: Version | undefined;
   /** What is being proved, which is the newest or, after enough replacements, an older one. */
   let underProof: Version | undefined;
   let replaced = 0;
   let mistakenSince: number | undefined;
-  const settlesIn = (): number => Math.max(0, (newest?.since ?? 0) + SETTLED_AFTER_MILLISECONDS - performance.now());
 
   const prove = (of: Version): LoadedPolicy | Promise<void> => {
     if (of.proved !== undefined) return of.proved;
@@ -84,10 +83,10 @@ export function createPolicyLooks({ load, settling, prover }: PolicyLooksOptions
   };
 
   /** How many milliseconds a mistake may still be that of a half-saved policy. */
-  const patience = (): number => {
+  const patience = (version: Version): number => {
     const now = performance.now();
     mistakenSince ??= now;
-    return Math.max(0, Math.min(settlesIn(), mistakenSince + MAX_UNSETTLED_MILLISECONDS - now));
+    return Math.max(0, Math.min(settleAt(version), mistakenSince + MAX_UNSETTLED_MILLISECONDS) - now);
   };
 
   const lookAt = (version: Version): Outcome => {
@@ -103,7 +102,7 @@ export function createPolicyLooks({ load, settling, prover }: PolicyLooksOptions
       mistakenSince = undefined;
       return { kind: 'valid', loaded: proved, ...awaited };
     }
-    const milliseconds = patience();
+    const milliseconds = patience(version);
     if (milliseconds === 0) return { kind: 'invalid', loaded: proved, ...awaited };
     return {
       ...awaited,
@@ -137,15 +136,19 @@ export function createPolicyLooks({ load, settling, prover }: PolicyLooksOptions
       if (newest?.loaded !== loaded)
         newest = { loaded, since: performance.now(), abandoned: new AbortController(), proved: undefined };
       const { files } = loaded;
+      const named = { files, settleAt: settleAt(newest) };
       const proved = older();
       if (proved instanceof Promise)
-        return { kind: 'proving', loaded, files, lookAgain: undefined, isSettling: false, proof: proved };
+        return { kind: 'proving', loaded, ...named, lookAgain: undefined, isSettling: false, proof: proved };
       const now = lookAt(newest);
       const isNewerToTake = now.kind === 'valid' || (now.kind === 'invalid' && proved?.policy === undefined);
-      if (proved === undefined || isNewerToTake) return { ...now, files };
+      if (proved === undefined || isNewerToTake) return { ...now, ...named };
       const next = now.kind === 'invalid' ? { lookAgain: 0, isSettling: true } : {};
-      return { ...now, ...next, kind: proved.policy === undefined ? 'invalid' : 'valid', loaded: proved, files };
+      return { ...now, ...next, kind: proved.policy === undefined ? 'invalid' : 'valid', loaded: proved, ...named };
     },
-    settlesIn,
   };
+}
+
+function settleAt({ since }: Version): number {
+  return since + SETTLED_AFTER_MILLISECONDS;
 }
