@@ -1,21 +1,21 @@
 /** Beyond this many characters nobody mistyped a name. */
-const LONGEST_WORD = 64;
+const MAX_WORD_LENGTH = 64;
 
 /**
  * The candidate that `word` most likely is a slip of, if one is near enough: a third of its characters may be wrong.
  * Case counts only to tell two equally near candidates apart; of those still equal the first by code point is taken.
  */
 export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
-  if (word.length > LONGEST_WORD) return undefined;
+  if (word.length > MAX_WORD_LENGTH) return undefined;
   let best: { readonly candidate: string; readonly distance: number; readonly exact: number } | undefined;
   for (const candidate of candidates) {
-    if (candidate === word || candidate.length > LONGEST_WORD) continue;
+    if (candidate === word || candidate.length > MAX_WORD_LENGTH) continue;
     const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
     const limit = best === undefined ? allowed : Math.min(allowed, best.distance);
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), limit);
     // A word of which nothing is left is no slip: `x` is not meant by `y`.
     if (distance === undefined || distance >= Math.min(word.length, candidate.length)) continue;
-    const exact = editDistance(word, candidate, LONGEST_WORD) ?? LONGEST_WORD;
+    const exact = editDistance(word, candidate, MAX_WORD_LENGTH) ?? MAX_WORD_LENGTH;
     if (best === undefined || isNearer({ candidate, distance, exact }, best)) best = { candidate, distance, exact };
   }
   return best?.candidate;

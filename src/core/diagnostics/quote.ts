@@ -1,5 +1,5 @@
 /** Beyond this many characters a quotation says no more about the mistake. */
-const LONGEST_QUOTE = 60;
+const MAX_QUOTE_LENGTH = 60;
 
 /** What a terminal may act on or not show: controls, format characters such as bidi overrides, line separators, lone surrogates. */
 const UNPRINTABLE = /(?!\p{VS})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}]/gu;
@@ -15,8 +15,8 @@ export function masked(text: string): string {
 /** What a user wrote, in backticks, masked and clipped. */
 export function quote(text: string): string {
   // A character has at most two UTF-16 units; the last pair taken may be a half, but then it is clipped.
-  const start = masked(text.slice(0, 2 * (LONGEST_QUOTE + 1)));
+  const start = masked(text.slice(0, 2 * (MAX_QUOTE_LENGTH + 1)));
   const characters = [...start];
-  const clipped = characters.length > LONGEST_QUOTE ? `${characters.slice(0, LONGEST_QUOTE - 1).join('')}…` : start;
+  const clipped = characters.length > MAX_QUOTE_LENGTH ? `${characters.slice(0, MAX_QUOTE_LENGTH - 1).join('')}…` : start;
   return `\`${clipped}\``;
 }

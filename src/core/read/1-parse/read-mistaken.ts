@@ -57,7 +57,7 @@ export function readMistaken({ value, outcome, positions, schema, report }: Mist
 }
 
 /** Of a list with more mistakes than can be counted, so many items are looked at. */
-const MOST_ITEMS = 1_000;
+const MAX_ITEMS = 1_000;
 
 /**
  * What the schema says of a value; `isCut` where it says it of the first items of its lists alone. From some 100,000
@@ -73,11 +73,11 @@ export function validate(schema: Schema, value: unknown): Outcome {
 }
 
 function firstItems(value: unknown): unknown {
-  if (Array.isArray(value)) return value.slice(0, MOST_ITEMS).map(firstItems);
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(firstItems);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .slice(0, MOST_ITEMS)
+      .slice(0, MAX_ITEMS)
       .map(([key, item]) => [key, firstItems(item)]),
   );
 }

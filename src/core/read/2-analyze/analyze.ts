@@ -94,12 +94,12 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
 const DEFAULT_LOG_RATE = 10;
 
 /** What the daemon's socket takes while it is busy for some seconds: src/kernel/nflog/packet-log.ts. */
-const MOST_LOG_RATE = 20;
+const MAX_LOG_RATE = 20;
 
 function readLogRate(entry: Entry<number> | undefined, report: Report): number {
   if (entry === undefined) return DEFAULT_LOG_RATE;
   const { input } = entry;
-  if (Number.isInteger(input) && input >= 1 && input <= MOST_LOG_RATE) return input;
+  if (Number.isInteger(input) && input >= 1 && input <= MAX_LOG_RATE) return input;
   report({
     code: 'bad-number',
     span: spanAt(entry),

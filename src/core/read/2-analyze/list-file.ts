@@ -18,7 +18,7 @@ export interface ListContent {
 }
 
 /** Beyond this many errors a list file is the wrong file rather than one with typing errors. */
-const MOST_ERRORS = 100;
+const MAX_ERRORS = 100;
 
 /**
  * Reads a list file: one address, CIDR or range a line, `#` or `;` begins a comment (`;` is what
@@ -74,7 +74,7 @@ function parseLines({ file, text }: SourceFile, report: Report): Interval[] {
     if (parsed.kind === 'problem') {
       errors += 1;
       report({ code: 'bad-address', span, message: parsed.message, help: parsed.help });
-      if (errors === MOST_ERRORS) return intervals;
+      if (errors === MAX_ERRORS) return intervals;
     } else {
       if (parsed.normalised !== undefined) reportHostBits({ text: entry, normalised: parsed.normalised, span, report });
       intervals.push(parsed.interval);

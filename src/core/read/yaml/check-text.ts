@@ -5,7 +5,7 @@ import type { TextEdit } from './mend-text.ts';
 import { fileStart, type SpanAt } from './text-positions.ts';
 
 /** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
-const LONGEST_TEXT = 16_000_000;
+const MAX_TEXT_LENGTH = 16_000_000;
 
 /**
  * What YAML 1.2 does not count as printable (section 5.1), and three things it does: a carriage return alone, which is a
@@ -39,11 +39,11 @@ export function isDeceptive(text: string): boolean {
 
 /** Whether a file is short enough to be read at all; reports if not. */
 export function checkLength({ file, text }: SourceFile, report: Report): boolean {
-  if (text.length <= LONGEST_TEXT) return true;
+  if (text.length <= MAX_TEXT_LENGTH) return true;
   report({
     code: 'file-too-large',
     span: fileStart(file),
-    message: `the file has ${text.length} characters, and ${LONGEST_TEXT} are the most`,
+    message: `the file has ${text.length} characters, and ${MAX_TEXT_LENGTH} are the most`,
     help: 'long address lists belong into a file of their own: `file:` in an address group',
   });
   return false;

@@ -20,7 +20,7 @@ interface Step {
 }
 
 /** Mappings of more entries than this, and lists, are indexed on first use. */
-const FEW = 16;
+const MAX_UNINDEXED = 16;
 
 /** Positions by path: a span costs as much as its path is long, however many entries there are. */
 export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodePositions {
@@ -56,7 +56,7 @@ export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodeP
     for (let key = mapping + CELLS; key < behind(mapping); key = behind(key + CELLS)) {
       if (keys[cell(key + 3)] === name) return { key, node: key + CELLS };
       seen += 1;
-      if (seen > FEW) return indexOf(mapping).get(name);
+      if (seen > MAX_UNINDEXED) return indexOf(mapping).get(name);
     }
     return undefined;
   };

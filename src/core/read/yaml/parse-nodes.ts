@@ -7,7 +7,7 @@ import { yamlCauses } from './yaml-causes.ts';
 import type { YamlCause } from './yaml-lines.ts';
 
 /** A policy needs seven levels. The bound keeps whatever recurses, the YAML library included, far from the stack's end. */
-const DEEPEST = 64;
+const MAX_DEPTH = 64;
 
 /** What a mistake of YAML is called here whose cause is not found, and what to do about it; by the library's code. */
 const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> = {
@@ -70,12 +70,12 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
     });
   }
   for (const token of tokens) if (token.type === 'directive') checkDirective(token, spanAt, report);
-  const deep = first === undefined ? undefined : firstBelow(first, DEEPEST);
+  const deep = first === undefined ? undefined : firstBelow(first, MAX_DEPTH);
   if (deep !== undefined) {
     report({
       code: 'too-deep',
       span: spanAt(deep.offset, deep.offset + 1),
-      message: `more than ${DEEPEST} levels of nesting`,
+      message: `more than ${MAX_DEPTH} levels of nesting`,
       help: 'a policy needs seven: is a bracket too many open?',
     });
     // INVARIANT: only nesting within the bound reaches the composer, which recurses.
