@@ -1,3 +1,4 @@
+import { comparePlaces } from '#core/model/policy/span.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
@@ -33,7 +34,5 @@ export function withDiagnostics(loaded: LoadedPolicy, more: readonly Diagnostic[
 function inReadingOrder(diagnostics: readonly Diagnostic[], files: readonly string[]): readonly Diagnostic[] {
   const rank = new Map(files.map((file, index) => [file, index]));
   const rankOf = ({ span }: Diagnostic): number => rank.get(span.file) ?? files.length;
-  return diagnostics.toSorted(
-    (a, b) => rankOf(a) - rankOf(b) || a.span.line - b.span.line || a.span.column - b.span.column,
-  );
+  return diagnostics.toSorted((a, b) => rankOf(a) - rankOf(b) || comparePlaces(a.span, b.span));
 }

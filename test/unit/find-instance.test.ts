@@ -67,7 +67,7 @@ describe('findInstance', () => {
     expect(absent).toMatchObject({
       kind: 'absent',
       help: expect.stringMatching(
-        /^`db-1\.one\.example` and `db-1\.two\.example` have a similar name: tell them apart by `hostname`/,
+        /^`db-1\.one\.example` and `db-1\.two\.example` have a similar name: distinguish them by `hostname`/,
       ),
     });
   });

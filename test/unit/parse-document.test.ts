@@ -19,7 +19,7 @@ function findings(text: string, kind: DocumentKind = 'main'): string[] {
 const POLICY_KEYS =
   'the keys of a policy are `version`, `description`, `evaluation`, `unmanagedInterfaces`, `counters`, `logging`, `platform`, `addressGroups`, `securityGroups`, `instances`, `lint`, `assert`';
 const REMOTE = 'an address, a CIDR, a range, `any`, `self`, `{ securityGroup: NAME }` or `{ addressGroup: NAME }`';
-const EMPTY = 'an empty value never means any: write what is meant';
+const EMPTY = 'an empty value never means any: write the value';
 
 const inbound = (rule: string): string => `version: 1\nsecurityGroups:\n  web:\n    inbound:\n      - ${rule}\n`;
 const outbound = (rule: string): string => inbound(rule).replace('inbound', 'outbound');
@@ -38,33 +38,33 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
     'NUL',
     'version: 1\n\0\n\0',
     [
-      '2:1-2:2 bad-character: the character `U+0000` cannot stand in a policy (the first of 2 such characters) | a policy is UTF-8 text without control characters',
+      '2:1-2:2 bad-character: the character `U+0000` may not appear in a policy (the first of 2 such characters) | a policy is UTF-8 text without control characters',
     ],
   ],
   [
     'a carriage return alone',
     'version: 1 # x\rinstances: {}\n',
     [
-      '1:15-1:16 bad-character: a carriage return (`U+000D`) without a line feed cannot stand in a policy | save the file with the line ends of Linux, or of Windows',
+      '1:15-1:16 bad-character: a carriage return (`U+000D`) without a line feed may not appear in a policy | save the file with Unix or Windows line endings',
     ],
   ],
   [
     'bytes that are not UTF-8',
     'version: 1 # \ufffd',
     [
-      '1:14-1:15 bad-character: bytes that are not UTF-8 (read as `U+FFFD`) cannot stand in a policy | a policy is UTF-8 text without control characters',
+      '1:14-1:15 bad-character: bytes that are not UTF-8 (read as `U+FFFD`) may not appear in a policy | a policy is UTF-8 text without control characters',
     ],
   ],
   [
     'an escape for a control character',
     'version: 1\ndescription: "\\e[31m"',
-    ['2:14-2:22 bad-character: the character `U+001B` cannot stand in a text | leave the escape out'],
+    ['2:14-2:22 bad-character: the character `U+001B` may not appear in a text | leave the escape out'],
   ],
   [
     'too long',
     `version: 1 #${'x'.repeat(16_000_000)}`,
     [
-      '1:1-1:1 file-too-large: the file has 16000012 characters, and 16000000 are the most | long address lists belong into a file of their own: `file:` in an address group',
+      '1:1-1:1 file-too-large: the file has 16000012 characters; at most 16000000 are allowed | put long address lists into a list file: `file:` in an address group',
     ],
   ],
   [
@@ -75,48 +75,44 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'a tab for indentation',
     'version: 1\nplatform:\n\tdhcpClient: true',
-    [
-      '3:1-3:2 yaml-syntax: a tab indents this line | tabs are not allowed as indentation in YAML: put spaces in their place',
-    ],
+    ['3:1-3:2 yaml-syntax: a tab indents this line | YAML does not allow tabs as indentation: use spaces'],
   ],
   [
     'a list as a key',
     'version: 1\n? [a]\n: b',
-    [
-      '2:3-2:4 yaml-syntax: a key that is not plain text | write the key as a word, in quotes if it has other characters',
-    ],
+    ['2:3-2:4 yaml-syntax: a key that is not plain text | write the key as a word; other characters need quotes'],
   ],
   [
     'two mappings on a line',
     'version: 1\na: b: c',
-    ['2:4-2:8 yaml-syntax: `b: c` has a colon in it, and stands without quotes | put the text in quotes: `"b: c"`'],
+    ['2:4-2:8 yaml-syntax: `b: c` has a colon in it and no quotes around it | put the text in quotes: `"b: c"`'],
   ],
   [
     'an ambiguous anchor',
     'version: 1\ndescription: &a: x\n',
     [
-      '2:16-2:17 yaml-warning: readers of YAML differ about this: an anchor ends, or a key begins, in an unusual way | put the text in quotes, or a space before the colon',
+      '2:16-2:17 yaml-warning: YAML readers disagree about this: an anchor ends or a key begins in an unusual way | put the text in quotes, or write a space before the colon',
     ],
   ],
   [
     'YAML 1.1',
     '%YAML 1.1\n---\nversion: 1',
     [
-      '1:1-1:10 yaml-directive: the directive `%YAML 1.1` has no place in a policy | policy files are YAML 1.2 without tags of their own; leave the line out',
+      '1:1-1:10 yaml-directive: the directive `%YAML 1.1` is not allowed in a policy | a policy file is YAML 1.2 without custom tags: leave the line out',
     ],
   ],
   [
     'tags',
     'version: !!int "1"\ndescription: !x y\ninstances: !!set {}',
     [
-      '2:14-2:16 yaml-tag: the tag `!x` has no meaning in a policy, or does not fit its value | leave the tag out; text that begins with `!` needs quotes',
-      '3:12-3:17 yaml-tag: the tag `!!set` has no meaning in a policy, or does not fit its value | leave the tag out',
+      '2:14-2:16 yaml-tag: the tag `!x` has no meaning in a policy or does not match its value | leave the tag out; text that begins with `!` needs quotes',
+      '3:12-3:17 yaml-tag: the tag `!!set` has no meaning in a policy or does not match its value | leave the tag out',
     ],
   ],
   [
     'a core tag that does not fit',
     'version: !!int x',
-    ['1:10-1:15 yaml-tag: the tag `!!int` has no meaning in a policy, or does not fit its value | leave the tag out'],
+    ['1:10-1:15 yaml-tag: the tag `!!int` has no meaning in a policy or does not match its value | leave the tag out'],
   ],
   [
     'aliases of nothing and of themselves',
@@ -130,18 +126,18 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
     'two documents',
     'version: 1\n---\nversion: 1\n',
     [
-      '2:1-2:4 several-documents: a second YAML document begins here | a policy file holds one document; put the other into a file of its own in `policy.d`',
+      '2:1-2:4 several-documents: a second YAML document begins here | a policy file holds one document; put the other into its own file in `policy.d`',
     ],
   ],
   [
     'deep nesting',
     '['.repeat(100_000),
-    ['1:65-1:66 too-deep: more than 64 levels of nesting | a policy needs seven: is a bracket too many open?'],
+    ['1:65-1:66 too-deep: more than 64 levels of nesting | a policy needs seven: is there an extra open bracket?'],
   ],
   [
     'a key twice',
     'version: 1\nsecurityGroups:\n  web: {}\n  "web": {}\n',
-    ['4:3-4:8 duplicate-key: the key `web` is there twice | merge the two, or leave one out | 3:3 first written here'],
+    ['4:3-4:8 duplicate-key: the key `web` appears twice | merge the two, or leave one out | 3:3 first written here'],
   ],
   [
     'text for a policy',
@@ -166,7 +162,7 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
     'another version',
     'version: 2\n',
     [
-      '1:10-1:11 wrong-type: expected the number `1`, found the number `2` | this program reads version 1 of the policy format',
+      '1:10-1:11 wrong-type: expected the number `1`, found the number `2` | this version reads version 1 of the policy format',
     ],
   ],
   [
@@ -185,9 +181,7 @@ const TEXTS: readonly (readonly [name: string, text: string, findings: readonly 
   [
     'a merge key',
     'version: 1\n<<: {}\n',
-    [
-      '2:1-2:3 unknown-key: unknown key `<<` in a policy | merge keys are not part of YAML 1.2: write out the keys that are meant',
-    ],
+    ['2:1-2:3 unknown-key: unknown key `<<` in a policy | merge keys are not part of YAML 1.2: write the keys out'],
   ],
   [
     'an empty setting',
@@ -252,7 +246,7 @@ const RULES: typeof TEXTS = [
     'a management rule with both',
     management('{ source: any, destination: any }'),
     [
-      '4:22-4:33 wrong-remote-key: `source` and `destination` in one management rule | write one for each: `source` is inbound, `destination` outbound | 4:9 it is inbound by this',
+      '4:22-4:33 wrong-remote-key: `source` and `destination` in one management rule | write one for each: `source` is inbound, `destination` outbound | 4:9 this makes it inbound',
     ],
   ],
   [

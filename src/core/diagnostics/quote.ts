@@ -17,6 +17,7 @@ export function quote(text: string): string {
   // A character has at most two UTF-16 units; the last pair taken may be a half, but then it is clipped.
   const start = masked(text.slice(0, 2 * (MAX_QUOTE_LENGTH + 1)));
   const characters = [...start];
-  const clipped = characters.length > MAX_QUOTE_LENGTH ? `${characters.slice(0, MAX_QUOTE_LENGTH - 1).join('')}…` : start;
+  const clipped =
+    characters.length > MAX_QUOTE_LENGTH ? `${characters.slice(0, MAX_QUOTE_LENGTH - 1).join('')}…` : start;
   return `\`${clipped}\``;
 }

@@ -1,3 +1,4 @@
+import { compareSpans } from '#core/model/policy/span.ts';
 import { reportRule } from '#api/rule-report.ts';
 import type { HitCount, PlatformHits, RuleHits } from '#api/rule-hits.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
@@ -46,5 +47,5 @@ function hitCount({ packets, bytes }: Count): HitCount {
 }
 
 function inReadingOrder({ span: a, index: i }: RuleOrigin, { span: b, index: j }: RuleOrigin): number {
-  return a.file === b.file ? a.line - b.line || a.column - b.column || i - j : a.file < b.file ? -1 : 1;
+  return compareSpans(a, b) || i - j;
 }

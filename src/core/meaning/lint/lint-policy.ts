@@ -1,3 +1,4 @@
+import { compareSpans } from '#core/model/policy/span.ts';
 import { findInstance } from '#core/model/policy/find-instance.ts';
 import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
 import { interfaceNotes } from './interface-notes.ts';
@@ -67,7 +68,7 @@ export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOpt
   const needless = policy.acceptances
     .filter((one) => leftOut.length === 0 && !used.has(one) && !OF_THE_HOST.has(one.code))
     .map(needlessAcceptance);
-  return { findings: [...findings, ...needless].toSorted(inReadingOrder), accepted, leftOut };
+  return { findings: [...findings, ...needless].toSorted((a, b) => compareSpans(a.span, b.span)), accepted, leftOut };
 }
 
 function lookAt(
@@ -132,8 +133,4 @@ function needlessAcceptance({ code, scope, span }: Acceptance): LintFinding {
     related: [],
     witness: undefined,
   };
-}
-
-function inReadingOrder({ span: a }: LintFinding, { span: b }: LintFinding): number {
-  return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
 }

@@ -26,7 +26,7 @@ export function checkAlternatives({ value, positions, report }: IssueContext): v
         span: positions.keySpanOf([...path, 'destination']),
         message: `\`source\` and \`destination\` in ${what.replace(/^an? /, 'one ')}`,
         help: 'write one for each: `source` is inbound, `destination` outbound',
-        related: [{ span: positions.keySpanOf([...path, 'source']), message: 'it is inbound by this' }],
+        related: [{ span: positions.keySpanOf([...path, 'source']), message: 'this makes it inbound' }],
       });
     }
   };

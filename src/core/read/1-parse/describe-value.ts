@@ -34,10 +34,10 @@ export function typeHelp(expected: string, found: YamlValue): string | undefined
   if (found === null) {
     return expected === 'a list of security groups'
       ? 'write `[]` for none'
-      : 'an empty value never means any: write what is meant';
+      : 'an empty value never means any: write the value';
   }
   if (expected.endsWith('`1`') && found === '1') return 'leave the quotes out: `version: 1`';
-  if (expected.endsWith('`1`')) return 'this program reads version 1 of the policy format';
+  if (expected.endsWith('`1`')) return 'this version reads version 1 of the policy format';
   switch (typeof found) {
     case 'string':
       return textHelp(expected, found);
@@ -83,7 +83,7 @@ function listHelp(expected: string, found: YamlValue): string | undefined {
 function textHelp(expected: string, found: string): string | undefined {
   if (expected === 'a mapping') return A_POLICY;
   if (expected === 'a number from 1 to 100' && !/^[0-9]+$/.test(found))
-    return 'write a number: 1 is asked first, 100 last';
+    return 'write a number: 1 comes first, 100 last';
   if (expected === '`true` or `false`') {
     const word = found.toLowerCase();
     if (word === 'true' || word === 'false') return `leave the quotes out: \`${word}\``;

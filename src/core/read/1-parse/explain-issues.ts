@@ -175,7 +175,7 @@ function reportType(path: Path, expected: string, found: YamlValue, { positions,
       code: 'wrong-type',
       span: positions.keySpanOf(placeOf(path)),
       message: `\`${outside.key}\` stands where the name of ${outside.what} is expected`,
-      help: `it is a key of ${outside.what}: indent it, and what is below it, like the other keys of the one above`,
+      help: `it is a key of ${outside.what}: indent it and the lines below it like the other keys of the entry above`,
     });
     return;
   }

@@ -53,7 +53,7 @@ function mendMapping(value: YamlMapping, path: Path, place: Path, context: Mendi
       code: 'unknown-key',
       span: keySpanOf('<<'),
       message: `unknown key \`<<\` in ${mapping.what}`,
-      help: 'merge keys are not part of YAML 1.2: write out the keys that are meant',
+      help: 'merge keys are not part of YAML 1.2: write the keys out',
     });
     // What the key was meant to bring in is not to be called missing too.
     const own = Object.entries(value).filter(([key]) => key !== '<<');

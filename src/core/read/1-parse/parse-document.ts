@@ -1,7 +1,7 @@
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import { type Report, reportTo } from '#core/diagnostics/report.ts';
-import type { Span } from '#core/model/policy/span.ts';
+import { comparePlaces, type Span } from '#core/model/policy/span.ts';
 import { checkAlternatives } from './check-alternatives.ts';
 import type { Path } from '#core/read/yaml/node-positions.ts';
 import { readYaml } from '#core/read/yaml/read-yaml.ts';
@@ -94,7 +94,7 @@ function read(source: SourceFile, kind: DocumentKind, add: Report): Read {
 
 /** By place, and each once: what an alias stands for is found wrong at each of its uses. */
 function inOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  const sorted = diagnostics.toSorted((a, b) => a.span.line - b.span.line || a.span.column - b.span.column);
+  const sorted = diagnostics.toSorted((a, b) => comparePlaces(a.span, b.span));
   const distinct = new Map<string, Diagnostic>();
   for (const diagnostic of sorted) {
     const { code, message, span } = diagnostic;

@@ -47,7 +47,7 @@ export function readMistaken({ value, outcome, positions, schema, report }: Mist
   if (isCut) {
     const span = positions.spanOf([]);
     const beginning = { ...span, line: 1, column: 1, endLine: 1, endColumn: 1 };
-    report({ code: 'too-many-errors', span: beginning, message: 'there are more mistakes than can be counted' });
+    report({ code: 'too-many-errors', span: beginning, message: 'too many mistakes to count' });
     return undefined;
   }
   if (result.success) return { input: result.data, lost: new Set(), ...positionsOf(mended) };

@@ -1,6 +1,6 @@
 import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
-import type { Span } from '#core/model/policy/span.ts';
+import { comparePlaces, type Span } from '#core/model/policy/span.ts';
 import type { YamlMapping } from '#core/read/yaml/yaml-value.ts';
 import type { PolicyMapping } from './policy-mappings.ts';
 
@@ -21,9 +21,7 @@ export function strayKeys(value: YamlMapping, { mapping, keySpanOf, report }: St
   const keys = Object.keys(value);
   if (mapping.keys.length === 0 || !keys.some(isStray)) return new Set();
   // Keys like numbers come first in an object, wherever they stood.
-  const inOrder = keys
-    .map((key) => ({ key, span: keySpanOf(key) }))
-    .toSorted((a, b) => a.span.line - b.span.line || a.span.column - b.span.column);
+  const inOrder = keys.map((key) => ({ key, span: keySpanOf(key) })).toSorted((a, b) => comparePlaces(a.span, b.span));
   const stray = new Set<string>();
   let owner: string | undefined;
   let run: { readonly key: string; readonly span: Span }[] = [];
@@ -35,7 +33,7 @@ export function strayKeys(value: YamlMapping, { mapping, keySpanOf, report }: St
       report({
         code: 'unknown-key',
         span: first.span,
-        message: `${quote(first.key)} stands behind a comma, and so as a key of its own in ${mapping.what}`,
+        message: `${quote(first.key)} follows a comma, so it is a key of its own in ${mapping.what}`,
         help: helpFor(owner, parts),
       });
       for (const { key } of run) stray.add(key);

@@ -2,17 +2,17 @@ import { quote } from '#core/diagnostics/quote.ts';
 
 /** What clouds and other firewalls write, and what it is called in a policy. */
 const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArray) => string | undefined])[] = [
-  [/^sg-[0-9a-f]{3,}$/i, () => 'a cloud knows this id, a policy knows names: write `{ securityGroup: NAME }`'],
+  [/^sg-[0-9a-f]{3,}$/i, () => 'this is a cloud id, and a policy uses names: write `{ securityGroup: NAME }`'],
   [
     /^pl-[0-9a-f]{6,}$/i,
-    () => 'a cloud knows this id: list the addresses in an address group, and write `{ addressGroup: NAME }`',
+    () => 'this is a cloud id: list the addresses in an address group, and write `{ addressGroup: NAME }`',
   ],
-  [/[“”„‟«»‘’‚]/, () => 'YAML knows straight quotes alone: write `"`, or none'],
+  [/[“”„‟«»‘’‚]/, () => 'YAML accepts only straight quotes: write `"`, or none'],
   [/^localhost$/i, () => 'loopback is never filtered, so no rule needs it'],
   [
     /^(?:!|not )/i,
     () =>
-      'nothing is negated: write a rule that denies these, and one of a higher `priority` number that allows the rest',
+      'negation is not supported: write a rule that denies these, and one with a higher `priority` number that allows the rest',
   ],
   [/^\[([0-9a-f:.]+)\](\/[0-9]+)?$/i, ([, address = '', length = '']) => write(`${address}${length}`)],
   [/^([0-9.]+)(?:\/| +(?=0\.|255\.))([0-9]+(?:\.[0-9]+){3})$/, ([, address = '', mask = '']) => ofMask(address, mask)],
@@ -23,7 +23,7 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
   [/^([0-9]{1,3}(?:\.[0-9]{1,3}){0,2})(?:\.[*x])+$/i, ([, start = '']) => write(networkOf(start))],
   [
     /^([0-9]{1,3}(?:\.[0-9]{1,3}){1,2})\.?$/,
-    ([, start = '']) => `an IPv4 address has four numbers: ${write(networkOf(start))} for all that begin so`,
+    ([, start = '']) => `an IPv4 address has four numbers: ${write(networkOf(start))} for every address that begins so`,
   ],
   [
     /^([0-9.]+|[0-9a-f:]*::?[0-9a-f:]*)\/$/i,
@@ -39,7 +39,7 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
     /^([0-9]+(?:\.[0-9]+){3}):[0-9]+$/,
     ([, address = '']) => `${write(address)}: ports have a key of their own, \`ports\``,
   ],
-  [/^[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}$/i, () => 'it is a MAC address, and rules judge IP addresses'],
+  [/^[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}$/i, () => 'it is a MAC address, and rules match IP addresses'],
   [
     /^0[0-9]*\.|\.0[0-9]/,
     (match) =>
@@ -47,13 +47,13 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
         ? `${write(decimal(match.input))} if the numbers are decimal: they have no leading zeros`
         : undefined,
   ],
-  [/^[0-9]+(?:\.[0-9]+){3}$/, () => 'each of the four numbers is 0 to 255'],
+  [/^[0-9]+(?:\.[0-9]+){3}$/, () => 'each of the four numbers must be 0 to 255'],
   [/^[0-9]+(?:\.[0-9]+){4,}/, () => 'an IPv4 address has four numbers'],
   [/^(?=.*[.:])[0-9a-f.:/"']+(?:[,; ]+[0-9a-f.:/"']+)+$/i, () => SEVERAL],
   [/^\s+\S.*$|^\S.*\s+$/, ({ input }) => `leave the spaces out: ${quote(input.trim())}`],
 ];
 
-const SEVERAL = 'one entry holds one address: write a rule for each, or an address group with a list of them';
+const SEVERAL = 'an entry is one address: write a rule for each, or an address group that lists them';
 
 /** Words for every address. */
 const EVERYONE = /^(?:any|all|\*|anywhere|anyone|everyone|everybody|everything|internet|world|public)$/i;
@@ -106,6 +106,6 @@ function ofMask(address: string, mask: string): string | undefined {
   const bits = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
   const match = /^(1*)0*$/.exec(bits) ?? /^(0*)1*$/.exec(bits);
   return match === null
-    ? 'write a prefix length: this mask has gaps, and no network has those'
+    ? 'write a prefix length: this mask has gaps, which no network has'
     : write(`${filled(address)}/${match[1]?.length ?? 0}`);
 }

@@ -152,7 +152,7 @@ function notAnAddress(text: string): AddressProblem {
   return problem(
     `${quote(text)} is not an address, a CIDR or a range`,
     isName
-      ? 'names are never looked up: write addresses, such as `192.0.2.10`, `192.0.2.0/24` or `2001:db8::/32`'
+      ? 'host names are never resolved: write addresses, such as `192.0.2.10`, `192.0.2.0/24` or `2001:db8::/32`'
       : undefined,
   );
 }

@@ -21,10 +21,11 @@ export function whyNoInterface(pattern: string): { readonly message: string; rea
   if (/^[^:\s/]+:[^:\s/]+$/.test(pattern)) {
     return {
       message,
-      help: `it is the label of an address, and \`${beforeColon}\` is the interface: its groups judge the traffic of all its addresses`,
+      help: `it is the label of an address, and \`${beforeColon}\` is the interface: its groups cover the traffic of all its addresses`,
     };
   }
-  if (RESERVED.includes(pattern)) return { message, help: 'the kernel calls none so; `*` stands for every interface' };
+  if (RESERVED.includes(pattern))
+    return { message, help: 'the kernel reserves this name; `*` matches every interface' };
   if (pattern.indexOf('*') < pattern.length - 1 && /[*?[]/.test(pattern)) return { message, help: GLOB_HELP };
   if (pattern.endsWith('*') && pattern.length > MAX_NAME_LENGTH) {
     const name = pattern.slice(0, -1);

@@ -131,7 +131,7 @@ function mergeSection<Input>({ documents, section, what, report }: Section): Rea
           code: 'duplicate-name',
           span: keySpanAt(entry),
           message: `the ${what} \`${name}\` is defined twice`,
-          help: 'give one of them another name, or bring them together',
+          help: 'rename one of them, or merge them',
           related: [{ span: keySpanAt(before), message: 'first defined here' }],
         });
         continue;
@@ -153,10 +153,10 @@ function mergeSection<Input>({ documents, section, what, report }: Section): Rea
 /** More names than this are not listed in a hint. */
 const MAX_LISTED = 8;
 
-function thoseThereAre(what: string, names: readonly string[]): string {
+function existingNames(what: string, names: readonly string[]): string {
   if (names.length === 0) return `the policy has no ${what}s`;
   const listed = names.slice(0, MAX_LISTED).map(quote).join(', ');
-  return `those there are: ${listed}${names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : ''}`;
+  return `the policy has ${listed}${names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : ''}`;
 }
 
 /** Reports a reference to something that does not exist, with the nearest name that does. */
@@ -185,6 +185,6 @@ export function reportUnknown(
     code,
     span,
     message: `there is no ${what} \`${name}\``,
-    help: elsewhere ?? (near === undefined ? thoseThereAre(what, names) : `did you mean \`${near}\`?`),
+    help: elsewhere ?? (near === undefined ? existingNames(what, names) : `did you mean \`${near}\`?`),
   });
 }

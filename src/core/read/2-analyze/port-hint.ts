@@ -23,7 +23,7 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
   ],
   [/^<=?\s*([0-9]+)$/, ({ 0: text, 1: to }) => `write \`1-${Number(to) - (text.includes('=') ? 0 : 1)}\``],
   [/^[0-9]+(?:-[0-9]+)?(?:[\s;|]+[0-9]+(?:-[0-9]+)?)+$/, ([text]) => `write \`"${text.split(/[\s;|]+/).join(',')}"\``],
-  [/^!/, () => 'nothing is negated: write the ranges below and above'],
+  [/^!/, () => 'negation is not supported: write the ranges below and above'],
 ];
 
 /** What to write instead of a text that is no port. */
@@ -35,5 +35,5 @@ export function portHint(text: string): string {
   const port = servicePort(text);
   if (port !== undefined) return `write the number: \`${port}\``;
   const numbers = 'a number, a range `8000-8999`, or several with commas';
-  return /^[a-z][a-z0-9-]*$/i.test(text) ? `names of services are not known: write ${numbers}` : `write ${numbers}`;
+  return /^[a-z][a-z0-9-]*$/i.test(text) ? `service names are not supported: write ${numbers}` : `write ${numbers}`;
 }

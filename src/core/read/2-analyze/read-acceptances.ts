@@ -49,6 +49,6 @@ function reportNoReason(entry: Entry<LintInput>, code: string, report: Report): 
     code: 'bad-value',
     span: spanAt(entry, code),
     message: `expected why \`${code}\` is meant to be so, found empty text`,
-    help: 'say the reason, for whoever reads this next',
+    help: 'write the reason, for the next reader',
   });
 }

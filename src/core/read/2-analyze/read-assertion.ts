@@ -38,7 +38,7 @@ function readExpected(
       code: 'wrong-remote-key',
       span: spanAt(body, 'direction'),
       message: `\`${direction === 'inbound' ? 'source' : 'destination'}\` is ${direction}, and the direction is \`${said}\``,
-      help: 'leave `direction` out: the key of the remote tells it',
+      help: 'leave `direction` out: `source` or `destination` implies it',
     });
   }
   if (instance !== undefined && !instances.includes(instance)) {

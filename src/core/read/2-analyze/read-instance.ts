@@ -69,7 +69,7 @@ function readInterface(
     report({
       code: 'loopback-bound',
       span: keySpanAt(entry),
-      message: 'loopback is never filtered, so these groups judge nothing',
+      message: 'loopback is never filtered, so these groups have no effect',
       help: 'leave `lo` out',
     });
   }

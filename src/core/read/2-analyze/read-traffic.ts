@@ -64,7 +64,7 @@ function portsHelp(protocol: Protocol): string {
   if (isOfIcmp(protocol)) return 'ICMP has types: write `icmp: echo-request`, or `icmp: 8`';
   const words = wordList(PORT_WORDS, 'and');
   if (typeof protocol === 'number' && portedName(protocol) !== undefined)
-    return `rules judge ports of ${words} only: leave \`ports\` out to mean all of this protocol`;
+    return `rules match ports of ${words} only: leave \`ports\` out to mean all of this protocol`;
   const keys = PORT_WORDS.map((word) => `\`protocol: ${word}\``);
   return `only ${words} have ports: write ${wordList(keys, 'or')}`;
 }

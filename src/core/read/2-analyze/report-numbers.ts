@@ -22,7 +22,7 @@ export function reportExtensionHeader(traffic: ReadonlyMap<Family, Traffic>, spa
   report({
     code: 'extension-header',
     span,
-    message: `over IPv6 this matches nothing: ${of.protocol} is the ${header} header there, and rules judge the protocol behind it`,
+    message: `over IPv6 this matches nothing: ${of.protocol} is the ${header} header there, and rules match the protocol behind it`,
     help: isBoth
       ? 'say `type: ipv4`, and write a rule of `type: ipv6` for the protocol behind the header'
       : 'write the protocol behind the header, such as `tcp`',

@@ -38,11 +38,11 @@ function unrealRemoteText(
     case 'unspecified':
       return {
         message: `\`${text}\` is one address, and no packet ${end} it`,
-        help: `everybody is \`any\` or \`${text}/0\``,
+        help: `for every address write \`any\` or \`${text}/0\``,
       };
     case 'loopback':
       return {
-        message: `no packet that rules judge ${end} the loopback address${text.includes('/') ? 'es' : ''} \`${text}\``,
+        message: `no packet that rules see ${end} the loopback address${text.includes('/') ? 'es' : ''} \`${text}\``,
         help: 'loopback is never filtered: take the rule out',
       };
     case 'multicast':
@@ -68,7 +68,7 @@ export function reportUnrealMember(
   report({
     code: kind === 'multicast' && address.family === 'ipv6' ? 'multicast-member' : 'bad-address',
     span,
-    message: `\`${formatInterval(intervalOf(address))}\` is ${article} ${kind} address, which no interface has for others to see`,
-    help: 'list the addresses that other hosts see, or say `dynamic`',
+    message: `\`${formatInterval(intervalOf(address))}\` is ${article} ${kind} address, which other hosts never see as that of an interface`,
+    help: 'list the addresses that other hosts see, or write `dynamic`',
   });
 }

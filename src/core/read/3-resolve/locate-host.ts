@@ -46,7 +46,7 @@ function absentHost({ hostname, machineId }: HostState, alike: readonly Instance
   const choice =
     alike.length === 0
       ? ''
-      : `${namesText(alike)} ${alike.length === 1 ? 'has' : 'have'} a similar name: tell them apart by \`hostname\` or \`machineId\`; or `;
+      : `${namesText(alike)} ${alike.length === 1 ? 'has' : 'have'} a similar name: distinguish them by \`hostname\` or \`machineId\`; or `;
   return {
     kind: 'absent',
     message: `no instance of the policy is this host (host name \`${hostname}\`, machine id \`${machineId}\`)`,

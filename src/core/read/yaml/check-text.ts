@@ -43,8 +43,8 @@ export function checkLength({ file, text }: SourceFile, report: Report): boolean
   report({
     code: 'file-too-large',
     span: fileStart(file),
-    message: `the file has ${text.length} characters, and ${MAX_TEXT_LENGTH} are the most`,
-    help: 'long address lists belong into a file of their own: `file:` in an address group',
+    message: `the file has ${text.length} characters; at most ${MAX_TEXT_LENGTH} are allowed`,
+    help: 'put long address lists into a list file: `file:` in an address group',
   });
   return false;
 }
@@ -67,12 +67,12 @@ export function checkCharacters(text: string, spanAt: SpanAt, report: Report): r
   report({
     code: 'bad-character',
     span: spanAt(index, index + character.length),
-    message: `${nameOf(character)} cannot stand in a policy${count === 1 ? '' : ` (the first of ${count} such characters)`}`,
+    message: `${nameOf(character)} may not appear in a policy${count === 1 ? '' : ` (the first of ${count} such characters)`}`,
     help:
       character === '\r'
-        ? 'save the file with the line ends of Linux, or of Windows'
+        ? 'save the file with Unix or Windows line endings'
         : isDeceptive(character)
-          ? 'it makes the text look other than it is; leave it out'
+          ? 'it makes the text look different from what it is: remove it'
           : 'a policy is UTF-8 text without control characters',
   });
   return edits;

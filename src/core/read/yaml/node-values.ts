@@ -126,7 +126,7 @@ class NodeReader {
     this.#context.report({
       code: 'duplicate-key',
       span: this.#spanOf(key),
-      message: `the key ${quote(key.value)} is there twice`,
+      message: `the key ${quote(key.value)} appears twice`,
       help: 'merge the two, or leave one out',
       related: [{ span: this.#spanOf(earlier), message: 'first written here' }],
     });
@@ -160,7 +160,7 @@ class NodeReader {
     this.#context.report({
       code: 'bad-character',
       span: this.#spanOf(scalar),
-      message: `${nameOf(match[0])} cannot stand in a text`,
+      message: `${nameOf(match[0])} may not appear in a text`,
       help: 'leave the escape out',
     });
     return false;

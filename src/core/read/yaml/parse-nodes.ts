@@ -17,31 +17,34 @@ const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> 
     'an escape that YAML does not have',
     'write `\\\\` for a backslash, or put the text in single quotes',
   ],
-  BAD_INDENT: ['the indentation does not fit the lines above', 'lines of one list or mapping begin at the same column'],
+  BAD_INDENT: [
+    'the indentation does not match the lines above',
+    'lines of one list or mapping begin at the same column',
+  ],
   BAD_SCALAR_START: ['a text cannot begin with this character', 'put the value in quotes'],
   BLOCK_AS_IMPLICIT_KEY: [
-    'a second `key: value` on the line, or one that is not indented like the others',
-    'put a value with a colon in quotes, or begin it on a line of its own',
+    'a second `key: value` on one line, or one with a different indentation',
+    'put a value that has a colon in quotes, or begin it on its own line',
   ],
-  BLOCK_IN_FLOW: ['lines of a list or mapping stand inside brackets', 'close the bracket before, or use commas inside'],
+  BLOCK_IN_FLOW: ['a list or mapping of several lines inside brackets', 'close the bracket before it, or use commas'],
   KEY_OVER_1024_CHARS: [
     'a key of more than 1024 characters',
-    'is the colon meant to be text? then put the text in quotes',
+    'if the colon is part of the text, put the text in quotes',
   ],
   MISSING_CHAR: ['something is missing before this', 'is a comma, a colon, a bracket or a quote missing?'],
   MULTILINE_IMPLICIT_KEY: [
-    'a key that goes over several lines',
-    'a key stands on one line: is a colon or a quote missing?',
+    'a key that spans several lines',
+    'a key must be on one line: is a colon or a quote missing?',
   ],
-  NON_STRING_KEY: ['a key that is not plain text', 'write the key as a word, in quotes if it has other characters'],
-  TAB_AS_INDENT: ['a tab stands where the line is indented', 'put spaces in its place'],
-  UNEXPECTED_TOKEN: ['this does not belong here', 'is a comma missing, or a text to be put in quotes?'],
+  NON_STRING_KEY: ['a key that is not plain text', 'write the key as a word; other characters need quotes'],
+  TAB_AS_INDENT: ['a tab in the indentation', 'use spaces instead'],
+  UNEXPECTED_TOKEN: ['this does not belong here', 'is a comma missing, or does a text need quotes?'],
 };
 
 /** Of a mistake that no policy is likely to have. */
 const OTHER_WORDS = [
   'this is not well-formed YAML',
-  'compare it with the lines around it, and with a policy in config/examples',
+  'compare it with the lines around it and with a policy in config/examples',
 ] as const;
 
 /** What is known of the YAML of a text. */
@@ -66,7 +69,7 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
       code: 'several-documents',
       span: spanAt(second.offset, second.offset + 3),
       message: 'a second YAML document begins here',
-      help: 'a policy file holds one document; put the other into a file of its own in `policy.d`',
+      help: 'a policy file holds one document; put the other into its own file in `policy.d`',
     });
   }
   for (const token of tokens) if (token.type === 'directive') checkDirective(token, spanAt, report);
@@ -76,7 +79,7 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
       code: 'too-deep',
       span: spanAt(deep.offset, deep.offset + 1),
       message: `more than ${MAX_DEPTH} levels of nesting`,
-      help: 'a policy needs seven: is a bracket too many open?',
+      help: 'a policy needs seven: is there an extra open bracket?',
     });
     // INVARIANT: only nesting within the bound reaches the composer, which recurses.
     return { document: undefined, unclear: [], causes: [], isPartial: true };
@@ -118,8 +121,8 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
       report({
         code: 'yaml-warning',
         span,
-        message: 'readers of YAML differ about this: an anchor ends, or a key begins, in an unusual way',
-        help: 'put the text in quotes, or a space before the colon',
+        message: 'YAML readers disagree about this: an anchor ends or a key begins in an unusual way',
+        help: 'put the text in quotes, or write a space before the colon',
       });
     }
   }
@@ -191,7 +194,7 @@ const OF_ITS_OWN: ReadonlySet<string> = new Set([
 ]);
 
 function tagMessage(text: string, pos: readonly [number, number]): string {
-  return `the tag ${quote(text.slice(...pos))} has no meaning in a policy, or does not fit its value`;
+  return `the tag ${quote(text.slice(...pos))} has no meaning in a policy or does not match its value`;
 }
 
 function checkDirective({ source, offset }: CST.Directive, spanAt: SpanAt, report: Report): void {
@@ -199,8 +202,8 @@ function checkDirective({ source, offset }: CST.Directive, spanAt: SpanAt, repor
   report({
     code: 'yaml-directive',
     span: spanAt(offset, offset + source.length),
-    message: `the directive ${quote(source)} has no place in a policy`,
-    help: 'policy files are YAML 1.2 without tags of their own; leave the line out',
+    message: `the directive ${quote(source)} is not allowed in a policy`,
+    help: 'a policy file is YAML 1.2 without custom tags: leave the line out',
   });
 }
 

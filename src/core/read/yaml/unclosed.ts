@@ -84,7 +84,7 @@ function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[
           end: start + i + 1,
           message: `\`${character}\` stands where the \`${last.character}\` of line ${last.line} has to be closed`,
           help: `write \`${CLOSING[last.character]}\` before it, or in its place`,
-          related: { start: last.offset, end: last.offset + 1, message: 'it is opened here' },
+          related: { start: last.offset, end: last.offset + 1, message: 'opened here' },
           edits: [{ start: start + i, end: start + i + 1, insert: CLOSING[last.character] ?? '' }],
         });
         return [];
@@ -96,7 +96,7 @@ function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[
           start: at,
           end: at + 1,
           message: `\`${rest.charAt(0)}\` closes nothing`,
-          help: 'leave it out, or write the bracket that it closes',
+          help: 'remove it, or write the bracket that it closes',
           edits: [{ start: at, end: at + 1, insert: '' }],
         });
         return [];
@@ -118,7 +118,7 @@ function missingComma({ text, start }: YamlLine, index: number): YamlCause | und
     start: at,
     end: at + (match[2] ?? '').length,
     message: `a comma is missing before \`${match[2]}\``,
-    help: 'in braces, write a comma between one key with its value and the next',
+    help: 'in braces, separate `key: value` pairs with commas',
     edits: [{ start: at, end: at, insert: ', ' }],
   };
 }
@@ -143,7 +143,7 @@ function textBehindQuote(
     return {
       ...place,
       message: 'a comma is missing after the closing quote',
-      help: 'in brackets, write a comma between one entry and the next',
+      help: 'in brackets, separate entries with commas',
       edits: [{ start: start + to + 1, end: start + to + 1, insert: ',' }],
     };
   }
@@ -151,7 +151,7 @@ function textBehindQuote(
   const inside = whole.slice(1).replace(/["']$/, '');
   return {
     ...place,
-    message: `text stands behind the closing quote \`${text[from]}\``,
+    message: `text follows the closing quote \`${text[from]}\``,
     help:
       text[from] === "'"
         ? "put the whole text in double quotes, or write `''` for each quote inside it"

@@ -38,7 +38,7 @@ function tabsOf(text: string): YamlCause | undefined {
     start,
     end: start + (first[2] ?? '').length,
     message: `a tab indents this line${more === 0 ? '' : `, and ${more} more ${more === 1 ? 'line' : 'lines'}`}`,
-    help: 'tabs are not allowed as indentation in YAML: put spaces in their place',
+    help: 'YAML does not allow tabs as indentation: use spaces',
     edits: edits.length === found.length ? edits : undefined,
     isGuess: true,
   };

@@ -148,7 +148,7 @@ function dashWithoutSpace(line: YamlLine, rest: string): YamlCause {
   return {
     start: dash,
     end: line.end,
-    message: `no space stands behind the dash of ${quote(rest)}`,
+    message: `no space follows the dash in ${quote(rest)}`,
     help: `write ${quote(`- ${rest.slice(1)}`)}`,
     edits: [{ start: dash + 1, end: dash + 1, insert: ' ' }],
   };
@@ -159,9 +159,9 @@ function itemAmongKeys(line: YamlLine, like: Block): YamlCause {
   return {
     start: line.start + line.indent,
     end: line.end,
-    message: `an item of a list begins here, and the lines above it, to line ${like.line.number}, are no item`,
-    help: 'each item of a list begins with a dash: write `- ` before the first key of those above too',
-    related: { start: like.line.start + like.indent, end: like.line.end, message: 'it belongs to no item' },
+    message: `a list item begins here, but the lines above it, up to line ${like.line.number}, are not part of one`,
+    help: 'every list item begins with a dash: write `- ` before the first key above too',
+    related: { start: like.line.start + like.indent, end: like.line.end, message: 'this is not part of a list item' },
   };
 }
 
@@ -231,11 +231,10 @@ function noColon(line: YamlLine, column: number, rest: string): YamlCause {
   return {
     start,
     end: line.end,
-    message:
-      tight === null ? `${quote(rest)} is not \`key: value\`` : `no space stands behind the colon of ${quote(rest)}`,
+    message: tight === null ? `${quote(rest)} is not \`key: value\`` : `no space follows the colon in ${quote(rest)}`,
     help:
       tight === null
-        ? 'a colon and a space stand between a key and its value: is the colon missing?'
+        ? 'a key is followed by a colon and a space: is the colon missing?'
         : `write ${quote(`${tight[1]}: ${tight[2]}`)}`,
     edits: [{ start, end: line.end, insert: withColon(rest) }],
   };
@@ -256,7 +255,7 @@ function plainColon(line: YamlLine, column: number, value: string): YamlCause | 
   return {
     start,
     end: line.end,
-    message: `${quote(value)} has a colon in it, and stands without quotes`,
+    message: `${quote(value)} has a colon in it and no quotes around it`,
     help: `put the text in quotes: ${quote(`"${value.replaceAll('"', "'")}"`)}`,
     edits: [{ start, end: line.end, insert: `'${value.replaceAll("'", "''")}'` }],
   };

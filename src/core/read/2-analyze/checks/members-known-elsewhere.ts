@@ -17,8 +17,8 @@ export const membersKnownElsewhere: Check = (policy, report) => {
       report({
         code: 'unknown-member-addresses',
         span,
-        message: `other instances have rules about the group \`${group}\`, and cannot know the addresses of \`${pattern}\` of \`${instance.name}\``,
-        help: 'list its `addresses`, so that it counts as a member on every host',
+        message: `other instances have rules that name the group \`${group}\`, and cannot know the addresses of \`${pattern}\` of \`${instance.name}\``,
+        help: 'list its `addresses`, so that every host knows it as a member',
       });
     }
   }

@@ -15,7 +15,7 @@ export const oneInstanceAHost: Check = (policy, report) => {
       code: 'host-claimed-twice',
       span: instance.span,
       message: `\`${instance.name}\` and \`${first.name}\` are both the host with the ${what}`,
-      help: 'a host is one instance: give one of them another `hostname` or `machineId`',
+      help: 'a host is one instance: change the `hostname` or `machineId` of one of them',
       related: [{ span: first.span, message: 'the other instance' }],
     });
   };
