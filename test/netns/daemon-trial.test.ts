@@ -81,7 +81,7 @@ describe('sgctl try', () => {
     const daemon = await site.start();
     const { stdout, stderr, exitCode } = await tryIt('--timeout', '2');
     expect({ stdout, exitCode }).toEqual({
-      stdout: `keep it: sgctl confirm --policy ${site.policyFile}; go back now: sgctl rollback`,
+      stdout: `to keep it: sgctl confirm --policy ${site.policyFile}; to end it now: sgctl rollback`,
       exitCode: 0,
     });
     expect(stderr).toContain(`${tried}: active for 2 s; then the policy before returns`);
@@ -424,7 +424,7 @@ describe('sgctl rollback and history', () => {
     await save(daemon, OTHER);
     expect((await site.sgctl('rollback')).stdout.split('\n')).toEqual([
       `version 2 is active, until ${site.policyFile} changes or the daemon is reloaded`,
-      'the file still says otherwise; to keep version 2: sgctl history 2 prints what to put there',
+      'the file still has the newer rules; to keep version 2: sgctl history 2 prints what to put into it',
     ]);
     expect(await open()).toEqual([NEW]);
     expect((await daemon.status()).pinned).toMatchObject({ origin: 'rollback', version: 2 });

@@ -187,7 +187,7 @@ describe('sgctl plan', () => {
     ]);
     // The place that is told is not that of the policy in force.
     const astray = await site.sgctl('plan', planned, '--as', join(site.directory, 'nowhere/policy.yaml'));
-    expect(astray.stderr).toContain(`is taken without drop-ins, and what is in force has some: ${dropIn}`);
+    expect(astray.stderr).toContain(`is used without drop-ins, but the policy in force has some: ${dropIn}`);
     expect((await site.sgctl('plan', planned, '--as', site.policyFile, '--alone')).exitCode).toBe(2);
   });
 });

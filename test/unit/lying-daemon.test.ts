@@ -159,7 +159,7 @@ describe('sgctl confirm', () => {
   ])('does not write %s', async (_, text) => {
     answers = trialOf(text);
     const { status: exit, err } = await confirmIt('--yes');
-    expect({ exit, err }).toEqual({ exit: EXIT.failed, err: expect.stringContaining('no valid policy for this host') });
+    expect({ exit, err }).toEqual({ exit: EXIT.failed, err: expect.stringContaining('not valid for this host') });
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
     expect(calls).not.toContain('POST /v1/confirm');
   });
@@ -168,7 +168,7 @@ describe('sgctl confirm', () => {
     answers = trialOf(FORGED);
     const refused = await confirmIt();
     expect(refused).toMatchObject({ status: EXIT.failed, out: '' });
-    expect(refused.err).toContain('nothing is written without a yes');
+    expect(refused.err).toContain('not confirmed, and nothing is written');
     expect(refused.err).toMatch(/^- .*ports: 8000.*\n\+ .*ports: 31337/m);
     expect(refused.err).toMatch(/newly allowed, inbound on eth0\n {2}tcp 31337 from any/);
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
@@ -222,7 +222,7 @@ describe('sgctl confirm', () => {
     answers = trialOf(NEW);
     expect(await confirmIt()).toMatchObject({
       status: EXIT.failed,
-      err: expect.stringContaining('without a yes') as string,
+      err: expect.stringContaining('not confirmed, and nothing is written') as string,
     });
     expect(readFileSync(policyFile, 'utf8')).toBe(OLD);
   });

@@ -6,11 +6,11 @@ import { placementOf, printDiagnostics, readHost, readPolicy, warnWhereUnprotect
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
-/** `sgctl check [FILE]`: is this a valid policy? */
+/** `sgctl check [FILE]`: whether a policy is valid. */
 export const check: Command = {
   name: 'check',
   summary:
-    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and what a valid policy does not do on this host: that no instance is the host, or that it has no such interface. Warns of files that others than their owner can write, which the daemon refuses. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
+    'Parses and validates a policy with its drop-ins and list files; reports every mistake with its place, and notes where a valid policy does not fit this host: no instance is the host, or the host lacks an interface that the policy names. Warns of files that users other than their owner can write, which the daemon refuses. FILE may be a FIFO, or - for standard input. As Ansible checks a template: `validate: sgctl check --as /etc/secgroupd/policy.yaml %s`.',
   usage: '[FILE] [--as PATH]',
   options: { as: OPTION.as, json: OPTION.json, help: OPTION.help },
   maxPositionals: 1,
@@ -40,7 +40,7 @@ export const check: Command = {
     streams.out(`${shownName(file)}: valid (${counts})\n`);
     // Policies are checked on any machine, and some let nobody ask for interfaces.
     const host = await readHost().catch(() => undefined);
-    // That warning names the interfaces that the host has not.
+    // The warning names missing interfaces already.
     const isWarned = host !== undefined && warnWhereUnprotectedHere(loaded.policy, host, streams);
     const notes = host === undefined || isWarned ? [] : hostNotes(loaded.policy, host);
     for (const { message, help } of notes) streams.out(`note: ${message}\nhelp: ${help}\n`);
@@ -48,6 +48,6 @@ export const check: Command = {
   },
 };
 
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -8,7 +8,7 @@ import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
-/** `sgctl clear`: the way out. */
+/** `sgctl clear`: turns the firewall off. */
 export const clear: Command = {
   name: 'clear',
   summary: `Turns the firewall off: removes the table of secgroupd (${TABLE}) and nothing else, so the host is open. It stays off until the policy changes, or the daemon is reloaded (systemctl reload secgroupd) or restarted, as at boot. Asks first; without a terminal it needs --yes.`,
@@ -19,7 +19,7 @@ export const clear: Command = {
   exitNo: 'you did not agree, and nothing was changed',
   async run(line, streams) {
     if (!line.given('yes') && !process.stdin.isTTY) {
-      throw new UsageError('there is no terminal to ask on before the host is left open: say --yes');
+      throw new UsageError('this leaves the host open, and there is no terminal to ask on: give --yes');
     }
     if (!line.given('yes') && !(await agrees('Remove all rules of secgroupd from this host, leaving it open?'))) {
       streams.err('nothing was changed\n');

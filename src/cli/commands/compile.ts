@@ -7,13 +7,13 @@ import { locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/l
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 
 /**
- * `sgctl compile [FILE]`: the nft script, and nothing done with it. It is the one that boots a host, for it may be loaded
- * where there is a table of ours already, of any version and policy: it takes that away in the same transaction.
+ * `sgctl compile [FILE]`: prints the nft script and applies nothing. It is the script that boots a host: in the same
+ * transaction it removes a table of ours, whatever version and policy that is of.
  */
 export const compile: Command = {
   name: 'compile',
   summary:
-    'Prints the nft script of all that would be in force; loaded by nft -f, it replaces the table that is there. Comments name groups, rules and lines.',
+    'Prints the nft script of the whole policy; loaded by nft -f, it replaces an existing table. Comments name groups, rules and lines.',
   usage: '[FILE] [--as PATH] [--instance NAME]',
   options: { as: OPTION.as, instance: OPTION.instance, json: OPTION.json, help: OPTION.help },
   maxPositionals: 1,

@@ -3,11 +3,11 @@ import { OPTION } from '#cli/framework/options.ts';
 import { SECGROUPD } from './secgroupd-command.ts';
 import { SHELLS, shellCompletion } from '#cli/framework/shell-completion.ts';
 
-/** `sgctl completion SHELL`: what a shell needs to complete both programs; `commands` are those of sgctl. */
+/** `sgctl completion SHELL`: prints the completion script of a shell; `commands` are those of sgctl. */
 export function completionOf(commands: () => readonly Command[]): Command {
   return {
     name: 'completion',
-    summary: 'Prints what a shell needs to complete the commands and options of sgctl and secgroupd.',
+    summary: 'Prints the script by which a shell completes the commands and options of sgctl and secgroupd.',
     usage: SHELLS.join('|'),
     options: { help: OPTION.help },
     maxPositionals: 1,
@@ -18,8 +18,8 @@ export function completionOf(commands: () => readonly Command[]): Command {
       'sgctl completion fish > ~/.config/fish/completions/sgctl.fish',
     ],
     async run(line, streams) {
-      const shell = SHELLS.find((one) => one === line.positionals[0]);
-      if (shell === undefined) throw new UsageError(`say which shell: ${SHELLS.join(', ')}`);
+      const shell = SHELLS.find((name) => name === line.positionals[0]);
+      if (shell === undefined) throw new UsageError(`name the shell: ${SHELLS.join(', ')}`);
       streams.out(shellCompletion(shell, { sgctl: commands(), secgroupd: SECGROUPD }));
       return EXIT.success;
     },

@@ -26,7 +26,7 @@ import {
   saysAlready,
 } from '#cli/actions/save-policy.ts';
 
-/** `sgctl confirm`: what is tried stays. */
+/** `sgctl confirm`: keeps the policy on trial. */
 export const confirm: Command = {
   name: 'confirm',
   summary:
@@ -47,9 +47,9 @@ export const confirm: Command = {
     const socket = socketPath(line);
     const status = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
     await refuseOtherPolicyFile(policyFile, status.policyFile);
-    if (status.trial === null) throw new CommandError('no policy is being tried');
+    if (status.trial === null) throw new CommandError('no policy is on trial');
     const { policy: texts } = await askRunningDaemon(socket, ROUTES.policy);
-    if (texts === null) throw new CommandError('the daemon does not report which policy is being tried');
+    if (texts === null) throw new CommandError('the daemon does not report which policy is on trial');
     const target = await lookAtTarget(policyFile);
     const submission = await readSubmission(policyFile);
     const isSubmitted = submission?.identity === identityOfTexts(texts);
@@ -58,8 +58,8 @@ export const confirm: Command = {
       isSubmitted && submission.files !== identityOfTexts(target.texts) ? differingBeside(target, texts) : [];
     if (changed.length > 0) streams.err(`${policyFile}: changed since it was tried: ${changed.join(', ')}\n`);
     const isWritten = !saysAlready(target, texts) && obstacleTo(target, texts, files) === undefined;
-    if (isWritten && !isSubmitted && !(await isMeant({ target, texts, line }, streams))) {
-      streams.err('nothing was changed: the trial goes on, and ends when its time is up\n');
+    if (isWritten && !isSubmitted && !(await isAgreed({ target, texts, line }, streams))) {
+      streams.err('nothing was changed: the trial continues until its time is up\n');
       return EXIT.no;
     }
     const result = await confirmTrial({ socket, policyFile, texts, files });
@@ -70,41 +70,45 @@ export const confirm: Command = {
   },
 };
 
-interface Doubt {
+interface UnsubmittedPolicy {
   readonly target: PolicyTarget;
   readonly texts: PolicyTexts;
   readonly line: CommandLine;
 }
 
 /**
- * Whether a policy that only the daemon vouches for is to be written: shows what would change, and asks. Throws an
- * CommandError where it is none, and where nobody can be asked and nobody has said --yes.
+ * Whether to save a policy that this user did not submit and only the daemon reports: shows what would change, and asks.
+ * Throws a CommandError for an invalid policy, and if there is no terminal to ask on and no --yes.
  */
-async function isMeant({ target, texts, line }: Doubt, streams: Streams): Promise<boolean> {
+async function isAgreed({ target, texts, line }: UnsubmittedPolicy, streams: Streams): Promise<boolean> {
   const { policyFile } = target;
   const { policy } = await loadPolicy(readerOfTexts(texts), patienceOf(MAX_PROOF_SECONDS));
   const host = await readHost();
   const after = policy === undefined ? undefined : locateHost(policy, host, texts.instance);
   if (after?.kind !== 'found')
-    throw new CommandError('what the daemon says is being tried is no valid policy for this host: nothing is written');
+    throw new CommandError(
+      'the policy that the daemon reports as on trial is not valid for this host: nothing is written',
+    );
   const located = target.policy === undefined ? undefined : locateHost(target.policy, host, texts.instance);
   const before = located?.kind === 'found' ? located.hostPolicy : undefined;
-  streams.err(`${policyFile} would change, to what was not submitted by this user with \`sgctl try\`:\n`);
+  streams.err(`${policyFile} would change, to a text that this user did not submit with \`sgctl try\`:\n`);
   streams.err(`${formatChangedText(textOf(target.texts), textOf(texts))}\n`);
   const change = { before, after: after.hostPolicy };
   const changed = { host, liveFlows: await readLiveFlows(), session: await readOwnSession() };
   const effects = changeEffects(change, changed, patienceOf(DEFAULT_SECONDS));
-  streams.err(formatChange(effects, `what that would change, as ${after.hostPolicy.instance}`));
+  streams.err(formatChange(effects, `effect of that change, as ${after.hostPolicy.instance}`));
   if (line.given('yes')) return true;
   if (process.stdin.isTTY && process.stderr.isTTY && !line.given('json')) return agrees(`Write this to ${policyFile}?`);
-  throw new CommandError(`nothing is written without a yes\nhelp: sgctl confirm --yes, if you want the change above`);
+  throw new CommandError(
+    'not confirmed, and nothing is written\nhelp: sgctl confirm --yes, if you want the change above',
+  );
 }
 
 function textOf({ documents: [main = ''], texts }: PolicyTexts): string {
   return texts[main] ?? '';
 }
 
-/** The lines that go and those that come, each marked. */
+/** The lines removed and added, each marked. */
 function formatChangedText(before: string, after: string): string {
   const { start, beforeEnd, afterEnd } = changedLines(before, after);
   const marked = (mark: string, text: string): readonly string[] =>

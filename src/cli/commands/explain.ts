@@ -26,7 +26,7 @@ import { isStandardInput } from '#host/files/placed-reader.ts';
 export const explain: Command = {
   name: 'explain',
   summary:
-    'Says which rule of a policy decides on a packet, with file and line, and which rules come after it. On the host itself, as root, it ends with the chains of other tables (Docker, ufw, your own) that may still drop the packet, or change its destination before. It knows nothing of live flows: packets that the host sends on a revoked one are dropped whatever the rules say (state:revoked, sgctl status).',
+    'Shows which rule of a policy decides on a packet, with file and line, and which matching rules come after it. On the host itself, as root, it also lists the chains of other tables (Docker, ufw, your own) that may still drop the packet, or that change its destination first. It does not look at live flows: packets that the host sends on a revoked flow are dropped whatever the rules are (state:revoked, sgctl status).',
   usage: '--direction inbound --protocol tcp --src A --dst B --dport N [...]',
   options: {
     direction: { type: 'string', value: 'DIR', choices: ['inbound', 'outbound'], help: 'inbound or outbound' },
@@ -45,7 +45,7 @@ export const explain: Command = {
     interface: {
       type: 'string',
       value: 'IF',
-      help: 'the interface; may be left out where the instance has one, or the addresses tell',
+      help: 'the interface; optional if the instance has only one, or if the address of this end determines it',
     },
     state: {
       type: 'string',
@@ -57,7 +57,7 @@ export const explain: Command = {
       type: 'string',
       value: 'VERDICT',
       choices: ['allow', 'deny'],
-      help: 'exit with 1 unless the verdict is allow or deny as said',
+      help: 'exit with status 1 unless this is the verdict',
     },
     batch: {
       type: 'string',

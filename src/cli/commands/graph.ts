@@ -13,11 +13,11 @@ import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 
 const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
 
-/** `sgctl graph [FILE]`: a picture of who reaches whom. */
+/** `sgctl graph [FILE]`: draws who can reach whom. */
 export const graph: Command = {
   name: 'graph',
   summary:
-    'Draws who can reach whom, on what: outsiders and the interfaces of all instances, as the rules of both ends let new connections pass. Access open to anyone is shown once.',
+    'Draws who can open connections to whom, and on which ports: external addresses and the interfaces of all instances, as the rules of both ends allow. Access open to anyone is shown once.',
   usage: '[FILE] [--as PATH] [--format mermaid|svg|html] [--output FILE] [--within SECONDS]',
   options: {
     as: OPTION.as,
@@ -25,7 +25,7 @@ export const graph: Command = {
       type: 'string',
       value: 'FORMAT',
       choices: FORMATS,
-      help: 'mermaid (default), svg, html or json; without it, as the name of --output ends',
+      help: 'mermaid, svg, html or json; default: by the ending of the --output file, else mermaid',
     },
     output: { type: 'string', short: 'o', value: 'FILE', help: 'write there instead of to standard output' },
     within: WITHIN,
@@ -38,17 +38,17 @@ export const graph: Command = {
   async run(line, streams) {
     const output = line.text('output');
     const ending = output === undefined ? undefined : /\.(svg|html|json)$/.exec(output)?.[1];
-    const said = line.given('json') ? 'json' : (line.text('format') ?? ending ?? 'mermaid');
-    const format = FORMATS.find((one) => one === said);
+    const requested = line.given('json') ? 'json' : (line.text('format') ?? ending ?? 'mermaid');
+    const format = FORMATS.find((name) => name === requested);
     if (format === undefined) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const policy = await readPolicyOrExplain(await placementOf(line, file), streams);
     if (policy === undefined) return EXIT.no;
-    const found = await workWithin(line, { streams, what: 'looking for ways' }, (patience) =>
+    const found = await workWithin(line, { streams, what: 'tracing connections' }, (patience) =>
       policyReachability(policy, patience),
     );
     for (const { groups } of found.leftOut)
-      streams.err(`not drawn, for it was not looked at in time: who reaches ${groups.join(' + ') || 'no groups'}\n`);
+      streams.err(`not drawn, because time ran out: who reaches ${groups.join(' + ') || 'no groups'}\n`);
     if (found.leftOut.length > 0) streams.err(`help: ${WAIT_LONGER}\n`);
     const status = found.leftOut.length > 0 ? EXIT.failed : EXIT.success;
     const text = printable(draw(graphOf(found), format, shownName(file)));
@@ -62,7 +62,7 @@ export const graph: Command = {
   },
 };
 
-/** Titles come from file names, and files are looked at on terminals too. */
+/** Draws the picture. Its title holds a file name, and people print such files on terminals. */
 function draw(picture: Graph, format: (typeof FORMATS)[number], file: string): string {
   const title = `who reaches whom: ${file}`;
   switch (format) {

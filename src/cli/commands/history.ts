@@ -13,11 +13,11 @@ import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 import { readVersion } from '#cli/input/version-number.ts';
 
-/** `sgctl history [N]`: the policies that were in force. */
+/** `sgctl history [N]`: lists the policies that were in force, or prints one. */
 export const history: Command = {
   name: 'history',
   summary:
-    'Lists the policies that were in force, newest first, with what each allowed and denied that the one before did not; or prints the policy file of one version. Successive changes of list files alone are kept as one version, the latest.',
+    'Lists the policies that were in force, newest first, with what each newly allowed and denied; or prints the policy file of one version. Successive changes of list files alone are kept as one version, the latest.',
   usage: '[VERSION]',
   options: { json: OPTION.json, 'runtime-dir': OPTION.runtimeDir, help: OPTION.help },
   maxPositionals: 1,
@@ -79,7 +79,7 @@ async function keptOf(version: PolicyVersion | undefined, socket: string): Promi
   return version === undefined ? undefined : askVersion(version.number, socket);
 }
 
-/** What a version changed; undefined where there is none before it, or one of the two cannot be read. */
+/** What a version changed; undefined if it is the first, or one of the two cannot be read. */
 async function changesOf(
   older: KeptPolicy | undefined,
   newer: KeptPolicy | undefined,
@@ -91,22 +91,22 @@ async function changesOf(
   return { differences: comparePolicies(before, after), policies: [before, after] };
 }
 
-/** What one version of a policy changed, and the two that were compared. */
+/** The difference of two versions of a policy. */
 interface Changes {
   readonly differences: readonly Difference[];
   readonly policies: readonly HostPolicy[];
 }
 
-/** More than so many differences are counted. */
+/** Further differences are only counted. */
 const MAX_LINES = 4;
 
 function summaryLines({ differences, policies }: Changes): readonly string[] {
   if (differences.length === 0) return ['nothing changed'];
-  const lines = differences.slice(0, MAX_LINES).map((one) => {
-    const { after, direction, traffic, family } = one;
+  const lines = differences.slice(0, MAX_LINES).map((difference) => {
+    const { after, direction, traffic, family } = difference;
     const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
     const end = direction === 'inbound' ? 'from' : 'to';
-    return `${word}, ${formatPlace(one, policies)}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(one)}`;
+    return `${word}, ${formatPlace(difference, policies)}: ${formatTraffic(traffic, family)} ${end} ${formatRemotes(difference)}`;
   });
   const more = differences.length - lines.length;
   return more === 0 ? lines : [...lines, `and ${more} more`];

@@ -14,10 +14,10 @@ import { leftOutOf, starterPolicy, type StarterInput } from '#cli/starter/starte
 export const init: Command = {
   name: 'init',
   summary:
-    "Writes a starter policy from this host's interfaces, what listens on it (TCP and UDP ports, raw sockets by protocol), and where you are logged in from by ssh, which it never cuts. What looks like a client's port is left out, and named.",
+    "Writes a starter policy from this host's interfaces, its listening sockets (TCP and UDP ports, raw sockets by protocol), and the address from which you are logged in by ssh, which it always allows. It leaves out ports that look like a client's, and lists them.",
   usage: '[FILE] [--force]',
   options: {
-    force: { type: 'boolean', short: 'f', help: 'replace a file that is there' },
+    force: { type: 'boolean', short: 'f', help: 'replace an existing file' },
     help: OPTION.help,
   },
   maxPositionals: 1,
@@ -25,7 +25,7 @@ export const init: Command = {
   async run(line, streams) {
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     if (file !== '-' && !line.given('force') && (await exists(file))) {
-      throw new CommandError(`${file} is there already\nhelp: say --force to replace it, or \`-\` to print`);
+      throw new CommandError(`${file} exists already\nhelp: --force replaces it, and \`-\` prints instead`);
     }
     const input: StarterInput = {
       host: await readHost(),

@@ -16,11 +16,11 @@ import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
 const FAIL_ON = ['warning', 'info', 'never'] as const;
 
-/** `sgctl lint [FILE]`: what is valid and still not good. */
+/** `sgctl lint [FILE]`: reports what is valid and still questionable. */
 export const lint: Command = {
   name: 'lint',
   summary:
-    'Advises on a policy, as all its instances see it: what is open to everyone, rules without effect (proved, with the rules that come first and a packet), contradictions, unused groups; and, if this host is one of the instances, interfaces whose names carry no traffic. Accept a finding that is intended in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
+    'Advises on a policy, for all its instances: what is open to everyone, rules without effect (proved, with the rules that come first and a packet), contradictions, unused groups; and, if this host is one of the instances, interfaces whose names carry no traffic. Accept a finding that is intended in the file: `lint: { CODE: REASON }` in a rule, a group or at the top.',
   usage: '[FILE] [--as PATH] [--fail-on warning|info|never] [--all] [--within SECONDS]',
   options: {
     as: OPTION.as,
@@ -39,7 +39,7 @@ export const lint: Command = {
   examples: ['sgctl lint', 'sgctl lint policy.yaml --fail-on warning', "sgctl lint --json | jq '.findings[].code'"],
   exitNo: 'the policy is not valid, or a finding is at least as severe as --fail-on says',
   async run(line, streams) {
-    const level = FAIL_ON.find((one) => one === (line.text('fail-on') ?? 'never'));
+    const level = FAIL_ON.find((name) => name === (line.text('fail-on') ?? 'never'));
     if (level === undefined) throw new UsageError(`--fail-on is one of ${FAIL_ON.join(', ')}`);
     const file = line.positionals[0] ?? DEFAULT_POLICY_FILE;
     const loaded = await readPolicy(await placementOf(line, file));
@@ -50,7 +50,7 @@ export const lint: Command = {
     }
     const { policy } = loaded;
     const host = await readHostIfPossible();
-    const about = { streams, what: 'looking at the rules' };
+    const about = { streams, what: 'checking rules' };
     const { findings, accepted, leftOut } = await workWithin(line, about, (patience) =>
       lintPolicy(policy, { host, patience }),
     );
@@ -73,7 +73,7 @@ export const lint: Command = {
         `${shownName(file)}: ${countText(findings, accepted.length)}${leftOut.length === 0 ? '' : ', not all checked'}\n`,
       );
     }
-    // What was not looked at may be what was asked for.
+    // What was left out may hold a finding.
     return isFailure(findings, level) || (level !== 'never' && leftOut.length > 0) ? EXIT.no : EXIT.success;
   },
 };
@@ -88,7 +88,7 @@ function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[num
   return findings.some(({ code }) => level === 'info' || LINT_CODES[code].severity === level);
 }
 
-/** So many of the rules that a finding is about are shown. */
+/** Further rules of a finding are only counted. */
 const MAX_RELATED = 6;
 
 /** A finding as people read it. */
@@ -129,11 +129,11 @@ function findingToJson({ code, span, message, help, related, witness }: LintFind
     line,
     column,
     help,
-    related: related.map((one) => ({
-      message: one.message,
-      file: one.span.file,
-      line: one.span.line,
-      column: one.span.column,
+    related: related.map((place) => ({
+      message: place.message,
+      file: place.span.file,
+      line: place.span.line,
+      column: place.span.column,
     })),
     witness: witness === undefined ? null : { instance: witness.instance, ...packetToJson(witness.packet) },
   };

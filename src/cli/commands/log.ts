@@ -13,14 +13,14 @@ import { ROUTES } from '#api/routes.ts';
 import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 
-/** `sgctl log [-f]`: the packets that were denied, and by what. */
+/** `sgctl log [-f]`: shows logged packets and the rules that logged them. */
 export const log: Command = {
   name: 'log',
   summary:
-    'Shows denied packets, and allowed ones of rules that say `log: true`, each with the rule that decided, its file and line. At most 10 a second are logged unless the policy says otherwise (`logging.rate`), half of them kept for addresses of which nothing was logged for a minute. The journal has them too.',
+    'Shows denied packets, and packets that rules with `log: true` allow, each with the rule that decided, its file and line. By default at most 10 a second are logged (`logging.rate`), half of them reserved for addresses not logged within the last minute. The journal has them too.',
   usage: '[-f] [-n COUNT]',
   options: {
-    follow: { type: 'boolean', short: 'f', help: 'go on with new packets as they are logged, until interrupted' },
+    follow: { type: 'boolean', short: 'f', help: 'continue with new packets as they are logged, until interrupted' },
     lines: {
       type: 'string',
       short: 'n',
@@ -38,7 +38,7 @@ export const log: Command = {
   },
 };
 
-/** Of the packets that are kept, unless -n says. */
+/** How many packets are shown without -n. */
 const DEFAULT_COUNT = 100;
 
 async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
@@ -48,7 +48,7 @@ async function show(line: CommandLine, streams: Streams): Promise<ExitStatus> {
   return EXIT.success;
 }
 
-/** How many packets are to be shown; undefined where that is not said. Throws a UsageError. */
+/** The number that -n gives; undefined without it. Throws a UsageError. */
 function countOf(line: CommandLine): number | undefined {
   const text = line.text('lines');
   if (text !== undefined && !/^[0-9]{1,6}$/.test(text)) throw new UsageError(`-n is a number, not \`${text}\``);

@@ -28,11 +28,11 @@ import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
 import { changeToJson, formatChange } from '#cli/present/format-change.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
-/** `sgctl plan [FILE]`: what a policy would change, as traffic. */
+/** `sgctl plan [FILE]`: shows what a policy would change, as traffic. */
 export const plan: Command = {
   name: 'plan',
   summary:
-    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own, or compared with another file, is taken as it lies. The output names the drop-ins and lists that were taken along. FILE may be a FIFO, or - for standard input.',
+    'Shows what a policy would change: packets newly allowed and newly denied, with the rules that decide before and after, live connections it would cut (your own ssh session first), and members of groups. FILE replaces the policy file and uses its drop-ins, and those of its lists that are not beside FILE; a FILE with drop-ins of its own, or compared with another file, is used as it is. The output names the drop-ins and lists that were used. FILE may be a FIFO, or - for standard input.',
   usage: '[FILE] [--as PATH | --alone] [--against FILE] [--instance NAME] [--within SECONDS]',
   options: {
     as: { ...OPTION.as, help: `${OPTION.as.help} (default ${DEFAULT_POLICY_FILE})` },
@@ -70,11 +70,11 @@ export const plan: Command = {
     if (base === undefined) return EXIT.no;
     if (placement.at !== undefined && loaded.documents.length === 1 && base.dropIns.length > 0)
       streams.err(
-        `${shownName(file)} is taken without drop-ins, and what is in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH takes those of the policy file PATH along\n`,
+        `${shownName(file)} is used without drop-ins, but the policy in force has some: ${base.dropIns.join(', ')}\nhelp: --as PATH uses those of the policy file PATH\n`,
       );
     const named = line.text('instance') ?? instanceIn(policy, base);
     const after = locate(policy, host, { named, streams });
-    // Who names an instance may foresee what happens on another host.
+    // With --instance the plan may be for another host.
     if (line.text('instance') === undefined) warnWhereUnprotected(after, host, streams);
     const change = { before: base.policy, after };
     const changed = { host, liveFlows: await readLiveFlows(), session: await readOwnSession() };
@@ -90,10 +90,10 @@ export const plan: Command = {
   },
 };
 
-/** Where the file is to be thought to stand. Throws a UsageError. */
+/** The path at which the file is evaluated. Throws a UsageError. */
 async function placeOf(line: CommandLine, file: string): Promise<Placement> {
   const isPlaced = line.text('as') !== undefined;
-  if (isPlaced && line.given('alone')) throw new UsageError('say --as PATH or --alone, and not both');
+  if (isPlaced && line.given('alone')) throw new UsageError('--as and --alone exclude each other');
   const isAlone = line.given('alone') || line.text('against') !== undefined;
   return isPlaced || isAlone ? placementOf(line, file) : inPlaceOf(DEFAULT_POLICY_FILE, file);
 }
@@ -110,7 +110,7 @@ function instanceIn(policy: Policy, { policy: base }: Base): InstanceName | unde
   return base !== undefined && policy.instances.has(base.instance) ? base.instance : undefined;
 }
 
-/** What the policy is compared with; undefined once the mistakes of a file are printed. */
+/** What the policy is compared with; undefined after printing the mistakes of an invalid file. */
 async function baseOf(line: CommandLine, host: HostState, streams: Streams): Promise<Base | undefined> {
   const against = line.text('against');
   if (against !== undefined) {
@@ -125,7 +125,9 @@ async function baseOf(line: CommandLine, host: HostState, streams: Streams): Pro
   const { texts, version } = inForce;
   const located = await locateTexts(texts, host);
   if (located === undefined)
-    throw new CommandError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+    throw new CommandError(
+      'this sgctl cannot read the policy that the daemon has in force: are both of the same version?',
+    );
   return {
     name: `what is in force${version === undefined ? '' : ` (version ${version})`}`,
     policy: located,

@@ -5,7 +5,7 @@ import type { OverrideStatus } from '#api/status-answer.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 import { readVersion } from '#cli/input/version-number.ts';
 
-/** `sgctl rollback [N]`: back to what was in force before. */
+/** `sgctl rollback [N]`: applies an earlier policy. */
 export const rollback: Command = {
   name: 'rollback',
   summary:
@@ -31,6 +31,6 @@ function describe(before: OverrideStatus, { pinned, policyFile }: OverrideStatus
   if (pinned === null) return `${ended}${policyFile} is active`;
   const until = `until ${policyFile} changes or the daemon is reloaded`;
   if (pinned.version === null) return `${ended}the policy before is active, ${until}`;
-  const keep = `the file still says otherwise; to keep version ${pinned.version}: sgctl history ${pinned.version} prints what to put there`;
+  const keep = `the file still has the newer rules; to keep version ${pinned.version}: sgctl history ${pinned.version} prints what to put into it`;
   return `${ended}version ${pinned.version} is active, ${until}\n${keep}`;
 }

@@ -2,16 +2,16 @@ import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
 import type { Command } from '#cli/framework/command.ts';
 import { OPTION } from '#cli/framework/options.ts';
 
-/** What `secgroupd` takes, and what it says of itself; the program adds what it does. */
+/** The options and help of `secgroupd`; the entry point adds `run`. */
 export const SECGROUPD: Omit<Command, 'run'> = {
   name: '',
   summary:
-    'Enforces a policy file on this host: applies it, watches file and interfaces, and keeps the kernel as the policy says.\nSIGHUP reads everything anew. SIGTERM ends the daemon and leaves the rules in force.',
+    'Enforces a policy file on this host: applies it, watches files and interfaces, and restores its rules if another program changes them.\nSIGHUP reloads everything. SIGTERM stops the daemon and leaves the rules in force.',
   usage: '[--policy FILE] [--instance NAME] [--once]',
   options: {
     policy: OPTION.policy,
     instance: OPTION.instance,
-    once: { type: 'boolean', help: 'apply the policy once and end' },
+    once: { type: 'boolean', help: 'apply the policy once and exit' },
     'state-dir': OPTION.stateDir,
     'runtime-dir': OPTION.runtimeDir,
     trust: OPTION.trust,

@@ -7,7 +7,7 @@ import { OPTION, socketPath } from '#cli/framework/options.ts';
 
 const WATCH_MILLISECONDS = 2_000;
 
-/** `sgctl stats`: which rules packets meet. */
+/** `sgctl stats`: shows how often each rule matches. */
 export const stats: Command = {
   name: 'stats',
   summary:
@@ -28,9 +28,9 @@ export const stats: Command = {
   async run(line, streams) {
     const socket = socketPath(line);
     for (;;) {
-      const known = await ask(socket);
+      const hits = await ask(socket);
       if (line.given('watch') && !line.given('json')) streams.clear();
-      streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : format(known));
+      streams.out(line.given('json') ? `${JSON.stringify(hits, null, 2)}\n` : format(hits));
       if (!line.given('watch')) return EXIT.success;
       await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
     }
@@ -38,12 +38,12 @@ export const stats: Command = {
 };
 
 async function ask(socket: string): Promise<RuleHits> {
-  const { stats: known } = await askRunningDaemon(socket, ROUTES.stats);
-  if (known === null)
+  const { stats: hits } = await askRunningDaemon(socket, ROUTES.stats);
+  if (hits === null)
     throw new CommandError(
-      'no rules are in force, or they are from an earlier run of the daemon, which does not know them',
+      'no rules are in force, or they are from an earlier run of the daemon, whose policy is unknown',
     );
-  return known;
+  return hits;
 }
 
 function format({ counters, rules, platform = [], defaults }: RuleHits): string {
@@ -66,6 +66,6 @@ function format({ counters, rules, platform = [], defaults }: RuleHits): string 
   );
   const off = counters
     ? ''
-    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them nevertheless), or the policy says `counters: false`\n';
+    : 'rules are not counted: an interface has more than 500 a direction (`counters: true` counts them anyway), or the policy has `counters: false`\n';
   return `${off}${row('packets', 'bytes', 'decided by')}${[...lines, ...builtIn, ...rest].join('')}`;
 }

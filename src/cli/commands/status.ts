@@ -8,7 +8,7 @@ import type { ReceivedStatus } from '#api/status-answer.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 import { formatStatus } from '#cli/present/format-status.ts';
 
-/** `sgctl status`: what is in force, and what keeps the newest policy from being it. */
+/** `sgctl status`: shows which policy is in force, and problems. */
 export const status: Command = {
   name: 'status',
   summary:
@@ -22,29 +22,29 @@ export const status: Command = {
     "sgctl status --json | jq '.refusal'",
   ],
   exitNo:
-    'the newest policy is not in force, the rules do not protect this host, or something keeps the daemon from its work (a policy chosen by `sgctl try` or `sgctl rollback` counts as in force)',
+    'the newest policy is not in force, the rules do not protect this host, or the daemon reports a problem (a policy chosen by `sgctl try` or `sgctl rollback` counts as in force)',
   async run(line, streams) {
     const socket = socketPath(line);
-    const known = await askDaemon(socket, ROUTES.status);
-    if (known === undefined) {
+    const received = await askDaemon(socket, ROUTES.status);
+    if (received === undefined) {
       throw new CommandError(
         `no daemon serves ${socket}\nhelp: systemctl start secgroupd. ${await rulesWithoutDaemon()}`,
       );
     }
-    streams.out(line.given('json') ? `${JSON.stringify(known, null, 2)}\n` : formatStatus(known));
-    return exitOf(known);
+    streams.out(line.given('json') ? `${JSON.stringify(received, null, 2)}\n` : formatStatus(received));
+    return exitOf(received);
   },
 };
 
-/** The two states whose rules are wanted: those of the newest policy, and those of one that was chosen in its place. */
-function exitOf(known: ReceivedStatus): ExitStatus {
-  const isWanted = known.state === 'enforced' || known.state === 'held';
-  return isWanted && known.inForce !== null && known.protected !== false && known.troubles.length === 0
+/** Success if the rules in force are those of the newest policy, or of one that the operator chose in its place. */
+function exitOf(received: ReceivedStatus): ExitStatus {
+  const isWanted = received.state === 'enforced' || received.state === 'held';
+  return isWanted && received.inForce !== null && received.protected !== false && received.troubles.length === 0
     ? EXIT.success
     : EXIT.no;
 }
 
-/** What is in force where no daemon answers. */
+/** Which rules are in force when no daemon answers. */
 async function rulesWithoutDaemon(): Promise<string> {
   const inForce =
     process.geteuid?.() === 0

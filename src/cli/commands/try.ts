@@ -25,11 +25,11 @@ import { lookAtTarget, refuseOtherPolicyFile } from '#cli/actions/save-policy.ts
 
 const DEFAULT_SECONDS = 60;
 
-/** `sgctl try [FILE]`: a policy on trial. */
+/** `sgctl try [FILE]`: applies a policy on trial. */
 export const tryOut: Command = {
   name: 'try',
   summary:
-    'Applies a policy for a while. Unless it is confirmed, the policy before returns by itself, whatever happens to you, sgctl, the daemon or the machine; once confirmed, it is saved to the policy file. FILE stands in the place of the policy file, with the drop-ins there, and with the lists there that do not lie beside FILE; a FILE with drop-ins of its own is taken as it lies. The output names the drop-ins and lists that were taken along; none of them is written. FILE may be a FIFO, or - for standard input.',
+    'Applies a policy for a limited time. Unless you confirm it, the policy before returns by itself, whatever happens to you, sgctl, the daemon or the machine; once confirmed, it is saved to the policy file. FILE replaces the policy file and uses its drop-ins, and those of its lists that are not beside FILE; a FILE with drop-ins of its own is used as it is. The output names the drop-ins and lists that were used; none of them is written. FILE may be a FIFO, or - for standard input.',
   usage: '[FILE] [--alone] [--timeout SECONDS] [--check COMMAND] [--policy FILE]',
   options: {
     alone: OPTION.alone,
@@ -41,7 +41,7 @@ export const tryOut: Command = {
     check: {
       type: 'string',
       value: 'COMMAND',
-      help: 'confirm if this shell command succeeds in time, and go back at once if it fails',
+      help: 'confirm if this shell command succeeds in time, and roll back at once if it fails',
     },
     policy: {
       ...OPTION.policy,
@@ -71,29 +71,29 @@ export const tryOut: Command = {
     warnWhereUnprotectedHere(loaded.policy, await readHost(), streams);
     const socket = socketPath(line);
     const began = performance.now();
-    const known = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
-    await refuseOtherPolicyFile(policyFile, known.policyFile);
+    const before = await askRunningDaemon(socket, OVERRIDE_ROUTE, { isForChange: true });
+    await refuseOtherPolicyFile(policyFile, before.policyFile);
     const files = identityOfTexts((await lookAtTarget(policyFile)).texts);
     const noting = (): Promise<void> => note(policyFile, { identity: identityOfTexts(texts), files }, seconds);
-    // INVARIANT: the note is of what was submitted last. It is there first, should this program be killed; where another
-    // trial is under way the daemon refuses this one, and the note of that one stays.
-    if (known.trial === null) await noting();
-    // A daemon of an earlier version, which may still run, knows no other name.
+    // INVARIANT: the note describes the last submission. It is written first, in case this program is killed; but while
+    // another trial runs, the daemon refuses this one, and the note of that trial stays.
+    if (before.trial === null) await noting();
+    // A daemon of an earlier version, which may still run, refuses the key `file`.
     const [name = ''] = loaded.documents;
     const called = texts.documents[0] === name ? {} : { file: name };
     const body = { policy: texts, timeoutSeconds: seconds, ...called };
     const status = await askRunningDaemon(socket, ROUTES.try, { body });
-    if (known.trial !== null) await noting();
+    if (before.trial !== null) await noting();
     const left = (): number => Math.max(0, seconds * 1000 - (performance.now() - began));
     const along = filesAlong(loaded);
-    const said = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} active for ${seconds} s; then the policy before returns, unless you confirm`;
-    if (!line.given('json')) streams.err(`${said}\n`);
+    const message = `${shownName(file)}${alongText(along)}${along.length === 0 ? ':' : ''} active for ${seconds} s; then the policy before returns, unless you confirm`;
+    if (!line.given('json')) streams.err(`${message}\n`);
     const answer = await decide(line, left, streams);
     return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status, along }, streams);
   },
 };
 
-/** What is to become of what is tried. `later`: whoever tries it says so by another command. */
+/** The decision on a trial; `later`: another command decides. */
 type Answer = 'keep' | 'back' | 'later';
 
 async function decide(line: CommandLine, left: () => number, streams: Streams): Promise<Answer> {
@@ -106,9 +106,9 @@ async function decide(line: CommandLine, left: () => number, streams: Streams): 
   return (await agrees('Keep it? Try a new connection first.', left())) ? 'keep' : 'back';
 }
 
-/** Whether a command of the person at the keyboard succeeds within the time; what it prints is for them. */
+/** Whether the user's check command succeeds in time; its output goes to standard error. */
 async function succeeds(command: string, milliseconds: number, streams: Streams): Promise<boolean> {
-  // A group of its own, so that nothing it started outlives its time.
+  // A process group of its own, so that nothing it starts outlives the time.
   const check = execa('/bin/sh', ['-c', command], {
     reject: false,
     detached: true,
@@ -131,7 +131,7 @@ async function succeeds(command: string, milliseconds: number, streams: Streams)
   return exitCode === 0 && !isLate;
 }
 
-/** Notes what is submitted, for `sgctl confirm` to know it again. A user who cannot write the policy file needs no note. */
+/** Notes the submission, by which `sgctl confirm` recognizes it. A user who cannot write the policy file needs no note. */
 async function note(
   policyFile: string,
   submitted: Pick<Submission, 'identity' | 'files'>,
@@ -147,7 +147,7 @@ async function note(
 interface Trial extends Confirmation {
   readonly json: boolean;
   readonly status: OverrideStatus;
-  /** The drop-ins and lists that are tried with the file. */
+  /** The drop-ins and lists that are used with the file. */
   readonly along: readonly string[];
 }
 
@@ -159,7 +159,7 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
     case 'later':
       say(
         { confirmed: false, trial: status.trial },
-        `keep it: sgctl confirm${policyFile === DEFAULT_POLICY_FILE ? '' : ` --policy ${policyFile}`}; go back now: sgctl rollback`,
+        `to keep it: sgctl confirm${policyFile === DEFAULT_POLICY_FILE ? '' : ` --policy ${policyFile}`}; to end it now: sgctl rollback`,
       );
       return EXIT.success;
     case 'keep': {
@@ -168,7 +168,7 @@ async function finish(answer: Answer, trial: Trial, streams: Streams): Promise<E
       return EXIT.success;
     }
     case 'back': {
-      // Its time may be over, or somebody else was faster: then there is nothing to end, and nothing more to go back to.
+      // The trial may have ended meanwhile: `trialOnly` then rolls nothing back.
       await askRunningDaemon(socket, ROUTES.rollback, { body: { trialOnly: true } });
       await forgetSubmission(policyFile);
       say({ confirmed: false, trial: null }, 'not confirmed: the policy before is back');

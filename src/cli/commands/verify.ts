@@ -22,11 +22,11 @@ import { locate, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
 import { packetToJson } from '#cli/present/packet-json.ts';
 
-/** `sgctl verify [FILE]`: does the kernel hold what the policy says? */
+/** `sgctl verify [FILE]`: proves that the kernel's rules do what the policy says. */
 export const verify: Command = {
   name: 'verify',
   summary:
-    'Reads the table back from the kernel, follows every packet through it, and proves that it does what the policy in force says, or names packets for which it does not. The daemon reports which policy is in force; with FILE the kernel is compared with that file.',
+    'Reads the table back from the kernel, traces every kind of packet through it, and proves that it does what the policy in force says, or shows packets for which it does not. The daemon reports the policy in force; with FILE the kernel is compared with that file.',
   usage: '[FILE] [--instance NAME] [--within SECONDS]',
   options: {
     policy: {
@@ -55,7 +55,7 @@ export const verify: Command = {
       streams.out(line.given('json') ? `${JSON.stringify({ same: false, trouble: text })}\n` : `${text}\n`);
       return EXIT.no;
     }
-    const comparison = await workWithin(line, { streams, what: 'following packets' }, (patience) =>
+    const comparison = await workWithin(line, { streams, what: 'tracing packets' }, (patience) =>
       compareTable(policy, table, patience),
     );
     const { revoked } = table;
@@ -69,7 +69,7 @@ export const verify: Command = {
   },
 };
 
-/** What the kernel is compared with; undefined once the mistakes of a file are printed. */
+/** The policy to compare the kernel with; undefined after printing the mistakes of an invalid file. */
 async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy | undefined> {
   const host = await readHost();
   const [file] = line.positionals;
@@ -88,7 +88,9 @@ async function policyOf(line: CommandLine, streams: Streams): Promise<HostPolicy
     );
   const located = await locateTexts(inForce.texts, host);
   if (located === undefined)
-    throw new CommandError('this sgctl cannot read the policy that the daemon has in force: are both of one version?');
+    throw new CommandError(
+      'this sgctl cannot read the policy that the daemon has in force: are both of the same version?',
+    );
   return located;
 }
 
@@ -96,7 +98,7 @@ function isSame({ differences, unknown, leftOut }: TableComparison): boolean {
   return differences.length + unknown.length + leftOut.length === 0;
 }
 
-/** So many differences are shown; `--json` has all. */
+/** Further differences are only counted; `--json` has all. */
 const MAX_SHOWN = 20;
 
 /** `5,054 kinds of packet`. */
@@ -108,7 +110,7 @@ function format(comparison: TableComparison, policy: HostPolicy): string {
   const { differences, unknown, compared, leftOut } = comparison;
   if (isSame(comparison))
     return `the kernel does what the policy says: ${kindsText(compared)} checked, each for every address\n`;
-  const shown = differences.slice(0, MAX_SHOWN).flatMap((one) => [...differenceLines(one, policy), '']);
+  const shown = differences.slice(0, MAX_SHOWN).flatMap((difference) => [...differenceLines(difference, policy), '']);
   const more = differences.length - MAX_SHOWN;
   const isOther = differences.length + unknown.length > 0;
   return [
@@ -118,27 +120,27 @@ function format(comparison: TableComparison, policy: HostPolicy): string {
     ...shown,
     ...(more > 0 ? [`and ${more} more differences`, ''] : []),
     ...unknown.map(({ text }) => `a rule of another program, of unknown effect: ${text}`),
-    ...(isOther ? ['put it right: sudo systemctl reload secgroupd, or sudo sgctl apply FILE', ''] : []),
+    ...(isOther ? ['to repair: sudo systemctl reload secgroupd, or sudo sgctl apply FILE', ''] : []),
   ].join('\n');
 }
 
-function differenceLines(one: TableDifference, policy: HostPolicy): readonly string[] {
-  const { direction, state, expected, found, family, remote, traffic, witness } = one;
+function differenceLines(difference: TableDifference, policy: HostPolicy): readonly string[] {
+  const { direction, state, expected, found, family, remote, traffic, witness } = difference;
   const end = direction === 'inbound' ? 'from' : 'to';
   const rule =
     expected.rule === undefined
       ? 'no rule matches'
       : `${formatRuleName(expected.rule.origin)}  ${expected.rule.origin.span.file}:${expected.rule.origin.span.line}`;
   return [
-    `${formatPlace(one, [policy])}${one.inVrf ? ' in a VRF' : ''}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
+    `${formatPlace(difference, [policy])}${difference.inVrf ? ' in a VRF' : ''}, ${state}: ${formatTraffic([traffic], family)} ${end} ${formatRemotes({ family, remotes: isWholeFamily({ family, ...remote }) ? 'any' : [{ family, ...remote }] })}`,
     `  policy  ${expected.action.padEnd(5)}  ${rule}`,
     `  kernel  ${found.padEnd(5)}  for example ${formatPacket(witness)}`,
   ];
 }
 
-/** They are state, as flows that conntrack tracks are, and no difference from the policy. */
+/** Revoked flows are state, as conntrack's flows are, and no difference from the policy. */
 function revokedText(flows: number): string {
-  return flows === 0 ? '' : `besides, packets that the host sends on ${flows} revoked flows are dropped\n`;
+  return flows === 0 ? '' : `in addition, packets that the host sends on ${flows} revoked flows are dropped\n`;
 }
 
 /** The comparison as scripts read it: a contract. */
@@ -146,24 +148,24 @@ function toJson(comparison: TableComparison): object {
   return {
     same: isSame(comparison),
     compared: comparison.compared,
-    differences: comparison.differences.map((one) => ({
-      interface: one.interface ?? null,
-      inVrf: one.inVrf,
-      direction: one.direction,
-      family: one.family,
-      state: one.state,
-      traffic: trafficToJson(one.traffic, one.family),
-      remote: formatInterval({ family: one.family, ...one.remote }),
-      policy: one.expected.action,
-      rule: one.expected.rule === undefined ? null : reportRule(one.expected.rule),
-      kernel: one.found,
-      witness: packetToJson(one.witness),
+    differences: comparison.differences.map((difference) => ({
+      interface: difference.interface ?? null,
+      inVrf: difference.inVrf,
+      direction: difference.direction,
+      family: difference.family,
+      state: difference.state,
+      traffic: trafficToJson(difference.traffic, difference.family),
+      remote: formatInterval({ family: difference.family, ...difference.remote }),
+      policy: difference.expected.action,
+      rule: difference.expected.rule === undefined ? null : reportRule(difference.expected.rule),
+      kernel: difference.found,
+      witness: packetToJson(difference.witness),
     })),
     unknownRules: comparison.unknown.map(({ text }) => text),
-    leftOut: comparison.leftOut.map((one) => ({
-      interface: one.interface ?? null,
-      direction: one.direction,
-      family: one.family,
+    leftOut: comparison.leftOut.map((difference) => ({
+      interface: difference.interface ?? null,
+      direction: difference.direction,
+      family: difference.family,
     })),
   };
 }
