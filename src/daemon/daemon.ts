@@ -22,7 +22,7 @@ import { createTableWriterLog } from '#kernel/nftables/table-writers.ts';
 import { MemoryRest } from './memory-rest.ts';
 import { missingFeatures } from './missing-features.ts';
 import { Actor } from '#daemon/reconcile/act.ts';
-import { createCutting } from '#daemon/reconcile/cutting.ts';
+import { createFlowRevocation } from '#daemon/reconcile/flow-revocation.ts';
 import { CycleQueue } from '#daemon/reconcile/cycle-queue.ts';
 import { FollowUp } from '#daemon/reconcile/follow-up.ts';
 import { giveWay } from '#daemon/reconcile/give-way.ts';
@@ -112,7 +112,7 @@ export async function startDaemon({
     readLimits: readFlowLimits,
     amend: (write) => queue.inTurn(() => table.amend(write)),
   });
-  const cutting = createCutting(revocation, log);
+  const flowRevocation = createFlowRevocation(revocation, log);
 
   // The cycle: observe, decide, act.
   const { settling, reader } = policyWatch;
@@ -124,9 +124,20 @@ export async function startDaemon({
     table,
     writers,
   });
-  const followUp = new FollowUp({ history, cutting, log });
+  const followUp = new FollowUp({ history, flowRevocation, log });
   const kept = { lastGood, overrideFile, bootConf };
-  const actor = new Actor({ observer, table, nft, flowLabels, writers, settling, cutting, followUp, ...kept, log });
+  const actor = new Actor({
+    observer,
+    table,
+    nft,
+    flowLabels,
+    writers,
+    settling,
+    flowRevocation,
+    followUp,
+    ...kept,
+    log,
+  });
   const loop = new ReconcileLoop({ observer, actor, table, changes, pending, queue, instance, bootConf });
   const overrides = new PolicyOverrides({ loop, overrideFile, history, prover, log });
 
@@ -142,7 +153,7 @@ export async function startDaemon({
         packetLogTrouble: records.trouble(),
         writeNoticesTrouble: policyWatch.trouble(),
       }),
-      revokedFlows: cutting.status(),
+      revokedFlows: flowRevocation.status(),
     });
   const memoryRest = new MemoryRest();
   const noticeProtection = createProtectionNotices(log);
@@ -207,7 +218,7 @@ export async function startDaemon({
       await overrides.close();
       hostReader.close();
       await prover.close();
-      await cutting.close();
+      await flowRevocation.close();
       await loop.close();
       await api.close();
       records.close();

@@ -228,6 +228,12 @@ function inForceOf({ inForce }: DaemonState): InForce {
   return inForce;
 }
 
+/** A trial that is asked for, and not in force yet. */
+function tryingBefore(): DaemonState {
+  const override = { policy: trial(newer), loaded: newer, since: new Date(0) };
+  return decide(enforced, at({ kind: 'override-set', override } as const), CONFIGURATION).state;
+}
+
 const cleared = (): DaemonState => decide(enforced, at({ kind: 'cleared' } as const), CONFIGURATION).state;
 
 const ROWS: readonly Row[] = [
@@ -297,6 +303,13 @@ const ROWS: readonly Row[] = [
     state: { repairs: 1 },
   },
   {
+    name: 'a table that is gone as a trial begins is made of what is tried, not of what is on disk',
+    given: () => tryingBefore(),
+    seen: gone,
+    does: ['apply swap, keep nothing'],
+    state: { repairs: 1 },
+  },
+  {
     name: 'a table that is gone is made anew where what is on disk may be another',
     given: () => ({ ...enforced, isBootScriptStale: true }),
     seen: gone,
@@ -357,6 +370,12 @@ const ROWS: readonly Row[] = [
     phase: 'enforced',
   },
   {
+    name: 'a reload of a file amid a write changes nothing yet',
+    given: () => enforced,
+    seen: () => seen({ policy: waitingFor(newer), isReplacementRequested: true }),
+    does: ['recheck-files after 5000'],
+  },
+  {
     name: 'a reload of a file amid a write is still to come',
     given: () => outcome(enforced, seen({ policy: waitingFor(newer), isReplacementRequested: true })).state,
     seen: () => seen({ policy: files(old) }),
@@ -409,6 +428,20 @@ const ROWS: readonly Row[] = [
     phase: 'cleared',
   },
   {
+    name: 'rules stay away after a clear where no policy has been valid since the start',
+    given: () => decide(lastGoodIsMissing(mistaken), at({ kind: 'cleared' } as const), CONFIGURATION).state,
+    seen: () => seen({ policy: files({ ...mistaken, isUntrusted: true }) }),
+    does: [],
+    phase: 'cleared',
+  },
+  {
+    name: 'the rules last in force are not loaded after a clear where no policy has been valid since the start',
+    given: () => ({ ...INITIAL_STATE, isCleared: true }),
+    seen: () => seen({ policy: files(mistaken), host: HOST, table: ABSENT }),
+    does: [],
+    phase: 'cleared',
+  },
+  {
     name: 'rules return after a clear when the policy is read anew',
     given: cleared,
     seen: () => seen({ policy: files(old), table: ABSENT, isTracking: true }),
@@ -416,12 +449,18 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'a policy on trial is not kept for the next boot',
-    given: () => {
-      const override = { policy: trial(newer), loaded: newer, since: new Date(0) };
-      return decide(enforced, at({ kind: 'override-set', override } as const), CONFIGURATION).state;
-    },
+    given: () => tryingBefore(),
     seen: () => seen({ host: HOST }),
     does: ['apply swap, keep nothing'],
+  },
+  {
+    name: 'rules return after a clear when an earlier policy is asked for',
+    given: () => {
+      const override = { policy: pin(newer), loaded: newer, since: new Date(0) };
+      return decide(cleared(), at({ kind: 'override-set', override } as const), CONFIGURATION).state;
+    },
+    seen: () => seen({ host: HOST, table: ABSENT, isTracking: true }),
+    does: [APPLY],
   },
   {
     name: 'a policy on trial outlives a change of the files',
@@ -452,6 +491,13 @@ const ROWS: readonly Row[] = [
     does: ['write-override none'],
     state: { override: undefined },
     log: [/the policy file says what is in force again/],
+  },
+  {
+    name: 'a pinned policy gives way to files that always said the same',
+    given: () => overriddenBy(pin(old), old),
+    seen: () => seen({ policy: files(old) }),
+    does: ['write-override none'],
+    state: { override: undefined },
   },
   {
     name: 'a pinned policy gives way to a reload',

@@ -14,7 +14,7 @@ import type { TableWriterLog } from '#kernel/nftables/table-writers.ts';
 import type { Action, ApplyAction, RestoreAction } from './action.ts';
 import { loadBootScript, persistAround, type Save } from './boot-script.ts';
 import { expectedTable } from './check-table.ts';
-import type { Cutting } from './cutting.ts';
+import type { FlowRevocation } from './flow-revocation.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { FollowUp } from './follow-up.ts';
 import type { Observation, ObservedPolicy, ObservedTable, SaveOutcome } from './observation.ts';
@@ -33,7 +33,7 @@ export interface ActorOptions {
   /** Where the script that boots into what is in force is kept. */
   readonly lastGood: LastGood;
   readonly overrideFile: OverrideFile;
-  readonly cutting: Cutting;
+  readonly flowRevocation: FlowRevocation;
   readonly followUp: FollowUp;
   readonly bootConf: BootConf;
   readonly log: Logger;
@@ -86,7 +86,7 @@ export class Actor {
   /** Removes our table. Throws an NftError. */
   async clear(): Promise<void> {
     await this.#options.nft.run(clearScript(TABLE));
-    this.#options.cutting.forget();
+    this.#options.flowRevocation.forget();
   }
 
   async #execute(action: OwnAction, { state, save }: Context): Promise<Outcome | undefined> {
@@ -157,11 +157,11 @@ export class Actor {
   }
 
   async #apply(action: ApplyAction, save: Save): Promise<Outcome> {
-    const { table, lastGood, cutting, bootConf } = this.#options;
+    const { table, lastGood, flowRevocation, bootConf } = this.#options;
     const { rendered, hostPolicy, persist, canAppend, isFirst, interfaces } = action;
     const { change } = rendered;
     // INVARIANT: conntrack knows who opened what is live before rules judge it, or it takes who speaks first for the opener.
-    const aheadOfLast = isFirst ? () => cutting.seed(interfaces) : undefined;
+    const aheadOfLast = isFirst ? () => flowRevocation.seed(interfaces) : undefined;
     if (persist === 'nothing') {
       const { failure } = await attempt(() => table.apply(change, { aheadOfLast }));
       return { kind: 'applied', action, isBootScriptCurrent: false, failure };

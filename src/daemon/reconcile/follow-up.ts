@@ -5,14 +5,14 @@ import { policyTexts } from '#host/files/policy-texts.ts';
 import type { History } from '#host/state/history.ts';
 import type { FlowsToJudge, FollowUpAction } from './action.ts';
 import type { Save } from './boot-script.ts';
-import type { Cutting } from './cutting.ts';
+import type { FlowRevocation } from './flow-revocation.ts';
 import { giveWay } from './give-way.ts';
 import { identityOf } from './state.ts';
 
 /** What following up works with. */
 export interface FollowUpOptions {
   readonly history: History;
-  readonly cutting: Cutting;
+  readonly flowRevocation: FlowRevocation;
   readonly log: Logger;
 }
 
@@ -27,8 +27,8 @@ export class FollowUp {
 
   /** Returns the number that the history gives to what was recorded; undefined where that failed, or nothing was to be. */
   async run({ seed, flows, record, recordedVersion }: FollowUpAction, save: Save): Promise<number | undefined> {
-    const { history, cutting } = this.#options;
-    if (seed !== undefined) await cutting.seed(seed);
+    const { history, flowRevocation } = this.#options;
+    if (seed !== undefined) await flowRevocation.seed(seed);
     // What flows may live on is read before this version is among it.
     const before = flows === undefined ? [] : await this.#policiesBefore(flows);
     let version: number | undefined;
@@ -45,7 +45,7 @@ export class FollowUp {
         await this.#noteJudged(flows, version ?? recordedVersion);
       };
       const isBeforeKnown = flows.before !== undefined;
-      cutting.after({ before, isBeforeKnown, after, interfaces: host.interfaces, isTableNew, onJudged });
+      flowRevocation.after({ before, isBeforeKnown, after, interfaces: host.interfaces, isTableNew, onJudged });
     }
     await recording;
     return version;

@@ -19,29 +19,29 @@ export interface PolicyChange {
   readonly onJudged: () => Promise<void>;
 }
 
-/** Cuts flows that changes have taken away, beside the loop that makes changes. */
-export interface Cutting {
-  /** Says that a change is in force; flows are looked at as soon as an earlier look is done. */
+/** Cuts the flows that a change revokes, beside the loop that makes changes. */
+export interface FlowRevocation {
+  /** Judges flows by a change that is in force, as soon as an earlier look is done. */
   after(change: PolicyChange): void;
-  /** Has conntrack know the live flows of sockets; trouble is logged, and keeps nothing out of force. */
+  /** Has conntrack know the live flows of sockets. Problems are logged, and keep nothing out of force. */
   seed(interfaces: readonly HostInterface[]): Promise<void>;
-  /** Says that our table was removed on request. */
+  /** Our table was removed on request: nothing is left to judge. */
   forget(): void;
   status(): RevokedFlows;
-  /** Looks no more; one under way is finished first. */
+  /** Ends; a look under way is finished first. */
   close(): Promise<void>;
 }
 
 const RENEW_MILLISECONDS = 3_600_000;
-/** After a look the processor is others' for as long as it took, or for so long. */
-const LONGEST_REST_MILLISECONDS = 2_000;
+/** After a look the processor is left to other work for as long as the look took, at most this long. */
+const MAX_REST_MILLISECONDS = 2_000;
 const FIRST_RETRY_MILLISECONDS = 1_000;
-const LAST_RETRY_MILLISECONDS = 60_000;
-/** Changes that come while flows are looked at are one change then; of more than these, those amid them are left out. */
+const MAX_RETRY_MILLISECONDS = 60_000;
+/** Changes that come while flows are looked at become one change; of more than this many policies, those in the middle are left out. */
 const MAX_POLICIES_BEFORE = 16;
 
-/** Cutting that has looked at nothing yet. */
-export function createCutting(revocation: Revocation, log: Logger): Cutting {
+/** A revocation that has looked at nothing yet. */
+export function createFlowRevocation(revocation: Revocation, log: Logger): FlowRevocation {
   let pending: Work | undefined;
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -81,7 +81,7 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
       retryMilliseconds = FIRST_RETRY_MILLISECONDS;
       await work.last.onJudged();
       // With many flows a look takes a while; changes in close succession get one look for all of them.
-      wait(Math.min(milliseconds, LONGEST_REST_MILLISECONDS));
+      wait(Math.min(milliseconds, MAX_REST_MILLISECONDS));
     } catch (error) {
       // Without our table there is nothing to remember flows in, and nothing that judges them.
       if (forgotten !== asOf) return;
@@ -90,7 +90,7 @@ export function createCutting(revocation: Revocation, log: Logger): Cutting {
       trouble = message;
       pending = merged(work, pending);
       wait(retryMilliseconds);
-      retryMilliseconds = Math.min(2 * retryMilliseconds, LAST_RETRY_MILLISECONDS);
+      retryMilliseconds = Math.min(2 * retryMilliseconds, MAX_RETRY_MILLISECONDS);
     }
   };
 

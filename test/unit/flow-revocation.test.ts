@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createCutting } from '#daemon/reconcile/cutting.ts';
+import { createFlowRevocation } from '#daemon/reconcile/flow-revocation.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Revocation } from '#kernel/conntrack/revocation.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
@@ -51,16 +51,16 @@ const changed = (before: HostPolicy | undefined, isTableNew = false) => ({
 
 test('changes amid a look get one look together, which knows what each of them took away', async () => {
   const { revocation, looks } = slowRevocation();
-  const cutting = createCutting(revocation, log);
-  cutting.after(changed(policy));
-  for (let i = 0; i < 3; i += 1) cutting.after(changed(policy));
+  const flowRevocation = createFlowRevocation(revocation, log);
+  flowRevocation.after(changed(policy));
+  for (let i = 0; i < 3; i += 1) flowRevocation.after(changed(policy));
   expect(looks.map(({ before }) => before)).toEqual([1]);
   looks[0]?.end();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(looks.map(({ before }) => before)).toEqual([1, 3]);
   // Where for one of them nobody knows what was before, what is known of the others still counts.
-  cutting.after(changed(policy));
-  cutting.after(changed(undefined));
+  flowRevocation.after(changed(policy));
+  flowRevocation.after(changed(undefined));
   looks[1]?.end();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(looks.map(({ before, isKnown }) => [before, isKnown])).toEqual([
@@ -69,32 +69,32 @@ test('changes amid a look get one look together, which knows what each of them t
     [1, false],
   ]);
   looks[2]?.end();
-  await cutting.close();
+  await flowRevocation.close();
 });
 
 test('a flood of changes is bounded', async () => {
   const { revocation, looks } = slowRevocation();
-  const cutting = createCutting(revocation, log);
-  for (let i = 0; i < 1_000; i += 1) cutting.after(changed(policy));
+  const flowRevocation = createFlowRevocation(revocation, log);
+  for (let i = 0; i < 1_000; i += 1) flowRevocation.after(changed(policy));
   looks[0]?.end();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(looks.map(({ before }) => before)).toEqual([1, 16]);
   looks[1]?.end();
-  await cutting.close();
+  await flowRevocation.close();
 });
 
 test('a look that fails is tried again with what it was about, and told', async () => {
   const { revocation, looks, refills } = slowRevocation();
-  const cutting = createCutting(revocation, log);
-  cutting.after(changed(policy, true));
+  const flowRevocation = createFlowRevocation(revocation, log);
+  flowRevocation.after(changed(policy, true));
   expect(refills()).toBe(1);
   looks[0]?.end(new Error('no answer'));
   await vi.advanceTimersByTimeAsync(0);
-  expect(cutting.status()).toEqual({ remembered: 0, leftOut: 0, trouble: 'no answer' });
+  expect(flowRevocation.status()).toEqual({ remembered: 0, leftOut: 0, trouble: 'no answer' });
   await vi.advanceTimersByTimeAsync(1_000);
   expect(looks.map(({ before }) => before)).toEqual([1, 1]);
   looks[1]?.end();
   await vi.advanceTimersByTimeAsync(0);
-  expect(cutting.status().trouble).toBeNull();
-  await cutting.close();
+  expect(flowRevocation.status().trouble).toBeNull();
+  await flowRevocation.close();
 });
