@@ -17,6 +17,7 @@ const TERMS = 'core/translate/4-compile/match-terms.ts';
 const SETS = 'core/translate/4-compile/set-registry.ts';
 const ENTRIES = 'core/model/net/address-entries.ts';
 const RULES = 'core/translate/4-compile/rule-chains.ts';
+const ADDRESS_RULES = 'core/translate/4-compile/address-rules.ts';
 const SEGMENTS = 'core/translate/4-compile/segment-chains.ts';
 const TREE = 'core/translate/4-compile/rule-tree.ts';
 const VIEW = 'core/translate/4-compile/remote-view.ts';
@@ -525,21 +526,21 @@ export const MUTANTS = [
   ),
   mutant(
     'segments: sets of earlier strata are not asked',
-    SEGMENTS,
-    'says !== own && sets.length > 0',
+    ADDRESS_RULES,
+    'says !== verdictOfRule && sets.length > 0',
     'says === own && sets.length > 0',
     'packets',
   ),
   mutant(
     'segments: sets are not asked at all',
-    SEGMENTS,
+    ADDRESS_RULES,
     '[...intervals, ...inSets, ...atLast]',
     '[...intervals, ...atLast]',
     'packets',
   ),
   mutant(
     'segments: sets are asked before intervals',
-    SEGMENTS,
+    ADDRESS_RULES,
     '[...intervals, ...inSets, ...atLast]',
     '[...inSets, ...intervals, ...atLast]',
     'packets',
@@ -607,7 +608,7 @@ export const MUTANTS = [
   mutant(
     'classes: a host is only in the groups that name it',
     CLASSES,
-    'combinations.union(combination, holding(ranges, interval.from))',
+    'combinations.union(combination, combinationAt(ranges, interval.from))',
     'combination',
     'packets',
   ),

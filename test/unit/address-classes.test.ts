@@ -36,7 +36,9 @@ describe('classifyAddresses', () => {
             .filter(([, entries]) => [...entries.hosts, ...entries.ranges].some(holds))
             .map(([key]) => key)
             .toSorted();
-          const found = [...hosts, ...ranges].filter((one) => holds(one.interval)).map(({ of }) => of.groups);
+          const found = [...hosts, ...ranges]
+            .filter((one) => holds(one.interval))
+            .map(({ addressClass }) => addressClass.groups);
           // A host is looked for before ranges.
           expect(found[0] ?? []).toEqual(inGroups);
           expect(found.length).toBeLessThanOrEqual(2);
@@ -56,8 +58,8 @@ describe('classifyAddresses', () => {
     ]);
     const before = classifyAddresses(groups);
     const after = classifyAddresses(new Map([...groups, ['aa', { hosts: [interval(3n, 3n)], ranges: [] }]]));
-    expect(before.hosts.map(({ of }) => of.name)).toEqual(['a.and.b', 'b']);
-    expect(after.hosts.map(({ of }) => of.name)).toEqual(['a.and.b', 'b', 'aa']);
+    expect(before.hosts.map(({ addressClass }) => addressClass.name)).toEqual(['a.and.b', 'b']);
+    expect(after.hosts.map(({ addressClass }) => addressClass.name)).toEqual(['a.and.b', 'b', 'aa']);
   });
 
   test('takes tens of thousands of IPv6 hosts, whose last 64 bits are alike', () => {
@@ -71,6 +73,6 @@ describe('classifyAddresses', () => {
     ]);
     const classified = classifyAddresses(groups).hosts;
     expect(classified.map((host) => host.interval)).toEqual(hosts);
-    expect([classified[29_999], classified[30_000]].map((one) => one?.of.name)).toEqual(['a', 'a.and.b']);
+    expect([classified[29_999], classified[30_000]].map((one) => one?.addressClass.name)).toEqual(['a', 'a.and.b']);
   });
 });

@@ -7,8 +7,9 @@ import type { RuleCounters, Verdicts } from './logging-and-counters.ts';
 import type { PacketRole } from './match-terms.ts';
 import { compileRules } from './rule-chains.ts';
 import { ruleTree } from './rule-tree.ts';
-import { type ClassifiedTree, type CompiledRules, compileSegments, type SegmentContext } from './segment-chains.ts';
+import { type ClassifiedTree, type CompiledRules, compileSegments } from './segment-chains.ts';
 import { entriesOf, type SetRegistry } from './set-registry.ts';
+import type { SegmentContext } from './tree-context.ts';
 
 /**
  * How rules become lookups: `linear`, one nft rule after the other, which is cheapest for a few; `segments`, whose cost

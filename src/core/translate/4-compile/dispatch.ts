@@ -6,24 +6,24 @@ import type { Direction } from '#core/model/policy/rule.ts';
 import type { InterfaceOf, NftChain, NftRule } from '#core/model/nft/ruleset.ts';
 import { builtIn } from './built-in-rule.ts';
 
-/** Up to this many names, comparing one after the other is cheaper than a hash lookup (31 against 75 to 110 ns). */
-const FEW_INTERFACES = 3;
+/** Up to this many interfaces, comparing one after another is cheaper than a hash lookup (31 ns each against 75 to 110). */
+const MAX_LINEAR_INTERFACES = 3;
 
-/** What leads packets of one direction to who judges them. */
+/** What the base chain of one direction is made from. */
 export interface DispatchOptions {
   readonly direction: Direction;
   readonly policy: HostPolicy;
   readonly names: ReadonlyMap<Binding, string>;
-  /** Whose chains judge what comes by interfaces that the policy does not name; undefined where they are open. */
+  /** The chain set for interfaces that the policy does not name; undefined if they are open. */
   readonly unmanaged: string | undefined;
-  /** Whose labels are asked for before anything else. */
+  /** The only chain set, whose labels are tested before anything else. */
   readonly alone: string | undefined;
 }
 
-/** The rules of a base chain, which lead a packet by its interface to who judges it. */
+/** The rules of a base chain, which send a packet by its interface to a chain set. */
 export function dispatchRules({ direction, policy, names, unmanaged, alone }: DispatchOptions): NftRule[] {
   const { exact, globs } = toRuleChains(direction, policy, names);
-  const rest: NftRule =
+  const byDefault: NftRule =
     unmanaged === undefined
       ? builtIn([], { kind: 'accept' }, 'interfaces that the policy does not name')
       : builtIn(
@@ -37,13 +37,13 @@ export function dispatchRules({ direction, policy, names, unmanaged, alone }: Di
     ...exact,
     byInterface(direction, 'lo' as InterfacePattern, { verdict: { kind: 'accept' }, comment: 'platform:loopback' }),
     ...globs,
-    rest,
-    // Measured: a base chain that ends without a verdict can leak while it is replaced, policy drop or not.
+    byDefault,
+    // Measured: a base chain that ends without a verdict can leak packets while it is replaced, in spite of policy drop.
     builtIn([], { kind: 'drop' }, 'never reached'),
   ];
 }
 
-/** The rules that lead to who judges, by one of a packet's interfaces: exact names, then globs. */
+/** The rules that go to chain sets by one of a packet's interfaces: exact names, then globs. */
 function toRuleChains(
   of: InterfaceOf,
   { bindings }: HostPolicy,
@@ -60,7 +60,7 @@ function toRuleChains(
   const entries = exact.map((binding) => ({ name: binding.pattern, chain: chain(binding) }));
   return {
     exact:
-      exact.length <= FEW_INTERFACES
+      exact.length <= MAX_LINEAR_INTERFACES
         ? exact.map(toRuleChain)
         : [builtIn([], { kind: 'interfaceMap', of, entries }, 'interfaces')],
     globs: bindings.filter(({ pattern }) => pattern.endsWith('*')).map(toRuleChain),
@@ -72,11 +72,11 @@ function byInterface(
   pattern: InterfacePattern,
   { verdict, comment }: Pick<NftRule, 'verdict' | 'comment'>,
 ): NftRule {
-  // nft has no wildcard that is nothing but one; what matches every interface needs no match.
+  // nft has no wildcard without a prefix; a pattern that matches every interface needs no match.
   return builtIn(pattern === '*' ? [] : [{ kind: 'interface', of, pattern }], verdict, comment);
 }
 
-/** The chain by which a judge judges packets of one direction. */
+/** The chain of a chain set for packets of one direction. */
 export function ruleChain(direction: Direction, key: string): string {
   return objectName(direction === 'inbound' ? 'in' : 'out', key);
 }
@@ -84,9 +84,9 @@ export function ruleChain(direction: Direction, key: string): string {
 const MEMBERS_CHAIN = objectName('members', 'in');
 
 /**
- * What comes in by a member of a VRF has the VRF's name, and the member's as that of the device it was taken from
- * (drivers/net/vrf.c, vrf_ip_rcv). The policy's names are of members first; what it says of the VRF is about those that it
- * does not name. Always there, so that an interface is judged from the first packet after it is put into a VRF.
+ * A packet that comes in by a member of a VRF has the VRF as its interface, and the member as its slave device
+ * (drivers/net/vrf.c, vrf_ip_rcv). A member that the policy names has its own rules; the rules of the VRF are for the
+ * others. The rule is always there, so that it applies from the first packet after an interface joins a VRF.
  */
 const TO_MEMBERS = builtIn(
   [{ kind: 'inVrf' }],
@@ -95,18 +95,18 @@ const TO_MEMBERS = builtIn(
 );
 
 /**
- * What the host sends by a VRF comes by twice: as the VRF's, which conntrack does not know (since Linux 5.16), and as the
- * member's that takes it, which is judged. What goes to the host itself within the VRF comes by once.
+ * A packet that the host sends through a VRF passes twice: with the VRF as its interface, untracked by conntrack (since
+ * Linux 5.16), and with the member that sends it, for which the rules decide. One to the host itself passes once.
  */
 export const TO_VRF = builtIn([{ kind: 'toVrf' }], { kind: 'accept' }, 'judged by the name of the member of the VRF');
 
-/** The chain that leads what came in by members of VRFs to who judges it. */
+/** The chain that sends packets that came in by members of VRFs to the members' chain sets. */
 export function membersChain(policy: HostPolicy, names: ReadonlyMap<Binding, string>): NftChain {
   const { exact, globs } = toRuleChains('member', policy, names);
   return { name: MEMBERS_CHAIN, hook: undefined, rules: [...exact, ...globs] };
 }
 
-/** Whether it matters which member of a VRF a packet came by: not where all interfaces are judged alike. */
+/** Whether the member of a VRF that a packet came by matters: not if all interfaces have the same rules. */
 export function tellsMembers({ bindings }: HostPolicy): boolean {
   return bindings.some(({ pattern }) => pattern !== '*');
 }
@@ -115,7 +115,7 @@ function interfaceComment({ pattern, by, groups }: Binding): string {
   return `${pattern}${by === undefined ? '' : ` (${by.pattern})`}: ${groups.length === 0 ? 'no groups' : groups.join(', ')}`;
 }
 
-/** Lets packets through whose flow a judge has let in under the rules in force now. */
+/** Accepts packets of flows that a chain set has accepted under the rules in force. */
 export function toLive(chainSet: string): NftRule {
   return builtIn([{ kind: 'notRelated' }], { kind: 'jump', chain: liveChain(chainSet) }, 'state:judged');
 }

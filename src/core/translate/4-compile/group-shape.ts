@@ -5,17 +5,17 @@ import { groupKey } from './remote-view.ts';
 import type { RuleTree } from './rule-tree.ts';
 import type { GroupRemote } from './set-registry.ts';
 
-/** Up to so many lookups of sets, a packet pays less for them than for finding out its address's class (two lookups). */
-const MOST_SETS = 4;
+/** Up to this many set lookups cost a packet less than finding its address's class, which is two lookups. */
+const MAX_SET_LOOKUPS = 4;
 
-/** Beyond these, classes would take more memory and loading time than they are worth. */
-const MOST_CLASSES = 256;
-const MOST_CLASSIFIED = 300_000;
-const MOST_REPEATED_RULES = 1_000_000;
+/** Beyond these limits, classes take more memory and loading time than they are worth. */
+const MAX_CLASSES = 256;
+const MAX_CLASSIFIED_ENTRIES = 300_000;
+const MAX_REPEATED_RULES = 1_000_000;
 
 /**
- * The classes by which packets are told apart before anything else, where rules ask about so many groups on one port that
- * looking into each one's set would be dear; undefined where sets are the cheaper (unless `always`), or classes too many.
+ * The address classes that packets are sorted into first, where rules ask about so many groups on one port that a lookup
+ * in each group's set costs more; undefined if sets are cheaper (unless `always`) or there are too many classes.
  */
 export function classesFor(
   tree: RuleTree,
@@ -23,7 +23,7 @@ export function classesFor(
   { always }: { readonly always: boolean },
 ): AddressClasses | undefined {
   const leaves = leavesOf(tree);
-  if (!always && Math.max(0, ...leaves.map(setLookups)) <= MOST_SETS) return undefined;
+  if (!always && Math.max(0, ...leaves.map(setLookups)) <= MAX_SET_LOOKUPS) return undefined;
   const groups = new Map<string, AddressEntries>();
   for (const { remote } of leaves.flat()) {
     if (remote.kind !== 'securityGroup' && remote.kind !== 'addressGroup') continue;
@@ -31,23 +31,25 @@ export function classesFor(
     if (!groups.has(key)) groups.set(key, entriesOf(remote));
   }
   const size = [...groups.values()].reduce((sum, { hosts, ranges }) => sum + hosts.length + 2 * ranges.length, 0);
-  if (size > MOST_CLASSIFIED) return undefined;
-  const found = classifyAddresses(groups);
-  if (found.classes.length > MOST_CLASSES) return undefined;
-  return repeatedRules(leaves, found) > MOST_REPEATED_RULES ? undefined : found;
+  if (size > MAX_CLASSIFIED_ENTRIES) return undefined;
+  const classes = classifyAddresses(groups);
+  if (classes.classes.length > MAX_CLASSES) return undefined;
+  return repeatedRules(leaves, classes) > MAX_REPEATED_RULES ? undefined : classes;
 }
 
-/** The lists of rules that packets end at, each judged by addresses. */
+/** The lists of rules at the leaves of the tree, which match by address. */
 function leavesOf({ protocols, others }: RuleTree): readonly (readonly Rule[])[] {
   return [
     others,
-    ...protocols.flatMap((of) =>
-      of.kind === 'ports' ? [of.ahead, of.withoutPorts, ...of.segments.map(({ rules }) => rules)] : [of.rules],
+    ...protocols.flatMap((protocol) =>
+      protocol.kind === 'ports'
+        ? [protocol.ahead, protocol.withoutPorts, ...protocol.segments.map(({ rules }) => rules)]
+        : [protocol.rules],
     ),
   ];
 }
 
-/** How many sets a packet is looked up in at the most, where none of them holds its address. */
+/** The most sets that a packet is looked up in, which is when none of them has its address. */
 function setLookups(rules: readonly Rule[]): number {
   const asked = new Set<string>();
   let lookups = 0;
@@ -62,7 +64,7 @@ function setLookups(rules: readonly Rule[]): number {
   return lookups;
 }
 
-/** How many rules the classes look at together: in each list those before the first that holds for all of the class. */
+/** How many rules the classes repeat in total: in each list the rules before the first that matches the whole class. */
 function repeatedRules(leaves: readonly (readonly Rule[])[], { classes }: AddressClasses): number {
   let count = 0;
   for (const rules of leaves) {

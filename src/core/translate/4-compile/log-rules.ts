@@ -7,28 +7,28 @@ import type { LogLimit, NftRule, RecentEnds } from '#core/model/nft/ruleset.ts';
 
 const ACTIONS: readonly Action[] = ['deny', 'allow'];
 
-/** What log rules tell of. */
+/** The packets that log rules log. */
 export interface Logged {
   readonly action: Action;
   readonly direction: Direction;
   readonly families: readonly Family[];
-  /** What the packets are told under. */
+  /** The prefix of the log messages. */
   readonly prefix: string;
 }
 
 /**
- * Rules that tell of packets within the host's limits: half of what may be told goes to whoever sends, the other half to
- * ends of which nothing was told lately.
+ * Rules that log packets within the host's limits. Half of the rate is for any packet, the other half for packets whose
+ * end was not logged recently, so that a flood does not hide other senders.
  */
 export function logRules({ action, direction, families, prefix }: Logged, accounts: Accounts): readonly NftRule[] {
   const end = direction === 'inbound' ? 'source' : 'destination';
   return families.flatMap((family) =>
-    // INVARIANT: in this order, nothing is told twice: an end that was just told of is a recent one.
+    // INVARIANT: in this order no packet is logged twice: an end that was just logged is a recent one.
     [false, true].map((firstOnly): NftRule => {
       const limit = limitOf(action, firstOnly, accounts).name;
       const recent = recentEnds(action, family);
       return {
-        // Which family it is, a chain for one family need not ask.
+        // A chain for one family need not match on it.
         matches: families.length === 1 ? [] : [{ kind: 'family', family }],
         counted: false,
         verdict: { kind: 'log', limit, prefix, end, family, recent, firstOnly },
@@ -39,12 +39,12 @@ export function logRules({ action, direction, families, prefix }: Logged, accoun
   );
 }
 
-/** Whether packets that a rule decides on are logged. */
+/** Whether the packets that a rule decides on are logged. */
 export function isLogged({ action, log }: Pick<Rule, 'action' | 'log'>, { logDenied }: Accounts): boolean {
   return log ?? (action === 'deny' && logDenied);
 }
 
-/** What the log rules of a host share; nothing where nothing is logged. */
+/** The limits and sets that the log rules of a host share; empty if nothing is logged. */
 export function sharedByLogRules({ accounts, management, bindings }: HostPolicy): {
   readonly limits: readonly LogLimit[];
   readonly recent: readonly RecentEnds[];
@@ -61,12 +61,12 @@ export function sharedByLogRules({ accounts, management, bindings }: HostPolicy)
   };
 }
 
-/** Called after the rate of the policy: one that is there keeps its own. */
+/** Its name contains the policy's rate, since a limit that exists keeps the rate it was made with. */
 function limitOf(action: Action, firstOnly: boolean, { logRate }: Accounts): LogLimit {
   const word = action === 'deny' ? 'denied' : 'allowed';
   return {
     name: `${word}.${firstOnly ? 'first' : 'any'}.${logRate}`,
-    // Half of the rate, which may be odd.
+    // Half of the rate per second, which may be odd, so it is given per minute.
     packetsPerMinute: 30 * logRate,
     burst: logRate,
   };

@@ -7,24 +7,24 @@ import type { Match, PacketEnd } from '#core/model/nft/ruleset.ts';
 import type { SetRegistry } from './set-registry.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 
-/** Which packets of a flow a chain judges, and so which of a packet's fields stand for the rule's remote and ports. */
+/** Which packets of a flow a chain is for, and so which fields of a packet stand for the rule's remote and ports. */
 export type PacketRole = 'inbound' | 'outbound' | 'replyToInbound';
 
-/** The end of a packet at which the remote is, for each aspect. */
+/** The end of a packet that is the remote, for each role. */
 export const REMOTE_END: Readonly<Record<PacketRole, PacketEnd>> = {
   inbound: 'source',
   outbound: 'destination',
   replyToInbound: 'destination',
 };
 
-/** The end of a packet whose port is the destination port of its flow's first packet, for each aspect. */
+/** The end of a packet whose port is the destination port of the flow's first packet, for each role. */
 export const PORT_END: Readonly<Record<PacketRole, PacketEnd>> = {
   inbound: 'destination',
   outbound: 'destination',
   replyToInbound: 'source',
 };
 
-/** The tests for a rule's traffic; undefined where no packet of the aspect can be such traffic. */
+/** The matches for a rule's traffic; undefined if no packet of the role can be such traffic. */
 export function trafficMatches(traffic: Traffic, role: PacketRole, sets: SetRegistry): readonly Match[] | undefined {
   switch (traffic.kind) {
     case 'all':
@@ -41,7 +41,7 @@ export function trafficMatches(traffic: Traffic, role: PacketRole, sets: SetRegi
   }
 }
 
-/** The tests for a rule's remote and family: one list for each set that has to be looked into; any of them is a match. */
+/** The matches for a rule's remote and family: one list for each set to look into; any of the lists may match. */
 export function remoteMatches(
   remote: Remote,
   family: Family,
@@ -65,7 +65,7 @@ export function remoteMatches(
   }
 }
 
-/** The tests for built-in traffic: one list for each combination of its source and destination ranges. */
+/** The matches for built-in traffic: one list for each combination of source and destination range. */
 export function platformMatches({ family, match, source, destination }: PlatformFlow): readonly (readonly Match[])[] {
   const what = platformTraffic(match, family);
   const sources: readonly (readonly Match[])[] = source?.map((address) => [

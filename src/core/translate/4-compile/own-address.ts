@@ -11,12 +11,12 @@ const COMMENT = `platform:${OWN_ADDRESS}`;
 const SOURCES_CHAIN = objectName('platform', 'own-source');
 const LOOPBACK_CHAIN = objectName('platform', 'to-loopback');
 
-/** The chain that drops what comes in with an address of this host, or for loopback. */
+/** The chain that drops packets from outside whose source is an address of this host, or whose destination is loopback. */
 export const OWN_ADDRESS_CHAIN = objectName('platform', OWN_ADDRESS);
 
 /**
- * Leads what comes in with a source that the host itself has, or for loopback, to the chains that drop it. Behind live
- * flows: what another table's NAT brings back from a container to 127.0.0.1 answers a flow that the host opened.
+ * Sends packets with a source of the host's own, or to loopback, to the chains that drop them. They stand behind the
+ * rules for live flows: what another table's NAT returns from a container to 127.0.0.1 answers a flow the host opened.
  */
 export function ownAddressRules(policy: HostPolicy): readonly NftRule[] {
   if (!policy.platform.ownAddress) return [];
@@ -34,20 +34,20 @@ export function ownAddressChains(policy: HostPolicy): readonly NftChain[] {
   const { platform, accounts } = policy;
   if (!platform.ownAddress) return [];
   const drop = builtIn([], { kind: 'goto', chain: OWN_ADDRESS_CHAIN }, COMMENT);
-  const spared = (matches: readonly Match[], comment: string): NftRule => builtIn(matches, { kind: 'return' }, comment);
+  const exempt = (matches: readonly Match[], comment: string): NftRule => builtIn(matches, { kind: 'return' }, comment);
   const sources: readonly NftRule[] = [
-    // A neighbour on another link may have the address that the host has here: link-local ones are unique on a link only.
+    // Link-local addresses are unique on a link only: a neighbour on another link may have the host's.
     ...LINK_LOCAL.map((interval) =>
-      spared(
+      exempt(
         [addressIn('source', interval), { kind: 'sourceType', of: 'interface', isLocal: false }],
         'of another link',
       ),
     ),
-    // The addresses of a VRF are its own, and those of others may be the same; kernels before 6.16 look among the others.
-    spared([{ kind: 'inVrf' }], 'of a VRF'),
-    // The host gets copies of what it sends to many; a forgery among these cannot be told from them.
-    spared([{ kind: 'toMany' }, { kind: 'family', family: 'ipv4' }, { kind: 'manyIpv4' }], 'a copy'),
-    spared([{ kind: 'toMany' }, addressIn('destination', MULTICAST.ipv6)], 'a copy'),
+    // A VRF has addresses of its own, which may equal addresses outside it; kernels before 6.16 look up the latter.
+    exempt([{ kind: 'inVrf' }], 'of a VRF'),
+    // The host receives copies of its own multicasts and broadcasts; a forged one cannot be told from these.
+    exempt([{ kind: 'toMany' }, { kind: 'family', family: 'ipv4' }, { kind: 'manyIpv4' }], 'a copy'),
+    exempt([{ kind: 'toMany' }, addressIn('destination', MULTICAST.ipv6)], 'a copy'),
     drop,
   ];
   return [
@@ -65,13 +65,13 @@ export function ownAddressChains(policy: HostPolicy): readonly NftChain[] {
     {
       name: LOOPBACK_CHAIN,
       hook: undefined,
-      // Another table has sent it there on purpose; it came in for another address.
-      rules: [spared([{ kind: 'translated' }], 'sent there by another table'), drop],
+      // Another table redirected the packet there on purpose; it came in for another address.
+      rules: [exempt([{ kind: 'translated' }], 'sent there by another table'), drop],
     },
   ];
 }
 
-/** Whether the kernel can be asked whose an address is; it is taken for able where nobody has asked. */
+/** Whether rules can look up the type of an address; assumed if it is unknown. */
 function hasRouteLookups({ routeLookups }: HostPolicy): boolean {
   return routeLookups !== false;
 }

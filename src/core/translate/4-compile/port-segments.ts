@@ -1,23 +1,23 @@
 import type { PortRange, Rule } from '#core/model/policy/rule.ts';
 
-/** Ports for which the same rules count. */
+/** Ports that the same rules match. */
 export interface PortSegment {
   readonly range: PortRange;
-  /** The rules that name ports and these among them, in deciding order. */
+  /** The rules that name these ports, in deciding order. */
   readonly rules: readonly Rule[];
 }
 
 /**
- * Cuts the ports into disjoint, ascending segments in each of which the same of `rules` count; ports that none names
- * are in no segment. `rules` are in deciding order, all of one protocol, each with ports.
+ * Cuts the ports into disjoint, ascending segments, each matched by the same of `rules`; ports that no rule names are in
+ * no segment. `rules` are in deciding order, of one protocol, and all have ports.
  */
 export function portSegments(rules: readonly Rule[]): PortSegment[] {
   const starting = new Map<number, number[]>();
   const ending = new Map<number, number[]>();
   const note = (at: Map<number, number[]>, port: number, index: number): void => {
-    const noted = at.get(port);
-    if (noted === undefined) at.set(port, [index]);
-    else noted.push(index);
+    const indices = at.get(port);
+    if (indices === undefined) at.set(port, [index]);
+    else indices.push(index);
   };
   rules.forEach(({ traffic }, index) => {
     for (const { from, to } of traffic.kind === 'ports' ? traffic.ports : []) {
@@ -39,7 +39,7 @@ export function portSegments(rules: readonly Rule[]): PortSegment[] {
   return segments;
 }
 
-/** How many rules the segments of `rules` would hold together, counted without making them. */
+/** The total number of rules in the segments of `rules`, counted without making them. */
 export function segmentedRuleCount(rules: readonly Rule[]): number {
   const changes = new Map<number, number>();
   const note = (port: number, change: number): void => void changes.set(port, (changes.get(port) ?? 0) + change);

@@ -5,34 +5,34 @@ import type { RemoteClause } from './resolve-addresses.ts';
 import type { SetRegistry } from './set-registry.ts';
 
 /**
- * How rules see groups: as sets that packets are looked up in; or as known beforehand, for packets whose address is in
- * just these groups and no other.
+ * How rules match groups: by a lookup in the group's sets, or, for packets of one address class, by the groups that the
+ * class is in, which are known beforehand.
  */
 export type RemoteView =
   | { readonly kind: 'sets'; readonly sets: SetRegistry }
   | { readonly kind: 'class'; readonly groups: ReadonlySet<string> };
 
-/** What was made of lists of rules, by list and by how a view sees it. */
-export type PerView<Made> = Map<readonly Rule[], Map<string, Made>>;
+/** Results by list of rules, and by what a view makes of the list. */
+export type PerView<Result> = Map<readonly Rule[], Map<string, Result>>;
 
-/** What `make` makes of rules that are judged by addresses alone: once for all views that see them alike. */
-export function oncePerView<Made>(
-  known: PerView<Made>,
+/** The result of `make` for rules that match by address alone, made once for all views to which the rules are the same. */
+export function oncePerView<Result>(
+  results: PerView<Result>,
   rules: readonly Rule[],
   view: RemoteView,
-  make: () => Made,
-): Made {
-  const ofRules = known.get(rules) ?? new Map<string, Made>();
-  known.set(rules, ofRules);
+  make: () => Result,
+): Result {
+  const ofRules = results.get(rules) ?? new Map<string, Result>();
+  results.set(rules, ofRules);
   const key = view.kind === 'sets' ? 'sets' : String(firstForAll(rules, view.groups));
-  const before = ofRules.get(key);
-  if (before !== undefined) return before;
-  const made = make();
-  ofRules.set(key, made);
-  return made;
+  const existing = ofRules.get(key);
+  if (existing !== undefined) return existing;
+  const result = make();
+  ofRules.set(key, result);
+  return result;
 }
 
-/** The place of the first rule that holds for every packet of a class: it is all that tells one class from another. */
+/** The index of the first rule that matches the whole class, which is all that distinguishes classes for these rules. */
 function firstForAll(rules: readonly Rule[], groups: ReadonlySet<string>): number {
   return rules.findIndex(({ remote }) => {
     const key = groupKey(remote);
@@ -40,7 +40,7 @@ function firstForAll(rules: readonly Rule[], groups: ReadonlySet<string>): numbe
   });
 }
 
-/** The key of a group as a remote, of either kind; undefined for other remotes. */
+/** The key of a remote that is a group of either kind; undefined for other remotes. */
 export function groupKey(remote: Remote): string | undefined {
   switch (remote.kind) {
     case 'securityGroup':
@@ -52,7 +52,7 @@ export function groupKey(remote: Remote): string | undefined {
   }
 }
 
-/** What `rules`, in deciding order and of one family, say of remote addresses. Ends at the first that holds for all. */
+/** The clauses of `rules`, which are in deciding order and of one family, up to the first that matches every address. */
 export function clausesOf(rules: readonly Rule[], family: Family, view: RemoteView): RemoteClause[] {
   const clauses: RemoteClause[] = [];
   for (const rule of rules) {
@@ -80,7 +80,7 @@ function clauseOf(rule: Rule, family: Family, view: RemoteView): RemoteClause | 
   }
 }
 
-/** The rules as a view sees them: those about groups hold for every packet of a class, or for none. */
+/** The rules as a view has them: for a class, a rule about a group matches every packet or none. */
 export function viewedRules(rules: readonly Rule[], view: RemoteView): readonly Rule[] {
   if (view.kind === 'sets') return rules;
   return rules.flatMap((rule) => {

@@ -1,10 +1,11 @@
 import type { Family } from '#core/model/net/address.ts';
 import { highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import { lowerBound } from '#core/model/net/lower-bound.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
 import type { RuleVerdicts } from './logging-and-counters.ts';
 
-/** What a rule says of remote addresses: those of an interval, those in sets, or all of them. */
+/** The remote addresses that a rule matches: those of an interval, those in sets, or all. */
 export type RemoteClause =
   | { readonly kind: 'any'; readonly rule: Rule }
   | { readonly kind: 'interval'; readonly rule: Rule; readonly interval: Interval }
@@ -12,30 +13,30 @@ export type RemoteClause =
 
 type Says = ReturnType<RuleVerdicts['says']>;
 
-/** Clauses one after the other that say the same: among them the order does not matter. */
+/** Consecutive clauses with the same verdict: their order does not matter. */
 export interface Stratum {
   readonly says: Says;
-  /** Sets whose addresses it decides on; what they hold is not known when rules are made. */
+  /** Sets whose addresses it decides on; their content is unknown at compile time. */
   readonly sets: readonly { readonly set: string; readonly rule: Rule }[];
 }
 
-/** Addresses that one clause is the first to name. */
+/** Addresses that one clause is the first to match. */
 export interface ResolvedInterval {
   readonly interval: Interval;
   readonly rule: Rule;
-  /** The stratum that decides, unless a set of an earlier one holds the address. */
+  /** The stratum that decides, unless a set of an earlier one has the address. */
   readonly stratum: number;
 }
 
-/** Ordered clauses as what has to be looked up: disjoint intervals, strata with their sets, and what holds for the rest. */
+/** Ordered clauses as lookups: disjoint intervals, strata with their sets, and the rule for all other addresses. */
 export interface Resolution {
   readonly intervals: readonly ResolvedInterval[];
   readonly strata: readonly Stratum[];
-  /** The rule that decides where nothing else does; undefined is no rule. */
+  /** The rule that decides where nothing else does; undefined if there is none. */
   readonly rest: Rule | undefined;
 }
 
-/** Resolves clauses of one family, in deciding order, so that overlaps cost nothing when packets come. */
+/** Resolves the overlaps of clauses, which are of one family and in deciding order, so that packets do not pay for them. */
 export function resolveAddresses(
   clauses: readonly RemoteClause[],
   family: Family,
@@ -52,7 +53,7 @@ export function resolveAddresses(
     const stratum = strata.length - 1;
     if (clause.kind === 'interval') literals.push({ interval: clause.interval, rule: clause.rule, stratum });
     if (clause.kind === 'sets') {
-      // What a set holds was decided on where it was named first.
+      // The first clause that names a set decides on its addresses.
       for (const set of clause.sets) {
         if (asked.has(set)) continue;
         asked.add(set);
@@ -61,29 +62,26 @@ export function resolveAddresses(
     }
   }
   const rest = end < 0 ? undefined : clauses[end]?.rule;
-  const saidAtLast = rest === undefined ? undefined : says(rest);
-  return { intervals: paint(literals, family).filter((one) => !saidByRest(one, saidAtLast, strata)), strata, rest };
+  const saidByRest = rest === undefined ? undefined : says(rest);
+  const intervals = paint(literals, family).filter((interval) => !isRedundant(interval, saidByRest, strata));
+  return { intervals, strata, rest };
 }
 
-/** Whether packets that pass an interval by end alike: what decides on the rest says the same, and no set says otherwise. */
-function saidByRest({ stratum }: ResolvedInterval, rest: Says | undefined, strata: readonly Stratum[]): boolean {
-  const own = strata[stratum]?.says;
-  if (rest !== own) return false;
-  return !strata.slice(stratum).some(({ says, sets }) => says !== own && sets.length > 0);
+/** Whether packets end alike without the interval: the rule for the rest says the same, and no set in between differs. */
+function isRedundant({ stratum }: ResolvedInterval, rest: Says | undefined, strata: readonly Stratum[]): boolean {
+  const saidByInterval = strata[stratum]?.says;
+  if (rest !== saidByInterval) return false;
+  return !strata.slice(stratum).some(({ says, sets }) => says !== saidByInterval && sets.length > 0);
 }
 
-/** Disjoint intervals in which each address belongs to the first literal that holds it. */
+/** Disjoint intervals, each with the first literal that contains it. */
 function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedInterval[] {
   if (literals.length < 2) return [...literals];
-  // Cells are the stretches between neighbouring ends; each is painted once, by the first literal that reaches it.
+  // A cell lies between neighbouring ends; the first literal that reaches it paints it.
   const ends = literals.flatMap(({ interval }) => [interval.from, interval.to + 1n]);
-  // IPv4's ends are exact as numbers, which sort and hash in a fraction of the time.
-  const sorted = family === 'ipv4' ? distinctNumbers(ends) : [...new Set(ends)].toSorted(ascending);
-  const starts = sorted.map(BigInt);
-  const cells = new Map<number | bigint, number>(sorted.map((start, cell) => [start, cell]));
-  const cellOf = (start: bigint): number => cells.get(family === 'ipv4' ? Number(start) : start) ?? starts.length;
+  const { starts, cellOf } = family === 'ipv4' ? ipv4Cells(ends) : ipv6Cells(ends);
   const painted: (ResolvedInterval | undefined)[] = starts.map(() => undefined);
-  // INVARIANT: next[cell] is a cell at or behind `cell` with no unpainted one between; path halving keeps the walks short.
+  // INVARIANT: no cell between `cell` and next[cell] is unpainted; path halving keeps the walks short.
   const next = starts.map((_, cell) => cell);
   const firstUnpainted = (from: number): number => {
     let cell = from;
@@ -118,11 +116,24 @@ function paint(literals: readonly ResolvedInterval[], family: Family): ResolvedI
   return resolved;
 }
 
-function distinctNumbers(values: readonly bigint[]): readonly number[] {
-  const sorted = Float64Array.from(values, Number).sort();
-  return Array.from(sorted.filter((value, i) => value !== sorted[i - 1]));
+/** The cells between some ends, ascending. */
+interface Cells {
+  readonly starts: readonly bigint[];
+  /** The cell that begins at one of the ends. */
+  readonly cellOf: (start: bigint) => number;
 }
 
-function ascending(a: bigint, b: bigint): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** IPv4's ends are exact as numbers, which sort and hash in a fraction of the time of bigints. */
+function ipv4Cells(ends: readonly bigint[]): Cells {
+  const sorted = Float64Array.from(ends, Number).sort();
+  const starts = Array.from(sorted.filter((value, i) => value !== sorted[i - 1]));
+  const cells = new Map(starts.map((start, cell) => [start, cell]));
+  return { starts: starts.map(BigInt), cellOf: (start) => cells.get(Number(start)) ?? starts.length };
+}
+
+/** Searched rather than hashed: V8 hashes only the low 64 bits of a bigint, which networks of one length share. */
+function ipv6Cells(ends: readonly bigint[]): Cells {
+  const sorted = ends.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const starts = sorted.filter((value, i) => value !== sorted[i - 1]);
+  return { starts, cellOf: (start) => lowerBound(starts.length, (cell) => (starts[cell] ?? 0n) < start) };
 }

@@ -4,7 +4,7 @@ import { type PacketRole, remoteMatches, trafficMatches } from './match-terms.ts
 import type { RuleVerdicts } from './logging-and-counters.ts';
 import type { SetRegistry } from './set-registry.ts';
 
-/** What rules are compiled with. */
+/** What rules are compiled for and with. */
 export interface CompileContext {
   readonly role: PacketRole;
   readonly verdicts: RuleVerdicts;
@@ -12,8 +12,8 @@ export interface CompileContext {
 }
 
 /**
- * Rules in deciding order as nftables rules that decide alike, judging packets of one aspect.
- * Where none matches, the packet goes on behind them.
+ * Compiles rules in deciding order, one after another, for packets of one role. A packet that none matches continues
+ * behind them.
  */
 export function compileRules(rules: readonly Rule[], { role, verdicts, sets }: CompileContext): NftRule[] {
   return rules.flatMap((rule) => {

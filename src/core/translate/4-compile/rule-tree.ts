@@ -3,16 +3,16 @@ import type { PortRange, Rule } from '#core/model/policy/rule.ts';
 import { portSegments, segmentedRuleCount } from './port-segments.ts';
 import type { PortProtocol } from '#core/model/policy/protocols.ts';
 
-/** Rules of one family in deciding order, parted by what is looked at first: the protocol, then the port. */
+/** Rules of one family in deciding order, divided by protocol and then by port. */
 export interface RuleTree {
   readonly family: Family;
-  /** Protocols that rules name, ascending. */
+  /** The protocols that rules name, ascending. */
   readonly protocols: readonly ProtocolRules[];
   /** The rules for every other protocol. */
   readonly others: readonly Rule[];
 }
 
-/** The rules that count for one protocol: judged one after the other, by addresses alone, or by port and then address. */
+/** The rules for one protocol, matched one after another, by address alone, or by port and then address. */
 export type ProtocolRules =
   | { readonly kind: 'inOrder'; readonly protocol: number; readonly rules: readonly Rule[] }
   | { readonly kind: 'addresses'; readonly protocol: number; readonly rules: readonly Rule[] }
@@ -22,39 +22,39 @@ export type ProtocolRules =
 export interface PortRules {
   readonly kind: 'ports';
   readonly protocol: PortProtocol;
-  /** Rules without ports that stand before all those with ports, as a list of addresses that are denied everything does. */
+  /** Rules without ports that come before all those with ports, such as a list of addresses that are denied everything. */
   readonly ahead: readonly Rule[];
   /** The other rules without ports: they decide where no rule names the port. */
   readonly withoutPorts: readonly Rule[];
   readonly segments: readonly TreeSegment[];
 }
 
-/** Ports for which the same rules count. */
+/** Ports that the same rules match. */
 export interface TreeSegment {
   readonly ranges: readonly PortRange[];
   readonly rules: readonly Rule[];
-  /** Whether the rules without ports are left out of `rules`, to be asked behind them. */
+  /** Whether the rules without ports are left out of `rules`, and come behind them. */
   readonly apart: boolean;
 }
 
-/** A segment repeats what holds for all ports, to be settled in one lookup, as long as that is no more than this. */
-const MOST_REPEATED = 64;
+/** A segment repeats the rules without ports, so that one lookup is enough, if they are at most this many. */
+const MAX_REPEATED_RULES = 64;
 
 /**
- * Ranges of ports that overlap a lot make more segments times rules than anybody has memory for, or than nft loads in a
- * minute (measured: 740,000 lines take more). Beyond so many, rules of one protocol and family stay one after the other:
- * slow, and bounded.
+ * Port ranges that overlap heavily make more segments times rules than fit in memory, or than nft loads in a minute
+ * (measured: 740,000 lines take longer). Beyond this limit the rules of a protocol and family stay one after another,
+ * which is slow, but bounded.
  */
-const MOST_SEGMENTED = 100_000;
+const MAX_SEGMENTED_RULES = 100_000;
 
-/** The tree of the rules of `family` among `rules`; undefined where there are none. */
+/** The tree of the rules of `family` among `rules`; undefined if there are none. */
 export function ruleTree(rules: readonly Rule[], family: Family): RuleTree | undefined {
-  const own = rules.filter((rule) => rule.family === family);
-  if (own.length === 0) return undefined;
+  const ofFamily = rules.filter((rule) => rule.family === family);
+  if (ofFamily.length === 0) return undefined;
   const byProtocol = new Map<number, Rule[]>();
-  for (const { traffic } of own) if (traffic.kind !== 'all') byProtocol.set(traffic.protocol, []);
+  for (const { traffic } of ofFamily) if (traffic.kind !== 'all') byProtocol.set(traffic.protocol, []);
   const others: Rule[] = [];
-  for (const rule of own) {
+  for (const rule of ofFamily) {
     if (rule.traffic.kind !== 'all') byProtocol.get(rule.traffic.protocol)?.push(rule);
     else for (const list of [others, ...byProtocol.values()]) list.push(rule);
   }
@@ -63,12 +63,12 @@ export function ruleTree(rules: readonly Rule[], family: Family): RuleTree | und
 }
 
 function protocolRules(protocol: number, rules: readonly Rule[]): ProtocolRules {
-  // ICMP has few types, and rules for it are few: they stay in order.
+  // ICMP has few types and few rules: they stay in order.
   if (rules.some(({ traffic }) => traffic.kind === 'icmp')) return { kind: 'inOrder', protocol, rules };
   const firstWithPorts = rules.findIndex(({ traffic }) => traffic.kind === 'ports');
   const ported = rules[firstWithPorts]?.traffic;
   if (ported?.kind !== 'ports') return { kind: 'addresses', protocol, rules };
-  if (segmentedRuleCount(rules) > MOST_SEGMENTED) return { kind: 'inOrder', protocol, rules };
+  if (segmentedRuleCount(rules) > MAX_SEGMENTED_RULES) return { kind: 'inOrder', protocol, rules };
   const behind = rules.slice(firstWithPorts);
   const withPorts = behind.filter(({ traffic }) => traffic.kind === 'ports');
   const withoutPorts = behind.filter(({ traffic }) => traffic.kind !== 'ports');
@@ -90,17 +90,17 @@ function treeSegments(
   const byRules = new Map<string, { readonly ranges: PortRange[]; readonly rules: readonly Rule[] }>();
   for (const { range, rules } of portSegments(withPorts)) {
     const key = rules.map((rule) => place.get(rule)).join();
-    const known = byRules.get(key);
-    if (known === undefined) byRules.set(key, { ranges: [range], rules });
-    else known.ranges.push(range);
+    const segment = byRules.get(key);
+    if (segment === undefined) byRules.set(key, { ranges: [range], rules });
+    else segment.ranges.push(range);
   }
   return [...byRules.values()].map(({ ranges, rules }) => {
-    const apart = withoutPorts.length > MOST_REPEATED && decideFirst(rules, withoutPorts, place);
+    const apart = withoutPorts.length > MAX_REPEATED_RULES && decideFirst(rules, withoutPorts, place);
     return { ranges, rules: apart ? rules : merge(withoutPorts, rules, place), apart };
   });
 }
 
-/** Two lists in deciding order as one. */
+/** Merges two lists in deciding order. */
 function merge(some: readonly Rule[], others: readonly Rule[], place: ReadonlyMap<Rule, number>): readonly Rule[] {
   const merged: Rule[] = [];
   let next = 0;
@@ -118,10 +118,10 @@ function merge(some: readonly Rule[], others: readonly Rule[], place: ReadonlyMa
   return [...merged, ...others.slice(next)];
 }
 
-/** Whether `own` may be asked before `base`: no rule of `base` stands before one of `own` and says the opposite. */
-function decideFirst(own: readonly Rule[], base: readonly Rule[], place: ReadonlyMap<Rule, number>): boolean {
+/** Whether `ahead` may come before `base`: no rule of `base` comes before one of `ahead` with the opposite action. */
+function decideFirst(ahead: readonly Rule[], base: readonly Rule[], place: ReadonlyMap<Rule, number>): boolean {
   const lastOf = (action: Rule['action']): number =>
-    own.reduce((last, rule) => (rule.action === action ? Math.max(last, place.get(rule) ?? -1) : last), -1);
+    ahead.reduce((last, rule) => (rule.action === action ? Math.max(last, place.get(rule) ?? -1) : last), -1);
   const firstOf = (action: Rule['action']): number => {
     const first = base.find((rule) => rule.action === action);
     return first === undefined ? Number.POSITIVE_INFINITY : (place.get(first) ?? 0);

@@ -1,104 +1,72 @@
-import type { Family } from '#core/model/net/address.ts';
 import { nameWithin } from '#core/model/nft/object-name.ts';
-import type { PortRange, Rule } from '#core/model/policy/rule.ts';
-import type {
-  AddressMap,
-  Match,
-  NftChain,
-  NftRule,
-  NftSet,
-  NftVerdict,
-  SimpleVerdict,
-} from '#core/model/nft/ruleset.ts';
+import type { AddressMap, NftChain, NftRule, NftSet, SimpleVerdict } from '#core/model/nft/ruleset.ts';
+import { hasPorts, PORT_PROTOCOLS } from '#core/model/policy/protocol-lookup.ts';
+import type { PortRange } from '#core/model/policy/rule.ts';
+import type { AddressClass, AddressClasses, ClassifiedInterval } from './address-classes.ts';
+import { addressRules } from './address-rules.ts';
 import { builtIn } from './built-in-rule.ts';
-import type { AddressClasses, ClassifiedInterval } from './address-classes.ts';
-import { type PacketRole, PORT_END, REMOTE_END } from './match-terms.ts';
-import { clausesOf, oncePerView, type PerView, type RemoteView, viewedRules } from './remote-view.ts';
-import { type Resolution, resolveAddresses } from './resolve-addresses.ts';
-import type { RuleVerdicts } from './logging-and-counters.ts';
+import { PORT_END, REMOTE_END } from './match-terms.ts';
+import { viewedRules } from './remote-view.ts';
 import { compileRules } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
-import type { SetRegistry } from './set-registry.ts';
-import { hasPorts, PORT_PROTOCOLS } from '#core/model/policy/protocol-lookup.ts';
+import { addChain, goto, isFinal, lookup, type SegmentContext, target, type TreeContext } from './tree-context.ts';
 
-/** Ports of a range up to this long stand one by one in a hash map, whose lookup is cheaper than that of ranges. */
-const LONGEST_EXPANDED = 8;
+/** Ranges of at most this many ports stand port by port in a hash map, whose lookup is cheaper than that of ranges. */
+const MAX_EXPANDED_PORTS = 8;
 
-/** Up to this many intervals, comparing one after the other is cheaper than a lookup (44 ns each against 89 to 162). */
-const FEW_INTERVALS = 3;
+/** Up to this many protocols, comparing one after another is cheaper than a lookup (15 to 35 ns each against 75 to 110). */
+const MAX_LINEAR_PROTOCOLS = 3;
 
-/** Up to this many protocols, comparing one after the other is cheaper than a lookup (15 to 35 ns each against 75 to 110). */
-const FEW_PROTOCOLS = 3;
-
-/** The chains and maps that rules are compiled to, beside the rules that lead to them. */
+/** The chains and maps that rules are compiled to, and the nft rules that lead to them. */
 export interface CompiledRules {
   readonly rules: readonly NftRule[];
   readonly chains: readonly NftChain[];
   readonly maps: readonly NftSet[];
 }
 
-/** What trees of rules are compiled with. */
-export interface SegmentContext {
-  readonly role: PacketRole;
-  readonly verdicts: RuleVerdicts;
-  readonly sets: SetRegistry;
-  /** What lists of rules were resolved to; the same for both directions of a flow, so that it is worked out once. */
-  readonly resolutions: PerView<Resolution>;
-}
-
-interface Context extends SegmentContext {
-  readonly family: Family;
-  readonly view: RemoteView;
-  readonly chains: NftChain[];
-  readonly maps: NftSet[];
-  /** What was made of lists of rules that are judged by addresses, and the chains of that: most classes share them. */
-  readonly made: PerView<readonly NftRule[]>;
-  readonly targets: Map<readonly NftRule[], SimpleVerdict>;
-}
-
-/** A tree of rules and, where its packets are to be told apart by them, the classes of addresses. */
+/** A tree of rules and, where its packets are first sorted by them, the classes of addresses. */
 export interface ClassifiedTree {
   readonly tree: RuleTree;
   readonly classes: AddressClasses | undefined;
 }
 
 /**
- * Trees of rules, one a family, as trees of lookups: by family, class of address, protocol and port to a segment, in
- * which overlaps of addresses were resolved beforehand. What a packet costs does not grow with the rules. Where none
- * matches, the packet comes back to the rule behind `rules`; as it does where one denies, if that is a `return`.
+ * Compiles trees of rules, one per family, to trees of lookups: by family, address class, protocol and port to a segment,
+ * in which overlaps of addresses are resolved beforehand. The cost of a packet does not grow with the rules. A packet
+ * that no rule matches returns to the rule behind `rules`, as does a denied one if the verdict is `return`.
  */
 export function compileSegments(
   trees: readonly ClassifiedTree[],
   name: string,
-  options: SegmentContext,
+  context: SegmentContext,
 ): CompiledRules {
   const chains: NftChain[] = [];
   const maps: NftSet[] = [];
   const rules = trees.map(({ tree, classes }) => {
     const { family } = tree;
-    const shared = { ...options, family, chains, maps, made: new Map(), targets: new Map() };
+    const shared = { ...context, family, chains, maps, made: new Map(), targets: new Map() };
     const top = nameWithin(name, family);
     const toTop = builtIn([{ kind: 'family', family }], { kind: 'jump', chain: top }, family);
     if (classes === undefined) {
-      const context: Context = { ...shared, view: { kind: 'sets', sets: options.sets } };
-      addChain(context, top, familyRules(tree, top, context));
+      const inSets: TreeContext = { ...shared, view: { kind: 'sets', sets: context.sets } };
+      addChain(inSets, top, familyRules(tree, top, inSets));
       return toTop;
     }
-    const rest: Context = { ...shared, view: { kind: 'class', groups: new Set() } };
-    const ofRest = familyRules(tree, top, rest);
+    const inNone: TreeContext = { ...shared, view: { kind: 'class', groups: new Set() } };
+    const otherAddresses = familyRules(tree, top, inNone);
     const verdicts = new Map(
-      classes.classes.map((one) => {
-        const context: Context = { ...shared, view: { kind: 'class', groups: new Set(one.groups) } };
-        const chain = nameWithin(top, 'in', one.name);
-        return [one, goto(addChain(context, chain, familyRules(tree, chain, context)))];
+      classes.classes.map((addressClass) => {
+        const inClass: TreeContext = { ...shared, view: { kind: 'class', groups: new Set(addressClass.groups) } };
+        const chain = nameWithin(top, 'in', addressClass.name);
+        return [addressClass, goto(addChain(inClass, chain, familyRules(tree, chain, inClass)))];
       }),
     );
     const mapOf = (kind: 'hosts' | 'ranges', classified: readonly ClassifiedInterval[]): NftRule => {
       const map = classMap({ name: nameWithin(top, kind), interval: kind === 'ranges', family, classified, verdicts });
       maps.push(map);
-      return lookup(map, REMOTE_END[options.role], `groups: ${kind}`);
+      return lookup(map, REMOTE_END[context.role], `groups: ${kind}`);
     };
-    addChain(rest, top, [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges), ...ofRest]);
+    addChain(inNone, top, [mapOf('hosts', classes.hosts), mapOf('ranges', classes.ranges), ...otherAddresses]);
     return toTop;
   });
   return { rules, chains, maps };
@@ -106,8 +74,8 @@ export function compileSegments(
 
 interface ClassMap extends Pick<AddressMap, 'name' | 'interval' | 'family'> {
   readonly classified: readonly ClassifiedInterval[];
-  /** One for all intervals of a class: there can be hundreds of thousands. */
-  readonly verdicts: ReadonlyMap<ClassifiedInterval['of'], SimpleVerdict>;
+  /** One verdict object for all intervals of a class: there can be hundreds of thousands. */
+  readonly verdicts: ReadonlyMap<AddressClass, SimpleVerdict>;
 }
 
 function classMap({ classified, verdicts, ...map }: ClassMap): AddressMap {
@@ -115,23 +83,23 @@ function classMap({ classified, verdicts, ...map }: ClassMap): AddressMap {
     ...map,
     kind: 'addressMap',
     dynamic: true,
-    elements: classified.map(({ interval: key, of }) => {
-      const verdict = verdicts.get(of);
-      if (verdict === undefined) throw new Error(`no chain was made for the class ${of.name}`);
+    elements: classified.map(({ interval: key, addressClass }) => {
+      const verdict = verdicts.get(addressClass);
+      if (verdict === undefined) throw new Error(`no chain was made for the class ${addressClass.name}`);
       return { key, verdict, origin: undefined };
     }),
   };
 }
 
-function familyRules({ protocols, others }: RuleTree, name: string, context: Context): readonly NftRule[] {
+function familyRules({ protocols, others }: RuleTree, name: string, context: TreeContext): readonly NftRule[] {
   const entries = protocols.map((rules) => ({
     protocol: rules.protocol,
     verdict: protocolTarget(rules, nameWithin(name, String(rules.protocol)), context),
   }));
-  // The most common first: those with ports, as the table of protocols has them, then ascending.
+  // The most common protocols first: those with ports, in the order of the protocol table, then the others, ascending.
   const byUse = entries.toSorted((a, b) => rank(a.protocol) - rank(b.protocol));
   const dispatch: readonly NftRule[] =
-    entries.length <= FEW_PROTOCOLS
+    entries.length <= MAX_LINEAR_PROTOCOLS
       ? byUse.map(({ protocol, verdict }) => builtIn([{ kind: 'protocol', protocol }], verdict, 'protocol'))
       : [builtIn([], { kind: 'protocolMap', entries }, 'protocol')];
   const rest = target(addressRules(others, nameWithin(name, 'all'), context), nameWithin(name, 'all'), context);
@@ -142,7 +110,7 @@ function rank(protocol: number): number {
   return hasPorts(protocol) ? PORT_PROTOCOLS.indexOf(protocol) - PORT_PROTOCOLS.length : protocol;
 }
 
-function protocolTarget(rules: ProtocolRules, name: string, context: Context): SimpleVerdict {
+function protocolTarget(rules: ProtocolRules, name: string, context: TreeContext): SimpleVerdict {
   switch (rules.kind) {
     case 'inOrder': {
       const { role, sets, verdicts, view } = context;
@@ -160,7 +128,7 @@ function protocolTarget(rules: ProtocolRules, name: string, context: Context): S
 function portDispatch(
   { protocol, segments, withoutPorts }: PortRules,
   name: string,
-  context: Context,
+  context: TreeContext,
 ): readonly NftRule[] {
   const rest = target(addressRules(withoutPorts, nameWithin(name, 'rest'), context), nameWithin(name, 'rest'), context);
   const targets = segments.flatMap((segment) => {
@@ -173,7 +141,7 @@ function portDispatch(
     verdict,
     origin: rule?.origin,
   });
-  const isNarrow = ({ from, to }: PortRange): boolean => to - from < LONGEST_EXPANDED;
+  const isNarrow = ({ from, to }: PortRange): boolean => to - from < MAX_EXPANDED_PORTS;
   const lookups: NftRule[] = [];
   const addMap = (kind: 'narrow' | 'wide', elements: readonly ReturnType<typeof element>[]): void => {
     if (elements.length === 0) return;
@@ -185,147 +153,34 @@ function portDispatch(
     'narrow',
     targets
       .filter(({ range }) => isNarrow(range))
-      .flatMap((one) => {
-        const { from, to } = one.range;
-        return Array.from({ length: to - from + 1 }, (_, i) => element(one, from + i, from + i));
+      .flatMap((portTarget) => {
+        const { from, to } = portTarget.range;
+        return Array.from({ length: to - from + 1 }, (_, i) => element(portTarget, from + i, from + i));
       }),
   );
   addMap(
     'wide',
-    targets.filter(({ range }) => !isNarrow(range)).map((one) => element(one, one.range.from, one.range.to)),
+    targets
+      .filter(({ range }) => !isNarrow(range))
+      .map((portTarget) => element(portTarget, portTarget.range.from, portTarget.range.to)),
   );
   return [...lookups, builtIn([], rest, 'any other port')];
 }
 
-interface SegmentPlace {
+interface PortContext {
   readonly name: string;
-  /** What judges by the rules without ports. */
+  /** Applies the rules without ports. */
   readonly rest: SimpleVerdict;
-  readonly context: Context;
+  readonly context: TreeContext;
 }
 
-function segmentTarget({ ranges, rules, apart }: TreeSegment, { name, rest, context }: SegmentPlace): SimpleVerdict {
+function segmentTarget({ ranges, rules, apart }: TreeSegment, { name, rest, context }: PortContext): SimpleVerdict {
   const [first] = ranges;
   const chain = nameWithin(name, `${first?.from ?? 0}-${first?.to ?? 0}`);
-  const own = addressRules(rules, chain, context);
-  return target(apart && !isFinal(own) ? [...own, builtIn([], rest, 'any port')] : own, chain, context);
-}
-
-/** Rules that judge by addresses alone. */
-function addressRules(rules: readonly Rule[], name: string, context: Context): readonly NftRule[] {
-  return oncePerView(context.made, rules, context.view, () => {
-    const resolution = resolutionOf(rules, context);
-    const { strata, rest } = resolution;
-    const intervals = intervalRules(resolution, name, context);
-    const inSets = strata.flatMap((_, stratum) => setRules(resolution, stratum, context));
-    const atLast = rest === undefined ? [] : [decided(rest, [], context)];
-    return [...intervals, ...inSets, ...atLast];
-  });
-}
-
-function resolutionOf(rules: readonly Rule[], { family, view, resolutions, verdicts }: Context): Resolution {
-  return oncePerView(resolutions, rules, view, () =>
-    resolveAddresses(clausesOf(rules, family, view), family, verdicts),
+  const ofSegment = addressRules(rules, chain, context);
+  return target(
+    apart && !isFinal(ofSegment) ? [...ofSegment, builtIn([], rest, 'any port')] : ofSegment,
+    chain,
+    context,
   );
-}
-
-function intervalRules(resolution: Resolution, name: string, context: Context): readonly NftRule[] {
-  const { intervals } = resolution;
-  const { role, family, maps } = context;
-  const end = REMOTE_END[role];
-  if (intervals.length === 0) return [];
-  const after = new Map<string, SimpleVerdict>();
-  const elements = intervals.map(({ interval, rule, stratum }) => ({
-    key: interval,
-    verdict: verdictOfInterval(stratum, rule, { resolution, name, context, after }),
-    origin: rule.origin,
-  }));
-  if (elements.length <= FEW_INTERVALS) {
-    return elements.map(({ key, verdict, origin }) => ({
-      ...builtIn([{ kind: 'address', end, family, address: key }], verdict, ''),
-      origin,
-    }));
-  }
-  const map = {
-    kind: 'addressMap',
-    name: nameWithin(name, 'addresses'),
-    family,
-    interval: true,
-    dynamic: false,
-    elements,
-  } as const;
-  maps.push(map);
-  return [lookup(map, end, 'addresses')];
-}
-
-interface IntervalPlace {
-  readonly resolution: Resolution;
-  readonly name: string;
-  readonly context: Context;
-  /** The verdicts made so far, by stratum. */
-  readonly after: Map<string, SimpleVerdict>;
-}
-
-/** What an interval's own rule says, unless sets of earlier strata that say the opposite have to be asked first. */
-function verdictOfInterval(
-  stratum: number,
-  rule: Rule,
-  { resolution, name, context, after }: IntervalPlace,
-): SimpleVerdict {
-  const earlier = resolution.strata.slice(0, stratum);
-  const own = resolution.strata[stratum]?.says;
-  if (!earlier.some(({ says, sets }) => says !== own && sets.length > 0)) return context.verdicts.of(rule);
-  const key = String(stratum);
-  const known = after.get(key);
-  if (known !== undefined) return known;
-  const asked = earlier.flatMap((_, index) => setRules(resolution, index, context));
-  const verdict = target([...asked, decided(rule, [], context)], nameWithin(name, `after${stratum}`), context);
-  after.set(key, verdict);
-  return verdict;
-}
-
-function setRules({ strata }: Resolution, stratum: number, context: Context): readonly NftRule[] {
-  const { role, family } = context;
-  return (strata[stratum]?.sets ?? []).map(({ set, rule }) =>
-    decided(rule, [{ kind: 'address', end: REMOTE_END[role], family, address: { set } }], context),
-  );
-}
-
-/** Where packets go that `rules` judge: a chain of that name, or at once what such a chain would say. */
-function target(rules: readonly NftRule[], name: string, context: Context): SimpleVerdict {
-  const [first] = rules;
-  if (first === undefined) return { kind: 'return' };
-  if (isFinal([first]) && isSimple(first.verdict) && !first.counted) return first.verdict;
-  const known = context.targets.get(rules);
-  if (known !== undefined) return known;
-  const made = goto(addChain(context, name, rules));
-  context.targets.set(rules, made);
-  return made;
-}
-
-function goto(chain: string): SimpleVerdict {
-  return { kind: 'goto', chain };
-}
-
-/** Whether no packet comes past these rules. */
-function isFinal(rules: readonly NftRule[]): boolean {
-  const last = rules.at(-1);
-  return last !== undefined && last.matches.length === 0 && isSimple(last.verdict);
-}
-
-function isSimple(verdict: NftVerdict): verdict is SimpleVerdict {
-  return ['accept', 'drop', 'return', 'goto'].includes(verdict.kind);
-}
-
-function decided(rule: Rule, matches: readonly Match[], { verdicts }: Context): NftRule {
-  return { ...builtIn(matches, verdicts.of(rule), ''), origin: rule.origin };
-}
-
-function lookup({ name, family }: AddressMap, end: 'source' | 'destination', comment: string): NftRule {
-  return builtIn([], { kind: 'addressMap', end, family, map: name }, comment);
-}
-
-function addChain({ chains }: Context, name: string, rules: readonly NftRule[]): string {
-  chains.push({ name, hook: undefined, rules });
-  return name;
 }

@@ -9,26 +9,26 @@ import type { AddressSet, NftSet, PortSet } from '#core/model/nft/ruleset.ts';
 /** A remote that names a group. */
 export type GroupRemote = Extract<Remote, { readonly kind: 'securityGroup' | 'addressGroup' }>;
 
-/** The sets that the rules being compiled look into; each is made when it is first asked for, and shared. */
+/** The sets that rules look into; each is made when it is first asked for, and shared. */
 export interface SetRegistry {
-  /** The sets that together hold a group: the addresses of its members; of an address group, single addresses and ranges. */
+  /** The sets that together contain a group: one of its members' addresses; for an address group one of hosts and one of ranges. */
   setsOf(remote: GroupRemote, family: Family): readonly string[];
-  /** A set for several ranges; one range needs none. */
+  /** A set of several port ranges; a single range needs no set. */
   ports(ports: readonly PortRange[]): PortRange | { readonly set: string };
   /** All sets asked for so far, by name. */
   all(): readonly NftSet[];
 }
 
-const NOTHING: AddressEntries = { hosts: [], ranges: [] };
+const NO_ENTRIES: AddressEntries = { hosts: [], ranges: [] };
 
-/** What a group of `policy` holds of a family. */
+/** The addresses of a group in one family. */
 export function entriesOf(policy: HostPolicy, remote: GroupRemote, family: Family): AddressEntries {
-  const held =
+  const entries =
     remote.kind === 'securityGroup' ? policy.members.get(remote.name) : policy.addressGroups.get(remote.name);
-  return held?.[family] ?? NOTHING;
+  return entries?.[family] ?? NO_ENTRIES;
 }
 
-/** An empty registry of the sets that `policy` can need. */
+/** An empty registry for the groups of `policy`. */
 export function createSetRegistry(policy: HostPolicy): SetRegistry {
   const sets = new Map<string, NftSet>();
   const portSets = new Map<string, PortSet>();
@@ -44,8 +44,8 @@ export function createSetRegistry(policy: HostPolicy): SetRegistry {
         const name = objectName('group', remote.name, family);
         return [keep({ kind: 'addresses', name, family, interval: false, elements: hosts, comment })];
       }
-      // INVARIANT: both sets exist whatever the group holds now, so that its entries change without a change of rules.
-      // They are two because an element in or out of a big interval set is dear, and of a hash set never.
+      // INVARIANT: both sets exist whatever the group contains now, so that its entries change without a change of rules.
+      // There are two because adding or deleting an element is slow in a big interval set, and never in a hash set.
       const half = (kind: 'hosts' | 'ranges', elements: readonly Interval[]): string =>
         keep({
           kind: 'addresses',
