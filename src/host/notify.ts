@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { printable } from '#core/diagnostics/printable.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** Tells systemd how the daemon is; does nothing where systemd did not ask to be told. */
 export interface Notifier {
@@ -53,7 +54,7 @@ export function createNotifier({ onError, environment = process.env }: NotifierO
       });
       lastFailure = undefined;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = errorText(cause);
       if (reason !== lastFailure) onError(new Error(`cannot notify systemd: ${reason}`, { cause }));
       lastFailure = reason;
     }

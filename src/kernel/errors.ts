@@ -52,8 +52,3 @@ export function refusalOf(errno: number, index: number | undefined): NetfilterEr
   }
   return new NetfilterError('refused', `the kernel refused: ${words} (${name})`, { errno: name, index });
 }
-
-/** The message of whatever was thrown. */
-export function textOfCause(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}

@@ -6,6 +6,7 @@ import { readFlowSockets } from '#host/flow-sockets.ts';
 import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import { createRevocation } from '#kernel/conntrack/revocation.ts';
 import type { Streams } from '#cli/framework/command.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** What a command that applies a policy does about live flows, as the daemon does; trouble is printed, and ends nothing. */
 export interface LiveFlows {
@@ -37,7 +38,7 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
       await step();
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       streams.err(`sgctl apply: live flows could not be looked at: ${reason}\n`);
       return false;
     }

@@ -9,6 +9,7 @@ import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { CommandError } from '#cli/framework/command.ts';
 import { isSameFile } from '#cli/input/in-place.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The policy file that a policy is to be written to, as it is now. */
 export interface PolicyTarget {
@@ -44,7 +45,7 @@ async function obstacleAt(policyFile: string, policy: Policy | undefined): Promi
   if (isThere && policy === undefined) return 'it is no valid policy now: sgctl check says why';
   return access(dirname(isThere ? await realpath(policyFile) : policyFile), constants.W_OK).then(
     () => undefined,
-    (error: unknown) => messageOf(error),
+    (error: unknown) => errorText(error),
   );
 }
 
@@ -89,12 +90,8 @@ export async function writeToTarget(
     if (present !== undefined) await chown(path, present.uid, present.gid);
     return undefined;
   } catch (error) {
-    return messageOf(error);
+    return errorText(error);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**

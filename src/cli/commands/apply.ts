@@ -20,6 +20,7 @@ import { isDaemonServing } from '#api/daemon-client.ts';
 import { liveFlows } from '#cli/actions/revoke-flows.ts';
 import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from '#cli/framework/options.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** `sgctl apply [FILE]`: applies a policy once, as the daemon does. */
 export const apply: Command = {
@@ -117,7 +118,7 @@ async function keeping(directory: string, streams: Streams): Promise<Keep> {
       await step();
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       streams.err(`sgctl apply: the rules in force are not saved for the next boot: ${reason}\n`);
       return false;
     }

@@ -9,6 +9,7 @@ import { type Command, EXIT, CommandError } from '#cli/framework/command.ts';
 import { readHost } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { leftOutOf, starterPolicy, type StarterInput } from '#cli/starter/starter-policy.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** `sgctl init [FILE]`: writes a first policy for this host. */
 export const init: Command = {
@@ -84,6 +85,6 @@ async function write(file: string, text: string): Promise<void> {
     await writeFileAtomically(file, text, 0o644);
   } catch (error) {
     if (error instanceof FileWriteError) throw error;
-    throw new CommandError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CommandError(`cannot write ${file}: ${errorText(error)}`);
   }
 }

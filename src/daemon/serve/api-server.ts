@@ -13,6 +13,7 @@ import { type BodyReceiver, createBodyReceiver } from './receive-body.ts';
 import { RequestError } from './request-error.ts';
 import { type EncodedAnswer, encodeAnswer, sendAnswer, sendJson } from './send-answer.ts';
 import { createSharedAnswers, type SharedAnswers } from './shared-answers.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The parts of the daemon that calls query and change. */
 export interface ServedDaemon extends AnsweredState, ChangedState {
@@ -139,5 +140,5 @@ function sendError(call: Call, error: unknown): void {
     return;
   }
   const status = error instanceof RequestError ? error.status : error instanceof OverrideRejected ? 409 : 500;
-  sendJson(call, status, { error: error instanceof Error ? error.message : String(error) });
+  sendJson(call, status, { error: errorText(error) });
 }

@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer, type Server, type Socket } from 'node:net';
 import { groupId } from '#host/group-id.ts';
 import { MAX_HEAD_BYTES, OneRequest } from './one-request.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** A unix socket, and who may connect to it. */
 export interface ListenSocketOptions {
@@ -77,9 +78,7 @@ export async function openListenSocket({
   // INVARIANT: the group before the mode, so that no other group can connect for a moment.
   const id = await groupId(group);
   if (id !== undefined)
-    await chown(path, process.geteuid?.() ?? 0, id).catch((error: unknown) =>
-      onInaccessible(error instanceof Error ? error.message : String(error)),
-    );
+    await chown(path, process.geteuid?.() ?? 0, id).catch((error: unknown) => onInaccessible(errorText(error)));
   await chmod(path, 0o660);
   return {
     close: () =>

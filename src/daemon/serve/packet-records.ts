@@ -11,6 +11,7 @@ import { type Count, readRuleCounters } from '#kernel/nftables/rule-counters.ts'
 import { logEntry } from './log-entry.ts';
 import { ruleHits } from './rule-hits.ts';
 import type { DaemonState } from '#daemon/reconcile/state.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The packets that rules have counted and logged. */
 export interface PacketRecords {
@@ -53,7 +54,7 @@ export function createPacketRecords(log: Logger): PacketRecords {
   };
   const reopenLater = (error: unknown): void => {
     if (trouble === undefined) log.warn({ err: error }, 'packets that rules log cannot be read');
-    trouble = error instanceof Error ? error.message : String(error);
+    trouble = errorText(error);
     reader = undefined;
     if (!isClosed) timer = setTimeout(open, REOPEN_MILLISECONDS).unref();
   };

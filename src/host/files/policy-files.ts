@@ -5,6 +5,7 @@ import { fileIdentity, fileSignature } from './file-signature.ts';
 import { absolutePath, type PathTrace, tracePath } from './trace-path.ts';
 import { type Distrust, distrustFile, distrustWay, trustedOwners } from './trust.ts';
 import { invalidUtf8Offset } from './utf8.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The content of a file, and a signature that is another whenever the file is. */
 export interface FileText {
@@ -212,7 +213,7 @@ export function systemError(path: string, cause: unknown): FileError {
       : code === 'ELOOP'
         ? 'mend the loop of symlinks'
         : 'see the system log';
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = errorText(cause);
   return new FileError({ kind: 'unreadable', path, message: `cannot read \`${path}\`: ${reason}`, hint, cause });
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** A file that could not be written; the old one is still there, unless only the fsync of its directory failed. */
 export class FileWriteError extends Error {
@@ -8,7 +9,7 @@ export class FileWriteError extends Error {
   readonly path: string;
 
   constructor(path: string, cause: unknown) {
-    super(`cannot write \`${path}\`: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`cannot write \`${path}\`: ${errorText(cause)}`, { cause });
     this.path = path;
   }
 }

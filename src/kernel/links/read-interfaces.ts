@@ -4,10 +4,10 @@ import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { formatAttribute, formatMessage, type NetlinkMessage, parseAttributes } from 'netlink/dist/structs.js';
 import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 import type { HostInterface } from '#core/model/policy/host.ts';
-import { textOfCause } from '#kernel/errors.ts';
 import { dump } from '#kernel/netlink/dump.ts';
 import { attributeText } from '#kernel/netlink/netlink-attributes.ts';
 import { openRawSocket } from '#kernel/netlink/raw-socket.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** Why the interfaces could not be read or watched. */
 export type NetlinkErrorKind = 'unavailable' | 'lost' | 'refused' | 'timeout' | 'inconsistent' | 'malformed';
@@ -139,7 +139,7 @@ async function dumpConsistently(
       if (!isInterrupted) return receive(messages);
     } catch (cause) {
       if (cause instanceof NetlinkError) throw cause;
-      throw new NetlinkError('malformed', `unreadable answer from the kernel: ${textOfCause(cause)}`, { cause });
+      throw new NetlinkError('malformed', `unreadable answer from the kernel: ${errorText(cause)}`, { cause });
     }
     await new Promise((resolve) => setTimeout(resolve, 2 ** attempt));
   }
@@ -153,7 +153,7 @@ function openRouteSocket(): RawNetlinkSocket {
   try {
     return openRawSocket(Protocol.ROUTE, BUFFER_SIZES);
   } catch (cause) {
-    throw new NetlinkError('unavailable', `cannot open a route netlink socket: ${textOfCause(cause)}`, { cause });
+    throw new NetlinkError('unavailable', `cannot open a route netlink socket: ${errorText(cause)}`, { cause });
   }
 }
 
@@ -185,7 +185,7 @@ function refused(errno: number): NetlinkError {
 }
 
 function lost(cause: unknown): NetlinkError {
-  return new NetlinkError('lost', `route netlink socket failed: ${textOfCause(cause)}`, { cause });
+  return new NetlinkError('lost', `route netlink socket failed: ${errorText(cause)}`, { cause });
 }
 
 function timedOut(): NetlinkError {

@@ -1,7 +1,8 @@
 import { Protocol } from 'netlink/dist/constants.js';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import { NetfilterError, textOfCause } from '#kernel/errors.ts';
+import { NetfilterError } from '#kernel/errors.ts';
 import { openRawSocket } from './raw-socket.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 
 /**
  * What a kernel grants by default, rmem_max and wmem_max; it then takes twice that. No more is asked for even where more
@@ -16,7 +17,7 @@ export function openNetfilterSocket(): RawNetlinkSocket {
   try {
     socket = openRawSocket(Protocol.NETFILTER, { receiveBytes: BUFFER_BYTES, sendBytes: BUFFER_BYTES });
   } catch (cause) {
-    throw new NetfilterError('missing', `cannot open a netfilter socket: ${textOfCause(cause)}`, { cause });
+    throw new NetfilterError('missing', `cannot open a netfilter socket: ${errorText(cause)}`, { cause });
   }
   const granted = Math.min(socket.getRecvBufferSize(), socket.getSendBufferSize());
   if (granted >= MIN_GRANTED_BYTES) return socket;
@@ -26,5 +27,5 @@ export function openNetfilterSocket(): RawNetlinkSocket {
 
 /** The error of a netfilter socket that failed, after which it is unknown what the kernel has done. */
 export function lostSocket(cause: unknown): NetfilterError {
-  return new NetfilterError('died', `the netfilter socket failed: ${textOfCause(cause)}`, { cause });
+  return new NetfilterError('died', `the netfilter socket failed: ${errorText(cause)}`, { cause });
 }
