@@ -1,12 +1,6 @@
-import {
-  type DeniedRemote,
-  type Endpoint,
-  type FamilyTraffic,
-  isNothing,
-  type Reachability,
-  type InterfaceGroup,
-  type EdgeTraffic,
-} from '#core/meaning/reach/reachability.ts';
+import { type EdgeTraffic, type FamilyTraffic, isNothing } from '#core/meaning/reach/edge-traffic.ts';
+import type { DeniedRemote, Endpoint, InterfaceGroup } from '#core/meaning/reach/endpoints.ts';
+import type { Reachability } from '#core/meaning/reach/reachability.ts';
 import type { Family } from '#core/model/net/address.ts';
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 import { formatTraffic } from './format-traffic.ts';

@@ -14,14 +14,14 @@ import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 /** A source port that some built-in traffic uses, and one that none does. */
 const ANY_SOURCE_PORTS = [547, SOURCE_PORT];
 
-/** Built-in traffic, and the answers to pings, by examples: what the policy says of each against what the table does. */
+/** Compares built-in traffic and the replies to pings by sample packets: what the policy says of each, and what the table does. */
 export function* platformDifferences(
   policy: HostPolicy,
   table: ListedTable,
   names: readonly NamedInterface[],
 ): Generator<TableDifference> {
   for (const { named, name } of [...names, { named: 'lo', name: 'lo' }]) {
-    for (const packet of examples(policy, name)) {
+    for (const packet of samples(policy, name)) {
       const { direction, protocol, icmpType = 0, icmpCode = 0, hopLimit = HOP_LIMIT } = packet;
       const inbound = direction === 'inbound';
       const [remote, local] = inbound ? [packet.source, packet.destination] : [packet.destination, packet.source];
@@ -44,14 +44,14 @@ export function* platformDifferences(
       const found = ranges.find(({ from, to }) => from <= remote.value && remote.value <= to)?.action ?? 'deny';
       const { verdict, rule } = evaluate(policy, packet);
       if (found === verdict) continue;
-      const part = packet.destinationPort ?? 256 * icmpType + icmpCode;
+      const l4Value = packet.destinationPort ?? 256 * icmpType + icmpCode;
       yield {
         interface: named,
         inVrf: false,
         direction,
         family,
         state: packet.state,
-        traffic: { protocols: [{ from: protocol, to: protocol }], l4Values: { from: part, to: part } },
+        traffic: { protocols: [{ from: protocol, to: protocol }], l4Values: { from: l4Value, to: l4Value } },
         remote: { from: remote.value, to: remote.value },
         expected: { action: verdict, rule },
         found,
@@ -61,14 +61,15 @@ export function* platformDifferences(
   }
 }
 
-function examples(policy: HostPolicy, name: string): readonly Packet[] {
+function samples(policy: HostPolicy, name: string): readonly Packet[] {
   const none = { sourcePort: undefined, destinationPort: undefined, icmpType: undefined, icmpCode: undefined };
   const flows = PLATFORM_FLOWS.flatMap(({ direction, family, match, source, destination }): readonly Packet[] => {
     const usual = endpointOn(name, policy, family).local;
     const far = { family, value: usual.value + 8n };
-    const [own, other] = direction === 'inbound' ? [destination, source] : [source, destination];
-    const locals = own === undefined ? [usual] : own.map(({ from }) => ({ family, value: from }));
-    const remotes = other === undefined ? [far] : [...other.map(({ from }) => ({ family, value: from })), far];
+    const [localRanges, remoteRanges] = direction === 'inbound' ? [destination, source] : [source, destination];
+    const locals = localRanges === undefined ? [usual] : localRanges.map(({ from }) => ({ family, value: from }));
+    const remotes =
+      remoteRanges === undefined ? [far] : [...remoteRanges.map(({ from }) => ({ family, value: from })), far];
     return locals.flatMap((local) =>
       remotes.flatMap((remote): readonly Packet[] => {
         const ends =
@@ -78,7 +79,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       }),
     );
   });
-  const answers = FAMILIES.flatMap((family): readonly Packet[] => {
+  const replies = FAMILIES.flatMap((family): readonly Packet[] => {
     const protocol = icmpProtocol(family);
     const local = endpointOn(name, policy, family).local;
     return [...ICMP_REQUEST_OF_REPLY[protocol].keys()].map((icmpType) => ({
@@ -94,7 +95,7 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       hopLimit: HOP_LIMIT,
     }));
   });
-  // What is for loopback, which no address line has at the host's end.
+  // Packets to loopback addresses, which no template has at the host's end.
   const toLoopback = LOOPBACK.map(({ family, from }): Packet => {
     const { value } = endpointOn(name, policy, family).local;
     return {
@@ -108,13 +109,13 @@ function examples(policy: HostPolicy, name: string): readonly Packet[] {
       hopLimit: HOP_LIMIT,
     };
   });
-  return [...flows, ...answers, ...toLoopback];
+  return [...flows, ...replies, ...toLoopback];
 }
 
 type Content = Pick<Packet, 'protocol' | 'hopLimit'> &
   Partial<Pick<Packet, 'sourcePort' | 'destinationPort' | 'icmpType' | 'icmpCode'>>;
 
-/** Packets of built-in traffic, and such that only a router can have let by. */
+/** Packets of built-in traffic, and the same with a hop limit that only forwarded packets have. */
 function contentsOf(match: PlatformFlow['match']): readonly Content[] {
   switch (match.kind) {
     case 'udp': {

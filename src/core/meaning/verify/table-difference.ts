@@ -5,15 +5,15 @@ import type { Action, Direction } from '#core/model/policy/rule.ts';
 import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
 import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 
-/** Packets that a table judges otherwise than the policy says. */
+/** Packets that a table handles otherwise than the policy says. */
 export interface TableDifference {
   /** The interface, or the glob of them; undefined is every one that the policy does not name. */
   readonly interface: string | undefined;
-  /** They come by a VRF that the policy does not name, whose member the interface is. */
+  /** Whether the packets come in by a VRF that the policy does not name, and the interface is its member. */
   readonly inVrf: boolean;
   readonly direction: Direction;
   readonly family: Family;
-  /** What conntrack says of them. */
+  /** What conntrack says of the packets. */
   readonly state: Packet['state'];
   readonly traffic: TrafficAtom;
   readonly remote: ListedRange;
@@ -22,10 +22,10 @@ export interface TableDifference {
   readonly witness: Packet;
 }
 
-/** An interface that is told apart from others. */
+/** An interface class, and an interface of it. */
 export interface NamedInterface {
   /** A name or a glob; undefined is every interface that neither the policy nor the table names. */
   readonly named: string | undefined;
-  /** One of them. */
+  /** The name of an interface of the class. */
   readonly name: string;
 }

@@ -4,17 +4,17 @@ import type { Traffic } from '#core/model/policy/rule.ts';
 import { transportField } from './transport-field.ts';
 
 /** Fields that hold the name of an interface. */
-const NAMES = /^(?:iif|oif|sdif)name$/;
+const NAME_FIELDS = /^(?:iif|oif|sdif)name$/;
 
-/** The names and globs of interfaces that rules look for. */
+/** The names and globs of interfaces that rules of a table test for. */
 export function namesIn({ chains, sets, maps }: ListedTable): ReadonlySet<string> {
   const names = new Set<string>();
   for (const step of [...chains.values()].flatMap(({ rules }) => rules.flatMap(({ steps }) => steps))) {
-    if (step.kind === 'test' && NAMES.test(step.field)) {
+    if (step.kind === 'test' && NAME_FIELDS.test(step.field)) {
       const values = 'set' in step.values ? sets.get(step.values.set) : step.values;
       for (const name of values?.kind === 'names' ? values.names : []) names.add(name);
     }
-    if (step.kind === 'map' && NAMES.test(step.field)) {
+    if (step.kind === 'map' && NAME_FIELDS.test(step.field)) {
       const elements = step.map === undefined ? step.elements : (maps.get(step.map) ?? []);
       for (const { key } of elements) if (typeof key === 'string') names.add(key);
     }
@@ -22,7 +22,7 @@ export function namesIn({ chains, sets, maps }: ListedTable): ReadonlySet<string
   return names;
 }
 
-/** All that rules of a table look at of protocols, ports and ICMP. */
+/** The protocols, ports, ICMP types and codes that rules of a table test for. */
 export function trafficsOf({ chains, sets, maps }: ListedTable): Readonly<Record<Family, readonly Traffic[]>> {
   const found: Record<Family, Traffic[]> = { ipv4: [], ipv6: [] };
   const add = (field: string, ranges: readonly ListedRange[]): void => {
@@ -31,11 +31,11 @@ export function trafficsOf({ chains, sets, maps }: ListedTable): Readonly<Record
   };
   for (const { rules } of chains.values()) {
     for (const step of rules.flatMap(({ steps }) => steps))
-      for (const { field, ranges } of lookedAt(step)) add(field, ranges);
+      for (const { field, ranges } of rangesTested(step)) add(field, ranges);
   }
   return found;
 
-  function lookedAt(
+  function rangesTested(
     step: ListedExpression,
   ): readonly { readonly field: string; readonly ranges: readonly ListedRange[] }[] {
     if (step.kind === 'test') {
@@ -56,16 +56,16 @@ function trafficOf(field: string, range: ListedRange, family: Family): readonly 
   const [from, to] = [Number(range.from), Number(range.to)];
   const bytes = (): readonly number[] => Array.from({ length: Math.min(to, LAST_BYTE) - from + 1 }, (_, i) => from + i);
   if (field === 'l4proto') return bytes().map((protocol) => ({ kind: 'protocol', protocol }));
-  const about = transportField(field);
-  if (about === undefined) return [];
-  switch (about.kind) {
+  const known = transportField(field);
+  if (known === undefined) return [];
+  switch (known.kind) {
     case 'port':
-      return [{ kind: 'ports', protocol: about.protocol, ports: [{ from, to }] }];
+      return [{ kind: 'ports', protocol: known.protocol, ports: [{ from, to }] }];
     case 'icmp': {
-      const { protocol, part } = about;
-      if (about.family !== family) return [];
+      const { protocol, part } = known;
+      if (known.family !== family) return [];
       if (part === 'type') return bytes().map((type) => ({ kind: 'icmp', protocol, type, code: 'any' }));
-      // Which types it goes with is not told apart: each code is looked at with every type.
+      // The rule's types are not known here: each code is compared with every type.
       return Array.from({ length: ALL_CODES }, (_, type) => type).flatMap((type) =>
         bytes().map((code): Traffic => ({ kind: 'icmp', protocol, type, code })),
       );

@@ -2,7 +2,7 @@ import type { Family } from '#core/model/net/address.ts';
 import { ICMP_PROTOCOLS, icmpFamily, nftWord, PORT_PROTOCOLS } from '#core/model/policy/protocol-lookup.ts';
 import type { IcmpProtocol, PortProtocol } from '#core/model/policy/protocols.ts';
 
-/** What of a packet's transport header a rule looks at. */
+/** A field of a packet's transport header that rules test. */
 export type TransportField =
   | { readonly kind: 'port'; readonly protocol: PortProtocol; readonly end: 'source' | 'destination' }
   | {
@@ -25,7 +25,7 @@ const FIELDS: ReadonlyMap<string, TransportField> = new Map<string, TransportFie
   ),
 ]);
 
-/** The port, type or code that a field of a listed table is, such as `tcp.dport`; undefined for other fields. */
+/** Parses a field of a listed table, such as `tcp.dport`; undefined for other fields. */
 export function transportField(field: string): TransportField | undefined {
   return FIELDS.get(field);
 }
