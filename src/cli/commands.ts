@@ -18,7 +18,7 @@ import { status } from '#cli/commands/status.ts';
 import { tryOut } from '#cli/commands/try.ts';
 import { verify } from '#cli/commands/verify.ts';
 
-/** Every command of `sgctl`, in the order in which the help lists them. */
+/** Every command of `sgctl`, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
   init,
   check,

@@ -21,7 +21,7 @@ const HELP = [
   '',
 ].join('\n');
 
-/** Runs what a command line of `sgctl` says, its words being `args`. Throws what is a bug. */
+/** Runs a command line of `sgctl`; throws only bugs. */
 export async function runSgctl([word, ...args]: readonly string[], streams: Streams): Promise<ExitStatus> {
   if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
     if (word !== undefined) streams.out(HELP);

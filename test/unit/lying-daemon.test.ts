@@ -148,7 +148,7 @@ describe('sgctl confirm', () => {
     const victim = put('crontab', CRONTAB);
     answers = trialOf(FORGED, { file: victim });
     const { out } = await run(confirm, '--policy', victim, '--yes');
-    expect(out).toContain(`${victim} changes, but NOT saved to it: it is no valid policy now`);
+    expect(out).toContain(`${victim} changes, but NOT saved to it: it is not a valid policy now`);
     expect(readFileSync(victim, 'utf8')).toBe(CRONTAB);
   });
 

@@ -8,23 +8,23 @@ import { createRevocation } from '#kernel/conntrack/revocation.ts';
 import type { Streams } from '#cli/framework/command.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
 
-/** What a command that applies a policy does about live flows, as the daemon does; trouble is printed, and ends nothing. */
+/** Revokes live flows for a command that applies a policy, as the daemon does. A failure is printed and ends nothing. */
 export interface LiveFlows {
-  /** Has conntrack know the live flows of sockets. */
+  /** Adds the live flows of sockets to conntrack. */
   seed(): Promise<void>;
-  /** Revokes what `now` denies. Returns whether all flows were judged. */
+  /** Revokes the flows that `now` denies; returns whether all flows were evaluated. */
   cut(now: HostPolicy, was: PoliciesInForce): Promise<boolean>;
   close(): void;
 }
 
-/** What was in force, as far as that is known. */
+/** The policies in force before. */
 export interface PoliciesInForce {
   readonly before: readonly HostPolicy[];
-  /** Whether that is all that was since flows were judged last. */
+  /** Whether these are all since flows were last evaluated. */
   readonly isBeforeKnown: boolean;
 }
 
-/** The live flows of a host with these interfaces. */
+/** The live flows of a host with these interfaces; `streams` takes the failures. */
 export function liveFlows(interfaces: readonly HostInterface[], streams: Streams): LiveFlows {
   const revocation = createRevocation({
     table: TABLE,
@@ -38,8 +38,8 @@ export function liveFlows(interfaces: readonly HostInterface[], streams: Streams
       await step();
       return true;
     } catch (error) {
-      const reason = errorText(error);
-      streams.err(`sgctl apply: live flows could not be looked at: ${reason}\n`);
+      streams.err(`sgctl apply: live flows could not be read: ${errorText(error)}
+`);
       return false;
     }
   };

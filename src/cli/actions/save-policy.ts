@@ -11,20 +11,20 @@ import { CommandError } from '#cli/framework/command.ts';
 import { isSameFile } from '#cli/input/in-place.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
 
-/** The policy file that a policy is to be written to, as it is now. */
+/** The policy file to save a policy to, as it is now. */
 export interface PolicyTarget {
   readonly policyFile: string;
-  /** Undefined where it has mistakes, or is missing. */
+  /** Undefined if it has mistakes, or is missing. */
   readonly policy: Policy | undefined;
   readonly texts: PolicyTexts;
-  /** Why nothing can be written there, whatever it is; undefined where something can. */
+  /** Why nothing can be written there; undefined if it can. */
   readonly obstacle: string | undefined;
 }
 
-/** No policy file is longer. */
+/** The longest policy file. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Looks at a policy file that is to be replaced: a valid policy or nothing, which nobody else can lead elsewhere. */
+/** Reads the policy file to replace: only a valid or missing one, on a path that no other user can redirect, can be written. */
 export async function lookAtTarget(policyFile: string): Promise<PolicyTarget> {
   const loaded = await createPolicyLoader(createPolicyReader(policyFile, 'any'))();
   const obstacle = await obstacleAt(policyFile, loaded.policy);
@@ -42,14 +42,14 @@ async function obstacleAt(policyFile: string, policy: Policy | undefined): Promi
     () => true,
     () => false,
   );
-  if (isThere && policy === undefined) return 'it is no valid policy now: sgctl check says why';
+  if (isThere && policy === undefined) return 'it is not a valid policy now: sgctl check shows why';
   return access(dirname(isThere ? await realpath(policyFile) : policyFile), constants.W_OK).then(
     () => undefined,
     (error: unknown) => errorText(error),
   );
 }
 
-/** Why `texts` cannot be written to a target that said `files` when they were tried; undefined where they can. */
+/** Why `texts` cannot be saved to a target that was identified by `files` at the time of the trial; undefined if they can. */
 export function obstacleTo(target: PolicyTarget, texts: PolicyTexts, files: string): string | undefined {
   if (saysAlready(target, texts)) return undefined;
   if (identityOfTexts(target.texts) !== files) return 'it was changed meanwhile';
@@ -60,19 +60,19 @@ export function obstacleTo(target: PolicyTarget, texts: PolicyTexts, files: stri
     : undefined;
 }
 
-/** The drop-ins and lists that the target has and `texts` do not have, the other way round, or with other texts. */
+/** The drop-ins and lists that only one of the target and `texts` has, or that differ. */
 export function differingBeside(target: PolicyTarget, texts: PolicyTexts): readonly string[] {
   const [theirs, ours] = [filesBeside(target.texts), filesBeside(texts)];
   const names = new Set([...theirs.keys(), ...ours.keys()]);
   return [...names].filter((name) => name !== '' && theirs.get(name) !== ours.get(name)).toSorted();
 }
 
-/** Whether the policy's files say just that already. */
+/** Whether the policy's files are equal to `texts` already. */
 export function saysAlready({ texts: present }: PolicyTarget, texts: PolicyTexts): boolean {
   return identityOfTexts(present) === identityOfTexts(texts);
 }
 
-/** Writes a policy file, with the mode and the owner it has; returns why not, where it was not. */
+/** Writes the policy file and keeps its mode and owner; returns the reason if it could not. */
 export async function writeToTarget(
   policyFile: string,
   texts: PolicyTexts,
@@ -95,12 +95,12 @@ export async function writeToTarget(
 }
 
 /**
- * Throws a CommandError where the daemon says that it enforces another policy file than the one this is about: which file
- * is written is never the daemon's to say.
+ * Throws a CommandError if the daemon reports that it enforces another policy file: the command line alone decides which
+ * file is written.
  */
-export async function refuseOtherPolicyFile(policyFile: string, told: string): Promise<void> {
-  if (policyFile === told || (isAbsolute(told) && (await isSameFile(policyFile, told)))) return;
+export async function refuseOtherPolicyFile(policyFile: string, enforced: string): Promise<void> {
+  if (policyFile === enforced || (isAbsolute(enforced) && (await isSameFile(policyFile, enforced)))) return;
   throw new CommandError(
-    `the daemon enforces \`${told}\`, and not \`${policyFile}\`, which this command would write\nhelp: if that is the policy file of this host, say so: --policy FILE`,
+    `the daemon enforces \`${enforced}\`, and not \`${policyFile}\`, which this command would write\nhelp: if that is the policy file of this host, name it: --policy FILE`,
   );
 }

@@ -19,14 +19,14 @@ export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 export interface CommandOption {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
-  /** What the value is called in the help; options of type string have one. */
+  /** The name of the value in the help, for options of type string. */
   readonly value?: string;
-  /** The values there are; undefined is any, such as a file. */
+  /** The valid values; undefined if any value is, such as a file. */
   readonly choices?: readonly string[];
   readonly help: string;
 }
 
-/** What a command was called with, checked against its options. */
+/** The arguments of a command, checked against its options. */
 export interface CommandLine {
   readonly positionals: readonly string[];
   /** The value of a string option. */
@@ -36,19 +36,19 @@ export interface CommandLine {
 }
 
 /**
- * Where a command's words go; data to `out` and `exact`, diagnostics and questions to `err`.
+ * The output of a command: data to `out` and `exact`, diagnostics and questions to `err`.
  * INVARIANT: a command writes nothing past these, so that names, files, arguments and answers reach no terminal raw.
  */
 export interface Streams {
-  /** Text for people, and JSON: what a terminal would act on or hide is escaped, which JSON takes for the same. */
+  /** Text for people, and JSON: characters that a terminal would act on or hide are escaped, also validly for JSON. */
   out(text: StyledText): void;
   /** As `out`. */
   err(text: StyledText): void;
-  /** What a file or another program takes as it is, such as a script; on a terminal it is for people, as `out` is. */
+  /** Text for a file or another program, such as a script, unchanged; on a terminal it is escaped, as by `out`. */
   exact(text: string): void;
-  /** On a terminal, one line of standard error that the next call replaces, and that goes away by undefined. */
+  /** On a terminal, one line of standard error that the next call replaces; undefined removes it. */
   progress(text: string | undefined): void;
-  /** Empties the terminal; nothing where the output is none. */
+  /** Clears the terminal; does nothing if the output is not one. */
   clear(): void;
 }
 
@@ -57,24 +57,24 @@ export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** What stands after the command's name in its usage line. */
+  /** The arguments in the usage line. */
   readonly usage: string;
   readonly options: Readonly<Record<string, CommandOption>>;
   readonly maxPositionals: number;
-  /** What may stand there; undefined is a file. */
+  /** The valid positional arguments, for completion; undefined stands for files. */
   readonly words?: readonly string[];
   readonly examples: readonly string[];
-  /** What exit status 1 says; undefined where the command never ends with it. */
+  /** The meaning of exit status 1; undefined if the command never ends with it. */
   readonly exitNo?: string;
   run(line: CommandLine, streams: Streams): Promise<ExitStatus>;
 }
 
-/** Wrong usage: the message is for the person who typed it. */
+/** Wrong usage: the message is for the user who typed the command. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Something could not be done; the message says what and why. */
+/** A command could not do its work; the message gives the reason. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
@@ -88,7 +88,7 @@ export function parseArgsOptions(
   );
 }
 
-/** The help of a command: usage, what it does, options, examples, exit statuses. */
+/** The help of a command: usage, summary, options, examples, exit statuses. */
 export function formatHelp(
   program: string,
   { name, summary, usage, options, examples, exitNo }: Omit<Command, 'run' | 'maxPositionals'>,

@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { CONTROL_SOCKET } from '#api/socket-names.ts';
 import { type CommandLine, type CommandOption, UsageError } from './command.ts';
 
-/** Where the policy is unless said otherwise. */
+/** The default policy file. */
 export const DEFAULT_POLICY_FILE = '/etc/secgroupd/policy.yaml';
 
-/** Where the last good script is kept unless said otherwise. */
+/** The default directory of the last good script and the history. */
 const DEFAULT_STATE_DIRECTORY = '/var/lib/secgroupd';
 
-/** Where the socket is unless said otherwise. */
+/** The default directory of the sockets. */
 const DEFAULT_RUNTIME_DIRECTORY = '/run/secgroupd';
 
-/** Options that several commands have, each said once. */
+/** Options that several commands share. */
 export const OPTION = {
   help: { type: 'boolean', short: 'h', help: 'print this help' },
   json: { type: 'boolean', help: 'print JSON' },
@@ -19,11 +19,11 @@ export const OPTION = {
   as: {
     type: 'string',
     value: 'PATH',
-    help: 'judge FILE as if it stood at PATH, with the lists and drop-ins beside PATH; PATH may be one of the drop-ins',
+    help: 'treat FILE as if it were at PATH, with the lists and drop-ins beside PATH; PATH may be one of the drop-ins',
   },
   alone: {
     type: 'boolean',
-    help: 'take FILE as it lies, with the lists and drop-ins beside it alone, and not in the place of the policy file',
+    help: 'use FILE as it is, with only the lists and drop-ins beside it, instead of in place of the policy file',
   },
   instance: {
     type: 'string',
@@ -44,7 +44,7 @@ export const OPTION = {
     type: 'string',
     value: 'OWNER',
     choices: ['root', 'any'],
-    help: 'root (default): policy files that others than root can change, or lead elsewhere by a directory or a symlink on the way, are refused; any: they are read',
+    help: 'root (default): refuse policy files that users other than root can change, or redirect by a directory or symlink on the path; any: read them',
   },
   yes: { type: 'boolean', short: 'y', help: 'do not ask' },
 } as const satisfies Record<string, CommandOption>;
@@ -59,10 +59,10 @@ export function runtimeDirectory(line: CommandLine): string {
   return line.text('runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? DEFAULT_RUNTIME_DIRECTORY;
 }
 
-/** Whose policy files are read. Throws a UsageError for anything but `root` and `any`. */
+/** The owners whose policy files are trusted. Throws a UsageError for anything but `root` and `any`. */
 export function readTrust(line: CommandLine): 'root' | 'any' {
   const trust = line.text('trust') ?? 'root';
-  if (trust !== 'root' && trust !== 'any') throw new UsageError(`--trust is root or any, and not \`${trust}\``);
+  if (trust !== 'root' && trust !== 'any') throw new UsageError(`--trust is root or any, not \`${trust}\``);
   return trust;
 }
 

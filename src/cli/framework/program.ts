@@ -49,7 +49,7 @@ function parseStrictly(args: readonly string[], options: Readonly<Record<string,
   }
 }
 
-/** Runs one command of `program` and says how it ended; what goes wrong is printed, never thrown, unless it is a bug. */
+/** Runs a command of `program` and returns its exit status. Prints failures; throws only bugs. */
 export async function runCommand(
   program: string,
   command: Command,
@@ -67,10 +67,10 @@ export async function runCommand(
   }
 }
 
-/** What ends a command and is no bug of it. */
+/** The errors that are failures of a command, not bugs. */
 const FAILURES = [CommandError, DaemonError, NftError, FileWriteError];
 
-/** Prints what went wrong and returns the exit status that says so. Throws what is a bug. */
+/** Prints a failure and returns its exit status. Throws a bug. */
 function explainFailure(error: unknown, { program, streams }: { program: string; streams: Streams }): ExitStatus {
   if (error instanceof UsageError) {
     streams.err(`${program}: ${error.message}\nhelp: ${program} --help\n`);
@@ -84,7 +84,7 @@ function explainFailure(error: unknown, { program, streams }: { program: string;
   throw error;
 }
 
-/** The exit status after a bug, which is printed: it may quote what came from elsewhere, so by the streams as all else. */
+/** Prints a bug and returns the exit status. It may quote untrusted text, so it goes through the streams too. */
 export function explainBug(error: unknown, streams: Streams): ExitStatus {
   streams.err(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT.failed;

@@ -1,15 +1,15 @@
 import type { Command, CommandOption } from './command.ts';
 
-/** A shell whose completion can be written. */
+/** A shell with a completion script. */
 export type Shell = 'bash' | 'zsh' | 'fish';
 
 /** The shells, in the order in which help lists them. */
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish'];
 
-/** What is known of a command line before it is run. */
+/** A command without its implementation. */
 export type CommandShape = Omit<Command, 'run'>;
 
-/** Both programs: one with commands, one with options alone. */
+/** Both programs: sgctl has commands, secgroupd only options. */
 export interface Programs {
   readonly sgctl: readonly CommandShape[];
   readonly secgroupd: CommandShape;
@@ -134,21 +134,21 @@ function fish({ sgctl, secgroupd }: Programs): string {
     const seen = ` -n ${single(`__fish_seen_subcommand_from ${command.name}`)}`;
     return [
       `complete -c sgctl -f -n __fish_use_subcommand -a ${command.name} -d ${single(command.summary)}`,
-      ...optionsOf(command).map((one) => option('sgctl', seen, one)),
+      ...optionsOf(command).map((entry) => option('sgctl', seen, entry)),
       ...(command.words === undefined ? [] : [`complete -c sgctl -f${seen} -a ${single(command.words.join(' '))}`]),
     ];
   });
   return `# Completion of sgctl and secgroupd for fish; written by \`sgctl completion fish\`.
-${[...lines, ...optionsOf(secgroupd).map((one) => option('secgroupd', '', one))].join('\n')}
+${[...lines, ...optionsOf(secgroupd).map((entry) => option('secgroupd', '', entry))].join('\n')}
 `;
 }
 
-/** A word as all three shells take it. */
+/** A word in single quotes, valid in all three shells. */
 function single(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Text within the brackets of an option of zsh. */
+/** Text within the brackets of a zsh option. */
 function zshText(text: string): string {
   return text.replace(/[[\]:]/g, '\\$&');
 }

@@ -12,13 +12,13 @@ const COLOURS: Readonly<Record<Style, string>> = {
   strong: '1',
 };
 
-/** What is written to: standard output and error, or what a test has in their place. */
+/** An output: standard output or error, or a test's substitute. */
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
 }
 
-/** Streams onto two outputs; colour only on a terminal, and never where `plain`. */
+/** Streams onto two outputs; colour only on a terminal, and never if `plain`. */
 export function streamsOnto(outputs: { readonly out: Output; readonly err: Output }, plain: boolean): Streams {
   const { out, err } = outputs;
   let isProgressShown = false;
@@ -44,7 +44,7 @@ export function standardStreams(): Streams {
   return streamsOnto({ out: process.stdout, err: process.stderr }, (process.env['NO_COLOR'] ?? '') !== '');
 }
 
-/** INVARIANT: colours are the only sequences that a terminal is sent, and come after everything else is escaped. */
+/** INVARIANT: colours are the only control sequences sent to a terminal, added after everything else is escaped. */
 function harmless(text: StyledText, colour: boolean): string {
   return partsOf(text)
     .map((part) => {

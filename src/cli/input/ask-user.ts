@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 
-/** Whether the person at the terminal says yes. No answer within `milliseconds` is no, and so is Ctrl-C. */
+/** Asks the user at the terminal. No answer within `milliseconds` counts as no, and so does Ctrl-C. */
 export async function agrees(question: string, milliseconds?: number): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const late = milliseconds === undefined ? undefined : AbortSignal.timeout(Math.ceil(milliseconds));

@@ -3,7 +3,7 @@ import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import type { PortRange } from '#core/model/policy/rule.ts';
 
-/** What the host does at boot where the rules last in force do not load; assignments, as systemd reads them. */
+/** Settings for a boot at which the last rules do not load; assignments, as systemd reads them. */
 const BOOT_CONF = '/etc/secgroupd/boot.conf';
 
 const MAX_BYTES = 64 * 1024;
@@ -11,8 +11,8 @@ const MAX_BYTES = 64 * 1024;
 const SSH: readonly PortRange[] = [{ from: 22, to: 22 }];
 
 /**
- * SSH_PORTS and FALLBACK there; ssh is port 22 where there is no such file, or it names no ports. A file that cannot be
- * read, or that others than root can change, counts as none, and `onTrouble` is called with why.
+ * Reads SSH_PORTS and FALLBACK from boot.conf; ssh is port 22 if the file is missing, or names no ports. A file that
+ * cannot be read, or that users other than root can change, counts as missing, and `onTrouble` gets the reason.
  */
 export async function readBootConf(onTrouble: (message: string) => void): Promise<BootConf> {
   const text = await readTrustedFile(BOOT_CONF, { maxBytes: MAX_BYTES, ownership: 'root' }).then(

@@ -7,12 +7,12 @@ import { CommandError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 
-/** What the daemon reports of what is in force: a policy, or nothing of ours. */
+/** The policy in force as the daemon reports it, or that no rules of ours are. */
 export type InForcePolicy =
   | { readonly kind: 'policy'; readonly version: number | undefined; readonly texts: PolicyTexts }
   | { readonly kind: 'nothing' };
 
-/** Asks the daemon which policy is in force. Throws a CommandError where there is no daemon, or it does not know. */
+/** Asks the daemon for the policy in force. Throws a CommandError if there is no daemon, or it does not have the policy. */
 export async function policyInForce(
   socket: string,
   otherwise = 'name the file to compare with: --against FILE',
@@ -30,7 +30,7 @@ export async function policyInForce(
   return { kind: 'policy', version: answer.inForce.version ?? undefined, texts: answer.policy };
 }
 
-/** A policy that was in force, as this host sees it; undefined where this program cannot read it. */
+/** A policy that was in force, as it applies to this host; undefined if this version of sgctl cannot read it. */
 export async function locateTexts(texts: PolicyTexts, host: HostState): Promise<HostPolicy | undefined> {
   const { policy } = await createPolicyLoader(readerOfTexts(texts))();
   if (policy === undefined) return undefined;

@@ -6,8 +6,8 @@ import { isStream, type Placement } from '#host/files/placed-reader.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
 
 /**
- * A file in the place of the policy file: its drop-ins are those of the policy file, and so are its lists unless they
- * lie beside the file itself. A file with drop-ins of its own is a whole policy, and is taken as it lies.
+ * Places a file at the path of the policy file: it uses the policy file's drop-ins, and its lists unless they are beside
+ * the file itself. A file with drop-ins of its own is a whole policy, and is used as it is.
  */
 export async function inPlaceOf(policyFile: string, file: string): Promise<Placement> {
   if (!isStream(file) && ((await isSameFile(file, policyFile)) || (await hasDropIns(file)))) return { file };
@@ -19,17 +19,17 @@ async function hasDropIns(file: string): Promise<boolean> {
     return (await listDropIns(dropInDirectory(file), 'any')).read.length > 0;
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    // Whoever reads the policy says what is wrong with them.
+    // Reading the policy reports the error.
     return true;
   }
 }
 
-/** The drop-ins and lists that a policy was read with. */
+/** The drop-ins and lists that a policy was read with; without the policy file. */
 export function filesAlong({ documents: [main], sources }: LoadedPolicy): readonly string[] {
   return [...sources.keys()].filter((file) => file !== main);
 }
 
-/** That a file was read with others, as it stands behind the file's name; nothing where it was not. */
+/** The drop-ins and lists of a policy as a message has them behind its name; empty if there are none. */
 export function alongText(along: readonly string[]): string {
   return along.length === 0 ? '' : `, with ${along.join(', ')},`;
 }

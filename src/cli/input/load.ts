@@ -16,12 +16,12 @@ import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { whyUnprotected } from '#core/meaning/unprotected-host.ts';
 import { type CommandLine, type Streams, CommandError, UsageError } from '#cli/framework/command.ts';
 
-/** Reads a policy for a person who judges it: whose file it is does not matter. */
+/** Reads a policy without ownership checks: nothing is enforced from it yet. */
 export function readPolicy(placement: Placement): Promise<LoadedPolicy> {
   return loadPolicy(createPlacedReader(placement), patienceOf(MAX_PROOF_SECONDS));
 }
 
-/** Reads a policy as `readPolicy` does, and gives its texts by the names that the files have where they are thought to stand. */
+/** As {@link readPolicy}; also returns the texts, under the names that the files have at the path of `placement`. */
 export async function readPolicyAndTexts(
   placement: Placement,
 ): Promise<{ readonly loaded: LoadedPolicy; readonly texts: PolicyTexts }> {
@@ -31,16 +31,16 @@ export async function readPolicyAndTexts(
   if (texts !== undefined) return { loaded, texts };
   const lists = [...reader.standing].slice(1).map(([own, there]) => `\`${own}\` and \`${there}\``);
   throw new CommandError(
-    `lists of one name that say different things are both in use: ${lists.join('; ')}\nhelp: make them the same, or say --alone`,
+    `two different lists have the same name, and both are in use: ${lists.join('; ')}\nhelp: make them equal, or give --alone`,
   );
 }
 
-/** Reads a policy that is to be enforced as it stands there, without a look by a person. */
+/** Reads a policy to enforce it at once, with ownership checks. */
 export function readPolicyToEnforce(file: string, ownership: 'root' | 'any'): Promise<LoadedPolicy> {
   return loadPolicy(createPolicyReader(file, ownership), patienceOf(MAX_PROOF_SECONDS));
 }
 
-/** The file that a command line names, and the path that `--as` says it stands at. Throws a UsageError for a directory. */
+/** The file that a command line names, and the path that `--as` gives it. Throws a UsageError for a directory. */
 export async function placementOf(line: CommandLine, file: string): Promise<Placement> {
   const at = line.text('as');
   if (at === undefined) return { file };
@@ -49,11 +49,11 @@ export async function placementOf(line: CommandLine, file: string): Promise<Plac
     () => false,
   );
   if (at === '' || at.endsWith('/') || isDirectory)
-    throw new UsageError(`--as is the path that the file will have, and not that of a directory: \`${at}\``);
+    throw new UsageError(`--as is the path that the file will have, not a directory: \`${at}\``);
   return { file, at };
 }
 
-/** Prints the diagnostics of a policy to standard error, frames and all. */
+/** Prints the diagnostics of a policy to standard error, with frames. */
 export function printDiagnostics({ diagnostics, sources }: LoadedPolicy, streams: Streams): void {
   for (const diagnostic of diagnostics) {
     streams.err(styleDiagnostic(diagnostic, (file) => sources.get(file)));
@@ -61,25 +61,25 @@ export function printDiagnostics({ diagnostics, sources }: LoadedPolicy, streams
   }
 }
 
-/** The policy of a file, or undefined once its mistakes are printed. Warnings are printed too. */
+/** Reads a policy and prints its diagnostics; undefined if it has mistakes. */
 export async function readPolicyOrExplain(placement: Placement, streams: Streams): Promise<Policy | undefined> {
   const loaded = await readPolicy(placement);
   printDiagnostics(loaded, streams);
   return loaded.policy;
 }
 
-/** This host: its names and its interfaces. */
+/** Reads this host's names and interfaces. */
 export async function readHost(): Promise<HostState> {
   return { ...(await readIdentity()), interfaces: await readInterfaces() };
 }
 
-/** Which instance a host is to be, and where doubts about it are printed. */
+/** The instance to act as, and where doubts about it are printed. */
 export interface Locating {
   readonly named: string | undefined;
   readonly streams: Streams;
 }
 
-/** The policy as this host sees it, being the instance `named` if one is. Throws a CommandError where the host is not in it. */
+/** The policy as it applies to this host, as the instance `named` if given. Throws a CommandError if no instance is the host. */
 export function locate(policy: Policy, host: HostState, { named, streams }: Locating): HostPolicy {
   const located = locateHost(policy, host, named);
   if (located.kind === 'found') {
@@ -89,13 +89,13 @@ export function locate(policy: Policy, host: HostState, { named, streams }: Loca
   throw new CommandError(`${located.message}\nhelp: ${located.help}`);
 }
 
-/** As {@link warnWhereUnprotected}, of this host as the policy finds it; nothing where the host is not in the policy. */
+/** As {@link warnWhereUnprotected}, for the instance that the policy has for this host; does nothing if it has none. */
 export function warnWhereUnprotectedHere(policy: Policy, host: HostState, streams: Streams): boolean {
   const located = locateHost(policy, host, undefined);
   return located.kind === 'found' && warnWhereUnprotected(located.hostPolicy, host, streams);
 }
 
-/** Warns where a policy, once in force, would leave this host without protection, and returns whether it did. */
+/** Warns if a policy, once in force, would leave this host unprotected; returns whether it did. */
 export function warnWhereUnprotected(hostPolicy: HostPolicy, host: HostState, streams: Streams): boolean {
   const unprotected = whyUnprotected(hostPolicy, host);
   if (unprotected === undefined) return false;

@@ -4,14 +4,17 @@ import { findInstance } from '#core/model/policy/find-instance.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import { UsageError } from '#cli/framework/command.ts';
 
-/** What tells the interface of a packet. */
+/** What determines the interface of a packet. */
 interface PacketContext {
   readonly hostPolicy: HostPolicy;
   readonly host: HostState;
   readonly policy: Policy;
 }
 
-/** The packet of a query on the interface `named`, or on the one that can be told: the only one, or the one that has the packet's local address. */
+/**
+ * The packet of a query with its interface: `named` if given, else the one with the packet's local address, else the only
+ * one of the instance. Throws a UsageError if none of these determines it.
+ */
 export function completePacket(
   packet: Omit<Packet, 'interface'>,
   named: string | undefined,
@@ -21,18 +24,20 @@ export function completePacket(
   const local = packet.direction === 'inbound' ? packet.destination : packet.source;
   const isLocal = ({ family, value }: Packet['source']): boolean => family === local.family && value === local.value;
   const bindings = policy.instances.get(hostPolicy.instance)?.interfaces ?? [];
-  const held = findInstance(policy, host) === hostPolicy.instance ? host.interfaces : [];
+  const interfaces = findInstance(policy, host) === hostPolicy.instance ? host.interfaces : [];
   const byAddress =
     bindings.find(({ addresses }) => addresses !== 'dynamic' && addresses.some(isLocal))?.pattern ??
-    held.find(({ addresses }) => addresses.some(isLocal))?.name;
+    interfaces.find(({ addresses }) => addresses.some(isLocal))?.name;
   const [only] = bindings;
   const pattern = byAddress ?? (bindings.length === 1 ? only?.pattern : undefined);
   if (pattern === undefined) {
     throw new UsageError(
-      `which interface? say --interface: ${bindings.map((binding) => binding.pattern).join(', ') || `${hostPolicy.instance} has none`}`,
+      `--interface is required: ${bindings.map((binding) => binding.pattern).join(', ') || `${hostPolicy.instance} has none`}`,
     );
   }
-  // A glob stands for its interfaces: one that the host has, or one of the glob's own name.
-  const name = host.interfaces.find((one) => one.name !== 'lo' && patternMatches(pattern, one.name))?.name;
+  // For a glob, an interface that it matches: one of the host, or an invented one.
+  const name = host.interfaces.find(
+    (candidate) => candidate.name !== 'lo' && patternMatches(pattern, candidate.name),
+  )?.name;
   return { ...packet, interface: name ?? (pattern === '*' ? 'eth0' : pattern.replace(/\*$/, '0')) };
 }

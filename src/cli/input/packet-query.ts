@@ -8,7 +8,7 @@ import { UsageError } from '#cli/framework/command.ts';
 import { wordList } from '#core/diagnostics/word-list.ts';
 import { icmpProtocol, PROTOCOL_WORDS, protocolNumber, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 
-/** A packet as a person or a script describes it: options of `sgctl explain`, or one JSON object a line with `--batch`. */
+/** A packet as described by the options of `sgctl explain`, or by a line of JSON with `--batch`. */
 export interface PacketQuery {
   readonly direction?: unknown;
   readonly protocol?: unknown;
@@ -23,15 +23,15 @@ export interface PacketQuery {
 
 const STATES: readonly PacketState[] = ['new', 'established', 'reply', 'related', 'invalid'];
 
-/** Protocols by name: those of a policy, but for the word that is no protocol. */
+/** The names of protocols: those of a policy, without `all`. */
 export const PROTOCOL_CHOICES = PROTOCOL_WORDS.filter((word) => word !== 'all');
 
-/** How people write the parts of a query: as options of a command line, or as keys of JSON. */
+/** How the parts of a query are written: as options of a command line, or as keys of JSON. */
 export type QueryForm = 'options' | 'json';
 
 /**
- * The packet that a query describes, its interface left open; `form` is how errors name its parts. Without a state it is
- * what conntrack makes of a packet that belongs to no flow. Throws a UsageError that says what is wrong.
+ * The packet that a query describes, without its interface; `form` is how errors name its parts. By default its state is
+ * the one that conntrack gives a packet of no flow. Throws a UsageError for an invalid query.
  */
 export function readPacketQuery(query: PacketQuery, form: QueryForm): Omit<Packet, 'interface'> {
   const { oneOf, address, readProtocol, icmpTypeOf, number, nameOf } = form === 'options' ? OPTIONS : KEYS;
@@ -69,7 +69,7 @@ export function readPacketQuery(query: PacketQuery, form: QueryForm): Omit<Packe
   };
 }
 
-/** The source port of a query that leaves it out: one of those that clients use (RFC 6335). */
+/** The default source port: one that clients use (RFC 6335). */
 const ANY_CLIENT_PORT = 50_000;
 
 function given(value: unknown): boolean {
@@ -78,20 +78,20 @@ function given(value: unknown): boolean {
 
 type QueryKey = keyof PacketQuery;
 
-/** Readers of the parts of a query, which name a part in errors as the person wrote it. */
+/** Readers of the parts of a query, which name a part in errors as the user wrote it. */
 function readersOf(nameOf: (key: QueryKey) => string) {
-  const number = (key: QueryKey, value: unknown, most: number): number | undefined => {
+  const number = (key: QueryKey, value: unknown, max: number): number | undefined => {
     if (!given(value)) return undefined;
     const text = String(value);
-    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > most)
-      throw new UsageError(`${nameOf(key)} is a number from 0 to ${most}, not ${JSON.stringify(value)}`);
+    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > max)
+      throw new UsageError(`${nameOf(key)} is a number from 0 to ${max}, not ${JSON.stringify(value)}`);
     return Number(text);
   };
   return {
     nameOf,
     number,
     oneOf: <Word extends string>(key: QueryKey, value: unknown, words: readonly Word[]): Word => {
-      const word = words.find((one) => one === value);
+      const word = words.find((candidate) => candidate === value);
       if (word !== undefined) return word;
       const list = wordList(words, 'or');
       return fail(

@@ -7,9 +7,9 @@ import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import type { Streams } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE } from '#cli/framework/options.ts';
 
-/** A policy that a person has had judged. */
-interface Judged {
-  /** As the command line names it. */
+/** A policy that a command checks. */
+interface CheckedPolicy {
+  /** The name on the command line. */
   readonly file: string;
   /** The path that `--as` gives it. */
   readonly at: string | undefined;
@@ -17,11 +17,11 @@ interface Judged {
 }
 
 /**
- * Warns of what the daemon refuses whatever it says: files of a policy that others than their owner can write, and a
- * directory on the way to where the policy is to stand. Who owns a file elsewhere does not matter: people judge policies
- * in their homes, and put them in place as root.
+ * Warns of what the daemon refuses whatever its text is: files of a policy that users other than their owner can write,
+ * and a directory on the path of the policy file. The owner of a file elsewhere does not matter: people check policies in
+ * their homes, and put them in place as root.
  */
-export async function warnWhereRefused({ file, at, loaded }: Judged, streams: Streams): Promise<void> {
+export async function warnWhereRefused({ file, at, loaded }: CheckedPolicy, streams: Streams): Promise<void> {
   const files = loaded.files.filter((name) => name !== shownName(file) || !isStream(file));
   const place = at ?? (resolve(file) === DEFAULT_POLICY_FILE ? file : undefined);
   const way = place === undefined ? undefined : await distrustPlace(place);
@@ -41,15 +41,15 @@ async function distrustPlace(path: string): Promise<Distrust | undefined> {
   return distrustWay(path, await tracePath(absolutePath(path)), trustedOwners());
 }
 
-/** Why a file is not trusted whoever owns it. */
+/** Why a file is not trusted, apart from its owner. */
 function distrustWritable(path: string): readonly Distrust[] {
-  const stats = lookAt(path);
+  const stats = statusOf(path);
   const distrust = stats?.isFile() === true ? distrustFile(path, stats, [Number(stats.uid)]) : undefined;
   return distrust === undefined ? [] : [distrust];
 }
 
-/** Undefined where it cannot be looked at: the policy's diagnostics say why. */
-function lookAt(path: string): BigIntStats | undefined {
+/** The file's status; undefined if it cannot be read: the policy's diagnostics report why. */
+function statusOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true });
   } catch {

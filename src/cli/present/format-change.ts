@@ -18,7 +18,7 @@ import { formatIntervals, formatRemotes, MAX_SHOWN } from './format-remotes.ts';
 import { formatTraffic, trafficToJson } from './format-traffic.ts';
 import { packetToJson } from './packet-json.ts';
 
-/** The plan as scripts read it: a contract. */
+/** The effects of a change as scripts read them: a contract. */
 export function changeToJson(
   { differences, leftOut, platform, members, connections, session }: ChangeEffects,
   host: HostState,
@@ -27,18 +27,23 @@ export function changeToJson(
     same: differences.length + platform.length + leftOut.length === 0,
     session: session === undefined ? null : { ...flowToJson(session.flow), cut: session.cut !== undefined },
     connections: connections.kind === 'known' ? connections.cut.map(cutToJson) : null,
-    changes: differences.map((one) => ({
-      interface: one.interface ?? null,
-      direction: one.direction,
-      family: one.family,
-      change: changeOf(one),
-      traffic: one.traffic === 'all' ? 'all' : one.traffic.map((atom) => trafficToJson(atom, one.family)),
-      remotes: one.remotes === 'any' ? 'any' : one.remotes.map(formatInterval),
-      before: deciderToJson(one.before),
-      after: deciderToJson(one.after),
-      witness: witnessToJson(one, host),
+    changes: differences.map((difference) => ({
+      interface: difference.interface ?? null,
+      direction: difference.direction,
+      family: difference.family,
+      change: changeOf(difference),
+      traffic:
+        difference.traffic === 'all' ? 'all' : difference.traffic.map((atom) => trafficToJson(atom, difference.family)),
+      remotes: difference.remotes === 'any' ? 'any' : difference.remotes.map(formatInterval),
+      before: decisionToJson(difference.before),
+      after: decisionToJson(difference.after),
+      witness: witnessToJson(difference, host),
     })),
-    leftOut: leftOut.map((one) => ({ interface: one.interface ?? null, direction: one.direction, family: one.family })),
+    leftOut: leftOut.map(({ interface: pattern = null, direction, family }) => ({
+      interface: pattern,
+      direction,
+      family,
+    })),
     platform: platform.map(({ name, after }) => ({ name, after })),
     members: members.map(({ kind, name, joined, left }) => ({
       [kind]: name,
@@ -52,11 +57,11 @@ function changeOf({ after }: Difference): 'allowed' | 'denied' {
   return after.action === 'allow' ? 'allowed' : 'denied';
 }
 
-function deciderToJson({ action, reason, rule }: RuleDecision): object {
+function decisionToJson({ action, reason, rule }: RuleDecision): object {
   return { action, reason, rule: rule === undefined ? null : reportRule(rule) };
 }
 
-/** A packet that the change is about, as a query of `sgctl explain --batch`. */
+/** A packet whose verdict changes, as a query for `sgctl explain --batch`. */
 function witnessToJson(difference: Difference, { interfaces }: HostState): object {
   const { family } = difference;
   const pattern = difference.interface;
@@ -90,7 +95,7 @@ function flowToJson({ protocol, source, destination, sourcePort, destinationPort
   };
 }
 
-/** The plan for people. */
+/** The effects of a change as people read them, under a title. */
 export function formatChange(effects: ChangeEffects, title: string): StyledText {
   const { policies, differences, leftOut, platform, members, connections, session } = effects;
   const same = differences.length + platform.length + leftOut.length === 0;
@@ -106,37 +111,37 @@ export function formatChange(effects: ChangeEffects, title: string): StyledText 
   return [`${title}\n`, ...own, `\n${lines.join('\n')}`.trimEnd(), '\n'];
 }
 
-/** What becomes of one's own session, each line ended. */
+/** Whether the change cuts the user's own session; each line ended. */
 function sessionText({ flow, cut }: NonNullable<ChangeEffects['session']>): Exclude<StyledText, string> {
   if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on\n`];
   return [
     { style: 'error', text: `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT` },
     '\n',
-    `  now   ${formatDecider({ action: 'allow', rule: cut.before.rule })}\n`,
-    `  then  ${formatDecider({ action: 'deny', rule: cut.after.rule })}\n`,
+    `  now   ${formatDecision({ action: 'allow', rule: cut.before.rule })}\n`,
+    `  then  ${formatDecision({ action: 'deny', rule: cut.after.rule })}\n`,
   ];
 }
 
 function changeLines(differences: readonly Difference[], policies: readonly HostPolicy[]): readonly string[] {
   const byPlace = new Map<string, Difference[]>();
-  for (const one of differences) {
-    const place = `newly ${changeOf(one)}, ${formatPlace(one, policies)}`;
-    const known = byPlace.get(place) ?? [];
-    byPlace.set(place, known);
-    known.push(one);
+  for (const difference of differences) {
+    const place = `newly ${changeOf(difference)}, ${formatPlace(difference, policies)}`;
+    const atPlace = byPlace.get(place) ?? [];
+    byPlace.set(place, atPlace);
+    atPlace.push(difference);
   }
   return [...byPlace].flatMap(([place, list]) => [
     place,
-    ...list.flatMap((one) => [
-      `  ${formatTraffic(one.traffic, one.family)} ${one.direction === 'inbound' ? 'from' : 'to'} ${formatRemotes(one)}`,
-      `    now   ${formatDecider(one.before)}`,
-      `    then  ${formatDecider(one.after)}`,
+    ...list.flatMap((difference) => [
+      `  ${formatTraffic(difference.traffic, difference.family)} ${difference.direction === 'inbound' ? 'from' : 'to'} ${formatRemotes(difference)}`,
+      `    now   ${formatDecision(difference.before)}`,
+      `    then  ${formatDecision(difference.after)}`,
     ]),
     '',
   ]);
 }
 
-function formatDecider({
+function formatDecision({
   action,
   rule,
   reason,

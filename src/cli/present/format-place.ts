@@ -1,11 +1,11 @@
 import type { HostPolicy } from '#core/model/policy/host.ts';
 
-/** The glob that stands for every interface that no other name or glob of the policy matches. */
+/** The glob for every interface that no other name or glob of the policy matches. */
 const EVERY = '*';
 
 /**
- * Where a difference is, `inbound on eth0`, as people read it. `policies` are those compared: what they name besides tells
- * whether `*` is every interface.
+ * The place of a difference as people read it: `inbound on eth0`. `policies` are those compared: `*` is every interface if
+ * they name no others.
  */
 export function formatPlace(
   { direction, interface: pattern }: { readonly direction: string; readonly interface: string | undefined },
@@ -13,6 +13,6 @@ export function formatPlace(
 ): string {
   if (pattern === undefined) return `${direction} on every other interface`;
   if (pattern !== EVERY) return `${direction} on ${pattern}`;
-  const isAlone = policies.every(({ bindings }) => bindings.every((one) => one.pattern === EVERY));
+  const isAlone = policies.every(({ bindings }) => bindings.every((binding) => binding.pattern === EVERY));
   return `${direction} on every ${isAlone ? '' : 'other '}interface (${EVERY})`;
 }

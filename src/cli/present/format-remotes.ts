@@ -2,10 +2,10 @@ import type { Difference } from '#core/meaning/compare/compare-policies.ts';
 import { type Family, highestAddress } from '#core/model/net/address.ts';
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 
-/** Of longer lists people are told how long they are; `--json` has all. */
+/** Longer lists are cut and their length shown; `--json` has all. */
 export const MAX_SHOWN = 12;
 
-/** Whom a difference is about: `any IPv4 address but 192.0.2.1`, or the addresses. */
+/** The remote addresses of a difference: `any IPv4 address but 192.0.2.1`, or a list. */
 export function formatRemotes({ remotes, family }: Pick<Difference, 'remotes' | 'family'>): string {
   const any = `any ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address`;
   if (remotes === 'any') return any;
@@ -13,13 +13,13 @@ export function formatRemotes({ remotes, family }: Pick<Difference, 'remotes' | 
   return others.length < remotes.length ? `${any} but ${formatIntervals(others)}` : formatIntervals(remotes);
 }
 
-/** The first of the intervals, and how many there are more. */
+/** The first intervals, and how many more there are. */
 export function formatIntervals(intervals: readonly Interval[]): string {
   const shown = intervals.slice(0, MAX_SHOWN).map(formatInterval).join(', ');
   return intervals.length <= MAX_SHOWN ? shown : `${shown} and ${intervals.length - MAX_SHOWN} more`;
 }
 
-/** The addresses of a family that are in none of the ascending, disjoint intervals. */
+/** The addresses of a family outside the ascending, disjoint intervals. */
 function complement(intervals: readonly Interval[], family: Family): readonly Interval[] {
   const gaps: Interval[] = [];
   let from = 0n;

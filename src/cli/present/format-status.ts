@@ -6,18 +6,18 @@ import type { OtherChain } from '#core/model/nft/other-table.ts';
 import { localTime } from '#host/local-time.ts';
 import { formatAlias } from './format-alias.ts';
 
-function stateText(known: ReceivedStatus): string {
-  switch (known.state) {
+function stateText(status: ReceivedStatus): string {
+  switch (status.state) {
     case 'enforced':
-      return `active${waitingEdit(known)}`;
+      return `active${waitingEdit(status)}`;
     case 'refused':
-      return `REFUSED, NOT active: ${mistakesText(known)}; the rules before stay active`;
+      return `REFUSED, NOT active: ${mistakesText(status)}; the rules before stay active`;
     case 'failing':
       return 'NOT active: the kernel could not be changed';
     case 'cleared':
       return 'OFF (sgctl clear), until the policy changes, a reload or a restart. On again: systemctl reload secgroupd';
     case 'held':
-      return `valid, but NOT active: ${pinnedText(known) ?? 'another policy'} is`;
+      return `valid, but NOT active: ${pinnedText(status) ?? 'another policy'} is`;
     case 'starting':
       return 'starting';
   }
@@ -28,37 +28,40 @@ function mistakesText({ refusal }: ReceivedStatus): string {
   return count === 1 ? '1 mistake' : `${count} mistakes`;
 }
 
-/** The status as people read it; the first line alone tells an open host from a protected one. */
-export function formatStatus(known: ReceivedStatus): StyledText {
-  const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = known;
+/** The status as people read it. */
+export function formatStatus(status: ReceivedStatus): StyledText {
+  const { inForce, refusal, interfaces, unmanagedInterfaces, absentInterfaces } = status;
   const row = (name: string, value: string): string => `${name.padEnd(12)} ${value}`;
-  const unprotected = whyStatusUnprotected(known);
+  const unprotected = whyStatusUnprotected(status);
   // The first line alone tells an open host from a protected one.
   const headline: StyledText =
     unprotected === undefined
       ? []
       : [{ style: 'error', text: unprotected.message }, `\n${row('', unprotected.help)}\n`];
   const state =
-    unprotected !== undefined && known.state === 'enforced' ? 'valid, but it filters nothing here' : stateText(known);
+    unprotected !== undefined && status.state === 'enforced' ? 'valid, but it filters nothing here' : stateText(status);
   const lines = [
-    row('policy', `${known.policyFile}: ${state}`),
+    row('policy', `${status.policyFile}: ${state}`),
     row(
       'in force',
       inForce === null
         ? 'no secgroupd rules: all traffic passes unless other tables block it'
-        : `${versionText(known)}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${localTime(inForce.since)} (${formatAge(inForce.ageSeconds)})`}`,
+        : `${versionText(status)}, ${inForce.since === null || inForce.ageSeconds === null ? 'since before the daemon started' : `since ${localTime(inForce.since)} (${formatAge(inForce.ageSeconds)})`}`,
     ),
-    ...pinnedRows(known).map(([name, text]) => row(name, text)),
+    ...pinnedRows(status).map(([name, text]) => row(name, text)),
     // A daemon of an earlier version does not report it.
-    ...(known.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
-    row('this host', known.instance === '*' ? '* (no other instance is this host)' : (known.instance ?? 'no instance')),
+    ...(status.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
+    row(
+      'this host',
+      status.instance === '*' ? '* (no other instance is this host)' : (status.instance ?? 'no instance'),
+    ),
     ...interfaces.map(({ name, pattern, as, groups, rules }) =>
       row(
         'interface',
         `${name}${pattern === name ? '' : formatAlias({ pattern, as })}: ${groups.join(', ') || 'no groups, all denied'} (${rules.inbound} inbound, ${rules.outbound} outbound rules)`,
       ),
     ),
-    ...(known.interfaceNotes ?? []).map(({ message, help }) => row('interface', `${message}; ${help}`)),
+    ...(status.interfaceNotes ?? []).map(({ message, help }) => row('interface', `${message}; ${help}`)),
     // The headline names those of a host that nothing protects.
     ...(unprotected === undefined ? absentInterfaces : []).map((pattern) =>
       row('interface', formatAbsent(pattern, unmanagedInterfaces.names)),
@@ -72,25 +75,25 @@ export function formatStatus(known: ReceivedStatus): StyledText {
           ),
         ]),
     row('forwarded', 'not filtered: traffic of containers, virtual machines and routed networks passes'),
-    ...(known.otherChains ?? []).map((chain) => row('others', formatOtherChain(chain))),
-    ...(known.publishedPorts ?? []).map(({ table, protocol, port, to }) =>
+    ...(status.otherChains ?? []).map((chain) => row('others', formatOtherChain(chain))),
+    ...(status.publishedPorts ?? []).map(({ table, protocol, port, to }) =>
       row('published', `${protocol} ${port} goes to ${to ?? 'a container'} by table ${table}, past these rules`),
     ),
-    ...revokedRows(known).map((text) => row('revoked', text)),
-    ...known.missingFeatures.map((feature) => row('missing', feature)),
-    ...known.troubles.map(({ since, message }) => row('trouble', `${message} (since ${localTime(since)})`)),
-    ...known.warnings.map(({ file, line, column, code, message }) =>
+    ...revokedRows(status).map((text) => row('revoked', text)),
+    ...status.missingFeatures.map((feature) => row('missing', feature)),
+    ...status.troubles.map(({ since, message }) => row('trouble', `${message} (since ${localTime(since)})`)),
+    ...status.warnings.map(({ file, line, column, code, message }) =>
       row('warning', `${file}:${line}:${column}: [${code}] ${message}`),
     ),
-    ...(known.driftsMended === 0
+    ...(status.driftsMended === 0
       ? []
-      : [row('repaired', `other programs changed our rules; put back ${formatTimes(known.driftsMended)}`)]),
+      : [row('repaired', `other programs changed our rules; put back ${formatTimes(status.driftsMended)}`)]),
     ...(refusal === null ? [] : ['', `refused since ${localTime(refusal.since)}:`, refusal.text]),
   ];
   return [...headline, `${lines.join('\n')}\n`];
 }
 
-/** An edit that does not count yet is not to be taken for what is in force. */
+/** Says that an edit waits, so that nobody takes it for the policy in force. */
 function waitingEdit({ state, waitingFor = [] }: ReceivedStatus): string {
   const [first] = waitingFor;
   if (state !== 'enforced' || first === undefined) return '';
@@ -108,7 +111,7 @@ function formatTimes(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
 
-/** Nothing where a daemon from before does not tell. */
+/** Rows on revoked flows; none from a daemon of an earlier version. */
 function revokedRows({ revokedFlows }: ReceivedStatus): readonly string[] {
   if (revokedFlows === undefined) return [];
   const { remembered, leftOut, trouble } = revokedFlows;
@@ -123,7 +126,7 @@ function revokedRows({ revokedFlows }: ReceivedStatus): readonly string[] {
   ];
 }
 
-/** What is in force in place of what the policy file says; undefined where nothing is. */
+/** The policy in force in place of the policy file; undefined if there is none. */
 function pinnedText({ trial, pinned }: ReceivedStatus): string | undefined {
   if (trial !== null) return 'a policy on trial';
   if (pinned === null) return undefined;
@@ -131,16 +134,16 @@ function pinnedText({ trial, pinned }: ReceivedStatus): string | undefined {
   return pinned.version === null ? 'the policy before a trial' : `version ${pinned.version}, after \`sgctl rollback\`,`;
 }
 
-/** Rows on a policy that is in force in place of the policy file. */
-function pinnedRows(known: ReceivedStatus): readonly (readonly [name: string, text: string])[] {
-  const { trial, pinned } = known;
+/** Rows on a policy in force in place of the policy file. */
+function pinnedRows(status: ReceivedStatus): readonly (readonly [name: string, text: string])[] {
+  const { trial, pinned } = status;
   if (trial !== null)
     return [['ON TRIAL', `${trial.file}, ${trial.secondsLeft} s left; sgctl confirm keeps it, sgctl rollback ends it`]];
   if (pinned === null) return [];
   return [['pinned', 'until that file changes or the daemon is reloaded']];
 }
 
-/** Which policy is in force, by the number that \`sgctl history\` lists. */
+/** The policy in force, by its number in `sgctl history`. */
 function versionText({ inForce, trial, pinned }: ReceivedStatus): string {
   if (trial !== null) return 'the policy on trial';
   const version = inForce?.version ?? null;
@@ -149,12 +152,12 @@ function versionText({ inForce, trial, pinned }: ReceivedStatus): string {
   return again === null ? `version ${version}` : `version ${version} (${again} again)`;
 }
 
-/** Who wins: a packet has to pass every table, so the strictest one. */
+/** The effect of another table's chain: a packet has to pass every table, so the strictest one decides. */
 function formatOtherChain({ table, chain, type, hook, policy, madeBy }: OtherChain): string {
   const by = madeBy.length === 0 ? '' : `${madeBy.join(' and ')}: `;
   const name = `${by}table ${table}, chain ${chain} (${hook})`;
   if (type === 'nat')
-    return `${name} redirects: ports published to containers are forwarded there, and not judged here`;
+    return `${name} redirects: ports published to containers are forwarded there, and not filtered here`;
   return policy === 'drop'
     ? `${name} drops what it does not accept itself, whatever is allowed here`
     : `${name} can drop what is allowed here`;

@@ -12,14 +12,14 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
   const byProtocol = new Map<string, string[]>();
   const others: NumberRange[] = [];
   const add = (protocol: string, part: string): void => {
-    const known = byProtocol.get(protocol) ?? [];
-    byProtocol.set(protocol, known);
-    known.push(part);
+    const parts = byProtocol.get(protocol) ?? [];
+    byProtocol.set(protocol, parts);
+    parts.push(part);
   };
   for (const { protocols, l4Values } of traffic) {
     const [only] = protocols;
     if (protocols.length !== 1 || only === undefined || only.from !== only.to) {
-      for (const one of protocols) others.push(one);
+      others.push(...protocols);
       continue;
     }
     const name = protocolName(only.from, family);
@@ -33,13 +33,14 @@ export function formatTraffic(traffic: Difference['traffic'], family: Family): s
   ].join(', ');
 }
 
-/** Protocols that go together: `all other protocols` where only those are left out that are named beside them. */
+/** A set of protocols: `all other protocols` if it lacks only protocols that the traffic names besides. */
 function othersText(others: readonly NumberRange[], traffic: readonly TrafficAtom[], family: Family): string {
   const missing = missingProtocols(others);
   const named = new Set(traffic.flatMap(({ protocols: [only] }) => (only?.from === only?.to ? [only?.from] : [])));
-  if (missing.every((one) => named.has(one))) return missing.length === 0 ? 'all protocols' : 'all other protocols';
+  if (missing.every((protocol) => named.has(protocol)))
+    return missing.length === 0 ? 'all protocols' : 'all other protocols';
   return others.length + missing.length > MAX_LISTED && missing.length < MAX_LISTED
-    ? `all protocols but ${missing.map((one) => protocolName(one, family)).join(' and ')}`
+    ? `all protocols but ${missing.map((protocol) => protocolName(protocol, family)).join(' and ')}`
     : `protocols ${others.map(formatRange).join(',')}`;
 }
 
@@ -50,7 +51,7 @@ const LAST_PROTOCOL = 255;
 
 function missingProtocols(ranges: readonly NumberRange[]): readonly number[] {
   const all = Array.from({ length: LAST_PROTOCOL + 1 }, (_, protocol) => protocol);
-  return all.filter((one) => !ranges.some(({ from, to }) => from <= one && one <= to));
+  return all.filter((protocol) => !ranges.some(({ from, to }) => from <= protocol && protocol <= to));
 }
 
 /** A class of traffic for programs: ports, or types of ICMP as `type/code`. */
@@ -77,7 +78,7 @@ function formatParts(protocol: number, parts: NumberRange, family: Family): read
   }
 }
 
-/** Types whose codes are all there, and codes of types of which some are not. */
+/** ICMP types with all their codes, and the codes of types that have only some. */
 function formatTypes({ from, to }: NumberRange, family: Family): readonly string[] {
   const [firstType, lastType] = [from >> 8, to >> 8];
   const [firstCode, lastCode] = [from & LAST_CODE, to & LAST_CODE];

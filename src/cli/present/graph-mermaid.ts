@@ -19,7 +19,7 @@ export function mermaidOf({ nodes, edges }: Graph): string {
   ].join('\n');
 }
 
-/** Mermaid takes HTML's names for what it would take for its own. */
+/** Escapes what Mermaid would interpret, by HTML's character references. */
 function quoted(text: string): string {
   const safe = text.replace(/[&<>"#|`]/g, (character) => `#${character.charCodeAt(0)};`);
   return `"${safe.replaceAll('\n', '<br/>')}"`;

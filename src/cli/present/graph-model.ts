@@ -6,31 +6,31 @@ import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 import { formatTraffic } from './format-traffic.ts';
 import { inPolicyWords } from '#core/model/policy/protocol-lookup.ts';
 
-/** Who is in the picture. */
+/** A node of the picture. */
 export interface GraphNode {
   readonly id: string;
   readonly kind: 'anyone' | 'outsider' | 'role';
   readonly title: string;
-  /** Who that is, in few words. */
+  /** A short description. */
   readonly about: string;
 }
 
-/** Who reaches whom, on what. */
+/** The connections that one node can open to another. */
 export interface GraphEdge {
   readonly from: string;
   readonly to: string;
   readonly label: string;
-  /** Who at the end outside is denied some of it. */
+  /** Exceptions at the external end: addresses and groups that are denied some of it. */
   readonly but: readonly string[];
 }
 
-/** Nodes in order of their distance from outside, and edges. */
+/** Nodes in order of their distance from the external ones, and edges. */
 export interface Graph {
   readonly nodes: readonly (GraphNode & { readonly distance: number })[];
   readonly edges: readonly GraphEdge[];
 }
 
-/** The picture of a policy: who reaches whom. */
+/** The graph of a policy's reachability. */
 export function graphOf({ groups, edges: reached }: Pick<Reachability, 'groups' | 'edges'>): Graph {
   const nodes = new Map<string, GraphNode>(
     groups.map((group, index) => [`r${index}`, { id: `r${index}`, kind: 'role', ...describeGroup(group) }]),
@@ -39,8 +39,8 @@ export function graphOf({ groups, edges: reached }: Pick<Reachability, 'groups' 
   const idOf = (end: Endpoint): string => {
     if (end.kind === 'interfaceGroup') return `r${end.group}`;
     const title = titleOf(end);
-    const known = outsiders.get(title);
-    if (known !== undefined) return known.id;
+    const existing = outsiders.get(title);
+    if (existing !== undefined) return existing.id;
     const id = end.kind === 'anyone' ? 'anyone' : `o${outsiders.size}`;
     const kind = end.kind === 'anyone' ? 'anyone' : 'outsider';
     outsiders.set(title, { id, kind, title, about: end.kind === 'addressGroup' ? 'address group' : '' });
@@ -62,7 +62,7 @@ export function graphOf({ groups, edges: reached }: Pick<Reachability, 'groups' 
   };
 }
 
-/** How many steps inbound it is from somebody outside: none for whom it begins with. */
+/** The number of connections from an external node to each node. */
 function distancesFrom(
   outsiders: ReadonlyMap<string, GraphNode>,
   edges: readonly GraphEdge[],
@@ -101,14 +101,14 @@ function titleOf(end: DeniedRemote | Exclude<Endpoint, { readonly kind: 'interfa
 
 const intervalTexts = new WeakMap<Interval, string>();
 
-/** As `formatInterval`, and known the next time: of ranges that overlap, each end may have thousands. */
+/** As `formatInterval`, cached: of overlapping ranges, each end may have thousands. */
 function intervalText(interval: Interval): string {
-  const known = intervalTexts.get(interval) ?? formatInterval(interval);
-  intervalTexts.set(interval, known);
-  return known;
+  const text = intervalTexts.get(interval) ?? formatInterval(interval);
+  intervalTexts.set(interval, text);
+  return text;
 }
 
-/** ` but banned, 192.0.2.7`: who of an end is denied something; nothing where nobody is. */
+/** The exceptions of an edge: ` but banned, 192.0.2.7`; empty if there are none. */
 export function butText(but: readonly string[]): string {
   if (but.length === 0) return '';
   const shown = but.slice(0, MAX_NAMED).join(', ');
@@ -117,7 +117,7 @@ export function butText(but: readonly string[]): string {
 
 const MAX_NAMED = 3;
 
-/** Traffic of both families in one line where it is alike. */
+/** The traffic of both families; once if both have the same. */
 function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {
   const [four, six] = [textOf(ipv4, 'ipv4'), textOf(ipv6, 'ipv6')];
   if (alike(four) === alike(six)) return four;
@@ -126,7 +126,7 @@ function labelOf({ ipv4, ipv6 }: FamilyTraffic): string {
   return `IPv4: ${four}; IPv6: ${six}`;
 }
 
-/** Equal for what says the same of both families, in whatever order. */
+/** Equal for the same traffic of both families, in any order. */
 function alike(text: string): string {
   return inPolicyWords(text).split(', ').toSorted().join(', ');
 }

@@ -14,7 +14,7 @@ const MAX_ROW_LENGTH = 60;
 interface Row {
   readonly edge: GraphEdge;
   readonly text: string;
-  /** Whether a line is drawn to where it comes from. */
+  /** Whether a line is drawn to the card that the edge comes from. */
   readonly hasLine: boolean;
 }
 
@@ -28,8 +28,8 @@ interface Card {
 }
 
 /**
- * The picture as SVG: who is outside on the left, behind it who is reached from there, in as many columns as steps. Each
- * card says from whom it is reached on what, with a line from there, and where it can go.
+ * The picture as SVG: external nodes on the left, then a column for each further connection. Each card lists the
+ * connections that it accepts, with a line from their origin, and those that it can open.
  */
 export function svgOf(graph: Graph, title: string): string {
   const cards = layOut(graph);
@@ -46,7 +46,7 @@ export function svgOf(graph: Graph, title: string): string {
   ].join('\n');
 }
 
-/** The picture in a page of its own, in which who is pointed at stands out. */
+/** The picture in an HTML page that highlights the card under the pointer. */
 export function htmlOf(graph: Graph, title: string): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -87,7 +87,7 @@ function layOut({ nodes, edges }: Graph): ReadonlyMap<string, Card> {
   for (const distance of distances) {
     let y = MARGIN;
     let widest = 0;
-    for (const node of nodes.filter((one) => one.distance === distance)) {
+    for (const node of nodes.filter((candidate) => candidate.distance === distance)) {
       const rows = rowsOf(node, edges, titles);
       const longest = Math.max(
         node.title.length * 1.08,
@@ -142,7 +142,7 @@ function lineTo(card: Card, index: number, { edge, hasLine }: Row, cards: Readon
   if (!hasLine || from === undefined) return '';
   const [x2, y2] = [card.x, card.y + HEADER + ROW * index + 12];
   const isBehind = from.x < card.x;
-  // From a card of the same column, or of one behind, the line goes round by the left.
+  // From a card of the same column, or of a later one, the line goes round on the left.
   const [x1, y1] = isBehind ? [from.x + from.width, from.y + HEADER / 2] : [from.x, from.y + HEADER / 2];
   const bend = isBehind ? Math.max(50, (x2 - x1) / 2) : 60;
   const path = `M${x1} ${y1}C${isBehind ? x1 + bend : x1 - bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;

@@ -4,15 +4,15 @@ import type { HostState } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 
-/** What a valid policy comes to on one host. */
+/** A note about a valid policy on one host. */
 export interface HostNote {
   readonly message: string;
   readonly help: string;
 }
 
 /**
- * What the policy does not do on `host` though it is valid: no instance is this host, or the host has no interface of a
- * name that its instance has. A policy is also checked where it is not meant for, so none of this is a mistake.
+ * Notes where a valid policy does not fit `host`: no instance is the host, or the host lacks an interface that its
+ * instance names. People also check policies on hosts that they are not for, so none of this is a mistake.
  */
 export function hostNotes(policy: Policy, host: HostState): readonly HostNote[] {
   const located = locateHost(policy, host, undefined);

@@ -1,31 +1,31 @@
 import type { LintFinding } from '#core/meaning/lint/finding.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
 
-/** From so many findings on that differ in the rule alone, the first is shown for all. */
+/** From this many findings on that differ only in the rule, the first is shown for all. */
 const MIN_ALIKE = 6;
 
-/** So many more rules are named with it. */
+/** How many more rules that one names. */
 const MAX_NAMED = 4;
 
 /**
- * Findings as people read them: those that say the same of many rules are one, which stands where the first of them
- * does, says how many there are, and names the next few.
+ * Joins findings that are the same for many rules, for people: the first stands for all, with their number and the next
+ * few rules.
  */
 export function joinAlike(findings: readonly LintFinding[]): readonly LintFinding[] {
   const alike = new Map<string, LintFinding[]>();
   for (const finding of findings) {
     const key = textWithoutRule(finding);
-    const own = alike.get(key) ?? [];
-    alike.set(key, own);
-    own.push(finding);
+    const same = alike.get(key) ?? [];
+    alike.set(key, same);
+    same.push(finding);
   }
   const joined = new Set<LintFinding>();
   return findings.flatMap((finding) => {
-    const own = alike.get(textWithoutRule(finding)) ?? [];
-    if (own.length < MIN_ALIKE) return [finding];
-    if (own[0] !== finding || joined.has(finding)) return [];
+    const same = alike.get(textWithoutRule(finding)) ?? [];
+    if (same.length < MIN_ALIKE) return [finding];
+    if (same[0] !== finding || joined.has(finding)) return [];
     joined.add(finding);
-    return [findingOfMany(own)];
+    return [findingOfMany(same)];
   });
 }
 
@@ -36,8 +36,8 @@ function textWithoutRule({ code, subject, message, help }: LintFinding): string 
     : `${subject.kind} ${text}`;
 }
 
-function findingOfMany(own: readonly LintFinding[]): LintFinding {
-  const [first, ...others] = own;
+function findingOfMany(same: readonly LintFinding[]): LintFinding {
+  const [first, ...others] = same;
   if (first === undefined) throw new Error('findings that are alike are at least one');
   const named = others.slice(0, MAX_NAMED).map(({ span, subject }) => ({
     span,

@@ -1,7 +1,7 @@
 import { formatAddress } from '#core/model/net/address.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 
-/** A packet as a query of `sgctl explain --batch`. */
+/** Reports a packet as a query for `sgctl explain --batch`. */
 export function packetToJson(packet: Packet): object {
   return {
     interface: packet.interface,

@@ -4,15 +4,15 @@ import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import type { Call } from './listen-socket.ts';
 import type { Turns } from '#daemon/reconcile/turns.ts';
 
-/** In characters: what is made and sent of an answer at once. */
+/** In characters: the part of an answer that is encoded and sent at once. */
 const PIECE_LENGTH = 32 * 1024;
 
-/** The texts of a policy's files, which may be long, to be read piece by piece. */
+/** The texts of a policy's files, which may be long and are read piece by piece. */
 export interface LongTexts extends Omit<PolicyTexts, 'texts'> {
   readonly texts: readonly OpenedText[];
 }
 
-/** Texts that are in memory. */
+/** Long texts from texts in memory. */
 export function longTexts({ instance, documents, texts }: PolicyTexts): LongTexts {
   const opened = Object.entries(texts).map(([file, text]) => ({
     file,
@@ -26,7 +26,7 @@ async function* piecesOf(text: string): AsyncIterable<string> {
   for (let at = 0; at < text.length; at += PIECE_LENGTH) yield text.slice(at, at + PIECE_LENGTH);
 }
 
-/** About how long they are, in bytes. */
+/** The approximate length of the texts, in bytes. */
 export function lengthOf({ texts }: LongTexts): number {
   return texts.reduce((sum, { bytes }) => sum + bytes, 0);
 }
@@ -41,7 +41,7 @@ export async function* jsonWithTexts(
   let separator = '';
   for (const { file, read } of texts) {
     yield `${separator}${JSON.stringify(file)}:"`;
-    // A pair of surrogates that two pieces share is escaped by halves, which JSON allows.
+    // JSON allows the halves of a surrogate pair to be escaped separately, in two pieces.
     for await (const piece of read()) yield JSON.stringify(piece).slice(1, -1);
     yield '"';
     separator = ',';
@@ -50,13 +50,13 @@ export async function* jsonWithTexts(
   yield rest === '{}' ? '}}}\n' : `}},${rest.slice(1)}\n`;
 }
 
-/** An object's JSON that another key is to follow. */
+/** The JSON of an object, open for further keys. */
 function opening(object: object): string {
   const json = JSON.stringify(object);
   return json === '{}' ? '{' : `${json.slice(0, -1)},`;
 }
 
-/** Sends pieces as the client reads them, a turn each, and stops when it is gone. Throws what making them throws. */
+/** Sends pieces as the client reads them, a turn each, and stops when the client goes. Throws what the pieces throw. */
 export async function sendPieces(
   { response, awaitReader }: Call,
   pieces: AsyncIterable<string>,
@@ -66,14 +66,14 @@ export async function sendPieces(
   for await (const piece of pieces) {
     if (response.destroyed) return;
     awaitReader();
-    // INVARIANT: no more than a piece is kept for whoever does not read.
+    // INVARIANT: at most one piece is kept for a client that does not read.
     if (!response.write(piece)) await drained(response);
     await turns.next();
   }
   response.end();
 }
 
-/** Resolves when what was written is read, or never will be. */
+/** Resolves when the client has read what was written, or has gone. */
 async function drained(response: Call['response']): Promise<void> {
   const ended = new AbortController();
   const { signal } = ended;

@@ -1,13 +1,13 @@
 import type { Status } from '#api/status.ts';
 
-/** The status as Prometheus reads it (text format 0.0.4). */
+/** The status in Prometheus' text format 0.0.4. */
 export function formatMetrics(status: Status): string {
   const metrics: readonly (readonly [name: string, type: 'gauge' | 'counter', help: string, value: number])[] = [
     ['secgroupd_enforced', 'gauge', '1 if the newest policy file is in force', status.state === 'enforced' ? 1 : 0],
     [
       'secgroupd_protected',
       'gauge',
-      '0 if no rules judge the packets of this host: none are in force, or they name none of its interfaces',
+      '0 if no rules filter the packets of this host: none are in force, or they name none of its interfaces',
       status.protected ? 1 : 0,
     ],
     [
@@ -23,7 +23,7 @@ export function formatMetrics(status: Status): string {
       status.inForce?.ageSeconds ?? 0,
     ],
     ['secgroupd_generation', 'gauge', 'generation of the rules in force', status.inForce?.generation ?? 0],
-    ['secgroupd_troubles', 'gauge', 'things that keep the daemon from its work', status.troubles.length],
+    ['secgroupd_troubles', 'gauge', 'problems that the daemon reports', status.troubles.length],
     [
       'secgroupd_unmanaged_interfaces',
       'gauge',
@@ -33,11 +33,16 @@ export function formatMetrics(status: Status): string {
     [
       'secgroupd_revoked_flows',
       'gauge',
-      'live flows that changes have cut and the kernel remembers',
+      'revoked live flows that the kernel remembers',
       status.revokedFlows.remembered,
     ],
     ['secgroupd_changes_total', 'counter', 'changes brought into force', status.changesApplied],
-    ['secgroupd_drift_mended_total', 'counter', "others' changes of our table that were undone", status.driftsMended],
+    [
+      'secgroupd_drift_mended_total',
+      'counter',
+      'changes of our table by other programs that were repaired',
+      status.driftsMended,
+    ],
   ];
   return metrics
     .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)

@@ -1,22 +1,22 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** In bytes: a question is a line and a few headers. */
+/** A request line and a few headers. */
 export const MAX_HEAD_BYTES = 8 * 1024;
 
-/** Whoever sends so much beyond one request is no client of ours. */
+/** A client that sends more than this beyond one request is cut off. */
 const MAX_SURPLUS_BYTES = 128 * 1024;
 
 /**
- * A connection of which the HTTP server sees one request, whatever the client sends behind it: node:http would parse all
- * that is pipelined, and have it answered, at once. Ends with the client.
+ * A connection of which the HTTP server sees one request, whatever the client sends after it: node:http would parse and
+ * answer all pipelined requests at once. Ends with the client.
  */
 export class OneRequest extends Duplex {
   readonly #socket: Socket;
   #head: Buffer | undefined = Buffer.alloc(0);
-  /** How much of the body is still to come. */
+  /** How many bytes of the body are still to come. */
   #wanted = 0;
-  /** What came behind the head before anybody knew whether it is a body; undefined from then on. */
+  /** What arrived after the head, until it is known whether it is a body; then undefined. */
   #early: Buffer[] | undefined = [];
   #surplusBytes = 0;
 
@@ -37,7 +37,7 @@ export class OneRequest extends Duplex {
     if (early.length > 0) this.#receiveBody(early);
   }
 
-  /** As node:http ends a connection after its last answer: what the client sends is not waited for. */
+  /** Ends the connection after the last answer, as node:http does, without waiting for the client. */
   destroySoon(): void {
     if (this.writableFinished) this.destroy();
     else this.end(() => this.destroy());
@@ -66,7 +66,7 @@ export class OneRequest extends Duplex {
       return;
     }
     this.#head = undefined;
-    // One that is too long is for the server to refuse.
+    // The server refuses a head that is too long.
     this.push(bytes.subarray(0, end ?? bytes.length));
     if (end !== undefined && end < bytes.length) this.#receiveBody(bytes.subarray(end));
   }
@@ -83,7 +83,7 @@ export class OneRequest extends Duplex {
   }
 }
 
-/** Where the empty line behind the headers ends. */
+/** The offset after the empty line that ends the headers; undefined if it has not arrived. */
 function headEnd(bytes: Buffer): number | undefined {
   const ends = ['\n\r\n', '\n\n'].flatMap((mark) => {
     const at = bytes.indexOf(mark);

@@ -1,4 +1,4 @@
-/** Runs `work` once at a time: whoever asks while it runs shares the next run, which begins after their asking. */
+/** Runs `work` once at a time: calls made while it runs share the next run, which starts after them. */
 export function shareNext(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

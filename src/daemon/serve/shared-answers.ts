@@ -1,65 +1,65 @@
-/** What has been answered, so that the same question, asked again and again, costs no more than being asked once. */
+/** Shares answers, so that a question asked again and again costs no more than asking once. */
 export interface SharedAnswers<Answer> {
   /**
-   * The answer to `question`, by `make` where there is none that still holds. Each question is at work once at a time, and
-   * no answer is older than the last change, nor than the call where it took long to make. Throws what `make` throws.
+   * The answer to `question`, made by `make` unless an earlier one is still valid. Each question is answered once at a
+   * time; no answer is older than the last change, or than the call if it took long to make. Throws what `make` throws.
    */
   ask(question: string, make: () => Promise<Answer>): Promise<Answer>;
 }
 
-/** What sharing goes by. */
+/** What the validity of answers depends on. */
 export interface Sharing {
-  /** A number that is another after each change of what answers tell. */
+  /** A number that differs after each change of what answers report. */
   readonly revision: () => number;
-  /** In milliseconds. */
+  /** The time in milliseconds. */
   readonly now: () => number;
 }
 
-/** An answer stands for so many times as long as it took to make: a twentieth of the daemon's time is the most a question takes. */
-const STANDS_TIMES_ITS_COST = 20;
+/** An answer is valid for this many times as long as it took to make: a question takes at most a twentieth of the daemon's time. */
+const VALID_TIMES_ITS_COST = 20;
 
-/** However dear, it is made anew after so long. */
+/** The longest validity of an answer. */
 const MAX_AGE_MILLISECONDS = 2_000;
 
-interface Made<Answer> {
+interface SharedAnswer<Answer> {
   readonly revision: number;
   readonly began: number;
   readonly answer: Promise<Answer>;
-  /** Until when it stands; undefined while it is at work. */
+  /** The end of its validity; undefined while it is being made. */
   until: number | undefined;
 }
 
-/** Nothing answered yet. */
+/** Shares no answer yet. */
 export function createSharedAnswers<Answer>({ revision, now }: Sharing): SharedAnswers<Answer> {
-  const made = new Map<string, Made<Answer>>();
+  const made = new Map<string, SharedAnswer<Answer>>();
 
-  const holds = ({ revision: then, began, until }: Made<Answer>, asked: number): boolean =>
+  const isValid = ({ revision: then, began, until }: SharedAnswer<Answer>, asked: number): boolean =>
     until === undefined ? then === revision() || began >= asked : then === revision() && now() < until;
 
   const begin = (question: string, make: () => Promise<Answer>): Promise<Answer> => {
     for (const [other, { until }] of made) if (until !== undefined && until <= now()) made.delete(other);
     const began = now();
-    const one: Made<Answer> = { revision: revision(), began, answer: make(), until: undefined };
-    made.set(question, one);
-    one.answer.then(
+    const answer: SharedAnswer<Answer> = { revision: revision(), began, answer: make(), until: undefined };
+    made.set(question, answer);
+    answer.answer.then(
       () => {
         const ended = now();
-        one.until = ended + Math.min(STANDS_TIMES_ITS_COST * (ended - began), MAX_AGE_MILLISECONDS);
+        answer.until = ended + Math.min(VALID_TIMES_ITS_COST * (ended - began), MAX_AGE_MILLISECONDS);
       },
       () => made.delete(question),
     );
-    return one.answer;
+    return answer.answer;
   };
 
   return {
     async ask(question, make) {
       const asked = now();
       for (;;) {
-        const one = made.get(question);
-        if (one !== undefined && holds(one, asked)) return one.answer;
-        if (one === undefined || one.until !== undefined) return begin(question, make);
-        // What is at work was begun before a change; its end is waited for, so that no question is at work twice.
-        await one.answer.catch(() => undefined);
+        const latest = made.get(question);
+        if (latest !== undefined && isValid(latest, asked)) return latest.answer;
+        if (latest === undefined || latest.until !== undefined) return begin(question, make);
+        // The answer being made is older than a change; waiting for it keeps a question from being answered twice at once.
+        await latest.answer.catch(() => undefined);
       }
     },
   };

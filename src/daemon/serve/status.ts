@@ -14,18 +14,18 @@ import {
   WHY_WAITING,
 } from '#daemon/reconcile/state.ts';
 
-/** What is not known of what is enforced. */
-export interface Circumstances {
+/** What a status reports beyond the daemon's state. */
+export interface StatusContext {
   readonly policyFile: string;
   readonly version: string;
   readonly now: Date;
-  /** Since the machine started. */
+  /** Since the machine booted. */
   readonly uptimeSeconds: number;
   readonly missingFeatures: readonly string[];
   readonly revokedFlows: RevokedFlows;
 }
 
-/** What the phases of the daemon are called in the status, whose words are a contract. */
+/** The phases of the daemon in the words of the status, which are a contract. */
 const STATES: Readonly<Record<Phase['kind'], Status['state']>> = {
   cleared: 'cleared',
   rejected: 'refused',
@@ -35,12 +35,12 @@ const STATES: Readonly<Record<Phase['kind'], Status['state']>> = {
   enforced: 'enforced',
 };
 
-/** What is known, as of `now`, for people and scripts. */
+/** The daemon's state as of `now`, for people and scripts. */
 export function describeStatus(
-  known: DaemonState,
-  { policyFile, version, now, uptimeSeconds, missingFeatures, revokedFlows }: Circumstances,
+  state: DaemonState,
+  { policyFile, version, now, uptimeSeconds, missingFeatures, revokedFlows }: StatusContext,
 ): Status {
-  const { hostPolicy, host, refusal, inForce, appliedAt } = known;
+  const { hostPolicy, host, refusal, inForce, appliedAt } = state;
   const bindings = hostPolicy?.bindings ?? [];
   const names = (host?.interfaces ?? []).map(({ name }) => name).filter((name) => name !== 'lo');
   const bindingOf = new Map(names.map((name) => [name, bindings.find(({ pattern }) => patternMatches(pattern, name))]));
@@ -48,29 +48,29 @@ export function describeStatus(
     { bindings, unmanagedInterfaces: hostPolicy?.unmanagedInterfaces ?? 'allow' },
     { interfaces: host?.interfaces ?? [] },
   );
-  const troubles = [known.kernelProblem, known.interference, known.savingProblem, known.identity.doubt].filter(
+  const troubles = [state.kernelProblem, state.interference, state.savingProblem, state.identity.doubt].filter(
     (trouble): trouble is Problem => trouble !== undefined,
   );
   return {
     version,
     policyFile,
     instance: hostPolicy?.instance ?? null,
-    state: STATES[phaseOf(known).kind],
-    // Of rules that were found in the kernel nobody knows which interfaces they name.
-    protected: inForce !== undefined && !known.isCleared && (hostPolicy === undefined || coverage.isProtected),
+    state: STATES[phaseOf(state).kind],
+    // The interfaces of rules found in the kernel are unknown.
+    protected: inForce !== undefined && !state.isCleared && (hostPolicy === undefined || coverage.isProtected),
     inForce:
       inForce === undefined
         ? null
         : {
             generation: inForce.generation,
-            version: known.version ?? null,
+            version: state.version ?? null,
             stamp: inForce.contentHash,
             since: appliedAt?.toISOString() ?? null,
             ageSeconds:
               appliedAt === undefined ? null : Math.max(0, Math.round((now.getTime() - appliedAt.getTime()) / 1000)),
           },
-    trial: trialOf(known, uptimeSeconds),
-    pinned: pinnedOf(known),
+    trial: trialOf(state, uptimeSeconds),
+    pinned: pinnedOf(state),
     refusal:
       refusal === undefined
         ? null
@@ -79,8 +79,8 @@ export function describeStatus(
             diagnostics: refusal.diagnostics.map(diagnosticToJson),
             text: textOf(refusal),
           },
-    warnings: known.warnings.map(diagnosticToJson),
-    waitingFor: waitingOf(known, now),
+    warnings: state.warnings.map(diagnosticToJson),
+    waitingFor: waitingOf(state, now),
     troubles: troubles.map(({ since, message }) => ({ since: since.toISOString(), message })),
     interfaces: names.flatMap((name) => {
       const binding = bindingOf.get(name);
@@ -111,17 +111,17 @@ export function describeStatus(
     publishedPorts: null,
     missingFeatures,
     revokedFlows,
-    changesApplied: known.applied,
-    driftsMended: known.repairs,
+    changesApplied: state.applied,
+    driftsMended: state.repairs,
   };
 }
 
 const texts = new WeakMap<Refusal, string>();
 
-/** What a refusal says. Lines are looked for in files of any length, so this is done once, however often it is asked for. */
+/** The text of a refusal, made once: finding lines in long files takes time. */
 function textOf(refusal: Refusal): string {
   const { diagnostics, sources } = refusal;
-  const format = (one: Diagnostic): string => formatDiagnostic(one, (file) => sources.get(file));
+  const format = (diagnostic: Diagnostic): string => formatDiagnostic(diagnostic, (file) => sources.get(file));
   const text = texts.get(refusal) ?? diagnostics.map(format).join('\n');
   texts.set(refusal, text);
   return text;
@@ -148,7 +148,7 @@ function pinnedOf({ override }: DaemonState): Status['pinned'] {
   return { origin: override.policy.origin, version: override.policy.of, since: override.since.toISOString() };
 }
 
-/** Rules as written: one that holds for both families counts once. */
+/** The number of rules as written: a rule for both families counts once. */
 function ruleCount(rules: readonly { readonly origin: object }[]): number {
   return new Set(rules.map(({ origin }) => origin)).size;
 }
