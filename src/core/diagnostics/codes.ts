@@ -5,7 +5,7 @@
 export const DIAGNOSTIC_CODES = {
   // Phase 1, parse: the text, the YAML, the shape of the document.
 
-  /** A policy file holds a policy: an empty or truncated one must never pass for a policy that names nobody. */
+  /** A policy file holds a policy: an empty or truncated one must never count as a policy that allows nobody. */
   'empty-file': 'error',
   /** A policy file has at most 16 million characters. */
   'file-too-large': 'error',
@@ -41,14 +41,14 @@ export const DIAGNOSTIC_CODES = {
   'bad-number': 'error',
   /** A file's first errors are reported in full; this says how many more there are. */
   'too-many-errors': 'error',
-  /** Nobody reads more than some warnings. */
+  /** A file's first warnings are reported in full; this says how many more there are. */
   'too-many-warnings': 'warning',
 
   // Reading files.
 
   /** The policy file and its drop-ins can be read, and are files that only their owner can change. */
   'unreadable-file': 'error',
-  /** What lies where drop-ins are read, and looks like one, is one. */
+  /** A file in the drop-in directory that looks like a drop-in is one. */
   'file-not-read': 'warning',
   /** A list file can be read, and is a file that only its owner can change. */
   'list-file-unreadable': 'error',
@@ -73,13 +73,13 @@ export const DIAGNOSTIC_CODES = {
   'bad-address': 'error',
   /** A CIDR with host bits set is taken for its network. */
   'host-bits': 'warning',
-  /** Packets have the other end that a rule names: 0.0.0.0 is one address, and not everybody. */
+  /** Some packet has the remote that a rule names: 0.0.0.0 is one address, not every address. */
   'unreal-remote': 'warning',
-  /** No packet comes from a multicast address, so as a member it stands for nobody. */
+  /** No packet comes from a multicast address, so it matches nothing as a member. */
   'multicast-member': 'warning',
-  /** Protocols of IPv6 are what is behind its extension headers. */
+  /** The protocol of an IPv6 packet is the one after its extension headers. */
   'extension-header': 'warning',
-  /** A rule about both families names ICMP types, which have other numbers in the other family. */
+  /** A rule for both families gives ICMP types by name: numbers differ between the families. */
   'ambiguous-icmp': 'warning',
   /** A rule's type is the family of its remote. */
   'family-mismatch': 'error',
@@ -108,12 +108,12 @@ export const DIAGNOSTIC_CODES = {
   /** A member's addresses are known to the hosts whose rules name its group. */
   'unknown-member-addresses': 'warning',
 
-  /** A list file that a rule needs says something: emptied by mistake, it lets nobody in, or denies nobody. */
+  /** A list file that a rule uses has entries: emptied by mistake, it allows or denies nobody. */
   'empty-list': 'warning',
 
   /** What a policy asserts of its rules is true of them. */
   'assertion-broken': 'error',
-  /** What a policy asserts is proved in bounded time: what is not proved is not taken for true. */
+  /** Assertions are proved in bounded time: an unproved one does not count as true. */
   'assertion-unproved': 'error',
 
   // Applying.

@@ -1,7 +1,7 @@
 import type { Span } from '#core/model/policy/span.ts';
 import type { DiagnosticCode } from './codes.ts';
 
-/** Another place that a diagnostic speaks of, such as the first definition of a name defined twice. */
+/** Another place that a diagnostic refers to, such as the first definition of a name defined twice. */
 export interface RelatedPlace {
   readonly span: Span;
   readonly message: string;
@@ -11,10 +11,10 @@ export interface RelatedPlace {
 export interface Diagnostic {
   readonly code: DiagnosticCode;
   readonly severity: 'error' | 'warning';
-  /** Lower case, no full stop; what the user wrote stands in backticks. */
+  /** Lower case, no full stop; user input in backticks. */
   readonly message: string;
   readonly span: Span;
   readonly related: readonly RelatedPlace[];
-  /** What to do about it; absent where the message says it all. */
+  /** How to fix it; undefined if the message says so. */
   readonly help: string | undefined;
 }

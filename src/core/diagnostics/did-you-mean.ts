@@ -1,9 +1,9 @@
-/** Beyond this many characters nobody mistyped a name. */
+/** A longer word is not a mistyped name. */
 const MAX_WORD_LENGTH = 64;
 
 /**
- * The candidate that `word` most likely is a slip of, if one is near enough: a third of its characters may be wrong.
- * Case counts only to tell two equally near candidates apart; of those still equal the first by code point is taken.
+ * The candidate that `word` most likely misspells, if one is near enough: a third of its characters may be wrong. Case
+ * matters only between equally near candidates; of those still equal the first by code point wins.
  */
 export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > MAX_WORD_LENGTH) return undefined;
@@ -13,7 +13,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
     const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
     const limit = best === undefined ? allowed : Math.min(allowed, best.distance);
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), limit);
-    // A word of which nothing is left is no slip: `x` is not meant by `y`.
+    // A word that shares nothing with the candidate is no misspelling: `y` does not mean `x`.
     if (distance === undefined || distance >= Math.min(word.length, candidate.length)) continue;
     const exact = editDistance(word, candidate, MAX_WORD_LENGTH) ?? MAX_WORD_LENGTH;
     if (best === undefined || isNearer({ candidate, distance, exact }, best)) best = { candidate, distance, exact };

@@ -1,5 +1,5 @@
 /**
- * What a terminal acts on, or shows as nothing: controls, direction marks and overrides, invisible and format
+ * Characters that a terminal interprets or hides: controls, direction marks and overrides, invisible and format
  * characters, line separators, halves of surrogate pairs. Line feeds and tabs are as they look, and a variation selector
  * (emoji have them) only chooses the look of what stands before it.
  */
@@ -13,7 +13,7 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escapeCharacter);
 }
 
-/** {@link printable}, and on one line: what comes from one name or file cannot pass for another line. */
+/** {@link printable}, on one line: no name or file content can look like another line. */
 export function printableLine(text: string): string {
   return printable(text).replace(/[\n\t]/g, escapeCharacter);
 }

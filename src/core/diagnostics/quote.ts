@@ -1,7 +1,7 @@
-/** Beyond this many characters a quotation says no more about the mistake. */
+/** A longer quotation says no more about the mistake. */
 const MAX_QUOTE_LENGTH = 60;
 
-/** What a terminal may act on or not show: controls, format characters such as bidi overrides, line separators, lone surrogates. */
+/** Characters that a terminal may interpret or hide: controls, format characters such as bidi overrides, line separators, lone surrogates. */
 const UNPRINTABLE = /(?!\p{VS})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}]/gu;
 
 /**
@@ -12,7 +12,7 @@ export function masked(text: string): string {
   return text.replace(/[\t\n]/g, ' ').replace(UNPRINTABLE, '\u{fffd}');
 }
 
-/** What a user wrote, in backticks, masked and clipped. */
+/** User input in backticks, masked and clipped. */
 export function quote(text: string): string {
   // A character has at most two UTF-16 units; the last pair taken may be a half, but then it is clipped.
   const start = masked(text.slice(0, 2 * (MAX_QUOTE_LENGTH + 1)));

@@ -2,7 +2,7 @@ import type { Span } from '#core/model/policy/span.ts';
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from './codes.ts';
 import type { Diagnostic, RelatedPlace } from './diagnostic.ts';
 
-/** What a check has to say of one mistake; the catalogue adds the severity. */
+/** What a check reports of one mistake; the catalogue adds the severity. */
 export interface Finding {
   readonly code: DiagnosticCode;
   readonly span: Span;
@@ -11,7 +11,7 @@ export interface Finding {
   readonly related?: readonly RelatedPlace[];
 }
 
-/** Takes findings in the order they are made. */
+/** Receives findings in the order in which they are made. */
 export type Report = (finding: Finding) => void;
 
 /** The diagnostic that a finding amounts to. */

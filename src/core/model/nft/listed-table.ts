@@ -1,12 +1,12 @@
 import type { SimpleVerdict } from './ruleset.ts';
 
-/** A table as it was read from the kernel, whoever made what is in it. */
+/** A table as read from the kernel, whichever program made its content. */
 export interface ListedTable {
   readonly chains: ReadonlyMap<string, ListedChain>;
   /** The elements of sets, by name. */
   readonly sets: ReadonlyMap<string, ListedValues>;
   readonly maps: ReadonlyMap<string, readonly ListedMapElement[]>;
-  /** How many flows it holds as revoked. */
+  /** The number of revoked flows it holds. */
   readonly revoked: number;
 }
 
@@ -17,33 +17,33 @@ export interface ListedChain {
   readonly rules: readonly ListedRule[];
 }
 
-/** A rule: its steps are taken in order, until a test fails. */
+/** A rule: its expressions run in order until a test fails. */
 export interface ListedRule {
   readonly steps: readonly ListedExpression[];
-  /** All of it, for people. */
+  /** The whole rule, for people. */
   readonly text: string;
 }
 
-/** What a rule does with a packet. */
+/** One expression of a rule. */
 export type ListedExpression =
   | {
       readonly kind: 'test';
       readonly field: string;
-      /** `common`: a bit that both have. */
+      /** `common`: the field and the values share a bit. */
       readonly operator: 'among' | 'notAmong' | 'common';
       readonly values: ListedValues | { readonly set: string };
     }
   | {
       readonly kind: 'map';
       readonly field: string;
-      /** A named map; undefined is one of its own, which has `elements`. */
+      /** A named map; undefined for an anonymous one, which has `elements`. */
       readonly map: string | undefined;
       readonly elements: readonly ListedMapElement[];
     }
   | { readonly kind: 'verdict'; readonly verdict: SimpleVerdict }
-  /** It lets some packets by, and others not, whatever they are. */
+  /** Matches some packets and not others, regardless of their content. */
   | { readonly kind: 'limit' }
-  /** It decides on nothing, as counters. */
+  /** Has no influence on the verdict, such as a counter. */
   | { readonly kind: 'aside' }
   | { readonly kind: 'unknown' };
 

@@ -1,4 +1,4 @@
-/** A chain of somebody else's table. */
+/** A base chain of another program's table. */
 export interface OtherChain {
   /** Family and name: `ip filter`. */
   readonly table: string;
@@ -6,19 +6,19 @@ export interface OtherChain {
   /** `filter`, `nat` or `route`. */
   readonly type: string;
   readonly hook: string;
-  /** What becomes of a packet that none of its rules decides on. */
+  /** The verdict for packets that no rule of the chain decides on. */
   readonly policy: 'accept' | 'drop';
-  /** The programs that are known to make tables like this one: `ufw`, `firewalld`, `Docker`; none if nobody's is known. */
+  /** The programs known to make such tables: `ufw`, `firewalld`, `Docker`; empty if unknown. */
   readonly madeBy: readonly string[];
 }
 
-/** A port of this host that another table sends somewhere else, past our rules. */
+/** A port of this host that another table redirects, bypassing our rules. */
 export interface PublishedPort {
   /** Family and name: `ip nat`. */
   readonly table: string;
   readonly protocol: string;
   /** As nft has it: `8080`, `8000-8010`. */
   readonly port: string;
-  /** Where to; null where nft does not tell. */
+  /** The target; null if nft does not print it. */
   readonly to: string | null;
 }

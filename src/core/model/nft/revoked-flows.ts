@@ -2,9 +2,9 @@ import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import { objectName } from './object-name.ts';
 
 /*
- * The kernel remembers flows that a change of the inbound rules has cut. conntrack forgets a flow, after a forged reset
- * within seconds, and what the server sends next would then open it anew, the other way round. A packet of the host's
- * that conntrack knows no flow of, and that opens no TCP connection, is looked up in these sets.
+ * The kernel remembers flows that a change of the inbound rules has cut. conntrack forgets a flow, within seconds after a
+ * forged reset, and the server's next packet would then reopen it in the other direction. A packet from the host without
+ * a conntrack flow that opens no TCP connection is looked up in these sets.
  */
 
 /** The set of the revoked flows of a family, by the name it has in the ruleset and in the kernel: it outlives changes. */
@@ -24,11 +24,11 @@ export function revokedFields(family: Family): string {
 /** The chain that drops packets of revoked flows and returns all others. */
 export const REVOKED_CHAIN = 'revoked';
 
-/** How many flows of a family are remembered; an element takes the kernel some 200 bytes. */
+/** The flows remembered per family; an element takes some 200 bytes in the kernel. */
 export const MAX_REVOKED_FLOWS = 120_000;
 
-/** How many elements the kernel takes: more than are remembered, since those that are renewed are there twice for a moment. */
+/** The size of the kernel's sets: more than are remembered, since a renewed element is there twice for a moment. */
 export const MAX_REVOKED_ELEMENTS = 131_072;
 
-/** How long an element lives that nobody renews. */
+/** The lifetime of an element that is not renewed. */
 export const REVOKED_SECONDS = 86_400;

@@ -5,18 +5,18 @@ import type { Direction, PortRange, RuleOrigin } from '#core/model/policy/rule.t
 import type { IcmpProtocol, PortProtocol } from '#core/model/policy/protocols.ts';
 
 /**
- * What the kernel is to hold, in nftables' terms: one table's sets and chains under the names people would give them.
- * The names that the kernel sees carry a generation too, which rendering adds.
+ * The wanted content of the kernel, in nftables' terms: one table's sets and chains under names for people. Rendering adds
+ * the generation to the names that the kernel sees.
  */
 export interface Ruleset {
   readonly sets: readonly NftSet[];
   /** Base chains last; every other chain stands before those that jump to it. */
   readonly chains: readonly NftChain[];
-  /** How many packets are told of at the most. */
+  /** The limits of logging. */
   readonly limits: readonly LogLimit[];
   /** Sets that rules add to, see {@link recentEnds}. */
   readonly recent: readonly RecentEnds[];
-  /** Who judges flows: each has a label, and chains that test and set it, which rules lead to and rendering fills. */
+  /** Each chain set has a label, and chains that test and set it; rules lead to those chains, and rendering fills them. */
   readonly chainSets: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export interface LogLimit {
   readonly burst: number;
 }
 
-/** A set of addresses that rules add to and the kernel takes out again. */
+/** A set of addresses that rules add to and the kernel expires. */
 export interface RecentEnds {
   readonly name: string;
   readonly family: Family;
@@ -55,7 +55,7 @@ export interface PortSet {
   readonly ports: readonly PortRange[];
 }
 
-/** What to do with packets by an address; addresses that are in none of its intervals go on to the next rule. */
+/** Verdicts by address; addresses in none of its intervals continue with the next rule. */
 export interface AddressMap {
   readonly kind: 'addressMap';
   readonly name: string;
@@ -67,7 +67,7 @@ export interface AddressMap {
   readonly elements: readonly MapElement<Interval>[];
 }
 
-/** What to do with packets by a port; with `interval` the elements are ranges, else single ports in a hash. */
+/** Verdicts by port; with `interval` the elements are ranges, else single ports in a hash. */
 export interface PortMap {
   readonly kind: 'portMap';
   readonly name: string;
@@ -104,7 +104,7 @@ export interface NftRule {
 /** Which end of a packet a match looks at. */
 export type PacketEnd = 'source' | 'destination';
 
-/** Which interface of a packet: the one it came in or goes out by, or the member of a VRF that it came in by. */
+/** Which interface of a packet: the one it arrives or leaves by, or the member of a VRF that it arrives by. */
 export type InterfaceOf = Direction | 'member';
 
 /** One test of a packet. */
@@ -169,7 +169,7 @@ export type SimpleVerdict =
 /** What a rule does. */
 export type NftVerdict =
   | SimpleVerdict
-  /** Tells who listens of the packet, unless too many were told of, and notes its end in `recent`; then the next rule. */
+  /** Logs the packet, unless the limit is reached, and adds its end to `recent`; then continues with the next rule. */
   | {
       readonly kind: 'log';
       readonly limit: string;
@@ -177,18 +177,18 @@ export type NftVerdict =
       readonly end: PacketEnd;
       readonly family: Family;
       readonly recent: string;
-      /** Whether it tells only of packets whose end is not in `recent`. */
+      /** Whether only packets whose end is not in `recent` are logged. */
       readonly firstOnly: boolean;
     }
-  /** One lookup of an address or a port in a map; what is not in it goes on to the next rule. */
+  /** One lookup of an address or a port in a map; without a match, the next rule follows. */
   | { readonly kind: 'addressMap'; readonly end: PacketEnd; readonly family: Family; readonly map: string }
   | { readonly kind: 'portMap'; readonly end: PacketEnd; readonly protocol: PortProtocol; readonly map: string }
-  /** One lookup of the protocol number; others go on to the next rule. */
+  /** One lookup of the protocol number; without a match, the next rule follows. */
   | {
       readonly kind: 'protocolMap';
       readonly entries: readonly { readonly protocol: number; readonly verdict: SimpleVerdict }[];
     }
-  /** One lookup of the interface's name; a name that is not among the entries goes on to the next rule. */
+  /** One lookup of the interface's name; without a match, the next rule follows. */
   | {
       readonly kind: 'interfaceMap';
       readonly of: InterfaceOf;

@@ -1,9 +1,9 @@
 import type { PortRange } from './rule.ts';
 
-/** What `boot.conf` says of a host that has no rules to load. */
+/** The settings of `boot.conf` for a host that has no rules to load. */
 export interface BootConf {
-  /** The ports of ssh, which stay open to everybody. */
+  /** The ports of ssh, which stay open to every address. */
   readonly sshPorts: readonly PortRange[];
-  /** Whether such a host stands open (FALLBACK=open). */
+  /** Whether such a host is left open (FALLBACK=open). */
   readonly isOpen: boolean;
 }

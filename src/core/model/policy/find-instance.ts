@@ -2,15 +2,15 @@ import type { HostState } from './host.ts';
 import type { InstanceName } from './names.ts';
 import type { Instance, Policy } from './policy.ts';
 
-/** The instance that a host is, and the instances that it may be meant to be. */
+/** The instance that a host is, and instances with similar names. */
 export interface HostMatch {
-  /** Undefined where the policy has none for the host. */
+  /** Undefined if the policy has none for the host. */
   readonly instance: InstanceName | undefined;
-  /** Named like the host in their first label, where no instance of its name is found; sorted. */
+  /** Instances that share the host's first label, if none has its name; sorted. */
   readonly alike: readonly InstanceName[];
 }
 
-/** Names that hosts without a name of their own have; they tell no two hosts apart. */
+/** Names of hosts without a name of their own: they do not identify a host. */
 const NO_NAMES: ReadonlySet<string> = new Set(['', '(none)', 'localhost']);
 
 /**

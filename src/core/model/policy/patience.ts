@@ -1,18 +1,18 @@
-/** How much work is waited for. It is asked amid all work that grows faster than what the work is about. */
+/** A budget for work whose cost can grow faster than its input; such work spends from it as it runs. */
 export interface Patience {
-  /** How long it lasts, for messages. */
+  /** Its length, for messages. */
   readonly seconds: number;
-  /** Notes steps of work of some 100 ns each. Throws OutOfPatience where it has been enough. */
+  /** Spends steps of some 100 ns each. Throws OutOfPatience once it is used up. */
   spend(steps: number): void;
 }
 
-/** Work stopped before its end, for nobody waits any longer. */
+/** The budget is used up: the work stopped before its end. */
 export class OutOfPatience extends Error {
   override readonly name = 'OutOfPatience';
 }
 
-/** Waits to the end. */
+/** A budget without end. */
 export const ENDLESS: Patience = { seconds: Number.POSITIVE_INFINITY, spend: () => undefined };
 
-/** How many seconds the proof of a policy's assertions may take. */
+/** The seconds that the proof of a policy's assertions may take. */
 export const MAX_PROOF_SECONDS = 20;

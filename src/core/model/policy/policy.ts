@@ -25,13 +25,13 @@ export interface PlatformTraffic {
   readonly helpers: boolean;
 }
 
-/** What is told of packets, beside their verdict. */
+/** What is counted and logged. */
 export interface Accounts {
-  /** Whether it is counted how many packets each rule decides on; `few`, where an interface has no more than some hundred. */
+  /** Whether rules have hit counters; `few`: where an interface has at most some hundred rules. */
   readonly counters: boolean | 'few';
-  /** Whether denied packets are logged whose rule does not say. */
+  /** Whether denied packets are logged if their rule does not say. */
   readonly logDenied: boolean;
-  /** Of denied packets, and of allowed ones, so many a second are logged at the most. */
+  /** At most this many denied packets a second are logged, and as many allowed ones. */
   readonly logRate: number;
 }
 

@@ -10,7 +10,7 @@ export type Direction = 'inbound' | 'outbound';
 /** Both directions, in the order of all output. */
 export const DIRECTIONS: readonly Direction[] = ['inbound', 'outbound'];
 
-/** What a rule says of the packets it matches. */
+/** What a rule does with the packets it matches. */
 export type Action = 'allow' | 'deny';
 
 /** Ports `from` to `to`, both included, 0..65535; a policy can only write 1..65535. */
@@ -37,7 +37,7 @@ export type Remote =
   | { readonly kind: 'addressGroup'; readonly name: AddressGroupName }
   | { readonly kind: 'securityGroup'; readonly name: GroupName };
 
-/** Where a rule comes from, as people name it. */
+/** Where a rule was written, as people name it. */
 export interface RuleOrigin {
   /** The security group; absent for a management rule. */
   readonly group: GroupName | undefined;
@@ -55,12 +55,12 @@ export interface Rule {
   readonly action: Action;
   /** 1 (first) to 100 (last). */
   readonly priority: number;
-  /** Whether the policy says it, or it is the default. */
+  /** Whether the policy gives it; else it is the default. */
   readonly priorityWritten: boolean;
   readonly family: Family;
   readonly traffic: Traffic;
   readonly remote: Remote;
-  /** Whether packets that it decides on are logged; undefined is as the policy says of all denied ones. */
+  /** Whether packets that it decides on are logged; undefined follows the policy's setting for denied packets. */
   readonly log: boolean | undefined;
   readonly description: string | undefined;
 }
@@ -75,7 +75,7 @@ export function formatRuleName({ group, direction, index, template }: NamedRule)
   return `${group}${of} ${direction}[${index}]`;
 }
 
-/** What of a rule is in its name; programs read null for what is not there. */
+/** The parts of a rule's name; JSON has null for absent ones. */
 interface NamedRule {
   readonly group: string | null | undefined;
   readonly direction: Direction;

@@ -1,11 +1,10 @@
 import { ICMP, ICMPV6, type IcmpProtocol } from './protocols.ts';
 
-/** Advertisement and solicitation, which kernels of some years ago call invalid. */
+/** Advertisement and solicitation, which older kernels call invalid. */
 const MULTICAST_ROUTER_DISCOVERY = [151, 152];
 
 /**
- * ICMP types that conntrack takes for the first packet of a flow, or does not track; by protocol. Of the kernel:
- * icmp_new() in net/netfilter/nf_conntrack_proto_icmp.c, icmpv6_new() and noct_valid_new in nf_conntrack_proto_icmpv6.c.
+ * ICMP types that conntrack accepts as the first packet of a flow, or does not track; by protocol. Kernel: icmp_new() in net/netfilter/nf_conntrack_proto_icmp.c, icmpv6_new() and noct_valid_new in nf_conntrack_proto_icmpv6.c.
  */
 const UNASKED: Readonly<Record<IcmpProtocol, readonly number[]>> = {
   /** Echo, timestamp, information and address mask requests. */
@@ -15,8 +14,8 @@ const UNASKED: Readonly<Record<IcmpProtocol, readonly number[]>> = {
 };
 
 /**
- * What conntrack calls an ICMP packet that belongs to no flow: replies that nobody asked for, errors about no flow and
- * types that it does not know are invalid, and reach no rule but where `invalid: match` says so.
+ * The conntrack state of an ICMP packet that belongs to no flow: unsolicited replies, errors about no flow and unknown
+ * types are invalid, and reach the rules only with `invalid: match`.
  */
 export function stateOfUnasked(protocol: IcmpProtocol, icmpType: number): 'new' | 'invalid' {
   return UNASKED[protocol].includes(icmpType) ? 'new' : 'invalid';

@@ -2,7 +2,7 @@ import type { Interval } from '#core/model/net/interval.ts';
 import type { Direction, Traffic } from './rule.ts';
 import { ICMPV6, IGMP, UDP } from './protocols.ts';
 
-/** What addresses are for that no host's packets come from, or go to on a wire. */
+/** Kinds of addresses that no packet on a wire comes from or goes to. */
 export type UnrealKind = 'unspecified' | 'loopback' | 'multicast' | 'broadcast';
 
 interface UnrealRange extends Interval {
@@ -20,15 +20,15 @@ const UNREAL: readonly UnrealRange[] = [
   { kind: 'multicast', family: 'ipv6', from: 0xffn << 120n, to: (1n << 128n) - 1n },
 ];
 
-/** What all addresses of an interval are for, where no interface can have any of them; undefined where one can. */
+/** The kind of an interval's addresses, if no interface can have any of them; else undefined. */
 export function unrealKind({ family, from, to }: Interval): UnrealKind | undefined {
   return UNREAL.find((one) => one.family === family && one.from <= from && to <= one.to)?.kind;
 }
 
 /**
- * Why no packet that rules judge has an other end in an interval; undefined where one can have. Hosts send to multicast
- * and broadcast addresses, and who has no address yet sends from the unspecified one: to a DHCP server, with IGMP and
- * with ICMPv6 (RFC 2131, RFC 3376, RFC 4861).
+ * Why no packet that rules see has its remote in an interval; undefined if one can. Hosts send to multicast and broadcast
+ * addresses, and a host without an address sends from the unspecified one: to a DHCP server, with IGMP and with ICMPv6
+ * (RFC 2131, RFC 3376, RFC 4861).
  */
 export function unrealRemote(interval: Interval, direction: Direction, traffic: Traffic): UnrealKind | undefined {
   const kind = unrealKind(interval);

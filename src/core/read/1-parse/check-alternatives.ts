@@ -4,9 +4,9 @@ import type { Path } from '#core/read/yaml/node-positions.ts';
 import { isMapping, type YamlMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 
 /**
- * What a schema of keys does not say: a management rule has exactly one of `source` and `destination`, an address group
+ * Checks what the schema of keys cannot express: a management rule has exactly one of `source` and `destination`, an address group
  * at least one of `addresses` and `file`, an assertion exactly one of `allow` and `deny`, and its traffic a remote. Runs
- * on any value, so that these are reported together with all else.
+ * on any value, so that these are reported together with everything else.
  */
 export function checkAlternatives({ value, positions, report }: IssueContext): void {
   if (!isMapping(value)) return;

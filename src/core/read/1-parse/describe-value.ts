@@ -19,7 +19,7 @@ export function describeValue(value: YamlValue): string {
   }
 }
 
-/** What YAML 1.1 took for booleans and YAML 1.2 takes for text. */
+/** Booleans of YAML 1.1 that are text in YAML 1.2. */
 const OLD_BOOLEANS: Readonly<Record<string, boolean>> = {
   yes: true,
   on: true,
@@ -29,7 +29,7 @@ const OLD_BOOLEANS: Readonly<Record<string, boolean>> = {
   n: false,
 };
 
-/** What to write instead, where that can be told from what was expected and what was found. */
+/** The hint for a value of the wrong type, if what was expected and found suggests one. */
 export function typeHelp(expected: string, found: YamlValue): string | undefined {
   if (found === null) {
     return expected === 'a list of security groups'

@@ -9,7 +9,7 @@ import { meantKey } from './meant-keys.ts';
 import { wordHelp } from './meant-words.ts';
 import { isName, mappingAt, mappingsWith } from './policy-mappings.ts';
 
-/** What explaining needs beside the issues. */
+/** What explaining needs besides the issues. */
 export interface IssueContext {
   /** The value the schema was given, with escaped keys. */
   readonly value: YamlValue;
@@ -28,7 +28,7 @@ const MISSING_HELP: Readonly<Record<string, string>> = {
   type: 'a code needs a type',
 };
 
-/** Turns what the schema found into findings: one a mistake, at the exact place, in the words of the policy format. */
+/** Turns the schema's issues into findings: one per mistake, at its exact place, in the words of the policy format. */
 export function explainIssues(issues: readonly Issue[], context: IssueContext): void {
   for (const issue of issues) explain(issue, context);
 }
@@ -67,7 +67,7 @@ function explain(issue: Issue, context: IssueContext): void {
   }
 }
 
-/** A key that nothing near was meant by, or whose right spelling is there as well. */
+/** Reports a key that is unlike any known key, or whose correct spelling is present too. */
 function explainUnknownKey(path: Path, key: string, { positions, report }: IssueContext): void {
   const { what, keys } = mappingAt(path);
   const span = positions.keySpanOf([...placeOf(path), key]);
@@ -90,14 +90,14 @@ function explainUnknownKey(path: Path, key: string, { positions, report }: Issue
   });
 }
 
-/** The remote's key in a rule of the other direction than the one `key` belongs to. */
+/** The remote's key in a rule where `key`, that of the other direction, is wrong. */
 function rightRemoteKey(what: string, key: string): 'source' | 'destination' | undefined {
   if (what === 'an inbound rule' && key === 'destination') return 'source';
   if (what === 'an outbound rule' && key === 'source') return 'destination';
   return undefined;
 }
 
-/** A key of a named thing that stands a level too far left, among the names. */
+/** A key that is indented one level too little, and so stands among names. */
 function keyAmongNames(path: Path): { readonly key: string; readonly what: string } | undefined {
   const key = path.at(-1);
   const { what, keys } = mappingAt(path);

@@ -3,8 +3,8 @@ import type { core } from 'zod';
 type Issue = core.$ZodIssue;
 
 /**
- * What a finding comes down to. Of a value that may be of several kinds, the alternative for its kind knows what is wrong
- * inside it; where none is for its kind, the finding stays as it is.
+ * The issues behind an issue of a union: those of the alternative that fits the value's kind. If none fits, the issue
+ * itself.
  */
 export function innermost(issue: Issue): readonly Issue[] {
   if (issue.code !== 'invalid_union') return [issue];

@@ -1,7 +1,7 @@
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import type { PolicyMapping } from './policy-mappings.ts';
 
-/** Which key a mistaken one was meant to be, and how that is said. */
+/** The key that a mistaken one was meant to be, and the hint. */
 export interface MeantKey {
   readonly key: string;
   readonly help: string;
@@ -33,13 +33,13 @@ const RULE_WORDS: Readonly<Record<string, string>> = {
   order: 'priority',
 };
 
-/** What they call the other end of an inbound rule. */
+/** Their names for the remote of an inbound rule. */
 const SOURCE_WORDS = ['from', 'src', 'saddr', 'sourceaddress', 'sourceip', 'sourcecidr'];
 
-/** What they call the other end of an outbound rule. */
+/** Their names for the remote of an outbound rule. */
 const DESTINATION_WORDS = ['to', 'dst', 'daddr', 'destinationaddress', 'destinationip', 'destinationcidr'];
 
-/** What stands for the other end in the one direction as in the other. */
+/** Their names for the remote of a rule of either direction. */
 const REMOTE_WORDS = [
   'cidr',
   'cidrip',
@@ -61,7 +61,7 @@ const REMOTE_WORDS = [
 const remoteWords = (words: readonly string[], key: string): Readonly<Record<string, string>> =>
   Object.fromEntries(words.map((word) => [word, key]));
 
-/** By what a mapping is called. */
+/** Other names for the keys of a mapping, by its title. */
 const WORDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'an inbound rule': { ...RULE_WORDS, ...remoteWords([...SOURCE_WORDS, ...REMOTE_WORDS, 'destination'], 'source') },
   'an outbound rule': {
@@ -109,13 +109,13 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'a policy': { groups: 'securityGroups', hosts: 'instances', servers: 'instances', log: 'logging' },
 };
 
-/** The key of a mapping that `key`, which it does not have, was meant to be; undefined where that cannot be told. */
+/** The key of a mapping that the unknown key `key` was meant to be; undefined if that is unclear. */
 export function meantKey(key: string, { what, keys }: PolicyMapping): MeantKey | undefined {
   const words = WORDS[what] ?? {};
   const word = key.toLowerCase().replace(/(?<=[a-z])[-_](?=[a-z])/g, '');
   const other = Object.hasOwn(words, word) ? words[word] : undefined;
   if (other !== undefined && keys.includes(other)) return { key: other, help: helpFor(key, other, what) };
-  // The head of another tool's file is no slip of the pen.
+  // The header of another tool's file is no misspelling.
   if (word === 'apiversion') return undefined;
   const near = didYouMean(key, keys);
   return near === undefined ? undefined : { key: near, help: `did you mean \`${near}\`?` };

@@ -10,7 +10,7 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   outbound: ['egress', 'out', 'output'],
 };
 
-/** What to write instead of `found`, where one of `words` must stand. */
+/** The hint for `found` where one of `words` is expected. */
 export function wordHelp(found: string, words: readonly string[]): string | undefined {
   const lower = found.trim().toLowerCase();
   const same = words.find((word) => word.toLowerCase() === lower);

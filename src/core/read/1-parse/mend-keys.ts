@@ -8,7 +8,7 @@ import { isMapping, Mapping, type YamlMapping, type YamlValue, unescapeKey } fro
 import { mappingAt, type PolicyMapping } from './policy-mappings.ts';
 import { strayKeys } from './stray-keys.ts';
 
-/** What mending keys needs beside the value. */
+/** What mending keys needs besides the value. */
 export interface MendContext {
   readonly positions: NodePositions;
   readonly origins: Origins;
@@ -24,7 +24,7 @@ export function mendKeys(value: YamlValue, context: MendContext): YamlValue {
 }
 
 interface Mending extends MendContext {
-  /** What was meant by a key of a mapping, by both; the same one is often mistyped again. */
+  /** The keys meant, by mapping and mistyped key: the same slip often repeats. */
   readonly meant: Map<string, MeantKey | undefined>;
 }
 
@@ -55,7 +55,7 @@ function mendMapping(value: YamlMapping, path: Path, place: Path, context: Mendi
       message: `unknown key \`<<\` in ${mapping.what}`,
       help: 'merge keys are not part of YAML 1.2: write the keys out',
     });
-    // What the key was meant to bring in is not to be called missing too.
+    // The merged keys are not reported as missing too.
     const own = Object.entries(value).filter(([key]) => key !== '<<');
     const whole = Object.assign(new Mapping(), merged, Object.fromEntries(own));
     context.origins.note(whole, value, new Map());

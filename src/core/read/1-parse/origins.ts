@@ -4,16 +4,16 @@ import { escapeKey, isMapping, type YamlValue, unescapeKey } from '#core/read/ya
 /** A key of a mapping, escaped, or an index into a list. */
 type Key = string | number;
 
-/** What a document with mistakes became so that more of it can be read, and where each part of it was written. */
+/** Where each part of a document with mistakes was written, after its keys and entries were moved or dropped. */
 export class Origins {
-  private readonly moved = new WeakMap<object, ReadonlyMap<Key, Key>>();
+  readonly #moved = new WeakMap<object, ReadonlyMap<Key, Key>>();
 
   /** Notes under which keys the entries of `container` stood in `before`, which it was made from. */
   note(container: object, before: object, moves: ReadonlyMap<Key, Key>): void {
-    const earlier = this.moved.get(before);
+    const earlier = this.#moved.get(before);
     const all = new Map(earlier);
     for (const [key, from] of moves) all.set(key, earlier?.get(from) ?? from);
-    if (all.size > 0) this.moved.set(container, all);
+    if (all.size > 0) this.#moved.set(container, all);
   }
 
   /** The path in the file of what is at `path` of `root`. */
@@ -24,7 +24,7 @@ export class Origins {
       const container: YamlValue | undefined = value;
       value = childOf(container, key);
       const from =
-        typeof container === 'object' && container !== null ? this.moved.get(container)?.get(key) : undefined;
+        typeof container === 'object' && container !== null ? this.#moved.get(container)?.get(key) : undefined;
       return typeof from === 'string' ? unescapeKey(from) : (from ?? at);
     });
   }

@@ -11,28 +11,28 @@ import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
 import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import { fileStart } from '#core/read/yaml/text-positions.ts';
 
-/** `main` is the policy file, which must not be empty and says its version; a `drop-in` may leave everything out. */
+/** `main` is the policy file, which must not be empty and has a version; a `drop-in` may leave everything out. */
 export type DocumentKind = 'main' | 'drop-in';
 
-/** One file of a policy: what it says, checked for shape alone, and where it says it. */
+/** One file of a policy: its content, checked for shape alone, and where everything stands. */
 export interface PolicyDocument {
   readonly source: SourceFile;
   readonly kind: DocumentKind;
   readonly input: PolicyInput;
-  /** The span of the value at a path; if nothing is there, of the nearest place above. Costs as much as the path is long. */
+  /** The span of the value at a path, or of its nearest existing ancestor. The cost grows with the path's length. */
   readonly spanOf: (path: Path) => Span;
   /** The span of the key at the path's end; in a list, of the entry. */
   readonly keySpanOf: (path: Path) => Span;
-  /** Of a document with mistakes, the sections that may have had more names than it is known to have. */
+  /** Of a document with mistakes, the sections that may lack names. */
   readonly lost?: ReadonlySet<NamedSection> | undefined;
-  /** Of a document with mistakes of YAML, the lines on which nothing else that is found is sure. */
+  /** Of a document with mistakes of YAML, the lines on which any other finding is unsure. */
   readonly unsure?: ReadonlySet<number> | undefined;
 }
 
 /** A document, unless a diagnostic is an error; the diagnostics stand in the order of their places. */
 export interface ParsedDocument {
   readonly document: PolicyDocument | undefined;
-  /** What is sound in a document with mistakes, to find its mistakes of meaning in the same go; never to be enforced. */
+  /** The sound part of a document with mistakes, to find its mistakes of meaning in the same run; never enforced. */
   readonly remains: PolicyDocument | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -42,7 +42,7 @@ export function parseDocument(source: SourceFile, kind: DocumentKind): ParsedDoc
   const diagnostics: Diagnostic[] = [];
   const { document, remains } = read(source, kind, reportTo(diagnostics));
   const sound = !diagnostics.some(({ severity }) => severity === 'error');
-  // INVARIANT: a document comes without errors, and nothing is refused without a word.
+  // INVARIANT: a document has no errors, and every rejection is reported.
   if (sound && document === undefined) throw new Error('the parser refused a document and reported nothing');
   const found = inOrder(diagnostics);
   return sound
@@ -92,7 +92,7 @@ function read(source: SourceFile, kind: DocumentKind, add: Report): Read {
   return { remains: { source, kind, ...mistaken, unsure, lost: new Set([...lost, ...mistaken.lost]) } };
 }
 
-/** By place, and each once: what an alias stands for is found wrong at each of its uses. */
+/** By place, and each once: the mistakes of an alias's target are found at each of its uses. */
 function inOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
   const sorted = diagnostics.toSorted((a, b) => comparePlaces(a.span, b.span));
   const distinct = new Map<string, Diagnostic>();

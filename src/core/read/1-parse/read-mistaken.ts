@@ -10,14 +10,14 @@ import { type NamedSection, salvage } from './salvage.ts';
 
 type Schema = typeof policySchema | typeof dropInSchema;
 
-/** What a schema says of a value. */
+/** The result of checking a value by its schema. */
 interface Outcome {
   readonly result: ReturnType<Schema['safeParse']>;
-  /** Whether it is said of the first items of the value's lists alone. */
+  /** Whether only the first items of the value's lists were checked. */
   readonly isCut: boolean;
 }
 
-/** A value that its schema refuses, and what is needed to say why. */
+/** A value that its schema rejects, and what is needed to explain why. */
 export interface MistakenValue {
   readonly value: YamlValue;
   readonly outcome: Outcome;
@@ -26,13 +26,13 @@ export interface MistakenValue {
   readonly report: Report;
 }
 
-/** What is sound in a document with mistakes, and where it stands in the file. */
+/** The sound part of a document with mistakes, and where it stands in the file. */
 export interface Mistaken extends NodePositions {
   readonly input: PolicyInput;
   readonly lost: ReadonlySet<NamedSection>;
 }
 
-/** Reports every mistake of keys and types, and returns what is left without them; undefined where nothing is. */
+/** Reports every mistake of keys and types, and returns what is left without them; undefined if nothing is. */
 export function readMistaken({ value, outcome, positions, schema, report }: MistakenValue): Mistaken | undefined {
   const origins = new Origins();
   const positionsOf = (root: YamlValue): NodePositions => ({
@@ -56,12 +56,12 @@ export function readMistaken({ value, outcome, positions, schema, report }: Mist
   return { input: salvaged.input, lost: salvaged.lost, ...positionsOf(salvaged.value) };
 }
 
-/** Of a list with more mistakes than can be counted, so many items are looked at. */
+/** The items checked of each list in a document with too many mistakes to count. */
 const MAX_ITEMS = 1_000;
 
 /**
- * What the schema says of a value; `isCut` where it says it of the first items of its lists alone. From some 100,000
- * mistakes on zod overflows the stack.
+ * Checks a value by its schema; with `isCut`, only the first items of its lists: from some 100,000 mistakes on zod
+ * overflows the stack.
  */
 export function validate(schema: Schema, value: unknown): Outcome {
   try {

@@ -6,7 +6,7 @@ import { isMapping, Mapping, type YamlMapping, type YamlValue } from '#core/read
 import { mappingAt } from './policy-mappings.ts';
 import { PORT_WORDS } from '#core/model/policy/protocol-lookup.ts';
 
-/** Taking a mistake out can bring another to light; a document that is still wrong after so many rounds is given up. */
+/** Removing a mistake can reveal another; after this many rounds a document that is still wrong is given up. */
 const MAX_ROUNDS = 6;
 
 /** Sections whose entries others refer to by name. */
@@ -15,25 +15,25 @@ export const NAMED_SECTIONS = ['addressGroups', 'securityGroups', 'instances'] a
 /** A section whose entries others refer to by name. */
 export type NamedSection = (typeof NAMED_SECTIONS)[number];
 
-/** What is whole of a document with mistakes; it is never enforced. */
+/** The sound part of a document with mistakes; it is never enforced. */
 export interface Salvaged<Output> {
   readonly input: Output;
-  /** What `input` was made from, for {@link Origins}. */
+  /** The value that `input` was made from, for {@link Origins}. */
   readonly value: YamlValue;
   /** Sections that may have had more names. */
   readonly lost: ReadonlySet<NamedSection>;
 }
 
-/** Where the mistakes are: a place that is wrong itself, or has such places below it. */
+/** A place that is wrong itself, or has wrong places below it. */
 interface Wrong {
   isWrong: boolean;
   readonly below: Map<string | number, Wrong>;
 }
 
 /**
- * What `schema` accepts of a value that has the mistakes `issues`: mistaken values are left out, and where leaving one
- * out would make a mistake appear that is not there, something harmless stands in for it. It serves to find mistakes of
- * meaning in the same go and must never be enforced.
+ * What `schema` accepts of a value that has the mistakes `issues`: wrong values are left out; where that would cause a
+ * false mistake, a harmless value replaces them. The result serves to find mistakes of meaning in the same run and must
+ * never be enforced.
  */
 export function salvage<Output>(
   { value, issues, origins }: { value: YamlValue; issues: readonly core.$ZodIssue[]; origins: Origins },
@@ -44,7 +44,7 @@ export function salvage<Output>(
   let wrong = issues;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const root: Wrong = { isWrong: false, below: new Map() };
-    for (const issue of wrong.flatMap((one) => innermost(one))) {
+    for (const issue of wrong.flatMap((outer) => innermost(outer))) {
       const places = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
       for (const place of places as Path[]) {
         if (place.length === 0) return undefined;
@@ -61,7 +61,7 @@ export function salvage<Output>(
 }
 
 function noteLost(section: string | number, code: core.$ZodIssue['code'], lost: Set<NamedSection>): void {
-  // What an unknown section is meant for cannot be told.
+  // An unknown section may have been meant as any of them.
   for (const named of NAMED_SECTIONS) if (section === named || code === 'unrecognized_keys') lost.add(named);
 }
 
@@ -76,7 +76,7 @@ function mark(root: Wrong, place: Path): void {
   at.isWrong = true;
 }
 
-/** The place that goes if what is at `place` goes: a code means something with its type alone, and a remote is one thing. */
+/** The place to remove together with `place`: an ICMP code has no meaning without its type, and a remote is one thing. */
 function wholeOf(place: Path): Path {
   if (place.at(-1) === 'type' && place.at(-2) === 'icmp') return place.slice(0, -1);
   return mappingAt(place.slice(0, -1)).what === 'a remote' ? place.slice(0, -1) : place;
@@ -117,7 +117,7 @@ function withoutWrong(value: YamlValue, { below }: Wrong, { path, origins }: Pla
   return result;
 }
 
-/** What stands in for a value whose absence would be another mistake. */
+/** The replacement of a value whose absence would be another mistake. */
 function standIn(path: Path, { ports, icmp }: YamlMapping): YamlValue | undefined {
   const key = path.at(-1);
   // The body of a named thing stays, empty, so that its name is still known.

@@ -12,7 +12,7 @@ export interface StrayContext {
 }
 
 /**
- * Keys of a mapping in braces that are none: what stands behind a comma in a text without quotes, as in
+ * Finds keys of a mapping in braces that were not meant as keys: what follows a comma in a text without quotes, as in
  * `{ ports: 80, 443 }`. Reports each run of them as one mistake.
  */
 export function strayKeys(value: YamlMapping, { mapping, keySpanOf, report }: StrayContext): ReadonlySet<string> {

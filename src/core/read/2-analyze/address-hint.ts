@@ -1,6 +1,6 @@
 import { quote } from '#core/diagnostics/quote.ts';
 
-/** What clouds and other firewalls write, and what it is called in a policy. */
+/** Forms that clouds and other firewalls use, and what a policy has for them. */
 const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArray) => string | undefined])[] = [
   [/^sg-[0-9a-f]{3,}$/i, () => 'this is a cloud id, and a policy uses names: write `{ securityGroup: NAME }`'],
   [
@@ -61,17 +61,17 @@ const EVERYONE = /^(?:any|all|\*|anywhere|anyone|everyone|everybody|everything|i
 /** Every address of the one family and of the other, in one text. */
 const BOTH_FAMILIES = /^(?:0\.0\.0\.0\/0[,; ]+::\/0|::\/0[,; ]+0\.0\.0\.0\/0)$/;
 
-/** What to write instead of `text`, where it is what clouds or other firewalls write for an address or several. */
+/** What to write instead of `text`, if clouds or other firewalls use it for one or more addresses. */
 export function addressHint(text: string): string | undefined {
   for (const [pattern, hint] of PATTERNS) {
     const match = pattern.exec(text);
-    const said = match === null ? undefined : hint(match);
-    if (said !== undefined) return said;
+    const found = match === null ? undefined : hint(match);
+    if (found !== undefined) return found;
   }
   return EVERYONE.test(text) ? 'for every address write `0.0.0.0/0` and `::/0`' : undefined;
 }
 
-/** The word of a remote that `text` was meant to be, spelled as policies spell it. */
+/** The remote that `text` was meant to be, as a policy spells it. */
 export function remoteWord(text: string): 'any' | 'self' | undefined {
   if (EVERYONE.test(text.replace(/\/0$/, '')) || BOTH_FAMILIES.test(text)) return 'any';
   return text.toLowerCase() === 'self' ? 'self' : undefined;
@@ -99,7 +99,7 @@ function networkOf(start: string): string {
   return `${filled(start)}/${8 * start.split('.').length}`;
 }
 
-/** A dotted mask, or the inverse of one as routers have it, as a prefix length. */
+/** A hint with the prefix length of a dotted mask, or of a router's inverse mask. */
 function ofMask(address: string, mask: string): string | undefined {
   const bytes = mask.split('.').map(Number);
   if (bytes.some((byte) => byte > 255)) return undefined;

@@ -4,14 +4,14 @@ import { type Address, addressBits, addressFromBytes, formatAddress } from '#cor
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 import { addressHint } from './address-hint.ts';
 
-/** Why a text is no address, CIDR or range, and what to write instead. */
+/** Why a text is not an address, CIDR or range, and what to write instead. */
 export interface AddressProblem {
   readonly kind: 'problem';
   readonly message: string;
   readonly help: string | undefined;
 }
 
-/** An accepted text; `normalised` is set where a CIDR had host bits set, and is what it was taken for. */
+/** An accepted text; `normalised` is the network of a CIDR that had host bits set, else undefined. */
 export interface AddressText {
   readonly kind: 'interval';
   readonly interval: Interval;
@@ -24,7 +24,7 @@ export function parseInterval(text: string): AddressText | AddressProblem {
   return parsed.kind === 'problem' ? hinted(text, parsed) : parsed;
 }
 
-/** A problem with a part of `text`, or, where all of it is what other tools write, with that. */
+/** The problem found, or, if all of `text` is a form of other tools, a hint for that form. */
 function hinted(text: string, found: AddressProblem): AddressProblem {
   const help = addressHint(text);
   return help === undefined ? found : problem(`${quote(text)} is not an address, a CIDR or a range`, help);
@@ -38,7 +38,7 @@ function readInterval(text: string): AddressText | AddressProblem {
   return { kind: 'interval', interval: single(address.address), normalised: undefined };
 }
 
-/** Reads one address: no prefix length (but the full one), no zone, not IPv4 written as IPv6. */
+/** Reads one address: without a prefix length (except the full one), zone or IPv4 mapped into IPv6. */
 export function parseAddress(text: string): OneAddress | AddressProblem {
   const parsed = readAddress(text);
   return parsed.kind === 'problem' && parsed.help === undefined ? hinted(text, parsed) : parsed;
@@ -56,7 +56,7 @@ function readAddress(text: string): OneAddress | AddressProblem {
     if (parsed.kind === 'problem') return parsed;
     const { family, from, to } = parsed.interval;
     const host = text.slice(0, slash);
-    // `0.0.0.0/0` begins with an address, which is nobody's.
+    // `0.0.0.0/0` begins with an address that no host has.
     const help = from === 0n ? 'write the address that other hosts see' : `write \`${host}\``;
     if (from !== to) return problem(`${quote(text)} is a network, and one address is wanted`, help);
     return { kind: 'address', address: { family, value: from } };
@@ -85,8 +85,8 @@ function readBytes(text: string): Address | undefined {
 }
 
 /**
- * Reads IPv4 in its one usual form, four decimal numbers without leading zeros. By itself, since lists have up to a
- * million of them, and a library that also reads octal, hexadecimal and shortened ones takes ten times as long.
+ * Reads IPv4 in its one usual form, four decimal numbers without leading zeros. Written by hand, since lists have up to a
+ * million of them, and a library that also reads octal, hexadecimal and shortened forms takes ten times as long.
  */
 function dottedQuad(text: string): number | undefined {
   let value = 0;

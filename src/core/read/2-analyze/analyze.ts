@@ -22,7 +22,7 @@ export interface Analysis {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What is reported where a name of a section is not found. */
+/** The code that reports an unknown name, by section. */
 const UNKNOWN: Readonly<Record<NamedSection, DiagnosticCode>> = {
   addressGroups: 'unknown-address-group',
   securityGroups: 'unknown-group',
@@ -31,8 +31,8 @@ const UNKNOWN: Readonly<Record<NamedSection, DiagnosticCode>> = {
 
 /**
  * Turns the documents of a policy, main file first, into the policy they mean: names resolved, templates expanded,
- * everything checked. `lost` are sections that documents not given here may have had more names of; without all
- * documents there is no policy.
+ * everything checked. `lost` are sections that may have names in documents not given here; without all documents there
+ * is no policy.
  */
 export function analyze(
   documents: readonly PolicyDocument[],
@@ -44,7 +44,7 @@ export function analyze(
     [...lost, ...documents.flatMap((document) => [...(document.lost ?? [])])].map((section) => UNKNOWN[section]),
   );
   const add = reportTo(diagnostics);
-  // A name that is not found may well be what was lost of a document with mistakes.
+  // An unknown name may be one that a document with mistakes lost.
   const unsure = new Map(documents.map(({ source, unsure: lines }) => [source.file, lines]));
   const report: Report = (finding) => {
     const { code, span } = finding;
@@ -52,10 +52,10 @@ export function analyze(
   };
   const policy = readPolicy(mergeDocuments(documents, report), lists, report);
   const invalid = (): boolean => diagnostics.some(({ severity }) => severity === 'error');
-  // Of a document with mistakes, what says which host an instance is may be missing.
+  // A document with mistakes may lack the keys that say which host an instance is.
   if (doubtful.size === 0 && documents.every((document) => document.lost === undefined))
     for (const check of HOST_CHECKS) check(policy, report);
-  // The checks look at what names stand for, so they wait until all of them stand for something.
+  // The checks follow names, so all names must be known first.
   if (!invalid()) for (const check of CHECKS) check(policy, report);
   return { policy: invalid() ? undefined : policy, diagnostics };
 }
@@ -93,7 +93,7 @@ function readPolicy(merged: MergedInput, lists: ListFiles, report: Report): Poli
 
 const DEFAULT_LOG_RATE = 10;
 
-/** What the daemon's socket takes while it is busy for some seconds: src/kernel/nflog/packet-log.ts. */
+/** What the daemon's socket buffers while the daemon is busy for some seconds: src/kernel/nflog/packet-log.ts. */
 const MAX_LOG_RATE = 20;
 
 function readLogRate(entry: Entry<number> | undefined, report: Report): number {

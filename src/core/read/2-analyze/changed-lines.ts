@@ -1,19 +1,19 @@
-/** Where two texts differ: whole lines from `start` on, to `beforeEnd` in the one and to `afterEnd` in the other. */
+/** Where two texts differ: whole lines from `start`, to `beforeEnd` in the first and to `afterEnd` in the second. */
 export interface ChangedLines {
   readonly start: number;
   readonly beforeEnd: number;
   readonly afterEnd: number;
 }
 
-/** Texts are compared so many characters at a time, which costs next to nothing where they are equal. */
+/** The characters compared at a time, which is nearly free where they are equal. */
 const PIECE = 16_384;
 
-/** The lines in which two texts differ. Costs a fraction of a millisecond for each megabyte that they share. */
+/** The lines in which two texts differ. Costs a fraction of a millisecond per shared megabyte. */
 export function changedLines(before: string, after: string): ChangedLines {
   const shorter = Math.min(before.length, after.length);
   const start = before.slice(0, sharedBeginning(before, after, shorter)).lastIndexOf('\n') + 1;
   const end = sharedEnd(before, after, shorter - start);
-  // What the texts share at their ends begins with a line of its own.
+  // The shared end must begin at a line's start in both texts.
   const lineEnd = before.indexOf('\n', before.length - end);
   const shared = isLineStart(before, before.length - end) && isLineStart(after, after.length - end);
   const kept = shared ? end : lineEnd < 0 ? 0 : before.length - lineEnd - 1;

@@ -1,12 +1,12 @@
 /** IFNAMSIZ leaves 15 bytes for a name; nft lets a glob have as many, its `*` included. */
 const MAX_NAME_LENGTH = 15;
 
-/** Names that the kernel gives no interface, for they are directories of /proc/sys/net (net/ipv4/devinet.c), or paths. */
+/** Names that the kernel reserves: directories of /proc/sys/net (net/ipv4/devinet.c), and paths. */
 const RESERVED: readonly string[] = ['all', 'default', '.', '..'];
 
 const GLOB_HELP = "a glob is a name's beginning followed by one `*`, such as `ens*`";
 
-/** Why no interface can be called so, nor a glob stand for one; undefined where one can. */
+/** Why a text is neither an interface's name nor a glob; undefined if it is one. */
 export function whyNoInterface(pattern: string): { readonly message: string; readonly help: string } | undefined {
   const message = `\`${pattern}\` is not an interface`;
   // `ip link` prints the interface that another one is on, or its other end, behind an `@`.

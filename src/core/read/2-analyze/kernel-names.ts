@@ -3,15 +3,15 @@ import { patternMatches } from '#core/model/policy/host.ts';
 import type { InterfacePattern } from '#core/model/policy/names.ts';
 import type { InterfaceBinding } from '#core/model/policy/policy.ts';
 
-/** What judges an interface by the name that the kernel has for it, where the policy has another one. */
+/** A binding by the kernel's name of an interface, where the policy has another name. */
 export interface KernelNamed extends InterfaceBinding {
   readonly by?: BindingOrigin | undefined;
 }
 
 /**
- * The bindings of an instance, with one more for each interface that the policy does not name by what the kernel calls it,
- * which alone packets are told by: one that it names by an alternative name, before globs; and a member of a VRF that
- * nothing else names, by what the policy says of the VRF, for what the host sends goes by the member's name.
+ * The bindings of an instance, with one more for each interface that the policy names only indirectly, since packets carry
+ * the kernel's name alone: by an alternative name, which comes before globs; or, for a member of a VRF that nothing else
+ * names, by the VRF, since what the host sends leaves under the member's name.
  */
 export function withKernelNames(
   bindings: readonly InterfaceBinding[],
@@ -30,7 +30,7 @@ export function withKernelNames(
   return [...all, ...byVrf];
 }
 
-/** The binding that judges the interface `name`: the exact name, else the glob with the longest beginning. */
+/** The binding of the interface `name`: that of the exact name, else of the glob with the longest beginning. */
 export function bindingOf<Bound extends InterfaceBinding>(bindings: readonly Bound[], name: string): Bound | undefined {
   if (name === 'lo') return undefined;
   const globs = bindings.filter(({ pattern }) => pattern.endsWith('*') && patternMatches(pattern, name));

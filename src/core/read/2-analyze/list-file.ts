@@ -8,22 +8,22 @@ import { parseInterval } from './address-text.ts';
 import { changedLines } from './changed-lines.ts';
 import { reportHostBits } from './read-rule.ts';
 
-/** What a list file says. */
+/** The content of a list file. */
 export interface ListContent {
   readonly source: SourceFile;
-  /** What each line says, as often as it is said. */
+  /** The entries of all lines, with repeats. */
   readonly bags: IntervalBags;
   readonly entries: EntriesByFamily;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Beyond this many errors a list file is the wrong file rather than one with typing errors. */
+/** A list file with more errors is the wrong file rather than one with typing errors. */
 const MAX_ERRORS = 100;
 
 /**
  * Reads a list file: one address, CIDR or range a line, `#` or `;` begins a comment (`;` is what
- * Spamhaus DROP lists use). Each bad line is told at its place. Where
- * `before`, another text of the same file, is given, only lines that differ are read, and what stays is the same object.
+ * Spamhaus DROP lists use). Reports each bad line at its place. With
+ * `before`, another text of the same file, reads only the lines that differ and keeps the objects of the others.
  */
 export function readListFile(source: SourceFile, before?: ListContent): ListContent {
   return (before === undefined ? undefined : readChange(source, before)) ?? readWhole(source);
@@ -35,18 +35,18 @@ function readWhole(source: SourceFile): ListContent {
   return { source, bags, entries: entriesOfBags(bags), diagnostics };
 }
 
-/** Undefined where something is to be told: the lines of what is told have to be counted from the beginning. */
+/** Returns undefined if there is anything to report: line numbers then need a full parse. */
 function readChange(source: SourceFile, before: ListContent): ListContent | undefined {
   if (before.diagnostics.length > 0) return undefined;
   const { start, beforeEnd, afterEnd } = changedLines(before.source.text, source.text);
-  let told = false;
+  let hasFindings = false;
   const report = (): void => {
-    told = true;
+    hasFindings = true;
   };
   const parse = ({ file, text }: SourceFile, end: number): Interval[] =>
     parseLines({ file, text: text.slice(start, end) }, report);
   const [removed, added] = [parse(before.source, beforeEnd), parse(source, afterEnd)];
-  if (told) return undefined;
+  if (hasFindings) return undefined;
   const bags = changeBags(before.bags, { removed, added });
   return { source, bags, entries: entriesOfBags(bags), diagnostics: [] };
 }

@@ -18,7 +18,7 @@ import type { Report } from '#core/diagnostics/report.ts';
 /** A path into a document, from its root. */
 export type Path = readonly (string | number)[];
 
-/** One thing of a policy and where it was written. */
+/** A part of a policy and where it was written. */
 export interface Entry<Input> {
   readonly input: Input;
   readonly document: PolicyDocument;
@@ -39,7 +39,7 @@ export interface MergedInput {
   readonly securityGroups: ReadonlyMap<string, Entry<SecurityGroupInput>>;
   readonly instances: ReadonlyMap<string, Entry<InstanceInput>>;
   readonly assertions: readonly Entry<AssertionInput>[];
-  /** What of the advisor's findings is accepted in all of the policy, a document each. */
+  /** The findings of `sgctl lint` that are accepted for the whole policy, one entry per document. */
   readonly lint: readonly Entry<LintInput>[];
 }
 
@@ -53,7 +53,7 @@ export function keySpanAt(entry: Entry<unknown>, ...path: Path): Span {
   return entry.document.keySpanOf([...entry.path, ...path]);
 }
 
-/** Brings the policy file and its drop-ins together by name; a name or a setting written twice is reported with both places. */
+/** Merges the policy file and its drop-ins by name; reports a name or a setting written twice, with both places. */
 export function mergeDocuments(documents: readonly PolicyDocument[], report: Report): MergedInput {
   const setting = <Value>(path: Path, read: (input: PolicyInput) => Value | undefined): Value | undefined => {
     const holders = documents.filter((document) => read(document.input) !== undefined);
@@ -150,7 +150,7 @@ function mergeSection<Input>({ documents, section, what, report }: Section): Rea
   return entries;
 }
 
-/** More names than this are not listed in a hint. */
+/** The names listed in a hint at most. */
 const MAX_LISTED = 8;
 
 function existingNames(what: string, names: readonly string[]): string {

@@ -26,7 +26,7 @@ const PATTERNS: readonly (readonly [pattern: RegExp, hint: (match: RegExpExecArr
   [/^!/, () => 'negation is not supported: write the ranges below and above'],
 ];
 
-/** What to write instead of a text that is no port. */
+/** What to write instead of a text that is not a port. */
 export function portHint(text: string): string {
   for (const [pattern, hint] of PATTERNS) {
     const match = pattern.exec(text);

@@ -4,7 +4,7 @@ import { portHint } from './port-hint.ts';
 /** Ports as a policy may write them: `22`, `"22,80,8000-8999"`, or a list of either. */
 export type PortsInput = number | string | readonly (number | string)[];
 
-/** One thing wrong with a port text; `index` is its place in the list, if a list was written. */
+/** A problem of a port text; `index` is its place in the list, if there is a list. */
 export interface PortProblem {
   readonly index: number | undefined;
   readonly message: string;

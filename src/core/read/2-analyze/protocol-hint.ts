@@ -5,7 +5,7 @@ import { numberedProtocol, PROTOCOL_WORDS } from '#core/model/policy/protocol-lo
 /** What other tools write for every protocol. */
 const ALL: readonly string[] = ['any', '*', '-1', 'ip', 'every'];
 
-/** What to write instead of a protocol that is none. */
+/** What to write instead of an unknown protocol. */
 export function protocolHint(text: string): string {
   const lower = text.trim().toLowerCase();
   if (PROTOCOL_WORDS.includes(lower)) return `write \`${lower}\``;

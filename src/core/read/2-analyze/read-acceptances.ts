@@ -5,7 +5,7 @@ import type { Acceptance } from '#core/model/policy/policy.ts';
 import { DIRECTIONS } from '#core/model/policy/rule.ts';
 import { type Entry, keySpanAt, type MergedInput, spanAt } from './merge-documents.ts';
 
-/** Reads which of the advisor's findings are accepted, and of what; a reason that says nothing is reported. */
+/** Reads which findings of `sgctl lint` are accepted, and where; reports an empty reason. */
 export function readAcceptances(merged: MergedInput, report: Report): readonly Acceptance[] {
   const read = (entry: Entry<LintInput> | undefined, scope: Acceptance['scope']): readonly Acceptance[] =>
     entry === undefined

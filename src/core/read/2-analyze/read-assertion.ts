@@ -6,14 +6,14 @@ import type { Direction, Remote } from '#core/model/policy/rule.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import { type KnownNames, readRemote, readRule } from './read-rule.ts';
 
-/** What reading an assertion needs beside it. */
+/** What reading an assertion needs besides it. */
 export interface AssertionContext {
   readonly known: KnownNames;
   readonly instances: readonly string[];
   readonly report: Report;
 }
 
-/** Reads an assertion; none if, with what is wrong reported, it is invalid. One that says both is reported already. */
+/** Reads an assertion, and reports what is wrong with it. One with both `allow` and `deny` is already reported. */
 export function readAssertion(entry: Entry<AssertionInput>, context: AssertionContext): readonly Assertion[] {
   return (['deny', 'allow'] as const).flatMap((expected) => {
     const input = entry.input[expected];
@@ -30,14 +30,14 @@ function readExpected(
   entry: Entry<AssertionInput>,
   { expected, input, known, instances, report }: ExpectedContext,
 ): Assertion {
-  const { direction: said, except: excepted = [], instance, ...traffic } = input;
+  const { direction: written, except: excepted = [], instance, ...traffic } = input;
   const body = { input: traffic, document: entry.document, path: [...entry.path, expected] };
   const direction: Direction = traffic.source === undefined ? 'outbound' : 'inbound';
-  if (said !== undefined && said !== direction) {
+  if (written !== undefined && written !== direction) {
     report({
       code: 'wrong-remote-key',
       span: spanAt(body, 'direction'),
-      message: `\`${direction === 'inbound' ? 'source' : 'destination'}\` is ${direction}, and the direction is \`${said}\``,
+      message: `\`${direction === 'inbound' ? 'source' : 'destination'}\` is ${direction}, and the direction is \`${written}\``,
       help: 'leave `direction` out: `source` or `destination` implies it',
     });
   }

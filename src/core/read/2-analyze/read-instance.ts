@@ -9,14 +9,14 @@ import type { Report } from '#core/diagnostics/report.ts';
 import { reportUnrealMember } from './report-unreal.ts';
 import { whyNoInterface } from './interface-text.ts';
 
-/** What reading an instance needs beside it. */
+/** What reading an instance needs besides it. */
 export interface InstanceContext {
   readonly evaluation: Evaluation;
   readonly known: KnownNames;
   readonly report: Report;
 }
 
-/** Reads an instance: which host it is, and what its interfaces carry. */
+/** Reads an instance: which host it is, and the groups of its interfaces. */
 export function readInstance(
   name: InstanceName,
   entry: Entry<InstanceInput>,

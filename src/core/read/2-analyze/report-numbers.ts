@@ -4,7 +4,7 @@ import type { Traffic } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
 import { icmpTypeName, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
 
-/** Behind these the kernel looks for the protocol of an IPv6 packet: ipv6_ext_hdr() in net/ipv6/exthdrs_core.c. */
+/** Headers that the kernel skips to find an IPv6 packet's protocol: ipv6_ext_hdr() in net/ipv6/exthdrs_core.c. */
 const EXTENSION_HEADERS: Readonly<Record<number, string>> = {
   0: 'hop-by-hop options',
   43: 'routing',
@@ -13,7 +13,7 @@ const EXTENSION_HEADERS: Readonly<Record<number, string>> = {
   60: 'destination options',
 };
 
-/** Warns of a protocol number that is an extension header in IPv6, where no packet is of it. */
+/** Warns of a protocol number that is an extension header in IPv6, and so matches no packet there. */
 export function reportExtensionHeader(traffic: ReadonlyMap<Family, Traffic>, span: Span, report: Report): void {
   const of = traffic.get('ipv6');
   const header = of?.kind === 'protocol' ? EXTENSION_HEADERS[of.protocol] : undefined;
@@ -29,7 +29,7 @@ export function reportExtensionHeader(traffic: ReadonlyMap<Family, Traffic>, spa
   });
 }
 
-/** Warns of an ICMP type by number that is another one in the other family, where the rule is about both. */
+/** Warns of an ICMP type number that means different types in the two families of a rule. */
 export function reportAmbiguousIcmp(written: string | number, span: Span, report: Report): void {
   const number = Number(written);
   if (!Number.isInteger(number)) return;

@@ -5,7 +5,7 @@ import type { Action, Direction, Remote, Traffic } from '#core/model/policy/rule
 import type { Span } from '#core/model/policy/span.ts';
 import { unrealKind, type UnrealKind, unrealRemote } from '#core/model/policy/unreal-address.ts';
 
-/** A rule's remote, and what of the rule tells whether a packet can have it. */
+/** A rule's remote, and the parts of the rule that decide whether a packet can have it. */
 export interface WrittenRemote {
   readonly remote: Remote;
   readonly direction: Direction;
@@ -15,8 +15,8 @@ export interface WrittenRemote {
 }
 
 /**
- * Warns of a remote that no packet has. A denial of loopback, multicast and broadcast sources is spoken of nowhere:
- * it is written so as to match nothing.
+ * Warns of a remote that no packet has, but not of a denial of loopback, multicast or broadcast sources: such a rule is
+ * meant to match nothing.
  */
 export function reportUnrealRemote({ remote, direction, action, traffic, span }: WrittenRemote, report: Report): void {
   if (remote.kind !== 'interval') return;
@@ -27,7 +27,7 @@ export function reportUnrealRemote({ remote, direction, action, traffic, span }:
   report({ code: 'unreal-remote', span, ...unrealRemoteText(formatInterval(interval), kind, direction) });
 }
 
-/** What to say of a remote that no packet has. */
+/** Message and help for a remote that no packet has. */
 function unrealRemoteText(
   text: string,
   kind: UnrealKind,
@@ -55,8 +55,8 @@ function unrealRemoteText(
 }
 
 /**
- * Reports an address that no interface can have. One of IPv6 multicast is a warning: peers' policies list such members,
- * and what they mean is clear, though nothing comes from there.
+ * Reports an address that no interface can have. IPv6 multicast is only a warning: existing policies list such members,
+ * and their meaning is clear, though no packet comes from them.
  */
 export function reportUnrealMember(
   address: Address,

@@ -1,4 +1,4 @@
-/** Ports of services whose names people write in their place, for hints: policies hold numbers. */
+/** Ports of services that people name instead, for hints: policies have numbers. */
 const SERVICES: Readonly<Record<string, number>> = {
   ftp: 21,
   ssh: 22,
@@ -38,7 +38,7 @@ const SERVICES: Readonly<Record<string, number>> = {
   wireguard: 51820,
 };
 
-/** The port of a service by its usual name, in any case; undefined of others. */
+/** The port of a service by its usual name, in any case; undefined for others. */
 export function servicePort(name: string): number | undefined {
   const lower = name.toLowerCase();
   return Object.hasOwn(SERVICES, lower) ? SERVICES[lower] : undefined;

@@ -5,13 +5,13 @@ import { PLATFORM_DEFAULTS } from '#core/model/policy/platform.ts';
 import type { Direction, PortRange, Rule, Traffic } from '#core/model/policy/rule.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 
-/** Where the ports of ssh are said, which the rules of the fallback name as their origin. */
+/** The file with the ports of ssh, which the fallback rules name as their origin. */
 const CONFIGURATION = '/etc/secgroupd/boot.conf';
 
 const GROUP = 'boot-fallback' as GroupName;
 
 /**
- * What a host boots with where the rules last in force do not load: on the same interfaces, the policy's platform
+ * The policy a host boots with if the rules last in force do not load: on the same interfaces, the policy's platform
  * traffic and management rules, ssh to `sshPorts` from anywhere, and everything out.
  */
 export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[]): HostPolicy {
@@ -25,7 +25,7 @@ export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[
     inbound,
     outbound,
   }));
-  // The kernel may be another one, which cannot be asked whose an address is.
+  // The next boot may run another kernel, without route lookups.
   const platform = { ...policy.platform, ownAddress: false };
   return {
     ...policy,
@@ -35,7 +35,7 @@ export function fallbackPolicy(policy: HostPolicy, sshPorts: readonly PortRange[
   };
 }
 
-/** What a host is closed by that has no policy to go by: on all of its interfaces what {@link fallbackPolicy} lets pass. */
+/** The rules of a host without any policy: on all of its interfaces, those of {@link fallbackPolicy}. */
 export function limitedPolicy(
   { flowLabels }: Pick<HostState, 'flowLabels'>,
   sshPorts: readonly PortRange[],

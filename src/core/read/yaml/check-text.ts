@@ -4,40 +4,40 @@ import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import type { TextEdit } from './mend-text.ts';
 import { fileStart, type SpanAt } from './text-positions.ts';
 
-/** In UTF-16 units. Ten thousand rules take about one million; the YAML library takes a second for each million. */
+/** In UTF-16 units. Ten thousand rules take about two million; the library reader takes about a second per million. */
 const MAX_TEXT_LENGTH = 16_000_000;
 
 /**
- * What YAML 1.2 does not count as printable (section 5.1), and three things it does: a carriage return alone, which is a
- * line break to some readers and none to others; a byte-order mark inside the text; and the character that stands for
- * bytes that were no UTF-8.
+ * Characters that YAML 1.2 does not count as printable (section 5.1), and three that it does: a lone carriage return,
+ * which only some readers take for a line break; a byte-order mark inside the text; and the replacement character, which
+ * stands for bytes that were not UTF-8.
  */
 const BAD_CHARACTER = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffd-\uffff]|\r(?!\n)|\p{Cs}/gu;
 
 /**
- * What makes a text look other than it is: marks, overrides and isolates of direction, and characters that nothing is
- * seen of. Not among them are the joiners (U+200C and U+200D) that Persian, Indic scripts and emoji are written with,
- * variation selectors, and the format characters that are seen, such as the Arabic number sign.
+ * Characters that make a text look different from what it is: direction marks, overrides and isolates, and invisible
+ * characters. It excludes the joiners (U+200C and U+200D) of Persian, Indic scripts and emoji, variation selectors, and
+ * visible format characters such as the Arabic number sign.
  */
 const DECEPTIVE =
   /(?![\u200c-\u200d\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}]|\p{VS})[\p{Cf}\p{Zl}\p{Zp}\p{DI}]/u;
 
-/** Those of them that change the order in which a line is shown. */
+/** Those that change the order in which a line is displayed. */
 const DIRECTION = /^[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]$/u;
 
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Cs}/u;
 
-/** What cannot stand in any text of a policy, however it is written there. */
+/** Characters that no text of a policy may have, however they are written. */
 export const BAD_IN_TEXT = new RegExp(`${CONTROL.source}|${DECEPTIVE.source}`, 'u');
 
 const BAD_IN_FILE = new RegExp(`${BAD_CHARACTER.source}|${DECEPTIVE.source}`, 'gu');
 
-/** Whether a text has anything in it that this module refuses in a file for making it look other than it is. */
+/** Whether a text has a character that makes it look different from what it is. */
 export function isDeceptive(text: string): boolean {
   return DECEPTIVE.test(text);
 }
 
-/** Whether a file is short enough to be read at all; reports if not. */
+/** Whether a file is short enough to be read; reports if not. */
 export function checkLength({ file, text }: SourceFile, report: Report): boolean {
   if (text.length <= MAX_TEXT_LENGTH) return true;
   report({
@@ -50,8 +50,8 @@ export function checkLength({ file, text }: SourceFile, report: Report): boolean
 }
 
 /**
- * Reports the first character of a file that cannot stand in YAML, and how many follow. Returns the edits that put
- * something harmless in the place of each.
+ * Reports the first character of a file that YAML does not allow, and the number of all. Returns the edits that replace
+ * each by something harmless.
  */
 export function checkCharacters(text: string, spanAt: SpanAt, report: Report): readonly TextEdit[] {
   const edits: TextEdit[] = [];
@@ -78,7 +78,7 @@ export function checkCharacters(text: string, spanAt: SpanAt, report: Report): r
   return edits;
 }
 
-/** A character that cannot be shown, in words. */
+/** A character that cannot be printed, in words. */
 export function nameOf(character: string): string {
   const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
   switch (code) {

@@ -1,20 +1,20 @@
 import type { SpanAt } from './text-positions.ts';
 
-/** Puts `insert` in the place of the characters from `start` to `end`. */
+/** Replaces the characters from `start` to `end` by `insert`. */
 export interface TextEdit {
   readonly start: number;
   readonly end: number;
   readonly insert: string;
 }
 
-/** A text in which mistakes are mended, so that those behind them are found too; it is never enforced. */
+/** A text whose mistakes are mended so that others are found too; it is never enforced. */
 export interface MendedText {
   readonly text: string;
-  /** The span, in the text as it was written, between two offsets into the mended one. */
+  /** The span, in the text as written, between two offsets into the mended one. */
   readonly spanAt: SpanAt;
 }
 
-/** Makes edits, of which none may begin before the end of the one before; those that do are left out. */
+/** Applies edits in the order of their places; one that overlaps the edit before it is dropped. */
 export function mendText({ text, spanAt }: MendedText, edits: readonly TextEdit[]): MendedText {
   const parts: string[] = [];
   const kept: (TextEdit & { readonly at: number })[] = [];
@@ -38,7 +38,7 @@ export function mendText({ text, spanAt }: MendedText, edits: readonly TextEdit[
   return { text: parts.join(''), spanAt: (start, end) => spanAt(written(start), written(end)) };
 }
 
-/** The index of the last edit that stands at an offset or before it; -1 for none. */
+/** The index of the last edit at or before an offset; -1 for none. */
 function lastAt(edits: readonly { readonly at: number }[], offset: number): number {
   let low = 0;
   let high = edits.length;

@@ -1,6 +1,6 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
 
-/** The offsets at which a node's own text begins and ends, without comments and line breaks after it. */
+/** The offsets at which a node's own text begins and ends, without trailing comments and line breaks. */
 export function nodeExtent(node: Node): [start: number, end: number] {
   const [start, valueEnd] = node.range ?? [0, 0];
   return [start, Math.max(start, contentEnd(node) ?? valueEnd)];

@@ -5,9 +5,9 @@ import type { SpanAt } from './text-positions.ts';
 /** Keys and indices from the root of a document to a place in it. */
 export type Path = readonly (string | number)[];
 
-/** Where the values and keys of a document stand. A path that leads nowhere gives the nearest place above that exists. */
+/** Where the values and keys of a document stand. A path that does not exist yields its nearest existing ancestor. */
 export interface NodePositions {
-  /** The span of a value; an empty one has no text of its own, so its key stands for it. */
+  /** The span of a value; of an empty one, the span of its key. */
   readonly spanOf: (path: Path) => Span;
   /** The span of the key at the path's end; in a list, of the entry. */
   readonly keySpanOf: (path: Path) => Span;
@@ -19,10 +19,10 @@ interface Step {
   readonly node: Mark;
 }
 
-/** Mappings of more entries than this, and lists, are indexed on first use. */
+/** Larger mappings, and all lists, are indexed on first use. */
 const MAX_UNINDEXED = 16;
 
-/** Positions by path: a span costs as much as its path is long, however many entries there are. */
+/** Positions by path: the cost of a span grows with its path's length, not with the number of entries. */
 export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodePositions {
   const lists = new Map<Mark, readonly Mark[]>();
   const mappings = new Map<Mark, ReadonlyMap<string, Step>>();
@@ -30,8 +30,8 @@ export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodeP
   const behind = (mark: Mark): Mark => cell(mark + 2);
 
   const entriesOf = (list: Mark): readonly Mark[] => {
-    const known = lists.get(list);
-    if (known !== undefined) return known;
+    const indexed = lists.get(list);
+    if (indexed !== undefined) return indexed;
     const entries: Mark[] = [];
     for (let mark = list + CELLS; mark < behind(list); mark = behind(mark)) entries.push(mark);
     lists.set(list, entries);
@@ -42,7 +42,7 @@ export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodeP
     const index = new Map<string, Step>();
     for (let key = mapping + CELLS; key < behind(mapping); key = behind(key + CELLS)) {
       const name = keys[cell(key + 3)] ?? '';
-      // Of a key written twice the first counts, as it does for the values.
+      // Of a key written twice the first counts, as for the values.
       if (!index.has(name)) index.set(name, { key, node: key + CELLS });
     }
     mappings.set(mapping, index);
@@ -75,7 +75,7 @@ export function nodePositions({ cells, keys }: NodeMarks, spanAt: SpanAt): NodeP
     return node === undefined ? undefined : { key: undefined, node };
   };
 
-  /** The steps along the path, the root first, as far as they exist. */
+  /** The existing steps along the path, the root first. */
   const walk = (path: Path): readonly Step[] => {
     if (cells.length === 0) return [];
     let step: Step = { key: undefined, node: 0 };

@@ -9,7 +9,7 @@ import type { YamlCause } from './yaml-lines.ts';
 /** A policy needs seven levels. The bound keeps whatever recurses, the YAML library included, far from the stack's end. */
 const MAX_DEPTH = 64;
 
-/** What a mistake of YAML is called here whose cause is not found, and what to do about it; by the library's code. */
+/** Message and help of a mistake whose cause is not found, by the library's code. */
 const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> = {
   ALIAS_PROPS: ['an alias has neither anchor nor tag', 'text that begins with `*` needs quotes'],
   BAD_ALIAS: ['an alias without a name', 'text that begins with `*` needs quotes: `"*"`'],
@@ -41,21 +41,21 @@ const WORDS: Readonly<Record<string, readonly [message: string, help: string]>> 
   UNEXPECTED_TOKEN: ['this does not belong here', 'is a comma missing, or does a text need quotes?'],
 };
 
-/** Of a mistake that no policy is likely to have. */
+/** Message and help of a mistake that a policy is unlikely to have. */
 const OTHER_WORDS = [
   'this is not well-formed YAML',
   'compare it with the lines around it and with a policy in config/examples',
 ] as const;
 
-/** What is known of the YAML of a text. */
+/** The nodes of a text, and its mistakes. */
 export interface ParsedNodes {
-  /** Undefined where a mistake leaves open what belongs to what; a document without content is a document. */
+  /** Undefined if a mistake leaves the structure unclear; a document without content is a document. */
   readonly document: Document.Parsed | undefined;
   /** Offsets, ascending, of mistakes that concern the next scalar alone. */
   readonly unclear: readonly number[];
-  /** What the mistakes come from that leave the document undefined; empty where that cannot be told. */
+  /** The causes of the mistakes that leave the document undefined; empty if unknown. */
   readonly causes: readonly YamlCause[];
-  /** Whether a part of the text is not in the document. */
+  /** Whether the document lacks a part of the text. */
   readonly isPartial: boolean;
 }
 
@@ -100,7 +100,7 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
   }
   if (document === undefined) throw new Error('the YAML composer made no document');
   const causes = reportErrors(document.errors, { text, spanAt, report });
-  // The library may have more than one thing to say of such a mistake.
+  // The library may report more than one error for such a mistake.
   const clear = new Set(
     document.errors.flatMap(({ code, pos }) => (OF_ITS_OWN.has(code) || code === 'TAG_RESOLVE_FAILED' ? [pos[0]] : [])),
   );
@@ -108,7 +108,7 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
   const unclear = document.errors.map(({ code, pos }) => (code === 'TAG_RESOLVE_FAILED' ? pos[1] : pos[0]));
   for (const { code, pos } of document.warnings) {
     const span = spanAt(pos[0], Math.min(pos[1], text.length));
-    // An unknown tag is but a warning to the library, which then reads the value as if the tag were not there.
+    // The library only warns of an unknown tag, and reads the value as if the tag were not there.
     if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_COLLECTION_TYPE') {
       unclear.push(pos[1]);
       report({
@@ -134,7 +134,7 @@ export function parseNodes({ text, spanAt }: MendedText, report: Report): Parsed
   };
 }
 
-/** A directive is either reported or says what is so without it. */
+/** Directives are either reported or redundant. */
 function withoutDirectives(tokens: readonly CST.Token[]): CST.Token[] {
   return tokens.filter(({ type }) => type !== 'directive');
 }
@@ -147,7 +147,7 @@ interface ErrorContext {
   readonly report: Report;
 }
 
-/** Reports the likely causes of what the library found, and returns them; where there are none, what it found in the words of this project. */
+/** Reports and returns the likely causes of the library's errors; if none is found, reports the errors in this project's words. */
 function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report }: ErrorContext): readonly YamlCause[] {
   const tags = errors.filter(({ code }) => code === 'TAG_RESOLVE_FAILED');
   for (const { pos } of tags) {
@@ -172,7 +172,7 @@ function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report 
     report({ code: 'yaml-syntax', span: spanAt(start, end), message, help, related: places });
   }
   if (causes.length > 0) return causes;
-  // One mistake makes the library stumble again and again, so of each line the first is reported.
+  // One mistake causes many errors of the library, so only the first of each line is reported.
   const lines = new Set<number>();
   for (const { code, pos } of others) {
     const span = spanAt(pos[0], Math.min(pos[1], text.length));
@@ -184,7 +184,7 @@ function reportErrors(errors: Document.Parsed['errors'], { text, spanAt, report 
   return [];
 }
 
-/** Mistakes that are exactly what they are called, and concern one scalar or key. */
+/** Errors that name their cause exactly, and concern one scalar or key. */
 const OF_ITS_OWN: ReadonlySet<string> = new Set([
   'BAD_ALIAS',
   'ALIAS_PROPS',
@@ -207,7 +207,7 @@ function checkDirective({ source, offset }: CST.Directive, spanAt: SpanAt, repor
   });
 }
 
-/** The first token nested deeper than `limit` collections. Walks with a stack of its own, whatever the depth. */
+/** The first token nested deeper than `limit` collections. Walks with its own stack, whatever the depth. */
 function firstBelow(document: CST.Document, limit: number): CST.Token | undefined {
   const pending: { token: CST.Token | null | undefined; depth: number }[] = [{ token: document.value, depth: 0 }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

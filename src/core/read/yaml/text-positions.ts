@@ -1,7 +1,7 @@
 import type { Span } from '#core/model/policy/span.ts';
 import type { SourceFile } from '#core/diagnostics/source-file.ts';
 
-/** The span between two offsets into a file's text, counted in UTF-16 units; the end is exclusive. */
+/** The span between two offsets into a file's text, in UTF-16 units; the end is exclusive. */
 export type SpanAt = (start: number, end: number) => Span;
 
 /** The empty span at the beginning of a file. */
@@ -17,13 +17,13 @@ interface TextIndex {
 }
 
 /**
- * Indexes a text when it is first asked, so that a span costs two binary searches however long the lines are.
- * Columns count characters, not UTF-16 units: a surrogate pair is one.
+ * Indexes a text on first use, so that a span costs two binary searches, however long the lines are. Columns count
+ * characters, not UTF-16 units: a surrogate pair is one.
  */
 export function textPositions({ file, text }: SourceFile): SpanAt {
-  let known: TextIndex | undefined;
+  let index: TextIndex | undefined;
   const locate = (offset: number): { line: number; column: number } => {
-    const { lines, pairs } = (known ??= indexOf(text));
+    const { lines, pairs } = (index ??= indexOf(text));
     const line = countBelow(lines, offset + 1);
     const start = lines[line - 1] ?? 0;
     const pairsBefore = pairs.length === 0 ? 0 : countBelow(pairs, offset) - countBelow(pairs, start);
@@ -43,7 +43,7 @@ function indexOf(text: string): TextIndex {
   return { lines, pairs };
 }
 
-/** How many of the ascending `offsets` are less than `offset`. */
+/** The number of the ascending `offsets` below `offset`. */
 function countBelow(offsets: readonly number[], offset: number): number {
   let low = 0;
   let high = offsets.length;

@@ -4,13 +4,13 @@ import { mayBeginScalar, type Opening, type YamlCause, type YamlLine } from './y
 
 const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']' };
 
-/** What lines are found to be: causes, and those lines that are not inside brackets. */
+/** The causes found in lines, and the lines outside brackets. */
 export interface BracketScan {
   readonly causes: readonly YamlCause[];
   readonly block: readonly YamlLine[];
 }
 
-/** Finds quotes, brackets and braces that are not closed, or close nothing, and missing commas between them. */
+/** Finds unclosed quotes, brackets and braces, those that close nothing, and missing commas. */
 export function scanBrackets(lines: readonly YamlLine[]): BracketScan {
   const causes: YamlCause[] = [];
   const block: YamlLine[] = [];
@@ -18,7 +18,7 @@ export function scanBrackets(lines: readonly YamlLine[]): BracketScan {
   let last: YamlLine | undefined;
   for (const line of lines) {
     const [first] = open;
-    // Text inside brackets stands further right than the line they were opened on, but for the closing one.
+    // Text inside brackets is indented more than the line that opens them, except for the closing bracket.
     if (first !== undefined && line.indent <= first.indent && !/^\s*[\]},]/.test(line.text)) {
       causes.push(...unclosed(open, last, line));
       open = [];
@@ -31,7 +31,7 @@ export function scanBrackets(lines: readonly YamlLine[]): BracketScan {
   return { causes, block };
 }
 
-/** What is open at the end of `last`, outermost first, and has to be closed there. */
+/** The brackets that are open at the end of `last`, outermost first, and must be closed there. */
 function unclosed(open: readonly Opening[], last: YamlLine | undefined, next: YamlLine | undefined): YamlCause[] {
   const closings = open.map(({ character }) => CLOSING[character] ?? '').toReversed();
   const end = last?.end ?? 0;
@@ -65,7 +65,7 @@ function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[
           help: `write \`${character}\` behind the last character of the text`,
           edits: [closingQuote(line, character, inFlow)],
         });
-        // What is behind the quote is text, so that nothing is known of the brackets around it.
+        // The rest of the line is text, so the state of the brackets around it is unknown.
         return [];
       }
       const behind = textBehindQuote(line, { from: i, to: end, inFlow });
@@ -123,7 +123,7 @@ function missingComma({ text, start }: YamlLine, index: number): YamlCause | und
   };
 }
 
-/** A quote before the brackets that the line ends with. */
+/** Inserts a quote before the brackets at the end of the line. */
 function closingQuote({ text, start }: YamlLine, character: string, inFlow: boolean): TextEdit {
   const brackets = inFlow ? (/[\s,\]}]*$/.exec(text)?.[0].length ?? 0) : 0;
   const at = start + text.length - brackets;

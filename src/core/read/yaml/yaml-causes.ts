@@ -4,12 +4,12 @@ import { scanIndentation } from './yaml-indentation.ts';
 import { type YamlCause, yamlLines } from './yaml-lines.ts';
 
 /**
- * What a text that is not well-formed YAML most likely suffers from: tabs, brackets and quotes that are not closed, lines
- * that are not indented alike, missing colons and commas. Empty where none of these is found. For texts with mistakes
- * alone: in a sound one it may see some that are none. `isAboutTabs` says that a tab is one of the mistakes.
+ * The likely causes why a text is not well-formed YAML: tabs, unclosed brackets and quotes, inconsistent indentation,
+ * missing colons and commas. Empty if none of these is found. Only for texts with mistakes: in a sound one it may find
+ * false ones. `isAboutTabs` says that a tab is one of the mistakes.
  */
 export function yamlCauses(text: string, isAboutTabs: boolean): readonly YamlCause[] {
-  // Looking for causes takes more than a step a character on long lines, which no person writes.
+  // The search is more than linear in the length of a line, and nobody writes such long ones.
   if (text.length > MAX_LENGTH || LONG_LINE.test(text)) return [];
   const tabs = tabsOf(text);
   if (isAboutTabs && tabs !== undefined) return [tabs];
@@ -21,12 +21,12 @@ export function yamlCauses(text: string, isAboutTabs: boolean): readonly YamlCau
 /** In UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
 
-/** Of more lines that begin with tabs, none is mended. */
+/** With more lines that begin with tabs, none is mended. */
 const MAX_TABS = 200;
 
 const LONG_LINE = /[^\n]{1000}/;
 
-/** Tabs that lines begin with, as one mistake: an editor makes them all alike. */
+/** Tabs at the beginning of lines, as one mistake: one editor setting makes them all. */
 function tabsOf(text: string): YamlCause | undefined {
   const found = [...text.matchAll(/^( *)(\t[ \t]*)(?=[^\s#])/gm)];
   const [first] = found;
@@ -44,12 +44,12 @@ function tabsOf(text: string): YamlCause | undefined {
   };
 }
 
-/** Whether no bracket is open at the end of a line, where the indentation would mean nothing. */
+/** Whether no bracket is open at the end of a line, where indentation has no meaning. */
 function isBlock(text: string): boolean {
   return !/[[{,]\s*$/m.test(text);
 }
 
-/** The column of the line above, or of what may stand below it. */
+/** Spaces to the column of the line above, or to that of its content. */
 function spacesFor(text: string, { 0: indentation, index }: RegExpExecArray): TextEdit[] {
   const before = text.slice(0, index).trimEnd();
   const above = before.slice(before.lastIndexOf('\n') + 1);

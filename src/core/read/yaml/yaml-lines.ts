@@ -1,31 +1,31 @@
 import type { TextEdit } from './mend-text.ts';
 
-/** A mistake of a text that is not well-formed YAML, between two offsets. */
+/** Why a text is not well-formed YAML, between two offsets. */
 export interface YamlCause {
   readonly start: number;
   readonly end: number;
   readonly message: string;
   readonly help: string;
   readonly related?: { readonly start: number; readonly end: number; readonly message: string } | undefined;
-  /** What makes the text well-formed here, as its author is likely to have meant it; undefined where that is not clear. */
+  /** Edits that mend the mistake as its author likely meant it; undefined if the intent is not clear. */
   readonly edits?: readonly TextEdit[] | undefined;
-  /** Whether the edits may put lines below a key that they do not belong to. */
+  /** Whether the edits may move lines below a wrong key. */
   readonly isGuess?: boolean | undefined;
 }
 
-/** A line of a text that says something, without a block scalar's own. */
+/** A line of a text with content, outside block scalars. */
 export interface YamlLine {
   readonly start: number;
-  /** Behind the last character that is neither space nor comment. */
+  /** The offset after the last character that is neither space nor comment. */
   readonly end: number;
   /** From 1. */
   readonly number: number;
-  /** The columns, from 0, at which collections begin on this line: an item's dash, what stands behind it, a key. */
+  /** The column, from 0, of the first character that is no space. */
   readonly indent: number;
   readonly text: string;
 }
 
-/** A bracket or a brace that is open. */
+/** An open bracket or brace. */
 export interface Opening {
   readonly offset: number;
   readonly line: number;
@@ -36,7 +36,7 @@ export interface Opening {
 /** A block scalar begins at the end of such a line. */
 const BLOCK_SCALAR = /(?:^|[\s:-])[|>][-+0-9]*$/;
 
-/** The lines of a text that say something: empty ones, comments and the insides of block scalars are left out. */
+/** The lines of a text that have content: without empty lines, comments and the content of block scalars. */
 export function yamlLines(text: string): readonly YamlLine[] {
   const lines: YamlLine[] = [];
   let scalarIndent: number | undefined;
@@ -71,7 +71,7 @@ function withoutComment(line: string): string {
   return line.trimEnd();
 }
 
-/** Whether a scalar can begin at `index` of a line; inside one, quotes and brackets mean nothing. */
+/** Whether a scalar can begin at `index` of a line; inside one, quotes and brackets have no meaning. */
 export function mayBeginScalar(line: string, index: number): boolean {
   const before = line.slice(0, index).trimEnd();
   return before === '' || /[[{,]$/.test(before) || (/(?:^|\s)-$|:$|\?$/.test(before) && before.length < index);
