@@ -464,6 +464,33 @@ describe('sgctl rollback and history', () => {
     expect((await next.status()).pinned).toBeNull();
   });
 
+  test('the history names the list that changed, and says where the same traffic passes', async () => {
+    const list = join(site.directory, 'etc/banned.txt');
+    const withList = (log: boolean): string =>
+      policy(OLD)
+        .replace(
+          '    inbound:\n',
+          `    inbound:\n      - { action: deny, source: { addressGroup: banned }, log: ${log} }\n`,
+        )
+        .replace('instances:', 'addressGroups: { banned: { file: banned.txt } }\ninstances:');
+    writeFileSync(list, '192.0.2.1\n');
+    replaceFile(site.policyFile, withList(false));
+    const daemon = await site.start();
+    const change = async (file: string, text: string): Promise<void> => {
+      const { changesApplied } = await daemon.status();
+      replaceFile(file, text);
+      await until('the change is in force', async () => (await daemon.status()).changesApplied > changesApplied);
+    };
+    await change(site.policyFile, withList(true));
+    await change(list, '192.0.2.2\n');
+    const { stdout } = await site.sgctl('history');
+    const [newest, before] = stdout.split(/\n(?= +\d+ )/);
+    expect(newest).toContain(`${list} changed`);
+    expect(newest).toContain('newly denied');
+    expect(before).toContain('the policy file was saved');
+    expect(before).toContain('the same traffic passes');
+  });
+
   test.for(['change', 'reload'] as const)('a pinned version gives way to a %s of the file', async (how) => {
     const daemon = await site.start();
     await save(daemon, NEW);

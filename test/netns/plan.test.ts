@@ -72,6 +72,14 @@ describe('sgctl plan', () => {
     // As sudo does, which takes the variable away from its child and not from the shell.
     const bare = await server.run(peer, FIRST, `env -u SSH_CONNECTION ${command}; true`);
     expect(bare).toContain(`YOUR SSH SESSION tcp ${FIRST}:`);
+
+    const trial = `${process.execPath} ${PROGRAMS.sgctl} try ${planned} --policy ${site.policyFile} --timeout 2 --no-wait --runtime-dir ${site.runtimeDirectory} 2>&1; sleep 3`;
+    const cut = await server.run(peer, FIRST, trial);
+    expect(cut.indexOf('WOULD BE CUT')).toBeGreaterThanOrEqual(0);
+    expect(cut.indexOf('WOULD BE CUT')).toBeLessThan(cut.indexOf('active for 2 s'));
+    const kept = await server.run(peer, SECOND, trial);
+    expect(kept).toContain('active for 2 s');
+    expect(kept).not.toMatch(/SESSION/i);
   });
 
   test('names the live connections that the policy then cuts, and those alone', async () => {

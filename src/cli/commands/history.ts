@@ -41,6 +41,7 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
   for (const [place, version] of versions.entries()) {
     const older = await keptOf(versions[place + 1], socket);
     const changes = await changesOf(older, newer, host);
+    const came = originText(version, older, newer);
     newer = older;
     if (line.given('json')) {
       const { number, time, origin, of, instance, documents } = version;
@@ -49,7 +50,7 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
       continue;
     }
     const now = place === 0 && trial === null ? ', active' : '';
-    streams.out(`${String(version.number).padStart(6)}  ${localTime(version.time)}  ${originText(version)}${now}\n`);
+    streams.out(`${String(version.number).padStart(6)}  ${localTime(version.time)}  ${came}${now}\n`);
     for (const text of changes === undefined ? [] : summaryLines(changes)) streams.out(`        ${text}\n`);
   }
   if (line.given('json')) streams.out(`${JSON.stringify(rows, null, 2)}\n`);
@@ -100,8 +101,11 @@ interface Changes {
 /** Further differences are only counted. */
 const MAX_LINES = 4;
 
+/** More files are counted. */
+const MAX_FILES = 3;
+
 function summaryLines({ differences, policies }: Changes): readonly string[] {
-  if (differences.length === 0) return ['nothing changed'];
+  if (differences.length === 0) return ['the same traffic passes'];
   const lines = differences.slice(0, MAX_LINES).map((difference) => {
     const { after, direction, traffic, family } = difference;
     const word = after.action === 'allow' ? 'newly allowed' : 'newly denied';
@@ -119,6 +123,20 @@ const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
   rollback: 'rolled back',
 };
 
-function originText({ origin, of }: PolicyVersion): string {
-  return of === null ? ORIGINS[origin] : `${ORIGINS[origin]} to version ${of}`;
+/** How a version came into force; of saved files those that changed, where the version before is known. */
+function originText(
+  { origin, of }: PolicyVersion,
+  older: KeptPolicy | undefined,
+  newer: KeptPolicy | undefined,
+): string {
+  if (of !== null) return `${ORIGINS[origin]} to version ${of}`;
+  if (origin !== 'file' || older === undefined || newer === undefined) return ORIGINS[origin];
+  const [before, after] = [older.texts.texts, newer.texts.texts];
+  const files = [...new Set([...Object.keys(after), ...Object.keys(before)])];
+  const changed = files.filter((file) => before[file] !== after[file] && file !== newer.documents[0]);
+  const isMainSame = before[older.documents[0] ?? ''] === after[newer.documents[0] ?? ''];
+  if (!isMainSame || changed.length === 0) return ORIGINS[origin];
+  const more = changed.length - MAX_FILES;
+  const named = changed.slice(0, MAX_FILES).join(', ');
+  return `${named}${more > 0 ? ` and ${more} more` : ''} changed`;
 }

@@ -104,7 +104,7 @@ export function reportableOf({ code, span, message, help, related, witness }: Li
     severity: LINT_CODES[code].severity,
     span,
     message: `${message}${packet}`,
-    help: more === 0 ? help : `${help} (and ${more} more rules)`,
+    help: more === 0 ? help : `${help} (and ${more} more ${more === 1 ? 'rule' : 'rules'})`,
     related: shown,
   };
 }

@@ -4,8 +4,16 @@ import { identityOfTexts } from '#host/files/policy-texts.ts';
 import { forgetSubmission, noteSubmission, type Submission } from '#host/state/submission.ts';
 import { deadlineIn } from '#host/state/uptime.ts';
 import { FileWriteError } from '#host/files/write-file.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { patienceOf } from '#host/patience.ts';
+import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
+import { sessionText } from '#cli/present/format-change.ts';
 import {
   type Command,
+  CommandError,
   type CommandLine,
   EXIT,
   type ExitStatus,
@@ -24,6 +32,9 @@ import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.
 import { lookAtTarget, refuseOtherPolicyFile } from '#cli/actions/save-policy.ts';
 
 const DEFAULT_SECONDS = 60;
+
+/** The trial begins after so long, whatever is left to compare for the warning. */
+const MAX_WARNING_SECONDS = 3;
 
 /** `sgctl try [FILE]`: applies a policy on trial. */
 export const tryOut: Command = {
@@ -78,6 +89,7 @@ export const tryOut: Command = {
     // INVARIANT: the note describes the last submission. It is written first, in case this program is killed; but while
     // another trial runs, the daemon refuses this one, and the note of that trial stays.
     if (before.trial === null) await noting();
+    await warnOfOwnSession(loaded.policy, socket, streams);
     // A daemon of an earlier version, which may still run, refuses the key `file`.
     const [name = ''] = loaded.documents;
     const called = texts.documents[0] === name ? {} : { file: name };
@@ -92,6 +104,26 @@ export const tryOut: Command = {
     return finish(answer, { socket, policyFile, texts, files, json: line.given('json'), status, along }, streams);
   },
 };
+
+/** Says before it happens that the ssh session of this very terminal is cut, where that can be told within a moment. */
+async function warnOfOwnSession(policy: Policy, socket: string, streams: Streams): Promise<void> {
+  const session = await readOwnSession();
+  if (session === undefined) return;
+  const inForce = await policyInForce(socket).catch(unlessUnknown);
+  if (inForce?.kind !== 'policy') return;
+  const host = await readHost();
+  const before = await locateTexts(inForce.texts, host);
+  const after = locateHost(policy, host, inForce.texts.instance);
+  if (before === undefined || after.kind !== 'found') return;
+  const changed = { host, liveFlows: await readLiveFlows(), session };
+  const effects = changeEffects({ before, after: after.hostPolicy }, changed, patienceOf(MAX_WARNING_SECONDS));
+  if (effects.session?.cut !== undefined) streams.err(sessionText(effects.session));
+}
+
+/** A daemon that does not know what is in force can try a policy all the same. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof CommandError)) throw error;
+}
 
 /** The decision on a trial; `later`: another command decides. */
 type Answer = 'keep' | 'back' | 'later';

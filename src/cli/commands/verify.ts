@@ -118,7 +118,7 @@ function format(comparison: TableComparison, policy: HostPolicy): string {
     '',
     ...leftOutLines(leftOut),
     ...shown,
-    ...(more > 0 ? [`and ${more} more differences`, ''] : []),
+    ...(more > 0 ? [`and ${more} more ${more === 1 ? 'difference' : 'differences'}`, ''] : []),
     ...unknown.map(({ text }) => `a rule of another program, of unknown effect: ${text}`),
     ...(isOther ? ['to repair: sudo systemctl reload secgroupd, or sudo sgctl apply FILE', ''] : []),
   ].join('\n');
@@ -140,7 +140,9 @@ function differenceLines(difference: TableDifference, policy: HostPolicy): reado
 
 /** Revoked flows are state, as conntrack's flows are, and no difference from the policy. */
 function revokedText(flows: number): string {
-  return flows === 0 ? '' : `in addition, packets that the host sends on ${flows} revoked flows are dropped\n`;
+  return flows === 0
+    ? ''
+    : `in addition, packets that the host sends on ${flows} revoked ${flows === 1 ? 'flow' : 'flows'} are dropped\n`;
 }
 
 /** The comparison as scripts read it: a contract. */

@@ -40,6 +40,11 @@ function parseStrictly(args: readonly string[], options: Readonly<Record<string,
     return parseArgs({ args: [...args], options: parseArgsOptions(options), allowPositionals: true, strict: true });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
+    const valued = /^Option '(--?[^', <]*)/.exec(error.message)?.[1];
+    if (valued !== undefined && /ambiguous|missing/.test(error.message))
+      throw new UsageError(
+        `\`${valued}\` needs a value; one that begins with a dash is written \`${valued}${valued.startsWith('--') ? '=' : ''}-…\``,
+      );
     const unknown = /Unknown option '--?([^']*)'/.exec(error.message)?.[1];
     if (unknown === undefined) throw new UsageError(error.message.split('\n')[0] ?? error.message);
     const near = didYouMean(unknown, Object.keys(options));

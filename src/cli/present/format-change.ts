@@ -112,7 +112,7 @@ export function formatChange(effects: ChangeEffects, title: string): StyledText 
 }
 
 /** Whether the change cuts the user's own session; each line ended. */
-function sessionText({ flow, cut }: NonNullable<ChangeEffects['session']>): Exclude<StyledText, string> {
+export function sessionText({ flow, cut }: NonNullable<ChangeEffects['session']>): Exclude<StyledText, string> {
   if (cut === undefined) return [`your ssh session ${formatFlow(flow)} goes on\n`];
   return [
     { style: 'error', text: `YOUR SSH SESSION ${formatFlow(flow)} WOULD BE CUT` },
@@ -159,8 +159,12 @@ function memberLines(members: readonly MemberChange[]): readonly string[] {
   return [
     'members',
     ...members.flatMap(({ kind, name, joined, left }) => [
-      ...(joined.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(joined)} joins`]),
-      ...(left.length === 0 ? [] : [`  ${word[kind]} ${name}: ${formatIntervals(left)} leaves`]),
+      ...(joined.length === 0
+        ? []
+        : [`  ${word[kind]} ${name}: ${formatIntervals(joined)} ${joined.length === 1 ? 'joins' : 'join'}`]),
+      ...(left.length === 0
+        ? []
+        : [`  ${word[kind]} ${name}: ${formatIntervals(left)} ${left.length === 1 ? 'leaves' : 'leave'}`]),
     ]),
     '',
   ];

@@ -51,10 +51,15 @@ export function formatStatus(status: ReceivedStatus): StyledText {
     ...pinnedRows(status).map(([name, text]) => row(name, text)),
     // A daemon of an earlier version does not report it.
     ...(status.waitingFor ?? []).map(({ file, message }) => row('file', `waiting for ${file}: ${message}`)),
-    row(
-      'this host',
-      status.instance === '*' ? '* (no other instance is this host)' : (status.instance ?? 'no instance'),
-    ),
+    // While the firewall is off the daemon asks no policy which host this is.
+    ...(status.instance === null && status.state === 'cleared'
+      ? []
+      : [
+          row(
+            'this host',
+            status.instance === '*' ? '* (no other instance is this host)' : (status.instance ?? 'no instance'),
+          ),
+        ]),
     ...interfaces.map(({ name, pattern, as, groups, rules }) =>
       row(
         'interface',
@@ -107,6 +112,10 @@ function formatAbsent(pattern: string, unmanaged: readonly string[]): string {
   return `${pattern}: named in the policy, but this host has none${hint}`;
 }
 
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 function formatTimes(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
@@ -118,10 +127,10 @@ function revokedRows({ revokedFlows }: ReceivedStatus): readonly string[] {
   return [
     ...(remembered === 0
       ? []
-      : [`${remembered} live flows that earlier rules allowed; packets of their clients are dropped`]),
+      : [`${countOf(remembered, 'live flow')} that earlier rules allowed; packets of their clients are dropped`]),
     ...(leftOut === 0
       ? []
-      : [`${leftOut} flows MORE THAN CAN BE REMEMBERED: restart the servers of the ports that were closed`]),
+      : [`${countOf(leftOut, 'flow')} MORE THAN CAN BE REMEMBERED: restart the servers of the ports that were closed`]),
     ...(trouble === null ? [] : [`live flows could not be read, retrying: ${trouble}`]),
   ];
 }
@@ -157,7 +166,7 @@ function formatOtherChain({ table, chain, type, hook, policy, madeBy }: OtherCha
   const by = madeBy.length === 0 ? '' : `${madeBy.join(' and ')}: `;
   const name = `${by}table ${table}, chain ${chain} (${hook})`;
   if (type === 'nat')
-    return `${name} redirects: ports published to containers are forwarded there, and not filtered here`;
+    return `${name} can redirect packets: those sent on to containers are not filtered here, those sent to a port of this host are filtered by that port`;
   return policy === 'drop'
     ? `${name} drops what it does not accept itself, whatever is allowed here`
     : `${name} can drop what is allowed here`;

@@ -22,7 +22,7 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
       span: origin.span,
       subject: { kind: 'rule', origin },
       message: `\`${formatRuleName(origin)}\` has no effect: earlier rules already cover all it matches`,
-      help: `take it out, or give it a lower priority number than the rules before it${isCut ? `, of which ${MAX_COVERS} are shown` : ''}`,
+      help: `take it out, or ${adviceFor(origin, [...rules.values()])}${isCut ? `; ${MAX_COVERS} of the rules before it are shown` : ''}`,
       related: [...rules.values()].slice(0, MAX_COVERS).map((rule) => ({
         span: rule.origin.span,
         message: `\`${formatRuleName(rule.origin)}\` comes first: ${rule.action}`,
@@ -31,6 +31,20 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
     };
   });
 };
+
+/** How a rule gets before those that cover it: by a lower number where there is one, or by a group that comes first. */
+function adviceFor({ group, template }: Rule['origin'], covers: readonly Rule[]): string {
+  const foreign = covers.find(({ origin }) => origin.group !== group);
+  if (foreign?.origin.group !== undefined)
+    return `have the interface list its group before \`${foreign.origin.group}\``;
+  if (foreign !== undefined) return 'narrow the management rules, which come before all groups';
+  const first = Math.min(...covers.map(({ priority }) => priority));
+  if (first > 1) return `give it priority ${first - 1} or lower`;
+  const isTemplates = covers.some(({ origin }) => origin.template !== undefined && template === undefined);
+  return isTemplates
+    ? "move it to a group of its own that the interface lists first: the template's rules have priority 1"
+    : 'give the rules before it a higher priority number than its own';
+}
 
 /** How many of the rules that cover one are told: nobody reads more, and thousands can. */
 const MAX_COVERS = 20;
