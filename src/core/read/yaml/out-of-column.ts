@@ -33,6 +33,8 @@ export function outOfColumn(placed: Placed, parent: Block, closed: readonly Bloc
     return noColon(parent.line, tight[1]?.length ?? 0, tight[2] ?? '');
   const rest = line.text.slice(line.indent);
   if (/^-[^\s-]/.test(rest)) return dashWithoutSpace(line, rest);
+  const twofold = closed.length === 0 && !parent.isList ? valueAndLines(line, parent) : undefined;
+  if (twofold !== undefined) return twofold;
   const isItem = /^-(?:\s|$)/.test(rest);
   // Of a list and a mapping as near to it, an item belongs to the list.
   const distance = ({ indent, isList }: Block): number =>
@@ -62,6 +64,20 @@ export function outOfColumn(placed: Placed, parent: Block, closed: readonly Bloc
         ? placed.from(like.line).map((moving) => shifted(moving, line.indent - like.indent))
         : moved(placed, like.indent),
     isGuess: true,
+  };
+}
+
+/** `key: text` with lines of a mapping indented below it: which of the two is the value of the key is unclear. */
+function valueAndLines({ indent, text }: YamlLine, { indent: column, line: above }: Block): YamlCause | undefined {
+  const [match, key] = /^([\w-]+):\s+(?=[^\s#|>&*!{["'])/.exec(above.text.slice(column)) ?? [];
+  if (match === undefined || key === undefined || indent < column + 2 || !text.endsWith(':')) return undefined;
+  const start = above.start + column + match.length;
+  return {
+    start,
+    end: above.end,
+    message: `\`${key}\` has a value on its line, and lines below it`,
+    help: 'take out the value, or the lines that are indented below it',
+    edits: [{ start, end: above.end, insert: '' }],
   };
 }
 

@@ -83,9 +83,8 @@ function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[
           start: start + i,
           end: start + i + 1,
           message: `\`${character}\` stands where the \`${last.character}\` of line ${last.line} has to be closed`,
-          help: `write \`${CLOSING[last.character]}\` before it, or in its place`,
           related: { start: last.offset, end: last.offset + 1, message: 'opened here' },
-          edits: [{ start: start + i, end: start + i + 1, insert: CLOSING[last.character] ?? '' }],
+          ...closingOf(last, line, i),
         });
         return [];
       }
@@ -107,6 +106,34 @@ function scanLine(line: YamlLine, before: readonly Opening[], causes: YamlCause[
     }
   }
   return open;
+}
+
+/** Where a bracket most likely ends that is not closed before the other kind of bracket at `index`. */
+function closingOf(
+  { character, offset, line: openedOn }: Opening,
+  { text, start, number }: YamlLine,
+  index: number,
+): Pick<YamlCause, 'help' | 'edits'> {
+  const closing = CLOSING[character] ?? '';
+  const from = offset - start + 1;
+  const inside = openedOn === number ? text.slice(from, index) : '';
+  // `[80, 443, source: any }`: a key is no entry of a list.
+  const key = character === '[' ? /\s*,\s*[\w-]+:\s/.exec(inside) : null;
+  const entry =
+    inside
+      .slice(0, key?.index ?? 0)
+      .split(',')
+      .at(-1)
+      ?.trim() ?? '';
+  if (key !== null && entry !== '') {
+    const end = start + from + key.index;
+    return { help: `write \`${closing}\` after ${quote(entry)}`, edits: [{ start: end, end, insert: closing }] };
+  }
+  const at = start + index;
+  return {
+    help: `write \`${closing}\` before it, or in its place`,
+    edits: [{ start: at, end: at + 1, insert: closing }],
+  };
 }
 
 /** `{ protocol: tcp ports: 22 }`. */
