@@ -1,6 +1,7 @@
 import { checkAssertions } from '#core/meaning/assert/check-assertions.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { ENDLESS, type Patience } from '#core/model/policy/patience.ts';
+import type { HostState } from '#core/model/policy/host.ts';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { analyzeFiles } from './analyze-files.ts';
 import { type LoadedPolicy, withDiagnostics } from './loaded-policy.ts';
@@ -8,20 +9,26 @@ import { areSameFiles, type PolicyFiles, readPolicyFiles } from './policy-files.
 
 /**
  * Loads a policy: reads, parses and analyzes its files, and proves its assertions while `patience` lasts. Finds all
- * that can be known of the policy without knowing the host.
+ * that can be known of the policy without knowing the host. `readHost` reads this host, whose interfaces are the examples
+ * in reports of broken assertions.
  */
-export async function loadPolicy(reader: PolicyReader, patience: Patience = ENDLESS): Promise<LoadedPolicy> {
+export async function loadPolicy(
+  reader: PolicyReader,
+  patience: Patience = ENDLESS,
+  readHost: () => Promise<HostState | undefined> = () => Promise.resolve(undefined),
+): Promise<LoadedPolicy> {
   // Each file by itself: its text, and the document or the address list in it.
   const files = await readPolicyFiles(reader, undefined);
   // All files together: names, groups, rules.
   const loaded = analyzeFiles(files);
   // What the rules mean, held against what the policy asserts.
-  return withDiagnostics(loaded, proofOf(loaded, patience));
+  const hasAssertions = loaded.policy !== undefined && loaded.policy.assertions.length > 0;
+  return withDiagnostics(loaded, proofOf(loaded, patience, hasAssertions ? await readHost() : undefined));
 }
 
 /** What proving the assertions of a policy reports; `loaded` is without such a proof. */
-export function proofOf({ policy }: LoadedPolicy, patience: Patience): readonly Diagnostic[] {
-  return policy === undefined ? [] : checkAssertions(policy, patience);
+export function proofOf({ policy }: LoadedPolicy, patience: Patience, host?: HostState): readonly Diagnostic[] {
+  return policy === undefined ? [] : checkAssertions(policy, patience, host);
 }
 
 /**

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { parseInterval } from '#core/read/2-analyze/address-text.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { formatAddress } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 
 function intervalOf(text: string): Interval {
@@ -14,7 +13,7 @@ function intervalOf(text: string): Interval {
 function witnessFrom(texts: readonly string[]): string {
   const remotes = texts.map(intervalOf);
   const family = remotes[0]?.family ?? 'ipv4';
-  const place = endpointOn('eth0', { bindings: [] } as unknown as HostPolicy, family);
+  const place = endpointOn('eth0', { bindings: [] }, family);
   const { source } = witnessOf({ direction: 'inbound', family, traffic: 'all', remotes }, place);
   return formatAddress(source);
 }

@@ -2,7 +2,13 @@ import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
 import { shownName } from '#host/files/placed-reader.ts';
 import { type Command, EXIT } from '#cli/framework/command.ts';
 import { hostNotes } from '#cli/present/host-notes.ts';
-import { placementOf, printDiagnostics, readHost, readPolicy, warnWhereUnprotectedHere } from '#cli/input/load.ts';
+import {
+  placementOf,
+  printDiagnostics,
+  readHostIfPossible,
+  readPolicy,
+  warnWhereUnprotectedHere,
+} from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
 
@@ -38,8 +44,7 @@ export const check: Command = {
       counted(instances.size, 'instance'),
     ].join(', ');
     streams.out(`${shownName(file)}: valid (${counts})\n`);
-    // Policies are checked on any machine, and some let nobody ask for interfaces.
-    const host = await readHost().catch(() => undefined);
+    const host = await readHostIfPossible();
     // The warning names missing interfaces already.
     const isWarned = host !== undefined && warnWhereUnprotectedHere(loaded.policy, host, streams);
     const notes = host === undefined || isWarned ? [] : hostNotes(loaded.policy, host);

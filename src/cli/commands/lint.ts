@@ -8,8 +8,7 @@ import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { WAIT_LONGER } from '#cli/present/format-left-out.ts';
 import { joinAlike } from '#cli/present/lint-alike.ts';
-import { placementOf, printDiagnostics, readHost, readPolicy } from '#cli/input/load.ts';
-import type { HostState } from '#core/model/policy/host.ts';
+import { placementOf, printDiagnostics, readHostIfPossible, readPolicy } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { packetToJson } from '#cli/present/packet-json.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
@@ -77,11 +76,6 @@ export const lint: Command = {
     return isFailure(findings, level) || (level !== 'never' && leftOut.length > 0) ? EXIT.no : EXIT.success;
   },
 };
-
-/** Policies are looked at on any machine, and some let nobody ask for interfaces. */
-async function readHostIfPossible(): Promise<HostState | undefined> {
-  return readHost().catch(() => undefined);
-}
 
 function isFailure(findings: readonly LintFinding[], level: (typeof FAIL_ON)[number]): boolean {
   if (level === 'never') return false;

@@ -18,7 +18,7 @@ import { type CommandLine, type Streams, CommandError, UsageError } from '#cli/f
 
 /** Reads a policy without ownership checks: nothing is enforced from it yet. */
 export function readPolicy(placement: Placement): Promise<LoadedPolicy> {
-  return loadPolicy(createPlacedReader(placement), patienceOf(MAX_PROOF_SECONDS));
+  return loadPolicy(createPlacedReader(placement), patienceOf(MAX_PROOF_SECONDS), readHostIfPossible);
 }
 
 /** As {@link readPolicy}; also returns the texts, under the names that the files have at the path of `placement`. */
@@ -26,7 +26,7 @@ export async function readPolicyAndTexts(
   placement: Placement,
 ): Promise<{ readonly loaded: LoadedPolicy; readonly texts: PolicyTexts }> {
   const reader = createPlacedReader(placement);
-  const loaded = await loadPolicy(reader, patienceOf(MAX_PROOF_SECONDS));
+  const loaded = await loadPolicy(reader, patienceOf(MAX_PROOF_SECONDS), readHostIfPossible);
   const texts = renamedTexts(policyTexts(loaded, ''), reader.standing);
   if (texts !== undefined) return { loaded, texts };
   const lists = [...reader.standing].slice(1).map(([own, there]) => `\`${own}\` and \`${there}\``);
@@ -37,7 +37,7 @@ export async function readPolicyAndTexts(
 
 /** Reads a policy to enforce it at once, with ownership checks. */
 export function readPolicyToEnforce(file: string, ownership: 'root' | 'any'): Promise<LoadedPolicy> {
-  return loadPolicy(createPolicyReader(file, ownership), patienceOf(MAX_PROOF_SECONDS));
+  return loadPolicy(createPolicyReader(file, ownership), patienceOf(MAX_PROOF_SECONDS), readHostIfPossible);
 }
 
 /** The file that a command line names, and the path that `--as` gives it. Throws a UsageError for a directory. */
@@ -71,6 +71,11 @@ export async function readPolicyOrExplain(placement: Placement, streams: Streams
 /** Reads this host's names and interfaces. */
 export async function readHost(): Promise<HostState> {
   return { ...(await readIdentity()), interfaces: await readInterfaces() };
+}
+
+/** This host; undefined if it cannot be read: policies are judged on any machine, and a sandbox can hide interfaces. */
+export function readHostIfPossible(): Promise<HostState | undefined> {
+  return readHost().catch(() => undefined);
 }
 
 /** The instance to act as, and where doubts about it are printed. */

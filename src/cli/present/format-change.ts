@@ -3,11 +3,11 @@ import type { MemberChange } from '#core/meaning/compare/compare-members.ts';
 import type { Difference } from '#core/meaning/compare/compare-policies.ts';
 import type { CutFlow } from '#core/meaning/flows/cut-flows.ts';
 import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
-import { witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { exampleInterface, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { type Address, formatAddress } from '#core/model/net/address.ts';
 import { reportRule } from '#api/rule-report.ts';
 import type { Flow } from '#core/model/packet/flow.ts';
-import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import { formatInterval } from '#core/model/net/interval.ts';
 import { protocolName } from '#core/model/policy/protocol-lookup.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
@@ -20,7 +20,7 @@ import { packetToJson } from './packet-json.ts';
 
 /** The effects of a change as scripts read them: a contract. */
 export function changeToJson(
-  { differences, leftOut, platform, members, connections, session }: ChangeEffects,
+  { policies, differences, leftOut, platform, members, connections, session }: ChangeEffects,
   host: HostState,
 ): object {
   return {
@@ -37,7 +37,7 @@ export function changeToJson(
       remotes: difference.remotes === 'any' ? 'any' : difference.remotes.map(formatInterval),
       before: decisionToJson(difference.before),
       after: decisionToJson(difference.after),
-      witness: witnessToJson(difference, host),
+      witness: witnessToJson(difference, policies, host),
     })),
     leftOut: leftOut.map(({ interface: pattern = null, direction, family }) => ({
       interface: pattern,
@@ -62,12 +62,13 @@ function decisionToJson({ action, reason, rule }: RuleDecision): object {
 }
 
 /** A packet whose verdict changes, as a query for `sgctl explain --batch`. */
-function witnessToJson(difference: Difference, { interfaces }: HostState): object {
+function witnessToJson(difference: Difference, policies: readonly HostPolicy[], { interfaces }: HostState): object {
   const { family } = difference;
-  const pattern = difference.interface;
-  const held = interfaces.find(({ name }) => pattern !== undefined && name !== 'lo' && patternMatches(pattern, name));
+  const patterns = policies.flatMap(({ bindings }) => bindings.map(({ pattern }) => pattern));
+  const existing = interfaces.map(({ name }) => name);
+  const name = exampleInterface(difference.interface, patterns, existing);
+  const held = interfaces.find((one) => one.name === name);
   const local = held?.addresses.find((address) => address.family === family) ?? DOCUMENTATION[family];
-  const name = held?.name ?? pattern?.replace('*', '0') ?? 'other0';
   return packetToJson(witnessOf(difference, { interface: name, local }));
 }
 

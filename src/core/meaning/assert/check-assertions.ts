@@ -1,9 +1,10 @@
+import { findInstance } from '#core/model/policy/find-instance.ts';
 import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { diagnosticOf } from '#core/diagnostics/report.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
 import { createProver, type Violation } from './prove-assertion.ts';
-import { UNKNOWN_HOST } from '#core/model/policy/host.ts';
+import { type HostState, UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion, Policy } from '#core/model/policy/policy.ts';
@@ -11,20 +12,26 @@ import { formatRuleName } from '#core/model/policy/rule.ts';
 
 /**
  * Proves the assertions of a policy, for each instance they are about; reports the first packet that breaks each, and
- * those that could not be proved while `patience` lasted.
+ * those that could not be proved while `patience` lasted. The packets of the instance that is `host` are on its
+ * interfaces; whether an assertion is true depends on no host.
  */
-export function checkAssertions(policy: Policy, patience: Patience): readonly Diagnostic[] {
+export function checkAssertions(policy: Policy, patience: Patience, host?: HostState): readonly Diagnostic[] {
   if (policy.assertions.length === 0) return [];
+  const here = host === undefined ? undefined : findInstance(policy, host);
+  const names = host?.interfaces.map(({ name }) => name) ?? [];
   const prover = createProver(patience);
   const unproved = new Set<Assertion>();
   const broken = [...policy.instances.keys()].toSorted().flatMap((instance) => {
     const asserted = policy.assertions.filter((one) => one.instance === undefined || one.instance === instance);
     if (asserted.length === 0) return [];
-    const proofs = prover.prove(resolveHost(policy, UNKNOWN_HOST, instance), asserted);
+    const interfaceNames = instance === here ? names : [];
+    const proofs = prover.prove(resolveHost(policy, UNKNOWN_HOST, instance), asserted, interfaceNames);
     return asserted.flatMap((assertion, place) => {
       const proof = proofs[place];
       if (proof?.kind === 'unknown') unproved.add(assertion);
-      return proof?.kind === 'broken' ? [diagnosticFor(assertion, instance, proof.violation)] : [];
+      return proof?.kind === 'broken'
+        ? [diagnosticFor(assertion, instance, { ...proof.violation, interfaceNames })]
+        : [];
     });
   });
   return [
@@ -46,7 +53,7 @@ export function unprovedDiagnostic({ span }: Assertion, why: string): Diagnostic
 function diagnosticFor(
   { expected, because, span }: Assertion,
   instance: InstanceName,
-  { interface: name, decision, witness }: Violation,
+  { interface: name, decision, witness, interfaceNames }: Violation & { readonly interfaceNames: readonly string[] },
 ): Diagnostic {
   const { rule, action } = decision;
   const verb = action === 'allow' ? 'allows' : 'denies';
@@ -54,10 +61,12 @@ function diagnosticFor(
     rule === undefined
       ? `no rule ${expected === 'allow' ? 'allows' : 'denies'}`
       : `${formatRuleName(rule.origin)} ${verb}`;
+  const isExample = name !== witness.interface && interfaceNames.includes(witness.interface);
+  const where = isExample ? `, on ${witness.interface}` : '';
   return diagnosticOf({
     code: 'assertion-broken',
     span,
-    message: `asserted to be ${expected === 'allow' ? 'allowed' : 'denied'}, but ${what} it on \`${name}\` of \`${instance}\`: ${formatPacket(witness)}`,
+    message: `asserted to be ${expected === 'allow' ? 'allowed' : 'denied'}, but ${what} it on \`${name}\` of \`${instance}\`: ${formatPacket(witness)}${where}`,
     help: because === undefined ? undefined : `it is asserted because ${because}`,
     related: rule === undefined ? [] : [{ span: rule.origin.span, message: `the rule that ${verb} it` }],
   });

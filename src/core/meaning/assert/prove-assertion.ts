@@ -12,7 +12,7 @@ import {
   type PacketSearch,
 } from '#core/meaning/headerspace/find-first-packets.ts';
 import { addressesOf, type RuleDecision, type RuleList, ruleListOf } from '#core/meaning/headerspace/rule-list.ts';
-import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import { endpointOn, type BoundInterfaces, witnessOf } from '#core/meaning/headerspace/witness.ts';
 
 /** A packet of a new flow of which a policy says the opposite of what is asserted. */
 export interface Violation {
@@ -33,9 +33,10 @@ export type Proof =
 export interface Prover {
   /**
    * For each of the assertions, whether it is true of the interfaces that `policy` names, with the first packet of which
-   * it is not. Rules are judged, of groups and of management; built-in traffic passes whatever is asserted.
+   * it is not. Rules are judged, of groups and of management; built-in traffic passes whatever is asserted. A packet is
+   * on one of the interfaces `interfaceNames` where one of these fits.
    */
-  prove(policy: HostPolicy, assertions: readonly Assertion[]): readonly Proof[];
+  prove(policy: HostPolicy, assertions: readonly Assertion[], interfaceNames?: readonly string[]): readonly Proof[];
 }
 
 /** Packets that a rule of an assertion is about, behind those of them that it says nothing of; sought is what breaks it. */
@@ -67,14 +68,15 @@ export function createProver(patience: Patience): Prover {
     return known;
   };
   return {
-    prove(policy, assertions) {
+    prove(policy, assertions, interfaceNames) {
       const all = assertions.map((assertion) => {
         const known = asked.get(assertion) ?? askedBy(assertion, policy);
         asked.set(assertion, known);
         return known;
       });
       const proofs = assertions.map((): Proof => ({ kind: 'holds' }));
-      for (const { pattern } of policy.bindings) {
+      const { bindings } = policy;
+      for (const { pattern } of bindings) {
         if (pattern === 'lo') continue;
         const answered = new Map<AssertionSearch, SearchResult>();
         for (const direction of DIRECTIONS) {
@@ -90,7 +92,10 @@ export function createProver(patience: Patience): Prover {
           if (proofs[place]?.kind === 'broken') continue;
           const first = some.map((one) => ({ one, answer: answered.get(one) })).find(({ answer }) => isFound(answer));
           if (first !== undefined && isFound(first.answer))
-            proofs[place] = { kind: 'broken', violation: violationOf(first.answer, first.one, { policy, pattern }) };
+            proofs[place] = {
+              kind: 'broken',
+              violation: violationOf(first.answer, first.one, { bindings, interfaceNames, pattern }),
+            };
           else if (some.some((one) => answered.get(one) === 'unknown')) proofs[place] = { kind: 'unknown' };
         }
       }
@@ -117,8 +122,8 @@ function askedBy({ expected, traffic, except }: Assertion, policy: HostPolicy): 
 function violationOf(
   { interval, atom, decision }: FoundPackets,
   { rule: { origin, family } }: AssertionSearch,
-  { policy, pattern }: { readonly policy: HostPolicy; readonly pattern: string },
+  { pattern, ...judged }: BoundInterfaces & { readonly pattern: string },
 ): Violation {
   const difference = { direction: origin.direction, family, traffic: [atom], remotes: [interval] };
-  return { interface: pattern, decision, witness: witnessOf(difference, endpointOn(pattern, policy, family)) };
+  return { interface: pattern, decision, witness: witnessOf(difference, endpointOn(pattern, judged, family)) };
 }

@@ -1,7 +1,7 @@
 import { type Address, type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { ListedRange } from '#core/model/nft/listed-table.ts';
-import { bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
+import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { PacketSet } from './packet-set.ts';
 import { union, within, without } from './region.ts';
@@ -18,20 +18,50 @@ export interface WitnessEndpoint {
   readonly local: Address;
 }
 
-/** An endpoint on an interface that `pattern` is the binding of, for a host of which nothing is known. */
-export function endpointOn(pattern: string, policy: HostPolicy, family: Family): WitnessEndpoint {
-  return { interface: nameFor(pattern, policy), local: { family, value: EXAMPLE_HOST[family] } };
+/** The bindings of a host, and its interfaces if they are known. */
+export interface BoundInterfaces extends Pick<HostPolicy, 'bindings'> {
+  /** The names of the host's interfaces; none if the host is not known. */
+  readonly interfaceNames?: readonly string[] | undefined;
+}
+
+/** An endpoint on an interface that `pattern` is the binding of: one that the host has, if one fits. */
+export function endpointOn(
+  pattern: string,
+  { bindings, interfaceNames }: BoundInterfaces,
+  family: Family,
+): WitnessEndpoint {
+  const patterns = bindings.map((binding) => binding.pattern);
+  return {
+    interface: exampleInterface(pattern, patterns, interfaceNames),
+    local: { family, value: EXAMPLE_HOST[family] },
+  };
 }
 
 /** The host's end in examples, the first address of a documentation network: rules do not match it. */
 const EXAMPLE_HOST: Readonly<Record<Family, bigint>> = { ipv4: 0xc000_0201n, ipv6: (0x2001_0db8n << 96n) | 1n };
 
-/** The name of an interface that this pattern, and none before it, matches. */
-function nameFor(pattern: string, policy: HostPolicy): string {
-  if (!pattern.endsWith('*')) return pattern;
-  const beginning = pattern === '*' ? 'eth' : pattern.slice(0, -1);
-  const names = Array.from({ length: policy.bindings.length + 1 }, (_, i) => `${beginning}${i}`);
-  return names.find((name) => bindingOf(policy, name)?.pattern === pattern) ?? pattern.slice(0, -1);
+/**
+ * The name of an interface that `pattern`, and no more specific one of `patterns`, matches; if `pattern` is undefined,
+ * of one that none of them matches. Returns one of `existing` if one fits, and else a made-up name.
+ */
+export function exampleInterface(
+  pattern: string | undefined,
+  patterns: readonly string[],
+  existing: readonly string[] = [],
+): string {
+  if (pattern !== undefined && !pattern.endsWith('*')) return pattern;
+  const beginnings = pattern === undefined ? ['other'] : pattern === '*' ? ['eth', 'other'] : [pattern.slice(0, -1)];
+  const madeUp = beginnings.flatMap((text) => Array.from({ length: patterns.length + 1 }, (_, i) => `${text}${i}`));
+  const names = [...existing.filter((name) => name !== 'lo'), ...madeUp];
+  return names.find((name) => mostSpecific(patterns, name) === pattern) ?? beginnings.at(-1) ?? '';
+}
+
+/** The most specific of `patterns` that matches a name: the name itself, else the longest glob. */
+function mostSpecific(patterns: readonly string[], name: string): string | undefined {
+  if (patterns.includes(name)) return name;
+  return patterns
+    .filter((pattern) => patternMatches(pattern, name))
+    .reduce<string | undefined>((longest, glob) => (glob.length > (longest?.length ?? 0) ? glob : longest), undefined);
 }
 
 /** The source port of example packets: neither a DHCP client's nor a server's. */

@@ -37,7 +37,7 @@ export interface LintOptions {
  * that it is, if it is one.
  */
 export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOptions = {}): Advice {
-  const { linted, leftOut: places } = lookAt(policy, patience);
+  const { linted, leftOut: places } = lookAt(policy, host, patience);
   const leftOut = places.map(
     ({ policy: { instance }, pattern, direction, family }) =>
       `what the rules do that judge ${direction} ${FAMILY_NAMES[family]} on \`${pattern}\` of \`${instance}\``,
@@ -73,12 +73,15 @@ export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOpt
 
 function lookAt(
   policy: Policy,
+  host: HostState | undefined,
   patience: Patience,
 ): { readonly linted: LintInput; readonly leftOut: readonly LintScope[] } {
   const hosts = [...policy.instances.keys()].toSorted().map((name) => resolveHost(policy, UNKNOWN_HOST, name));
   const bindings = [...policy.instances.values()].flatMap(({ interfaces }) => interfaces);
   const unknown = new Set(bindings.filter(({ addresses }) => addresses === 'dynamic').flatMap(({ groups }) => groups));
-  const scopes = lintScopesOf(hosts, unknown);
+  const instance = host === undefined ? undefined : findInstance(policy, host);
+  const interfaceNames = host?.interfaces.map(({ name }) => name) ?? [];
+  const scopes = lintScopesOf(hosts, unknown, instance === undefined ? undefined : { instance, interfaceNames });
   const { effects, leftOut } = effectsOf(scopes, patience);
   return { linted: { policy, hosts, scopes, effects, unknown, patience }, leftOut };
 }

@@ -2,7 +2,7 @@ import type { Family } from '#core/model/net/address.ts';
 import { FAMILIES } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
-import type { GroupName } from '#core/model/policy/names.ts';
+import type { GroupName, InstanceName } from '#core/model/policy/names.ts';
 import { DIRECTIONS, type Direction, type Rule } from '#core/model/policy/rule.ts';
 import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
 import { addressesOf, decisionBy, type RuleList } from '#core/meaning/headerspace/rule-list.ts';
@@ -17,6 +17,8 @@ export interface LintScope {
   readonly direction: Direction;
   readonly family: Family;
   readonly rules: readonly LintRule[];
+  /** The names of the host's interfaces; none where the host is not known. */
+  readonly interfaceNames: readonly string[];
 }
 
 /** A rule, and whom it is about as far as anybody knows. */
@@ -30,8 +32,21 @@ export interface LintRule {
   readonly group: GroupName | undefined;
 }
 
-/** Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells. */
-export function lintScopesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<GroupName>): readonly LintScope[] {
+/** The host whose interfaces are known. */
+interface KnownHost {
+  readonly instance: InstanceName;
+  readonly interfaceNames: readonly string[];
+}
+
+/**
+ * Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells;
+ * `here` is this host, if it is one of them.
+ */
+export function lintScopesOf(
+  hosts: readonly HostPolicy[],
+  unknown: ReadonlySet<GroupName>,
+  here?: KnownHost,
+): readonly LintScope[] {
   const known = new Set<string>();
   const numbers = new Map<Rule, number>();
   const scopes: LintScope[] = [];
@@ -50,6 +65,7 @@ export function lintScopesOf(hosts: readonly HostPolicy[], unknown: ReadonlySet<
             direction,
             family,
             rules: own.map((rule) => lintRuleOf(rule, policy, unknown)),
+            interfaceNames: policy.instance === here?.instance ? here.interfaceNames : [],
           });
         }
       }
@@ -88,10 +104,11 @@ export function ruleListAt({ rules }: LintScope): RuleList {
 
 /** A packet of a class of traffic, to or from addresses. */
 export function witnessAt(place: LintScope, one: TrafficAtom, interval: Interval): LintWitness {
-  const { policy, pattern, direction, family } = place;
+  const { policy, pattern, direction, family, interfaceNames } = place;
   const remotes = isWholeFamily(interval) ? 'any' : [interval];
   const about = { direction, family, traffic: [one], remotes } as const;
-  return { instance: policy.instance, packet: witnessOf(about, endpointOn(pattern, policy, family)) };
+  const at = endpointOn(pattern, { bindings: policy.bindings, interfaceNames }, family);
+  return { instance: policy.instance, packet: witnessOf(about, at) };
 }
 
 /** Where packets of the other family meet the same rules' twins. */
