@@ -683,7 +683,7 @@ export const MUTANTS = [
     '',
     'packets',
   ),
-  mutant('change: a chain that stays is not rewritten', NAMES, 'stays.body !== body', 'false', 'packets'),
+  mutant('change: a chain that stays is not rewritten', NAMES, 'kept.body !== body', 'false', 'packets'),
 
   // What two policies judge otherwise.
   mutant(

@@ -4,7 +4,7 @@ import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
 import type { RenderedRuleset } from './render-objects.ts';
 import { renderDeclaration } from './render-set.ts';
 
-/** A text that is equal for rulesets only that are equal but for the elements of sets that change by element. */
+/** A text that is equal only for rulesets that are equal apart from the elements of sets that change by element. */
 export function structureText({ objects, dynamic, base, chainSets }: RenderedRuleset): string {
   return [
     `judges ${chainSets.join(' ')}`,
@@ -14,7 +14,7 @@ export function structureText({ objects, dynamic, base, chainSets }: RenderedRul
   ].join('\n');
 }
 
-/** A text that is equal for rulesets of one structure only where those elements are equal too: it holds their sums. */
+/** A text that is equal for rulesets of one structure only if those elements are equal too: it contains their sums. */
 export function elementsText({ dynamic, canonical }: RenderedRuleset): string {
   return dynamic.map((set) => `${set.name} ${setText(set, canonical)}`).join('\n');
 }
@@ -24,14 +24,14 @@ function setText(set: AddressSet | AddressMap, canonical: (name: string) => stri
   const byTarget = new Map<string, Interval[]>();
   for (const { key, verdict } of set.elements) {
     const target = 'chain' in verdict ? canonical(verdict.chain) : verdict.kind;
-    const known = byTarget.get(target);
-    if (known === undefined) byTarget.set(target, [key]);
-    else known.push(key);
+    const keys = byTarget.get(target);
+    if (keys === undefined) byTarget.set(target, [key]);
+    else keys.push(key);
   }
   return [...byTarget].map(([target, keys]) => `${target} ${sumText(sumOf(keys))}`).join(' ');
 }
 
-/** Two sums of the mixed bits of all intervals, in any order, and how many there are. */
+/** Two sums of the mixed bits of all intervals, whatever their order, and their number. */
 interface Sum {
   readonly count: number;
   readonly low: number;
@@ -40,10 +40,10 @@ interface Sum {
 
 const sums = new WeakMap<readonly Interval[], Sum>();
 
-/** Sums and not a digest of a text: of a million entries it costs a fraction, and it is made once for each list. */
+/** Sums, not a digest of a text: for a million entries they cost a fraction, and are computed once for each list. */
 function sumOf(intervals: readonly Interval[]): Sum {
-  const known = sums.get(intervals);
-  if (known !== undefined) return known;
+  const existing = sums.get(intervals);
+  if (existing !== undefined) return existing;
   let low = 0;
   let high = 0;
   for (const interval of intervals) {
@@ -56,19 +56,19 @@ function sumOf(intervals: readonly Interval[]): Sum {
   return sum;
 }
 
-/** Makes the sum of a list from that of the list before it and what has changed between them. */
+/** Computes the sum of a list from the sum of the previous one and the difference between them. */
 export function carrySum(
   before: readonly Interval[],
   after: readonly Interval[],
   { removed, added }: Pick<ElementChange, 'removed' | 'added'>,
 ): void {
   const { low, high } = sumOf(before);
-  const gone = sumOf(removed.map(({ interval }) => interval));
-  const come = sumOf(added.map(({ interval }) => interval));
+  const minus = sumOf(removed.map(({ interval }) => interval));
+  const plus = sumOf(added.map(({ interval }) => interval));
   sums.set(after, {
     count: after.length,
-    low: (low - gone.low + come.low) >>> 0,
-    high: (high - gone.high + come.high) >>> 0,
+    low: (low - minus.low + plus.low) >>> 0,
+    high: (high - minus.high + plus.high) >>> 0,
   });
 }
 

@@ -13,28 +13,28 @@ import { BASE_CHAINS } from './names.ts';
 import { type KernelNames, renderRule } from './render-rule.ts';
 import { isDynamic, isMap, renderDeclaration, renderElements } from './render-set.ts';
 
-/** One line of an object with the ruleset's names in it, and the rule of the policy it comes from. */
+/** One line of an object, with the ruleset's names in it, and the rule of the policy it was made from. */
 export interface ObjectLine {
   readonly text: string;
   readonly origin: RuleOrigin | undefined;
 }
 
-/** A chain, set or map that changes with the rules alone. */
+/** A chain, set or map that changes only with the rules. */
 export interface StaticObject {
   readonly kind: 'chain' | 'set' | 'map';
   readonly name: string;
-  /** How a set or map is declared; empty for chains. */
+  /** The declaration of a set or map; empty for chains. */
   readonly declaration: string;
   readonly lines: readonly ObjectLine[];
-  /** All of it but its name, the declaration first, then a line for each of `lines`: objects of one kind and text do the same. */
+  /** All of it except its name: the declaration, then a line for each of `lines`. Objects with the same kind and text do the same. */
   readonly text: string;
   /** The ruleset's names in it. */
   readonly uses: readonly string[];
 }
 
-/** A ruleset in nft's words, with the ruleset's names of chains and sets still in them. */
+/** A ruleset in nft's language, still with the ruleset's names of chains and sets. */
 export interface RenderedRuleset {
-  /** Each different one once, and each behind those it refers to. */
+  /** Without duplicates, and each behind those it refers to. */
   readonly objects: readonly StaticObject[];
   readonly dynamic: readonly (AddressSet | AddressMap)[];
   readonly base: readonly { readonly chain: NftChain; readonly lines: readonly ObjectLine[] }[];
@@ -43,11 +43,11 @@ export interface RenderedRuleset {
   readonly limits: readonly LogLimit[];
   /** As in a {@link Ruleset}. */
   readonly recent: readonly RecentEnds[];
-  /** The object that stands for the one of this name: itself, or one that does the same. */
+  /** The name of the object that stands for the one of this name: itself, or one that does the same. */
   readonly canonical: (name: string) => string;
 }
 
-/** Marks of a name within a text; they are in no text of a policy, for what is not printable is never printed. */
+/** Marks around a name within a text. No text of a policy contains them, since only printable characters are printed. */
 const OPEN = '\u0001';
 const CLOSE = '\u0002';
 const MARKED = /\u0001([^\u0002]*)\u0002/g;
@@ -63,11 +63,11 @@ export function linesWithNames({ lines }: StaticObject, body: string): readonly 
   return lines.map(({ origin }, i) => ({ text: texts[i] ?? '', origin }));
 }
 
-/** Renders a ruleset, once; equal chains and maps become one. Throws where two objects have one name. */
+/** Renders a ruleset once; equal chains and maps become one. Throws if two objects have one name. */
 export function renderRuleset({ sets, chains, chainSets, limits, recent }: Ruleset): RenderedRuleset {
   const setOf = byName(sets);
   const chainOf = byName(chains);
-  // One map of names leads to all of them.
+  // Sets and chains share one map of names.
   byName([...sets, ...chains]);
   const canonicalNames = new Map<string, string>();
   const byBody = new Map<string, string>();
@@ -81,31 +81,31 @@ export function renderRuleset({ sets, chains, chainSets, limits, recent }: Rules
     return object.name;
   };
   const canonical = (name: string): string => {
-    const known = canonicalNames.get(name);
-    if (known !== undefined) return known;
+    const existing = canonicalNames.get(name);
+    if (existing !== undefined) return existing;
     const set = setOf.get(name);
     const chain = chainOf.get(name);
-    const found =
+    const standIn =
       set !== undefined
         ? canonicalSet(set)
         : chain === undefined || isPersistent(chain)
           ? name
           : keep(chainObject(chain));
-    canonicalNames.set(name, found);
-    return found;
+    canonicalNames.set(name, standIn);
+    return standIn;
   };
   const canonicalSet = (set: NftSet): string => {
     if (!isDynamic(set)) return keep(setObject(set));
-    // What its elements lead to comes before it.
+    // The chains that its elements go to come before it.
     if (set.kind === 'addressMap')
       for (const { verdict } of set.elements) if ('chain' in verdict) canonical(verdict.chain);
     return set.name;
   };
   const namesInto = (uses: Set<string>): KernelNames => {
     const named = (name: string): string => {
-      const one = canonical(name);
-      uses.add(one);
-      return `${OPEN}${one}${CLOSE}`;
+      const used = canonical(name);
+      uses.add(used);
+      return `${OPEN}${used}${CLOSE}`;
     };
     return { set: named, chain: named };
   };
@@ -136,7 +136,7 @@ export function renderRuleset({ sets, chains, chainSets, limits, recent }: Rules
   };
 }
 
-/** INVARIANT: no two objects have one name: of two, one would judge what is the other's. */
+/** INVARIANT: no two objects have one name, or packets of one would meet the other. */
 function byName<Named extends { readonly name: string }>(objects: readonly Named[]): ReadonlyMap<string, Named> {
   const named = new Map<string, Named>();
   for (const object of objects) {

@@ -13,8 +13,8 @@ export interface KernelNames {
   chain(name: string): string;
 }
 
-/** nft refuses comments of more bytes than this. */
-const LONGEST_COMMENT = 128;
+/** nft refuses longer comments. */
+const MAX_COMMENT_BYTES = 128;
 
 const INTERFACE_NAMES: Readonly<Record<InterfaceOf, string>> = {
   inbound: 'iifname',
@@ -22,7 +22,7 @@ const INTERFACE_NAMES: Readonly<Record<InterfaceOf, string>> = {
   member: 'meta sdifname',
 };
 
-/** A rule as nft's language has it: matches, counter, verdict, comment. */
+/** A rule in nft's language: matches, counter, verdict, comment. */
 export function renderRule(rule: NftRule, names: KernelNames): string {
   const words = [
     ...rule.matches.map((match) => renderMatch(match, names)),
@@ -33,14 +33,14 @@ export function renderRule(rule: NftRule, names: KernelNames): string {
   return words.join(' ');
 }
 
-/** `comment "..."` with nothing in it that nft, a shell or a terminal could take for more than text. */
+/** `comment "..."`, without characters that mean anything to nft, a shell or a terminal. */
 export function renderComment(text: string): string {
   return `comment "${harmless(text)}"`;
 }
 
 /**
- * Where a line comes from, for a comment of the script's own: rule, file and line. The kernel's comments say no more than
- * the group, for they stay as they are when lines move.
+ * The rule, file and line that a line was made from, as a comment in the script. Comments in the kernel name only the
+ * group, so that they stay the same when lines move.
  */
 export function renderOrigin(origin: RuleOrigin | undefined): string {
   return origin === undefined ? '' : ` # ${harmless(`${formatRuleName(origin)} ${placeOf(origin.span)}`)}`;
@@ -51,7 +51,7 @@ function groupOf(origin: RuleOrigin | undefined): string {
 }
 
 function harmless(text: string): string {
-  return text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?').slice(0, LONGEST_COMMENT);
+  return text.replace(/[^A-Za-z0-9 _.,:;()[\]{}<>=+*/@#%&~^-]/g, '?').slice(0, MAX_COMMENT_BYTES);
 }
 
 function placeOf({ file, line }: Span): string {
@@ -140,17 +140,17 @@ function renderVerdict(verdict: NftVerdict, names: KernelNames): string {
 function renderLog(verdict: Extract<NftVerdict, { readonly kind: 'log' }>): string {
   const { limit, prefix, recent, firstOnly } = verdict;
   const address = renderAddressEnd(verdict);
-  // The end is noted behind the telling: should the set be full, which ends the rule, nothing goes untold.
+  // The end is added to the set behind the log statement: a full set ends the rule, but the packet is logged.
   return [
     ...(firstOnly ? [`${address} != @${recent}`] : []),
     `limit name "${limit}"`,
-    // No words of a policy: chains are named after what nft lets names be.
+    // The prefix is the name of a chain, which has only characters that nft allows.
     `log group ${LOG_GROUP} snaplen ${LOG_SNAP_BYTES} prefix "${prefix}"`,
     `update @${recent} { ${address} }`,
   ].join(' ');
 }
 
-/** A verdict that rules and elements of maps can have. */
+/** A verdict that both rules and elements of maps can have. */
 export function renderSimpleVerdict(verdict: SimpleVerdict, names: KernelNames): string {
   return verdict.kind === 'jump' || verdict.kind === 'goto'
     ? `${verdict.kind} ${names.chain(verdict.chain)}`
@@ -165,7 +165,7 @@ function renderPortEnd({ protocol, end }: { readonly protocol: PortProtocol; rea
   return `${nftWord(protocol)} ${end === 'source' ? 'sport' : 'dport'}`;
 }
 
-/** A range of ports as nft has it: `22` or `8000-8999`. */
+/** A range of ports in nft's language: `22` or `8000-8999`. */
 export function renderPorts({ from, to }: PortRange): string {
   return from === to ? String(from) : `${from}-${to}`;
 }

@@ -2,17 +2,17 @@ import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 import type { AddressMap, AddressSet, MapElement, NftSet } from '#core/model/nft/ruleset.ts';
 import { type KernelNames, renderComment, renderPorts, renderSimpleVerdict } from './render-rule.ts';
 
-/** Whether nft calls it a map. */
+/** Whether a set is a map in nft's terms. */
 export function isMap(set: NftSet): boolean {
   return set.kind === 'addressMap' || set.kind === 'portMap';
 }
 
-/** Whether it changes by element, as members and entries of lists come and go. */
+/** Whether a set changes by element, as members of groups and entries of lists come and go. */
 export function isDynamic(set: NftSet): set is AddressSet | AddressMap {
   return set.kind === 'addresses' || (set.kind === 'addressMap' && set.dynamic);
 }
 
-/** What a set is, in nft's words, without its name and elements. */
+/** The declaration of a set in nft's language, without its name and elements. */
 export function renderDeclaration(set: NftSet): string {
   switch (set.kind) {
     case 'addresses':
@@ -26,26 +26,27 @@ export function renderDeclaration(set: NftSet): string {
   }
 }
 
-/** Beyond so many elements nobody reads them, and lines of their own would take more memory than all else. */
-const MOST_LINES = 1_000;
-const ELEMENTS_A_LINE = 100;
+/** More elements than this share lines: nobody reads them, and a line for each would take more memory than all else. */
+const MAX_SINGLE_LINES = 1_000;
+const ELEMENTS_PER_LINE = 100;
 
-/** Texts of elements as lines: one each, or many where they are many. */
+/** Texts of elements as lines: one element per line, or many if there are many. */
 export function elementLineTexts(texts: readonly string[]): readonly string[] {
-  if (texts.length <= MOST_LINES) return texts;
+  if (texts.length <= MAX_SINGLE_LINES) return texts;
   const lines: string[] = [];
-  for (let i = 0; i < texts.length; i += ELEMENTS_A_LINE) lines.push(texts.slice(i, i + ELEMENTS_A_LINE).join(', '));
+  for (let i = 0; i < texts.length; i += ELEMENTS_PER_LINE)
+    lines.push(texts.slice(i, i + ELEMENTS_PER_LINE).join(', '));
   return lines;
 }
 
-/** The elements of a set or map that changes by element in nft's words, in lines. */
+/** The lines of elements of a set or map that changes by element. */
 export function renderDynamicElements(set: AddressSet | AddressMap, names: KernelNames): readonly string[] {
   return set.kind === 'addresses'
     ? addressLines(set.elements)
     : elementLineTexts(mapTexts(set.elements, formatInterval, names));
 }
 
-/** The elements of any other set or map in nft's words, in order. */
+/** The elements of any other set or map, in order. */
 export function renderElements(
   set: Exclude<NftSet, { readonly kind: 'addresses' }>,
   names: KernelNames,
@@ -62,13 +63,13 @@ export function renderElements(
 
 const linesOf = new WeakMap<readonly Interval[], readonly string[]>();
 
-/** The members of a group are rendered once, however often what surrounds them changes. */
+/** Renders the members of a group once, however often the rules around them change. */
 function addressLines(elements: readonly Interval[]): readonly string[] {
-  const known = linesOf.get(elements);
-  if (known !== undefined) return known;
-  const made = elementLineTexts(elements.map(formatInterval));
-  linesOf.set(elements, made);
-  return made;
+  const existing = linesOf.get(elements);
+  if (existing !== undefined) return existing;
+  const lines = elementLineTexts(elements.map(formatInterval));
+  linesOf.set(elements, lines);
+  return lines;
 }
 
 function mapTexts<Key>(

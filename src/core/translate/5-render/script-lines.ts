@@ -9,21 +9,21 @@ import { elementLineTexts } from './render-set.ts';
 import type { ObjectLine } from './render-objects.ts';
 import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
 
-/** The kernel's names of some of our objects. */
+/** Kernel names of some of our objects. */
 export interface KernelObjects {
   readonly chains: readonly string[];
   readonly maps: readonly string[];
   readonly sets: readonly string[];
 }
 
-/** A line that comes from no place of the policy. */
+/** A line that was made from no place of the policy. */
 export function line(text: string): ScriptLine {
   return { text, span: undefined };
 }
 
 /**
- * A set or map with all its elements, names as the kernel has them, as a block within `table inet secgroupd { }`.
- * A block, because nft lists every interval set of the namespace before it runs an `add element` command, and not for a block.
+ * A set or map with all its elements, in kernel names, as a block within `table inet secgroupd { }`. Before it runs an
+ * `add element` command, nft lists every interval set of the namespace; for a block it does not.
  */
 export function setBlock(
   object: { readonly kind: string; readonly declaration: string; readonly lines: readonly ObjectLine[] },
@@ -44,7 +44,7 @@ export function setBlock(
   ];
 }
 
-/** Adds rules to a chain; `chain` is the kernel's name, and so are those in the lines. */
+/** Adds rules to a chain; `chain` and the names in the lines are kernel names. */
 export function ruleLines(chain: string, lines: readonly ObjectLine[]): ScriptLine[] {
   return lines.map(({ text, origin }) => ({
     text: `add rule ${TABLE} ${chain} ${text}${renderOrigin(origin)}`,
@@ -52,17 +52,17 @@ export function ruleLines(chain: string, lines: readonly ObjectLine[]): ScriptLi
   }));
 }
 
-/** Fills a chain of labels that is there and empty. */
+/** Fills an empty label chain. */
 export function labelRuleLines({ chain, rules }: ChainContent): ScriptLine[] {
   return rules.map((rule) => line(`add rule ${TABLE} ${chain} ${renderLabelRule(rule)}`));
 }
 
-/** Fills a chain of labels anew. */
+/** Replaces the content of a label chain. */
 export function contentLines(content: ChainContent): ScriptLine[] {
   return [line(`flush chain ${TABLE} ${content.chain}`), ...labelRuleLines(content)];
 }
 
-/** Changes the elements of a set. Deletions first: the kernel refuses an element that overlaps one which goes later. */
+/** Changes the elements of a set. Deletions come first: the kernel refuses an element that overlaps one deleted later. */
 export function elementLines({ set, removed, added }: ElementChange): ScriptLine[] {
   const block = (verb: string, elements: readonly Element[]): ScriptLine[] =>
     elements.length === 0
@@ -81,7 +81,7 @@ function elementText({ interval, verdict }: Element): string {
   return verdict === undefined ? key : `${key} : ${renderSimpleVerdict(verdict, { set: itself, chain: itself })}`;
 }
 
-/** Removes objects that refer to each other: rules to all of them, maps to chains. */
+/** Removes objects in an order that their references allow: rules refer to all of them, maps to chains. */
 export function removal({ chains, maps, sets }: KernelObjects): ScriptLine[] {
   return [
     ...chains.map((name) => line(`flush chain ${TABLE} ${name}`)),
@@ -91,17 +91,17 @@ export function removal({ chains, maps, sets }: KernelObjects): ScriptLine[] {
   ];
 }
 
-/** Makes a base chain, unless it is there. */
+/** Creates a base chain if it is missing. */
 export function baseChainLine(name: string, hook: string): ScriptLine {
   return line(`add chain ${TABLE} ${name} { type filter hook ${hook} priority filter; policy drop; }`);
 }
 
-/** Makes the marker of what is in force, unless it is there. */
+/** Creates the marker of what is in force if it is missing. */
 export function markerLine(): ScriptLine {
   return line(`  set ${APPLIED_SET} { type mark; ${renderComment('what is in force')}; }`);
 }
 
-/** Makes the sets of revoked flows, unless they are there: what they hold outlives changes, and a boot begins with none. */
+/** Creates the sets of revoked flows if they are missing: their content outlives changes, and is empty at boot. */
 export function revokedSetLines(): ScriptLine[] {
   return FAMILIES.map((family) => {
     const address = family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr';
@@ -111,7 +111,7 @@ export function revokedSetLines(): ScriptLine[] {
   });
 }
 
-/** Has the marker say what is in force. */
+/** Sets the marker of what is in force. */
 export function appliedLines(applied: string): ScriptLine[] {
   return [
     line(`flush set ${TABLE} ${APPLIED_SET}`),

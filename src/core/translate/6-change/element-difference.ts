@@ -4,54 +4,54 @@ import type { AddressMap, AddressSet, MapElement, SimpleVerdict } from '#core/mo
 
 type RulesetElement = Interval | MapElement<Interval>;
 
-/** The chain of the kernel that a chain of the ruleset is. */
+/** The kernel name of a chain of the ruleset. */
 type KernelChain = (name: string) => string;
 
-/** A set or map as it is in the kernel or shall be. */
-export interface HeldSet {
+/** A set or map as it is in the kernel or should be. */
+export interface SetContent {
   readonly set: AddressSet | AddressMap;
   readonly chain: KernelChain;
 }
 
 /**
- * What has to go out of a set and come into it; undefined where nothing has. Costs what the two have in common at their
- * beginning and end as a comparison of references, where reading has kept what did not change, and only what lies
- * between in full.
+ * The elements to remove from a set and to add to it; undefined if there are none. What the two sets share at their
+ * beginning and end costs a comparison of references, since reading keeps elements that did not change; only what lies
+ * between is compared in full.
  */
-export function elementChange(kernel: string, was: HeldSet, wanted: HeldSet): ElementChange | undefined {
-  const before: readonly RulesetElement[] = was.set.elements;
+export function elementChange(kernel: string, applied: SetContent, wanted: SetContent): ElementChange | undefined {
+  const before: readonly RulesetElement[] = applied.set.elements;
   const after: readonly RulesetElement[] = wanted.set.elements;
-  if (before === after && was.set.kind === 'addresses') return undefined;
+  if (before === after && applied.set.kind === 'addresses') return undefined;
   const same = (a: RulesetElement | undefined, b: RulesetElement | undefined): boolean =>
-    sameElement(a, b, was.chain, wanted.chain);
+    sameElement(a, b, applied.chain, wanted.chain);
   const shorter = Math.min(before.length, after.length);
-  let start = was.set.kind === 'addresses' ? sharedBeginning(before, after, shorter) : 0;
+  let start = applied.set.kind === 'addresses' ? sharedBeginning(before, after, shorter) : 0;
   while (start < shorter && same(before[start], after[start])) start += 1;
-  const most = shorter - start;
-  let end = was.set.kind === 'addresses' ? sharedEnd(before, after, most) : 0;
-  while (end < most && same(before[before.length - 1 - end], after[after.length - 1 - end])) end += 1;
+  const limit = shorter - start;
+  let end = applied.set.kind === 'addresses' ? sharedEnd(before, after, limit) : 0;
+  while (end < limit && same(before[before.length - 1 - end], after[after.length - 1 - end])) end += 1;
   const text = (chain: KernelChain) => (element: RulesetElement) => elementText(element, chain);
-  const old = new Map(byText(before.slice(start, before.length - end), text(was.chain)));
+  const old = new Map(byText(before.slice(start, before.length - end), text(applied.chain)));
   const now = new Map(byText(after.slice(start, after.length - end), text(wanted.chain)));
-  const removed = [...old].filter(([key]) => !now.has(key)).map(([, one]) => setElement(one, was.chain));
-  const added = [...now].filter(([key]) => !old.has(key)).map(([, one]) => setElement(one, wanted.chain));
+  const removed = [...old].filter(([key]) => !now.has(key)).map(([, element]) => setElement(element, applied.chain));
+  const added = [...now].filter(([key]) => !old.has(key)).map(([, element]) => setElement(element, wanted.chain));
   if (removed.length === 0 && added.length === 0) return undefined;
   const { family, interval } = wanted.set;
   return { set: kernel, key: family, interval, removed, added };
 }
 
-/** How many elements from the beginning on are the very same; of a million it costs one or two milliseconds. */
-function sharedBeginning(a: readonly RulesetElement[], b: readonly RulesetElement[], most: number): number {
+/** How many elements at the beginning are the same objects; a million take one or two milliseconds. */
+function sharedBeginning(a: readonly RulesetElement[], b: readonly RulesetElement[], limit: number): number {
   let count = 0;
-  while (count < most && a[count] === b[count]) count += 1;
+  while (count < limit && a[count] === b[count]) count += 1;
   return count;
 }
 
-function sharedEnd(a: readonly RulesetElement[], b: readonly RulesetElement[], most: number): number {
+function sharedEnd(a: readonly RulesetElement[], b: readonly RulesetElement[], limit: number): number {
   const shift = b.length - a.length;
   let last = a.length - 1;
-  const least = a.length - most;
-  while (last >= least && a[last] === b[last + shift]) last -= 1;
+  const first = a.length - limit;
+  while (last >= first && a[last] === b[last + shift]) last -= 1;
   return a.length - 1 - last;
 }
 
@@ -77,8 +77,8 @@ function sameElement(
   chainB: KernelChain,
 ): boolean {
   if (a === undefined || b === undefined) return false;
-  const [one, other] = [intervalOf(a), intervalOf(b)];
-  return one.from === other.from && one.to === other.to && verdictText(a, chainA) === verdictText(b, chainB);
+  const [keyA, keyB] = [intervalOf(a), intervalOf(b)];
+  return keyA.from === keyB.from && keyA.to === keyB.to && verdictText(a, chainA) === verdictText(b, chainB);
 }
 
 function elementText(element: RulesetElement, chain: KernelChain): string {

@@ -1,31 +1,31 @@
 import type { ElementChange } from '#core/model/nft/element-change.ts';
 import type { DynamicSet, InForce, Rendered, RenderedObject } from '#core/model/nft/in-force.ts';
 import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
-import { elementChange, type HeldSet } from './element-difference.ts';
+import { elementChange, type SetContent } from './element-difference.ts';
 import { kernelName } from '#core/translate/5-render/names.ts';
 import { type RenderedRuleset, withNames } from '#core/translate/5-render/render-objects.ts';
 import { renderDeclaration } from '#core/translate/5-render/render-set.ts';
 import { carrySum } from '#core/translate/5-render/content-text.ts';
 
-/** Which objects in force can stay as they are, what the others will be called, and what differs in sets that stay. */
+/** Which applied objects stay, the names of new ones, and the differences in sets that stay. */
 export interface NamePlan {
   readonly generation: number;
-  /** Nothing but elements differs, and they can be changed in place. */
+  /** Whether only elements differ, which can be changed in place. */
   readonly onlyElements: boolean;
   readonly differences: readonly ElementChange[];
   readonly rendered: Rendered;
-  /** Whether an object has to be made. */
+  /** Whether an object is made by this change. */
   readonly isNew: (name: string) => boolean;
-  /** Whether a chain that stays gets other rules. */
+  /** Whether a chain that stays gets new rules. */
   readonly isRewritten: (name: string) => boolean;
 }
 
-/** The kernel's name of what the ruleset calls so. */
+/** Kernel names by the ruleset's names. */
 export function kernelNames({ objects, dynamic }: Pick<Rendered, 'objects' | 'dynamic'>): (name: string) => string {
   return (name) => objects.get(name)?.kernel ?? dynamic.get(name)?.kernel ?? name;
 }
 
-/** Plans the names under which `wanted`, of that `structure`, goes into the kernel, beside what is there. */
+/** Plans the kernel names of `wanted`, which has that `structure`, beside the objects that exist. */
 export function planNames(wanted: RenderedRuleset, structure: string, inForce: InForce | undefined): NamePlan {
   const generation = (inForce?.generation ?? 0) + 1;
   const old = inForce?.rendered;
@@ -39,15 +39,16 @@ function planElements(wanted: RenderedRuleset, old: Rendered, generation: number
   const differences: ElementChange[] = [];
   const dynamic = new Map<string, DynamicSet>();
   for (const set of wanted.dynamic) {
-    const was = old.dynamic.get(set.name);
-    if (was === undefined) throw new Error(`rulesets of one structure, and ${set.name} is in one of them`);
-    const held = { set, chain: (name: string) => kernel(wanted.canonical(name)) };
-    const change = elementChange(was.kernel, { set: was.set, chain: kernel }, held);
+    const applied = old.dynamic.get(set.name);
+    if (applied === undefined) throw new Error(`rulesets of one structure, and ${set.name} is in one of them`);
+    const content = { set, chain: (name: string) => kernel(wanted.canonical(name)) };
+    const change = elementChange(applied.kernel, { set: applied.set, chain: kernel }, content);
     if (change !== undefined) {
       differences.push(change);
-      if (set.kind === 'addresses' && was.set.kind === 'addresses') carrySum(was.set.elements, set.elements, change);
+      if (set.kind === 'addresses' && applied.set.kind === 'addresses')
+        carrySum(applied.set.elements, set.elements, change);
     }
-    dynamic.set(set.name, { set, kernel: was.kernel });
+    dynamic.set(set.name, { set, kernel: applied.kernel });
   }
   const rendered: Rendered = { ...old, dynamic };
   return {
@@ -60,8 +61,8 @@ function planElements(wanted: RenderedRuleset, old: Rendered, generation: number
   };
 }
 
-// INVARIANT: packets meet the whole old or the whole new ruleset. What a chain that stays says is another at one moment,
-// together with all rules; of sets and maps that holds for none, so those that differ are made anew.
+// INVARIANT: packets meet the whole old or the whole new ruleset. All rules change at one moment, so chains may stay and
+// be rewritten; sets and maps do not, so those that differ are made anew.
 function planSwap(
   wanted: RenderedRuleset,
   old: Rendered | undefined,
@@ -78,25 +79,28 @@ function planSwap(
   const setOf = new Map(wanted.dynamic.map((set) => [set.name, set]));
   const planSet = (set: AddressSet | AddressMap): void => {
     if (dynamic.has(set.name)) return;
-    const was = old?.dynamic.get(set.name);
-    const held: HeldSet = { set, chain: (name) => kernel(wanted.canonical(name)) };
-    const stays = was !== undefined && holdsSame({ set: was.set, chain: oldKernel }, held, was.kernel);
-    if (!stays) made.add(set.name);
-    dynamic.set(set.name, { set, kernel: stays ? was.kernel : kernelName(set.name, generation) });
+    const applied = old?.dynamic.get(set.name);
+    const content: SetContent = { set, chain: (name) => kernel(wanted.canonical(name)) };
+    const kept =
+      applied !== undefined && isSameContent({ set: applied.set, chain: oldKernel }, content, applied.kernel);
+    if (!kept) made.add(set.name);
+    dynamic.set(set.name, { set, kernel: kept ? applied.kernel : kernelName(set.name, generation) });
   };
   for (const { kind, name, text, uses } of wanted.objects) {
     for (const used of uses) {
       const set = setOf.get(used);
       if (set !== undefined) planSet(set);
     }
-    const was = old?.objects.get(name);
-    const same = was?.kind === kind && was.text === text && uses.every((used) => kernel(used) === oldKernel(used));
-    const body = same ? was.body : withNames(text, kernel);
-    // A chain keeps its name whatever it says, so that what leads to it can stay as well.
-    const stays = kind === 'chain' ? (was?.kind === kind ? was : undefined) : byBody.get(bodyKey({ kind, body }));
-    if (stays === undefined) made.add(name);
-    else if (stays.body !== body) rewritten.add(name);
-    objects.set(name, { kind, text, body, kernel: stays?.kernel ?? kernelName(name, generation) });
+    const applied = old?.objects.get(name);
+    const same =
+      applied?.kind === kind && applied.text === text && uses.every((used) => kernel(used) === oldKernel(used));
+    const body = same ? applied.body : withNames(text, kernel);
+    // A chain keeps its name whatever its rules, so that what leads to it can stay as well.
+    const kept =
+      kind === 'chain' ? (applied?.kind === kind ? applied : undefined) : byBody.get(bodyKey({ kind, body }));
+    if (kept === undefined) made.add(name);
+    else if (kept.body !== body) rewritten.add(name);
+    objects.set(name, { kind, text, body, kernel: kept?.kernel ?? kernelName(name, generation) });
   }
   for (const set of wanted.dynamic) planSet(set);
   const rules =
@@ -112,9 +116,10 @@ function planSwap(
   };
 }
 
-function holdsSame(was: HeldSet, wanted: HeldSet, kernel: string): boolean {
+function isSameContent(applied: SetContent, wanted: SetContent, kernel: string): boolean {
   return (
-    renderDeclaration(was.set) === renderDeclaration(wanted.set) && elementChange(kernel, was, wanted) === undefined
+    renderDeclaration(applied.set) === renderDeclaration(wanted.set) &&
+    elementChange(kernel, applied, wanted) === undefined
   );
 }
 

@@ -9,15 +9,16 @@ import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from '#core/translate/5-render/render-objects.ts';
 import { appliedLines, contentLines, elementLines, line } from '#core/translate/5-render/script-lines.ts';
 import { elementsText, structureText } from '#core/translate/5-render/content-text.ts';
-import { creationScript, swap, type SwapStep } from './swap.ts';
+import { creationScript } from './ruleset-lines.ts';
+import { swap, type SwapStep } from './swap.ts';
 
-/** A change, and all that is in force after it as one script, for booting and for people to read. */
+/** A change, and the whole ruleset after it as one script, for booting and for people to read. */
 export interface RenderedChange {
   readonly change: Change;
   readonly whole: () => Script;
 }
 
-/** The change that brings `ruleset` about, from what is there now. `digest` identifies a text. */
+/** The change from what is applied now to `ruleset`. `digest` identifies a text. */
 export function renderChange(ruleset: Ruleset, before: Before, digest: (text: string) => string): RenderedChange {
   const untracked = before === 'untracked';
   const inForce = before === 'untracked' ? undefined : before;
@@ -31,8 +32,8 @@ export function renderChange(ruleset: Ruleset, before: Before, digest: (text: st
 }
 
 /**
- * Labels used anew, so that every flow is judged again by its next packet: after all flows were freed of labels
- * (`cleared`), or with the next ones. Undefined where there are none to use, or the table was found and not made.
+ * New labels, so that the rules decide on every flow again at its next packet: the first ones, if all flows were cleared
+ * of labels (`cleared`), else the next ones. Undefined if none are left, or if this process did not make the table.
  */
 export function renderLabels(inForce: InForce, { cleared }: { readonly cleared: boolean }): Change | undefined {
   const { rendered } = inForce;
@@ -41,7 +42,7 @@ export function renderLabels(inForce: InForce, { cleared }: { readonly cleared: 
   return labels === 'none' ? undefined : labelChange({ ...inForce, labels });
 }
 
-/** Labels put out of use: every flow is judged by each of its packets until all are free of labels. */
+/** Stops using labels: the rules decide on every packet until all flows are cleared of labels. */
 export function renderNoLabels(inForce: InForce): Change {
   return labelChange({ ...inForce, labels: 'none' });
 }
@@ -56,15 +57,15 @@ function chooseChange(step: SwapStep): Change {
   const { inForce, contentHash, plan } = step;
   if (inForce !== undefined && inForce.contentHash === contentHash) {
     const { rendered } = inForce;
-    // Lists that were read anew stand for those before, so that the next comparison with them is cheap too.
+    // Lists that were read again replace the earlier ones, so that the next comparison with them is cheap too.
     const now = rendered !== undefined && plan.onlyElements && plan.differences.length === 0 ? plan.rendered : rendered;
     return { kind: 'none', transactions: [], undo: [], addition: [], next: { ...inForce, rendered: now } };
   }
   return inForce?.rendered !== undefined && plan.onlyElements ? changeElements(step, inForce) : swap(step);
 }
 
-// INVARIANT: elements first, labels in a transaction of their own. What an interval set holds is seen a moment after it
-// is committed, and a packet judged by the old elements must not give its flow the new label.
+// INVARIANT: elements first, labels in a transaction of their own. Packets see the new content of an interval set a moment
+// after its commit, and one that met the old elements must not give its flow the new label.
 function changeElements({ wanted, plan, contentHash }: SwapStep, inForce: InForce): Change {
   const { generation, rendered, differences } = plan;
   const labels = nextLabels(inForce.labels, wanted.chainSets);
@@ -99,13 +100,13 @@ function netlinkTransaction(change: Omit<ElementTransaction, 'table'>): Transact
   };
 }
 
-/** All that is in force as one transaction that replaces our table whatever it held. Flows may have any labels then. */
+/** The whole ruleset as one transaction that replaces our table, whatever it contains. Flows may then have any labels. */
 function wholeScript(
   wanted: RenderedRuleset,
   { generation, contentHash, rendered }: Pick<InForce, 'generation' | 'contentHash'> & { readonly rendered: Rendered },
 ): Script {
   return [
-    // `destroy` is not understood by nft before 1.0.8; adding first makes the deletion one that cannot fail.
+    // nft before 1.0.8 does not know `destroy`; with the addition first, the deletion cannot fail.
     line(`add table ${TABLE}`),
     line(`delete table ${TABLE}`),
     line(`add table ${TABLE}`),

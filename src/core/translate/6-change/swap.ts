@@ -1,22 +1,12 @@
-import type { InForce, Rendered } from '#core/model/nft/in-force.ts';
-import { MAX_RECENT_ENDS, RECENT_SECONDS } from '#core/model/packet/recent-ends.ts';
-import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
-import type { Script, ScriptLine } from '#core/model/nft/script.ts';
 import type { Change, Transaction } from '#core/model/nft/change.ts';
-import { labelChainNames, labelChains, nextLabels } from './label-chains.ts';
+import type { InForce, Rendered } from '#core/model/nft/in-force.ts';
+import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
+import type { Script } from '#core/model/nft/script.ts';
 import { formatApplied, TABLE } from '#core/translate/5-render/names.ts';
-import { kernelNames, type NamePlan } from './plan-names.ts';
-import {
-  linesWithNames,
-  type ObjectLine,
-  type RenderedRuleset,
-  type StaticObject,
-  withNames,
-} from '#core/translate/5-render/render-objects.ts';
-import { isMap, renderDeclaration, renderDynamicElements } from '#core/translate/5-render/render-set.ts';
+import type { RenderedRuleset } from '#core/translate/5-render/render-objects.ts';
+import { isMap } from '#core/translate/5-render/render-set.ts';
 import {
   appliedLines,
-  baseChainLine,
   contentLines,
   elementLines,
   type KernelObjects,
@@ -25,36 +15,38 @@ import {
   markerLine,
   removal,
   revokedSetLines,
-  ruleLines,
-  setBlock,
 } from '#core/translate/5-render/script-lines.ts';
+import { labelChainNames, labelChains, nextLabels } from './label-chains.ts';
+import { kernelNames, type NamePlan } from './plan-names.ts';
+import { baseLines, chainRules, dynamicBlock, logLines, objectDeclarations, staticSets } from './ruleset-lines.ts';
+import { untrackedRemoval, untrackedScript } from './untracked-chains.ts';
 
-/** A set of more elements than this is filled by itself, before anything refers to it: nft takes longest for these. */
-const MOST_IN_SCRIPT = 1_000;
+/** A set of more elements than this is filled separately, before anything refers to it: nft takes longest for these. */
+const MAX_SCRIPTED_ELEMENTS = 1_000;
 
-/** What a swap brings into force, and what it begins from. */
+/** What a swap applies, and what it begins from. */
 export interface SwapStep {
   readonly wanted: RenderedRuleset;
   readonly plan: NamePlan;
   readonly contentHash: string;
   readonly inForce: InForce | undefined;
-  /** Nobody tracks flows so far. */
+  /** Whether conntrack is not in use in this network namespace. */
   readonly untracked: boolean;
 }
 
 /**
- * A change of rules: everything new, then the transaction that leads packets to it and takes the old away.
+ * A change of rules: creates everything new, then switches packets to it and removes the old in one transaction.
  *
- * INVARIANT: what is new is there, whole, before the transaction that packets notice, and that one changes rules alone:
- * of chains that stay, the kernel shows a packet all rules of before or all of after. A chain is visible at once, the
- * content of a new interval set a moment later; switched in one transaction, 415 to 5,456 packets of 200 replacements
- * under flood were measured to be misjudged; in two, none.
+ * INVARIANT: everything new exists, whole, before the transaction that packets notice, and that one changes only rules:
+ * a packet sees all rules of a chain that stays from before the change, or all from after it. A chain is visible at once,
+ * the content of a new interval set a moment later: with one transaction, 200 replacements under a flood misrouted 415 to
+ * 5,456 packets, measured; with two, none.
  */
 export function swap(step: SwapStep): Change {
   const { wanted, plan, inForce, untracked } = step;
   const next = inForceAfter(step);
   const newLabelChains = labelChainNames(wanted.chainSets).filter((name) => !(inForce?.chains ?? []).includes(name));
-  const guard = removal({ chains: UNTRACKED_CHAINS.map(({ name }) => name), maps: [], sets: [] });
+  const guard = untrackedRemoval();
   const steps: readonly { readonly transaction: Transaction; readonly undo: Script }[] = [
     ...(untracked ? [{ transaction: asScript(untrackedScript()), undo: guard }] : []),
     ...preparation(wanted, plan, { labelChains: newLabelChains, next }),
@@ -67,24 +59,6 @@ export function swap(step: SwapStep): Change {
     addition: [],
     next,
   };
-}
-
-/** Everything that is in force, as it was `rendered`, as one script without what it replaces. */
-export function creationScript(wanted: RenderedRuleset, rendered: Rendered): Script {
-  const { objects } = wanted;
-  return [
-    ...logLines(wanted),
-    ...objectDeclarations(objects, { rendered, labelChains: labelChainNames(wanted.chainSets) }),
-    line(`table ${TABLE} {`),
-    markerLine(),
-    ...revokedSetLines(),
-    ...wanted.dynamic.flatMap((set) => dynamicBlock(set, wanted, rendered)),
-    ...staticSets(objects, rendered),
-    line('}'),
-    ...chainRules(objects, rendered),
-    ...labelChains(wanted.chainSets, 'none').flatMap(labelRuleLines),
-    ...baseLines(wanted, rendered),
-  ];
 }
 
 interface Preparation {
@@ -100,7 +74,7 @@ function preparation(
   const kernel = kernelNames(rendered);
   const objects = wanted.objects.filter(({ name }) => isNew(name));
   const dynamic = wanted.dynamic.filter(({ name }) => isNew(name));
-  const big = dynamic.filter(({ elements }) => elements.length > MOST_IN_SCRIPT);
+  const big = dynamic.filter(({ elements }) => elements.length > MAX_SCRIPTED_ELEMENTS);
   const small = dynamic.filter((set) => !big.includes(set));
   const kernelsOf = (kind: 'chain' | 'set' | 'map'): string[] =>
     objects.filter((object) => object.kind === kind).map(({ name }) => kernel(name));
@@ -138,7 +112,7 @@ function preparation(
   return [
     { transaction: asScript([...declared, line(`table ${TABLE} {`), ...empty, line('}')]), undo: undoBig },
     ...big.map((set) => ({ transaction: filling(set, wanted, kernel), undo: [] })),
-    // The chains stay for the undoing of the step that made them.
+    // The step that made the chains removes them when it is undone.
     {
       transaction: asScript(content),
       undo: [...chains.map((name) => line(`flush chain ${TABLE} ${name}`)), ...removal({ chains: [], ...filled })],
@@ -146,7 +120,7 @@ function preparation(
   ];
 }
 
-/** The elements of a new set that nothing refers to yet. */
+/** Fills a new set that nothing refers to yet. */
 function filling(
   set: AddressSet | AddressMap,
   { canonical }: RenderedRuleset,
@@ -164,7 +138,7 @@ function filling(
   return {
     netlink: { table: TABLE, changes: [change], rules: [], applied: undefined },
     unreferenced: true,
-    // A big set is rarely filled by a script, and its lines are many.
+    // Made only if it is needed: a big set is rarely filled by a script, and has many lines.
     get script() {
       return elementLines(change);
     },
@@ -201,7 +175,7 @@ function inForceAfter({ wanted, plan, contentHash, inForce, untracked }: SwapSte
     generation: plan.generation,
     contentHash,
     rendered: plan.rendered,
-    // Where nothing was tracked so far, no flow has a label.
+    // If nothing was tracked so far, no flow has a label.
     labels: nextLabels(inForce?.labels ?? (untracked ? { used: 0 } : 'unknown'), wanted.chainSets),
     chains: [...chains, ...labelChainNames(wanted.chainSets)],
     maps,
@@ -214,99 +188,10 @@ function objectsOf({ objects, dynamic }: Rendered): KernelObjects {
     ...[...objects.values()].map(({ kind, kernel }) => ({ kind, kernel })),
     ...[...dynamic.values()].map(({ set, kernel }) => ({ kind: isMap(set) ? 'map' : 'set', kernel })),
   ];
-  const of = (wanted: string): string[] => all.filter(({ kind }) => kind === wanted).map(({ kernel }) => kernel);
-  return { chains: of('chain'), maps: of('map'), sets: of('set') };
-}
-
-/** What log rules share. What is there already stays, and is as it was. */
-function logLines({ limits, recent }: RenderedRuleset): Script {
-  return [
-    ...limits.map(({ name, packetsPerMinute, burst }) =>
-      line(`add limit ${TABLE} ${name} { rate ${packetsPerMinute}/minute burst ${burst} packets ; }`),
-    ),
-    ...recent.map(({ name, family }) =>
-      line(
-        `add set ${TABLE} ${name} { type ${family}_addr ; flags dynamic,timeout ; timeout ${RECENT_SECONDS}s ; size ${MAX_RECENT_ENDS} ; }`,
-      ),
-    ),
-  ];
-}
-
-interface Declarations {
-  readonly rendered: Rendered;
-  readonly labelChains: readonly string[];
-}
-
-function objectDeclarations(objects: readonly StaticObject[], { rendered, labelChains: labels }: Declarations): Script {
-  const kernel = kernelNames(rendered);
-  const chains = objects.filter(({ kind }) => kind === 'chain').map(({ name }) => kernel(name));
-  return [...labels, ...chains].map((name) => line(`add chain ${TABLE} ${name}`));
-}
-
-function staticSets(objects: readonly StaticObject[], rendered: Rendered): ScriptLine[] {
-  const kernel = kernelNames(rendered);
-  return objects
-    .filter(({ kind }) => kind !== 'chain')
-    .flatMap((object) => setBlock({ ...object, lines: linesOf(object, rendered) }, kernel(object.name)));
-}
-
-function chainRules(objects: readonly StaticObject[], rendered: Rendered): ScriptLine[] {
-  const kernel = kernelNames(rendered);
-  return objects
-    .filter(({ kind }) => kind === 'chain')
-    .flatMap((object) => ruleLines(kernel(object.name), linesOf(object, rendered)));
-}
-
-function linesOf(object: StaticObject, { objects }: Rendered): readonly ObjectLine[] {
-  return linesWithNames(object, objects.get(object.name)?.body ?? '');
-}
-
-function dynamicBlock(
-  set: AddressSet | AddressMap,
-  { canonical }: RenderedRuleset,
-  rendered: Rendered,
-): readonly ScriptLine[] {
-  const kernel = kernelNames(rendered);
-  const names = { set: kernel, chain: (name: string) => kernel(canonical(name)) };
-  const lines = renderDynamicElements(set, names).map((text) => ({ text, origin: undefined }));
-  const kind = isMap(set) ? 'map' : 'set';
-  return setBlock({ kind, declaration: renderDeclaration(set), lines }, kernel(set.name));
-}
-
-function baseLines({ base }: RenderedRuleset, rendered: Rendered): ScriptLine[] {
-  const kernel = kernelNames(rendered);
-  const named = (lines: readonly ObjectLine[]): readonly ObjectLine[] =>
-    lines.map(({ text, origin }) => ({ text: withNames(text, kernel), origin }));
-  return [
-    ...base.map(({ chain }) => baseChainLine(chain.name, chain.hook ?? '')),
-    ...base.map(({ chain }) => line(`flush chain ${TABLE} ${chain.name}`)),
-    ...base.flatMap(({ chain, lines }) => ruleLines(chain.name, named(lines))),
-  ];
+  const namesOf = (wanted: string): string[] => all.filter(({ kind }) => kind === wanted).map(({ kernel }) => kernel);
+  return { chains: namesOf('chain'), maps: namesOf('map'), sets: namesOf('set') };
 }
 
 function asScript(script: Script): Transaction {
   return { script, netlink: undefined, unreferenced: false };
-}
-
-/**
- * Chains that keep conntrack away until rules judge what it tracks. The first rule that names a connection's state turns
- * conntrack on while the rest of its transaction is still being read; a server's segment of those milliseconds would
- * make the host the opener of a flow that was opened from outside, and changes of the inbound rules would spare it.
- */
-const UNTRACKED_CHAINS: readonly { readonly name: string; readonly hook: string }[] = [
-  { name: 'untracked.in', hook: 'prerouting' },
-  { name: 'untracked.out', hook: 'output' },
-];
-
-function untrackedScript(): Script {
-  return [line(`table ${TABLE} {`), ...UNTRACKED_CHAINS.flatMap(untrackedChain), line('}')];
-}
-
-function untrackedChain({ name, hook }: { readonly name: string; readonly hook: string }): ScriptLine[] {
-  return [
-    line(`  chain ${name} {`),
-    line(`    type filter hook ${hook} priority raw; policy accept;`),
-    line('    notrack'),
-    line('  }'),
-  ];
 }
