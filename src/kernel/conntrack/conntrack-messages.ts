@@ -17,7 +17,7 @@ export const CTA_PROTO_SRC_PORT = 2;
 export const CTA_PROTO_DST_PORT = 3;
 export const CTA_PROTOINFO_TCP = 1;
 export const CTA_PROTOINFO_TCP_STATE = 1;
-/** TCP_CONNTRACK_LAST_ACK; behind it come TIME_WAIT and CLOSE. */
+/** TCP_CONNTRACK_LAST_ACK, which TIME_WAIT and CLOSE follow. */
 export const FIRST_ENDED_STATE = 6;
 export const CTA_ZONE = 18;
 export const AF_UNSPEC = 0;

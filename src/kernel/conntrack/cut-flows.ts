@@ -6,41 +6,41 @@ import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { forgetFlows, readTrackedFlows, type TrackedFlow, type TrackedIdentity } from './tracked-flows.ts';
 import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
 
-/** What flows are judged by. */
+/** What decides whether a flow is cut. */
 export interface CutRules {
   readonly sockets: FlowSockets;
   readonly isOwn: (address: string) => boolean;
-  /** What the inbound rules in force say. */
+  /** The action of the inbound rules in force. */
   readonly now: (key: FlowKey) => Action;
-  /** What they said before, each of the policies since flows were looked at last, as far as they are known. */
+  /** The actions of the policies since flows were last examined, as far as they are known. */
   readonly before: readonly ((key: FlowKey) => Action)[];
   /**
-   * Whether these are all of them. If not, TCP is taken for let in, since a socket that listens tells a server's flow; a
-   * port of UDP may serve and ask.
+   * Whether `before` is complete. If not, a TCP flow counts as allowed before, since a listening socket identifies a
+   * server's flow; a UDP port may both serve and ask.
    */
   readonly isBeforeKnown: boolean;
-  /** Whether a flow was let in by some interface whose rules deny it now, be it another than `now` and `before` judge it by. */
+  /** Whether any interface allowed a flow whose rules deny it now, even if it is not the one of `now` and `before`. */
   readonly isTakenAwayAnywhere: (key: FlowKey) => boolean;
-  /** Lets other work of the process go on. */
+  /** Lets other work of the process run. */
   readonly breathe: () => Promise<void>;
 }
 
 /** Flows that the rules have cut. */
 export interface CutFlows {
   readonly cut: readonly FlowKey[];
-  /** Those of them that conntrack has the other way round, as if the host had opened them. */
+  /** Those that conntrack has reversed, as if the host had opened them. */
   readonly reversed: readonly TrackedIdentity[];
 }
 
-/** So many flows are judged between two looks at the clock. */
-const FLOWS_A_LOOK = 256;
-const LOOK_MILLISECONDS = 10;
+/** How many flows to process between two readings of the clock, and for how long before other work runs. */
+const FLOWS_PER_READING = 256;
+const MAX_SLICE_MILLISECONDS = 10;
 
 /**
- * The live flows that were opened from outside and that the rules deny now: those that conntrack knows as that, and those
- * of a server's socket that it has forgotten, or knows the other way round since the server spoke first, if the rules let
- * them in before. Others are the host's own. Flows that `wasRevoked` names were let in once: while our table was gone, or
- * new and empty, their servers may have spoken first. Throws a NetfilterError.
+ * Finds live flows that were opened from outside and that the rules deny now: flows that conntrack knows as such, and
+ * flows of a server's socket that conntrack has forgotten, or has reversed because the server spoke first, if the rules
+ * allowed them before. Other flows are the host's own. Flows for which `wasRevoked` is true were allowed once: while our
+ * table was missing, or new and empty, their servers may have spoken first. Throws a NetfilterError.
  */
 export async function findCutFlows(
   socket: NetfilterSocket,
@@ -56,7 +56,7 @@ export async function findCutFlows(
     if (placed === undefined) return;
     const { key, openedBy } = placed;
     tracked.add(key);
-    // Of a connection that has ended nothing is left but a socket, if conntrack was deceived.
+    // An ended connection matters only if it still has a socket: then conntrack was deceived.
     if (flow.isEnded && !sockets.connected.has(key)) return;
     if (openedBy === 'other') inbound.push(key);
     else if (sockets.isServed(key) || wasRevoked(key)) outbound.push({ key, identity: identify() });
@@ -80,16 +80,16 @@ export async function findCutFlows(
   await sliced(outbound, breathe, ({ key, identity }) => {
     const isDenied = isTakenAway(key);
     if (isDenied || isTakenAwayAnywhere(key)) cut.push(key);
-    // It may be a flow that its own interface still lets in.
+    // Its own interface may still allow the flow.
     if (isDenied) reversed.push(identity);
   });
   return { cut, reversed };
 }
 
 /**
- * Has conntrack forget the flows that it knows the other way round, so that each packet of theirs is judged as new:
- * `reversed`, and those among `cut` that the server has opened meanwhile. Call it once the kernel remembers all of them
- * as revoked. Throws a NetfilterError.
+ * Makes conntrack forget reversed flows, so that the rules decide on each of their packets: `reversed`, and those of `cut`
+ * that the server has opened in the meantime. Call it once the kernel remembers all of them as revoked. Throws a
+ * NetfilterError.
  */
 export async function forgetReversed(
   socket: NetfilterSocket,
@@ -112,7 +112,7 @@ interface Placed {
   readonly openedBy: 'host' | 'other';
 }
 
-/** Which flow of the host's it is; undefined for one that passes through, or never leaves the host. */
+/** The host's flow that a tracked flow is; undefined for one that is forwarded or never leaves the host. */
 function placeOf(
   { protocol, opener, called }: TrackedFlow,
   { sockets, isOwn }: Pick<CutRules, 'sockets' | 'isOwn'>,
@@ -120,13 +120,13 @@ function placeOf(
   if (isOwn(opener.address))
     return isOwn(called.address) ? undefined : { key: flowKey(protocol, opener, called), openedBy: 'host' };
   const key = flowKey(protocol, called, opener);
-  // A host can be called at addresses that none of its interfaces holds (routes of type local).
+  // A host can be reached at addresses that no interface has (routes of type local).
   if (isOwn(called.address) || sockets.connected.has(key)) return { key, openedBy: 'other' };
   const other = flowKey(protocol, opener, called);
   return sockets.connected.has(other) ? { key: other, openedBy: 'host' } : undefined;
 }
 
-/** Does `work` for each, and lets other work go on every few milliseconds. */
+/** Runs `work` for each item, and lets other work run every few milliseconds. */
 async function sliced<Item>(
   items: readonly Item[],
   breathe: () => Promise<void>,
@@ -135,7 +135,7 @@ async function sliced<Item>(
   let began = performance.now();
   for (const [index, item] of items.entries()) {
     work(item);
-    if (index % FLOWS_A_LOOK !== 0 || performance.now() - began < LOOK_MILLISECONDS) continue;
+    if (index % FLOWS_PER_READING !== 0 || performance.now() - began < MAX_SLICE_MILLISECONDS) continue;
     await breathe();
     began = performance.now();
   }

@@ -9,18 +9,18 @@ import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 const CTA_LABELS = 22;
 const CTA_LABELS_MASK = 23;
 
-/** A portion is ended at this size: some 100 flows, whose answers fit the receive buffer and which take the kernel well below a millisecond. */
-const ENOUGH_BYTES = 16_000;
+/** The size at which a portion ends: some 100 flows, whose answers fit the receive buffer, and which the kernel takes in well below a millisecond. */
+const PORTION_BYTES = 16_000;
 const NO_LABEL = Buffer.alloc(LABEL_BYTES);
 
 /** The conntrack labels of the live flows. */
 export interface FlowLabels {
-  /** Takes these labels from every flow; whether no flow has one any more. Throws an NftError. */
+  /** Clears these labels of every flow; returns whether no flow has one any more. Throws an NftError. */
   free(labels: readonly number[]): Promise<boolean>;
   close(): void;
 }
 
-/** Flow labels whose socket is opened when it is first needed. */
+/** Flow labels whose socket opens when it is first needed. */
 export function createFlowLabels(): FlowLabels {
   const socket = new NetfilterSocket();
   return {
@@ -32,19 +32,19 @@ export function createFlowLabels(): FlowLabels {
   };
 }
 
-/** How far it came. */
+/** How far clearing labels has come. */
 export interface ClearedLabels {
-  /** How often a flow's label was cleared of the bits. */
+  /** How many times the bits were cleared of a flow's label. */
   readonly cleared: number;
-  /** How many flows still had some of them when last looked; 0 means that no flow of the namespace has any. */
+  /** How many flows still had some of the bits in the last pass; 0 means that no flow of the namespace has any. */
   readonly left: number;
 }
 
 /**
- * Takes the bits, 0..127, from the conntrack labels of all flows in the process's network namespace; other bits stay,
- * flows go on. Looks again until a pass finds none, at most `passes` times: flows that rules label meanwhile are found
- * by the next pass, or are left. Where conntrack is not loaded there is nothing to clear. Throws a NetfilterError, and a
- * RangeError for bits that no label has, or none.
+ * Clears bits, 0..127, of the conntrack labels of all flows in the process's network namespace; other bits stay, and flows
+ * continue. Repeats until a pass finds none, at most `passes` times: the next pass finds flows that rules have labelled in
+ * the meantime. If conntrack is not loaded, there is nothing to clear. Throws a NetfilterError, and a RangeError for bits
+ * that no label has, or for no bits.
  */
 export async function clearFlowLabels(
   socket: NetfilterSocket,
@@ -58,7 +58,7 @@ export async function clearFlowLabels(
     if (found === 0 || pass >= passes) return { cleared, left: found };
     cleared += found;
     for (const portion of portions) {
-      // A flow that is gone meanwhile is refused, and whatever else was refused is found again by the next pass.
+      // A flow that has ended is refused; the next pass finds whatever else was refused.
       cleared -= (await socket.request(portion)).length;
     }
   }
@@ -67,7 +67,7 @@ export async function clearFlowLabels(
 
 interface Labelled {
   readonly found: number;
-  /** What clears the bits of all that were found. */
+  /** The messages that clear the bits of all flows found. */
   readonly portions: readonly Buffer[];
 }
 
@@ -80,7 +80,7 @@ async function findLabelled(socket: NetfilterSocket, mask: Buffer): Promise<Labe
     if (flow?.label === undefined || !sharesBits(flow.label, mask)) return;
     found += 1;
     writeClearing(writer, flow, mask);
-    if (writer.messages.length < ENOUGH_BYTES) return;
+    if (writer.messages.length < PORTION_BYTES) return;
     full.push(writer.messages);
     writer = new MessageWriter();
   });
@@ -88,12 +88,12 @@ async function findLabelled(socket: NetfilterSocket, mask: Buffer): Promise<Labe
   return { found, portions: full };
 }
 
-/** What is taken of a flow; the attributes with their headers, as the kernel wrote them. */
+/** The attributes of a flow, with their headers, as the kernel wrote them. */
 interface Flow {
   readonly family: number;
   readonly tuple: Buffer;
   readonly zone: Buffer | undefined;
-  /** The kernel gives the label of a flow only if it has a bit set (ctnetlink_dump_labels). */
+  /** The kernel includes the label of a flow only if it has a bit set (ctnetlink_dump_labels). */
   readonly label: Buffer | undefined;
 }
 
@@ -114,8 +114,8 @@ function sharesBits(label: Buffer, mask: Buffer): boolean {
 }
 
 /**
- * The kernel keeps the bits outside the mask and changes the others to the label's, each word of 32 bits at a stroke
- * (nf_connlabels_replace), so that a rule which sets another bit meanwhile loses nothing.
+ * The kernel keeps the bits outside the mask and sets the others to the label's, each 32-bit word atomically
+ * (nf_connlabels_replace), so that a bit which a rule sets at the same time is not lost.
  */
 function writeClearing(writer: MessageWriter, { family, tuple, zone }: Flow, mask: Buffer): void {
   writer.beginMessage({ type: CT_NEW, flags: 0, family });

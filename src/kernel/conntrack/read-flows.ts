@@ -11,9 +11,8 @@ const CTA_PROTO_ICMPV6_TYPE = 8;
 const CTA_PROTO_ICMPV6_CODE = 9;
 
 /**
- * The live flows that the kernel tracks in the process's network namespace. Where a destination was translated, it is the
- * one that the packets have afterwards, when rules of the input hook see them. Throws a NetfilterError: `not-permitted`
- * without CAP_NET_ADMIN.
+ * Reads the live flows that the kernel tracks in the process's network namespace. A translated destination is the one after
+ * translation, which rules of the input hook see. Throws a NetfilterError: `not-permitted` without CAP_NET_ADMIN.
  */
 export async function readFlows(): Promise<readonly Flow[]> {
   const socket = new NetfilterSocket();
@@ -29,7 +28,7 @@ export async function readFlows(): Promise<readonly Flow[]> {
   return flows;
 }
 
-/** Reads one flow of a dump; undefined for what is no flow of IP, and for TCP connections that have ended. */
+/** Reads one flow of a dump; undefined for flows that are not IP, and for ended TCP connections. */
 function readFlow(data: Buffer): Flow | undefined {
   let opener: Tuple | undefined;
   let reply: Tuple | undefined;

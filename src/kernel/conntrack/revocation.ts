@@ -19,50 +19,50 @@ export interface RevocationOptions {
   /** The family and the name of our table. */
   readonly table: string;
   readonly readSockets: () => Promise<FlowSockets>;
-  /** How long conntrack remembers silent flows, in seconds, and how many more it has room for. */
+  /** How long conntrack remembers idle flows, in seconds, and how many more it has room for. */
   readonly readLimits: () => Promise<SeedLimits>;
-  /** Makes one transaction on our table, when nobody else changes it. */
+  /** Runs one transaction on our table while nothing else changes it. */
   readonly amend: (write: () => Promise<void>) => Promise<void>;
 }
 
-/** What the rules say of flows, and said. */
+/** What the rules say about flows now, and what they said before. */
 export interface FlowRules extends Omit<CutRules, 'sockets' | 'breathe'> {
-  /** Whether they let in again a flow that was revoked. */
+  /** Whether the rules allow a revoked flow again. */
   readonly isLetInAgain: (key: FlowKey) => boolean;
 }
 
-/** What a look at the flows came to. */
+/** The result of examining the flows. */
 export interface RevocationOutcome {
-  /** Flows that were revoked by it, and flows that the rules let in again. */
+  /** How many flows were revoked, and how many the rules allow again. */
   readonly revoked: number;
   readonly restored: number;
-  /** Flows that are to be remembered and for which there was no room. */
+  /** How many revoked flows could not be remembered for want of room. */
   readonly leftOut: number;
 }
 
-/** Keeps the other ends of revoked flows from being heard again, and conntrack knowing who opened what is live. */
+/** Keeps revoked flows cut, and keeps conntrack informed of who opened live flows. */
 export interface Revocation {
-  /** Before rules judge what conntrack tracks, and after: has it know the live flows of sockets. Returns how many were new. Throws an NftError. */
+  /** Tells conntrack of the live flows of sockets, before and after rules decide on what it tracks. Returns how many were new. Throws an NftError. */
   seed(isOwn: (address: string) => boolean): Promise<number>;
-  /** Revokes the flows that the rules have cut, and no longer those that they let in again. Throws an NftError. */
+  /** Revokes the flows that the rules deny now, and restores those that they allow again. Throws an NftError. */
   enforce(rules: FlowRules): Promise<RevocationOutcome>;
-  /** Says that our table was made again: what is remembered is no longer in it. */
+  /** Call this when our table was made again: the revoked flows are no longer in it. */
   refill(): void;
-  /** Has flows that have a socket live on, and the others be forgotten in time. Throws an NftError. */
+  /** Renews revoked flows that still have a socket; others expire. Throws an NftError. */
   renew(): Promise<void>;
-  /** Forgets everything: our table was removed. */
+  /** Forgets all revoked flows; call this when our table was removed. */
   forget(): void;
-  /** How many flows are remembered. */
+  /** How many revoked flows are remembered. */
   count(): number;
   close(): void;
 }
 
 const REVOKED_MILLISECONDS = REVOKED_SECONDS * 1_000;
 
-/** A revocation that remembers nothing yet; what the kernel remembers it takes over. */
+/** Creates a revocation, which takes over the flows that the kernel remembers as revoked. */
 export function createRevocation({ table, readSockets, readLimits, amend }: RevocationOptions): Revocation {
   const socket = new NetfilterSocket();
-  /** When the kernel forgets each, by this process's clock. */
+  /** When the kernel forgets each flow, by this process's clock. */
   const remembered = new Map<FlowKey, number>();
   let isInKernel = false;
 
@@ -73,7 +73,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
     for (const key of change.added) remembered.set(key, until);
   };
 
-  /** Writes in portions. Where an element had gone by itself the kernel is asked what it holds, and the rest goes on from there. */
+  /** Writes in portions. If an element has expired, reads what the kernel still has, and continues from there. */
   const writeAll = async (removed: readonly FlowKey[], added: readonly FlowKey[]): Promise<void> => {
     for (const portion of portionsOf(removed, added)) {
       try {
@@ -91,7 +91,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
     const there = new Set(await readRevoked(socket, table));
     const now = performance.now();
     const lost = [...remembered].filter(([key, until]) => !there.has(key) && until > now).map(([key]) => key);
-    // How long those of an earlier process have left is not asked: they are renewed, or gone within a day.
+    // The time left of an earlier process's elements is not read: they are renewed, or gone within a day.
     for (const key of there) if (!remembered.has(key)) remembered.set(key, now + REVOKED_MILLISECONDS);
     await writeAll([], lost);
     isInKernel = true;
@@ -100,7 +100,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
   return {
     async seed(isOwn) {
       const [sockets, { seconds, room }] = [await readSockets(), await readLimits()];
-      // A full conntrack drops every new flow, so half of its room is left to them.
+      // A full conntrack drops every new flow, so half of its room is left for new ones.
       return seedFlows(socket, seedsOf(sockets, isOwn, seconds).slice(0, room >> 1));
     },
     async enforce(outside) {
@@ -131,7 +131,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
         else if (until <= now) remembered.delete(key);
       }
       await fill();
-      // Removed and added by one transaction: kernels before 6.12 do not lengthen the time of what is there.
+      // Removed and added in one transaction: kernels before 6.12 do not extend the timeout of an existing element.
       await writeAll(alive, alive);
     },
     forget() {
@@ -143,7 +143,7 @@ export function createRevocation({ table, readSockets, readLimits, amend }: Revo
   };
 }
 
-/** What conntrack is to know of the sockets that talk to another host. */
+/** The flows to tell conntrack of, from the sockets that talk to another host. */
 function seedsOf(
   sockets: FlowSockets,
   isOwn: (address: string) => boolean,
@@ -164,7 +164,7 @@ function* portionsOf(removed: readonly FlowKey[], added: readonly FlowKey[]): Ge
   }
 }
 
-/** As many flows as there is room for; what is remembered already stays. */
+/** As many flows as there is room for beside those remembered already. */
 function withinRoom(
   flows: readonly FlowKey[],
   remembered: ReadonlyMap<FlowKey, number>,

@@ -21,34 +21,34 @@ const AF_INET6 = 10;
 const ATTRIBUTE_HEADER_BYTES = 4;
 const TYPE_MASK = 0x3fff;
 
-/** A portion is ended at this size: some 100 flows, which take the kernel well below a millisecond. */
-const ENOUGH_BYTES = 16_000;
+/** The size at which a portion ends: some 100 flows, which the kernel takes in well below a millisecond. */
+const PORTION_BYTES = 16_000;
 
-/** A TCP or UDP flow that conntrack knows, as its packets are between the two hooks that filter. */
+/** A TCP or UDP flow that conntrack knows, with the addresses its packets have between the input and output hooks. */
 export interface TrackedFlow {
   readonly protocol: FlowProtocol;
-  /** Who sent its first packet, as far as conntrack knows. */
+  /** The sender of its first packet, as far as conntrack knows. */
   readonly opener: FlowEnd;
-  /** Where to, after translation. */
+  /** The destination of its first packet, after translation. */
   readonly called: FlowEnd;
-  /** It is a TCP connection that conntrack takes for ended. */
+  /** Whether it is a TCP connection that conntrack considers ended. */
   readonly isEnded: boolean;
 }
 
-/** Names one entry of conntrack, and no later one of the same addresses and ports. */
+/** Identifies one entry of conntrack, and no later one with the same addresses and ports. */
 export type TrackedIdentity = Buffer & { readonly trackedIdentity: never };
 
-/** A flow that conntrack is to know. */
+/** A flow to tell conntrack of. */
 export interface SeededFlow {
   readonly protocol: FlowProtocol;
   readonly opener: FlowEnd;
   readonly called: FlowEnd;
-  /** How long it lives without a packet. */
+  /** How long the entry lives without a packet. */
   readonly seconds: number;
 }
 
 /**
- * Hands `visit` the TCP and UDP flows of the process's network namespace, as they come; `identify` copies what names a
+ * Hands `visit` the TCP and UDP flows of the process's network namespace as they come; `identify` copies the identity of a
  * flow. Throws a NetfilterError.
  */
 export async function readTrackedFlows(
@@ -61,7 +61,7 @@ export async function readTrackedFlows(
   });
 }
 
-/** Has conntrack forget flows; ones that it has forgotten already are no mistake. Throws a NetfilterError. */
+/** Makes conntrack forget flows; flows that it has already forgotten are ignored. Throws a NetfilterError. */
 export async function forgetFlows(socket: NetfilterSocket, flows: readonly TrackedIdentity[]): Promise<void> {
   await inPortions(socket, flows, (writer, identity) => {
     writer.beginMessage({ type: CT.CT_DELETE, flags: 0, family: identity[0] ?? CT.AF_UNSPEC });
@@ -71,14 +71,14 @@ export async function forgetFlows(socket: NetfilterSocket, flows: readonly Track
 }
 
 /**
- * Has conntrack know live flows whose beginning it has not seen; those that it knows stay as they are. Returns how many
- * were new. Throws a NetfilterError.
+ * Tells conntrack of live flows whose beginning it has not seen; entries that exist stay as they are. Returns how many were
+ * new. Throws a NetfilterError.
  */
 export async function seedFlows(socket: NetfilterSocket, flows: readonly SeededFlow[]): Promise<number> {
   return inPortions(socket, flows, writeSeed);
 }
 
-/** Sends a message for each, and returns how many were not refused; what comes and goes meanwhile is refused, which is no failure. */
+/** Sends a message for each item and returns how many the kernel accepted; flows that came or went in the meantime are refused, which is no failure. */
 async function inPortions<Item>(
   socket: NetfilterSocket,
   items: readonly Item[],
@@ -88,7 +88,7 @@ async function inPortions<Item>(
   let done = items.length;
   let next = 0;
   while (next < items.length) {
-    for (; next < items.length && writer.messages.length < ENOUGH_BYTES; next += 1) write(writer, items[next] as Item);
+    for (; next < items.length && writer.messages.length < PORTION_BYTES; next += 1) write(writer, items[next] as Item);
     done -= (await socket.request(writer.messages)).length;
     writer.clear();
   }
@@ -106,13 +106,13 @@ function writeSeed(writer: MessageWriter, { protocol, opener, called, seconds }:
   writer.endMessage();
 }
 
-/** Write what conntrack keeps of a live flow beside its ends. */
+/** Writes the protocol state that conntrack keeps of a live flow. */
 const STATE_WRITERS: Readonly<Record<FlowProtocol, (writer: MessageWriter) => void>> = {
   [TCP](writer) {
     const info = writer.beginNest(CT.CTA_PROTOINFO);
     const tcp = writer.beginNest(CT.CTA_PROTOINFO_TCP);
     writer.bytes(CT.CTA_PROTOINFO_TCP_STATE, Uint8Array.of(TCP_CONNTRACK_ESTABLISHED));
-    // Its windows are unknown, as they are of a flow that conntrack picks up by itself (tcp_new).
+    // Its windows are unknown, as for a flow that conntrack picks up midway (tcp_new).
     const liberal = Uint8Array.of(IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL);
     writer.bytes(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, liberal);
     writer.bytes(CTA_PROTOINFO_TCP_FLAGS_REPLY, liberal);
@@ -142,7 +142,7 @@ function writeTuple(
   writer.endNest(tuple);
 }
 
-// The hot path: 100,000 flows pass here, so attributes are walked in place and no objects made of them.
+// The hot path: 100,000 flows pass here, so attributes are walked in place, without objects for them.
 function readFlow(data: Buffer): TrackedFlow | undefined {
   let opener: FlowEnd | undefined;
   let called: FlowEnd | undefined;
@@ -164,7 +164,7 @@ function readFlow(data: Buffer): TrackedFlow | undefined {
   return { protocol, opener, called, isEnded };
 }
 
-/** Where the value of an attribute begins that is among those of the nest at `nest`; -1 where there is none. */
+/** The offset of the value of an attribute in the nest at `nest`; -1 if there is none. */
 function find(data: Buffer, nest: number, end: number, type: number): number {
   for (let at = nest + ATTRIBUTE_HEADER_BYTES; at + ATTRIBUTE_HEADER_BYTES <= end; ) {
     if ((data.readUInt16LE(at + 2) & TYPE_MASK) === type) return at + ATTRIBUTE_HEADER_BYTES;
@@ -175,7 +175,7 @@ function find(data: Buffer, nest: number, end: number, type: number): number {
   return -1;
 }
 
-/** As {@link find}, of an attribute within two nests. */
+/** Like {@link find}, for an attribute within two nests. */
 function findIn(data: Buffer, nest: number, end: number, types: readonly [number, number]): number {
   const inner = find(data, nest, end, types[0]);
   if (inner < 0) return -1;
@@ -212,7 +212,7 @@ const PATHS = {
   tcpState: [CT.CTA_PROTOINFO_TCP, CT.CTA_PROTOINFO_TCP_STATE],
 } as const;
 
-/** Netfilter's header, then what the kernel finds an entry by and tells it from later ones (ctnetlink_del_conntrack). */
+/** Netfilter's header, then the attributes by which the kernel finds an entry and distinguishes it from later ones (ctnetlink_del_conntrack). */
 function identityIn(data: Buffer): TrackedIdentity {
   const parts: Buffer[] = [data.subarray(0, NETFILTER_HEADER_BYTES)];
   for (let at = NETFILTER_HEADER_BYTES; at + ATTRIBUTE_HEADER_BYTES <= data.length; ) {

@@ -1,6 +1,6 @@
-// Kernel facts: include/uapi/linux/netlink.h, linux/netfilter/nfnetlink.h. Headers are in the host's order of bytes,
-// which is little-endian on all architectures that the netlink package is built for; values of netfilter's attributes
-// are in the network's.
+// Kernel facts: include/uapi/linux/netlink.h, linux/netfilter/nfnetlink.h. Headers are in host byte order, which is
+// little-endian on all architectures that the netlink package is built for; values of netfilter's attributes are in
+// network byte order.
 const NETLINK_HEADER_BYTES = 16;
 
 /** The length of netfilter's header, nfgenmsg, which stands between netlink's header and the attributes. */
@@ -10,63 +10,63 @@ const ATTRIBUTE_HEADER_BYTES = 4;
 const NLM_F_REQUEST = 1;
 const NLA_F_NESTED = 0x8000;
 
-/** What every message begins with: netlink's header and netfilter's. */
+/** The length of the two headers of every message: netlink's and netfilter's. */
 export const HEADER_BYTES = NETLINK_HEADER_BYTES + NETFILTER_HEADER_BYTES;
 
 /**
- * A message does not grow beyond this. A nest of attributes has a length of 16 bits; and a refused message comes back
- * whole, in memory that the kernel rounds up to a power of two.
+ * The size limit of a message. A nest of attributes has a 16-bit length, and a refused message comes back whole, in memory
+ * that the kernel rounds up to a power of two.
  */
-export const LARGEST_MESSAGE_BYTES = 30 * 1024;
+export const MAX_MESSAGE_BYTES = 30 * 1024;
 
 /**
- * One sendmsg does not grow beyond this. A socket that asks for the most that a kernel grants by default, wmem_max of
- * 212,992, is granted twice that, and netlink_sendmsg refuses what is longer less 32: 425,952 bytes, measured.
+ * The size limit of one sendmsg. A socket that asks for the kernel's default maximum, wmem_max of 212,992 bytes, gets twice
+ * that, and netlink_sendmsg refuses more than this less 32: 425,952 bytes, measured.
  */
-const LARGEST_BATCH_BYTES = 288 * 1024;
+const MAX_BATCH_BYTES = 288 * 1024;
 
-/** What the answers may take of a receive buffer of 425,984 bytes if the kernel refuses every message; see {@link answerBytes}. */
-const MOST_ANSWER_BYTES = 312 * 1024;
+/** How much of a receive buffer of 425,984 bytes the answers may take if the kernel refuses every message; see {@link answerBytes}. */
+const MAX_ANSWER_BYTES = 312 * 1024;
 
 const ANSWER_HEADER_BYTES = 36 + 320;
-const SMALLEST_ANSWER_BYTES = 1024;
+const MIN_ANSWER_BYTES = 1024;
 const ANSWER_BUFFER_BYTES = 256;
-const FIRST_BUFFER_BYTES = 1024;
+const INITIAL_BUFFER_BYTES = 1024;
 
-/** What begins a message. */
+/** The beginning of a message. */
 export interface MessageStart {
-  /** The subsystem in the high byte, what it is to do in the low one. */
+  /** The subsystem in the high byte, the operation in the low one. */
   readonly type: number;
-  /** Beside NLM_F_REQUEST, which all have. */
+  /** Flags in addition to NLM_F_REQUEST, which all messages have. */
   readonly flags: number;
   readonly family: number;
-  /** Of what the subsystem has several of, such as groups of the packet log, which one. */
+  /** The resource of the subsystem, such as a group of the packet log. */
   readonly resource?: number;
 }
 
-/** Writes messages one behind the other into one buffer, which grows to what one sendmsg may hold. */
+/** Writes messages one after another into one buffer, which grows to the size of one sendmsg. */
 export class MessageWriter {
-  #buffer = Buffer.allocUnsafe(FIRST_BUFFER_BYTES);
+  #buffer = Buffer.allocUnsafe(INITIAL_BUFFER_BYTES);
   #end = 0;
   #messageStart = 0;
   #answerBytes = 0;
 
-  /** The messages; what is written later does not change them, what is written after `clear` does. */
+  /** The messages; later messages do not change them, messages after `clear` do. */
   get messages(): Buffer {
     return this.#buffer.subarray(0, this.#end);
   }
 
-  /** The bytes written of the message begun last. */
+  /** The bytes written so far of the last message. */
   get messageBytes(): number {
     return this.#end - this.#messageStart;
   }
 
   /**
-   * Whether what was written is still bounded. INVARIANT: the answers to what is sent at once fit the receive buffer,
-   * every message refused. The netlink package aborts the process when its socket overflows.
+   * Whether the messages can be sent at once. INVARIANT: the answers fit the receive buffer even if every message is
+   * refused. The netlink package aborts the process when its socket overflows.
    */
   get fits(): boolean {
-    return this.#end <= LARGEST_BATCH_BYTES && this.#answerBytes <= MOST_ANSWER_BYTES;
+    return this.#end <= MAX_BATCH_BYTES && this.#answerBytes <= MAX_ANSWER_BYTES;
   }
 
   /** Forgets all messages. */
@@ -92,7 +92,7 @@ export class MessageWriter {
     this.#answerBytes += answerBytes(this.messageBytes);
   }
 
-  /** Begins an attribute that holds attributes; returns what `endNest` wants. */
+  /** Begins an attribute that contains attributes; returns the argument for `endNest`. */
   beginNest(type: number): number {
     const at = this.reserve(ATTRIBUTE_HEADER_BYTES);
     this.#buffer.writeUInt16LE(type | NLA_F_NESTED, at + 2);
@@ -103,13 +103,13 @@ export class MessageWriter {
     this.#buffer.writeUInt16LE(this.#end - nest, nest);
   }
 
-  /** An attribute that is a number of 32 bits in the network's order. */
+  /** Writes an attribute that is a 32-bit number in network byte order. */
   number(type: number, value: number): void {
     const at = this.#attribute(type, 4);
     this.#buffer.writeUInt32BE(value >>> 0, at);
   }
 
-  /** An attribute that is a text with a zero byte at its end. */
+  /** Writes an attribute that is a zero-terminated text. */
   text(type: number, text: string): void {
     const length = Buffer.byteLength(text);
     const at = this.#attribute(type, length + 1);
@@ -117,20 +117,20 @@ export class MessageWriter {
     this.#buffer[at + length] = 0;
   }
 
-  /** An attribute that is these bytes. */
+  /** Writes an attribute that is these bytes. */
   bytes(type: number, bytes: Uint8Array): void {
-    // The buffer is another one if it had to grow, so room is made first.
+    // Room is made first, since the buffer is replaced when it grows.
     const at = this.#attribute(type, bytes.length);
     this.#buffer.set(bytes, at);
   }
 
-  /** Bytes as they are: attributes that were read or written before. A multiple of 4. */
+  /** Writes bytes as they are, such as attributes that were read before. Their number is a multiple of 4. */
   raw(bytes: Uint8Array): void {
     const at = this.reserve(bytes.length);
     this.#buffer.set(bytes, at);
   }
 
-  /** Makes room for so many bytes, a multiple of 4, to be written to `buffer`; returns where. */
+  /** Makes room in `buffer` for `bytes` bytes, a multiple of 4; returns the offset. */
   reserve(bytes: number): number {
     const at = this.#end;
     this.#end += bytes;
@@ -142,7 +142,7 @@ export class MessageWriter {
     return at;
   }
 
-  /** What `reserve` gives room in, until it is called again. */
+  /** The buffer that `reserve` makes room in, until it is called again. */
   get buffer(): Buffer {
     return this.#buffer;
   }
@@ -159,11 +159,11 @@ export class MessageWriter {
 }
 
 /**
- * What the kernel counts at most against the receive buffer for the refusal of a message: the message whole behind
- * headers (netlink_ack), in memory that __alloc_skb rounds up to a power of two, and the books kept of it. Measured on
+ * The most that the kernel counts against the receive buffer for the refusal of a message: the whole message behind
+ * headers (netlink_ack), in memory that __alloc_skb rounds up to a power of two, and its bookkeeping. Measured on
  * 6.18: 832 bytes for a message of 72, 2,304 for one of 700, 33,024 for one of 30 KiB.
  */
 function answerBytes(messageBytes: number): number {
   const rounded = 2 ** Math.ceil(Math.log2(messageBytes + ANSWER_HEADER_BYTES));
-  return Math.max(rounded, SMALLEST_ANSWER_BYTES) + ANSWER_BUFFER_BYTES;
+  return Math.max(rounded, MIN_ANSWER_BYTES) + ANSWER_BUFFER_BYTES;
 }

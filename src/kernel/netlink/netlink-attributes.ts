@@ -1,6 +1,6 @@
 import { NETFILTER_HEADER_BYTES } from './message-writer.ts';
 
-/** An attribute of a netlink message: its type without flags, where it begins, where its value does, and where both end. */
+/** An attribute of a netlink message: its type without flags, its offset, its value, and the offset of the next attribute. */
 export interface NetlinkAttribute {
   readonly type: number;
   readonly start: number;
@@ -11,7 +11,7 @@ export interface NetlinkAttribute {
 const HEADER_BYTES = 4;
 const TYPE_MASK = 0x3fff;
 
-/** The attributes in `bytes` from `start` on; ends early at one that does not fit. Kernel facts: include/uapi/linux/netlink.h. */
+/** The attributes in `bytes` from `start` on; stops at one that does not fit. Kernel facts: include/uapi/linux/netlink.h. */
 export function* netlinkAttributes(bytes: Buffer, start = 0): Generator<NetlinkAttribute> {
   let at = start;
   while (at + HEADER_BYTES <= bytes.length) {
@@ -29,7 +29,7 @@ export function messageAttributes(data: Buffer): Generator<NetlinkAttribute> {
   return netlinkAttributes(data, NETFILTER_HEADER_BYTES);
 }
 
-/** The value of an attribute that is a text with a zero byte at its end. */
+/** The value of an attribute that is a zero-terminated text. */
 export function attributeText(value: Buffer): string {
   const end = value.indexOf(0);
   return value.toString('utf8', 0, end < 0 ? value.length : end);

@@ -25,28 +25,28 @@ const NFULA_PAYLOAD = 9;
 const NFULA_PREFIX = 10;
 
 /**
- * The kernel takes so much memory for each packet whatever its length, which counts against the receive buffer: some
- * 300 fit. INVARIANT: the socket never overflows, for then the package aborts the process. What rules log is limited to
- * 20 packets a second, twice, so that the process may be busy for several seconds.
+ * The memory that the kernel takes for each packet whatever its length; it counts against the receive buffer, and some 300
+ * fit. INVARIANT: the socket never overflows, since the package then aborts the process. Rules log at most 20 packets a
+ * second, twice, so the process may be busy for several seconds.
  */
 const MESSAGE_BYTES = 512;
 
-/** A packet log that is being read. */
+/** An open packet log. */
 export interface PacketLog {
   close(): void;
 }
 
-/** Who reads a packet log. */
+/** The reader of a packet log. */
 export interface PacketLogReader {
   /** Must not throw. */
   readonly onPacket: (packet: LoggedPacket) => void;
-  /** Nothing more is read then. */
+  /** Called once, when reading has failed and ended. */
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Reads what rules log to `group` in the process's network namespace. Throws a NetfilterError: `not-permitted` without
- * CAP_NET_ADMIN, `refused` where another process reads that group.
+ * Reads the packets that rules log to `group` in the process's network namespace. Throws a NetfilterError: `not-permitted`
+ * without CAP_NET_ADMIN, `refused` if another process reads the group.
  */
 export async function openPacketLog(group: number, { onPacket, onError }: PacketLogReader): Promise<PacketLog> {
   const socket = openNetfilterSocket();
@@ -103,13 +103,13 @@ function configuration(group: number): Buffer {
   mode.writeUInt8(COPY_PACKET, 4);
   writer.bytes(NFULA_CFG_MODE, mode);
   writer.number(NFULA_CFG_NLBUFSIZ, MESSAGE_BYTES);
-  // Each packet is told of at once.
+  // Each packet is reported at once.
   writer.number(NFULA_CFG_QTHRESH, 1);
   writer.endMessage();
   return writer.messages;
 }
 
-/** Reads one packet of the log; undefined for what is no packet of IP. */
+/** Reads one packet of the log; undefined if it is not IP. */
 function readPacket(data: Buffer): LoggedPacket | undefined {
   let prefix = '';
   let interfaceIndex = 0;

@@ -19,7 +19,7 @@ const ALL_FAMILIES = 0;
 
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
 
-/** The families by their numbers, and the names of their hooks by theirs. */
+/** Families by number, and the names of their hooks by number. */
 const FAMILIES: ReadonlyMap<number, { readonly name: string; readonly hooks: readonly string[] }> = new Map([
   [1, { name: 'inet', hooks: [...HOOKS, 'ingress'] }],
   [2, { name: 'ip', hooks: HOOKS }],
@@ -30,8 +30,8 @@ const FAMILIES: ReadonlyMap<number, { readonly name: string; readonly hooks: rea
 ]);
 
 /**
- * Programs by the names that they give to chains, or, after `table`, to tables: ufw 0.36, dockerd 28 and 29, libvirt 9
- * and 10, kube-proxy, fail2ban 1.0, tailscaled and firewalld 1.3, in their sources.
+ * Programs by the names of their chains or, after `table`, of their tables, from the sources of ufw 0.36, dockerd 28 and
+ * 29, libvirt 9 and 10, kube-proxy, fail2ban 1.0, tailscaled and firewalld 1.3.
  */
 const MAKERS: readonly (readonly [name: string, mark: RegExp])[] = [
   ['ufw', /^ufw6?-/],
@@ -43,12 +43,12 @@ const MAKERS: readonly (readonly [name: string, mark: RegExp])[] = [
   ['Tailscale', /^ts-(?:input|forward|postrouting)$/],
 ];
 
-/** A chain at a hook, and the number of its table's family. */
+/** A base chain, and the number of its table's family. */
 export interface BaseChain extends OtherChain {
   readonly family: number;
 }
 
-/** The chains at hooks, of every table of the network namespace, and who made the tables. Throws a NetfilterError. */
+/** Reads the base chains of every table of the network namespace, and which programs made the tables. Throws a NetfilterError. */
 export async function readBaseChains(socket: NetfilterSocket): Promise<readonly BaseChain[]> {
   const chains: Omit<BaseChain, 'madeBy'>[] = [];
   const makers = new Map<string, Set<string>>();
@@ -76,7 +76,7 @@ export async function readBaseChains(socket: NetfilterSocket): Promise<readonly 
       policy: values.get(NFTA_CHAIN_POLICY)?.readUInt32BE(0) === NF_DROP ? 'drop' : 'accept',
     });
   });
-  return chains.map((one) => ({ ...one, madeBy: [...(makers.get(one.table) ?? [])] }));
+  return chains.map((chain) => ({ ...chain, madeBy: [...(makers.get(chain.table) ?? [])] }));
 }
 
 function hookIn(family: number, nest: Buffer | undefined): string | undefined {

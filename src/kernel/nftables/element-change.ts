@@ -6,9 +6,9 @@ import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { tableName } from './nftables-messages.ts';
 
 /**
- * Changes elements, contents of chains and the mark of what is in force, all at once or not at all. An element that is
- * there already or one that is not there is refused: then somebody else has changed the set. Throws a NetfilterError;
- * a RangeError where one transaction cannot hold it, see {@link fitsTransaction}, or no set of that kind can.
+ * Changes elements, the content of chains and the marker of what is in force, all or nothing. Adding an element that exists
+ * or deleting one that does not is refused: another process has changed the set. Throws a NetfilterError, and a RangeError
+ * for a change that is too big for one transaction (see {@link fitsTransaction}) or impossible for a set of that kind.
  */
 export async function applyElements(socket: NetfilterSocket, change: ElementTransaction): Promise<void> {
   const messages = encode(change);
@@ -17,8 +17,8 @@ export async function applyElements(socket: NetfilterSocket, change: ElementTran
 }
 
 /**
- * Whether {@link applyElements} can do it: some 15,000 IPv4 hosts, 4,000 IPv6 ranges, or one element each of 200 sets.
- * What is more is work for the program nft. Throws a RangeError for what no set or table of that kind can hold.
+ * Whether {@link applyElements} can apply a change: some 15,000 IPv4 hosts, 4,000 IPv6 ranges, or one element each of 200
+ * sets. nft applies bigger ones. Throws a RangeError for a change that is impossible for a set or table of that kind.
  */
 export function fitsTransaction(change: ElementTransaction): boolean {
   return encode(change) !== undefined;
@@ -29,7 +29,7 @@ function encode({ table, changes, rules, applied }: ElementTransaction): Buffer 
   const writer = new MessageWriter();
   for (const { set, key, interval, removed, added } of changes) {
     const target = { table: name, set, key, interval };
-    // Deletions first: the kernel refuses an element that overlaps one which the same transaction removes later.
+    // Deletions come first: the kernel refuses an element that overlaps one deleted later in the transaction.
     writeElements(writer, 'delete', target, removed);
     writeElements(writer, 'add', target, added);
     if (!writer.fits) return undefined;

@@ -6,20 +6,20 @@ import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { NftError } from '#kernel/errors.ts';
 import { routeLookupsSupported } from './route-lookups-supported.ts';
 
-/** Changes elements of sets by netlink, without a program: microseconds, whatever the size of the set. */
+/** Changes elements of sets by netlink, without starting a program: it takes microseconds, whatever the size of the set. */
 export interface ElementWriter {
-  /** Makes the change as one transaction; false, and nothing done, where it is more than one can hold. Throws an NftError. */
+  /** Applies the change as one transaction; returns false, and does nothing, if it is too big for one. Throws an NftError. */
   apply(change: ElementTransaction): Promise<boolean>;
-  /** Fills sets that nothing refers to yet, in portions. Throws an NftError; then any part may be there. */
+  /** Fills sets that nothing refers to yet, in portions. Throws an NftError, after which any part may be there. */
   fill(change: ElementTransaction): Promise<boolean>;
-  /** Whether this kernel can label flows; true where that cannot be told. */
+  /** Whether this kernel can label flows; true if that is unknown. */
   labelsSupported(): Promise<boolean>;
-  /** Whether rules of this kernel can ask its routes whose an address is; true where that cannot be told. */
+  /** Whether rules of this kernel can look up the type of an address; true if that is unknown. */
   routeLookupsSupported(): Promise<boolean>;
   close(): void;
 }
 
-/** A writer whose socket is opened when it is first needed. */
+/** A writer whose socket opens when it is first needed. */
 export function createElementWriter(): ElementWriter {
   const socket = new NetfilterSocket();
   return {
@@ -32,13 +32,13 @@ export function createElementWriter(): ElementWriter {
       for (const { set, key, interval, added } of changes) await fillSet(socket, { table, set, key, interval }, added);
       return true;
     },
-    labelsSupported: () => unlessUntold(labelsSupported(socket)),
-    routeLookupsSupported: () => unlessUntold(routeLookupsSupported(socket)),
+    labelsSupported: () => trueIfUnknown(labelsSupported(socket)),
+    routeLookupsSupported: () => trueIfUnknown(routeLookupsSupported(socket)),
     close: () => socket.close(),
   };
 }
 
-async function unlessUntold(answer: Promise<boolean>): Promise<boolean> {
+async function trueIfUnknown(answer: Promise<boolean>): Promise<boolean> {
   try {
     return await answer;
   } catch (error) {

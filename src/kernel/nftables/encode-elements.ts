@@ -1,7 +1,7 @@
 import { type Family, highestAddress } from '#core/model/net/address.ts';
 import type { AppliedMark, Element } from '#core/model/nft/element-change.ts';
 import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
-import { LARGEST_MESSAGE_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { MAX_MESSAGE_BYTES, MessageWriter } from '#kernel/netlink/message-writer.ts';
 import {
   FLAGS_NEW,
   NFPROTO_INET,
@@ -23,10 +23,10 @@ import {
   nftables,
 } from './nftables-messages.ts';
 
-// Kernel facts: include/uapi/linux/netfilter/nf_tables.h. What is sent is what nft 1.0.6 sends (`nft --debug=mnl`).
+// The messages are those that nft 1.0.6 sends (`nft --debug=mnl`).
 const VERDICT_CODES = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
 
-// The order of attribute headers in memory: length, then type; little-endian, they are one number.
+// An attribute header in memory is the length, then the type; in little-endian order they are one number.
 const NESTED = 0x8000;
 const NESTED_ELEMENT = ((NESTED | NFTA_LIST_ELEM) << 16) | 0;
 const NESTED_KEY = ((NESTED | NFTA_SET_ELEM_KEY) << 16) | 0;
@@ -34,17 +34,17 @@ const VALUE = NFTA_DATA_VALUE << 16;
 const FLAGS = NFTA_SET_ELEM_FLAGS << 16;
 
 /**
- * The userdata by which nft knows that a range has no end element since it reaches the highest address
+ * The userdata by which nft knows that a range has no end element because it reaches the highest address
  * (NFTNL_UDATA_SET_ELEM_FLAGS, SET_ELEM_F_INTERVAL_OPEN in the host's order): attribute header, type, length, value.
  */
 const OPEN_END = Buffer.from([10, 0, NFTA_SET_ELEM_USERDATA, 0, 1, 4, 1, 0, 0, 0, 0, 0]);
-const NOTHING = Buffer.alloc(0);
+const NO_BYTES = Buffer.alloc(0);
 
 /** NFTNL_UDATA_SET_ELEM_COMMENT. nft takes comments of at most 128 bytes, the zero byte at the end included. */
 const COMMENT = 0;
-const LONGEST_COMMENT_BYTES = 127;
+const MAX_COMMENT_BYTES = 127;
 
-/** The set or verdict map that elements are of. */
+/** The set or verdict map of elements. */
 export interface ElementSet {
   readonly table: string;
   readonly set: string;
@@ -52,7 +52,7 @@ export interface ElementSet {
   readonly interval: boolean;
 }
 
-/** Writes that elements join or leave a set, in as many messages as it takes; gives up when no more fits. Throws a RangeError for a range in a set without ranges. */
+/** Writes the messages that add elements to a set or delete them, until nothing more fits. Throws a RangeError for a range in a set without ranges. */
 export function writeElements(
   writer: MessageWriter,
   act: 'add' | 'delete',
@@ -63,13 +63,13 @@ export function writeElements(
   while (next < elements.length && writer.fits) next = writeElementMessage(writer, act, set, { elements, next });
 }
 
-/** Elements, of which those from `next` on are still to be written. */
+/** Elements to write from the index `next` on. */
 export interface Remaining {
   readonly elements: readonly Element[];
   readonly next: number;
 }
 
-/** Writes one message of as many of the remaining elements as it takes; returns the index of the first it did not. */
+/** Writes one message with as many of the remaining elements as fit; returns the index of the first that did not. */
 export function writeElementMessage(
   writer: MessageWriter,
   act: 'add' | 'delete',
@@ -80,10 +80,10 @@ export function writeElementMessage(
   const verdicts = new Map<string, Buffer>();
   const highest = highestAddress(key);
   let at = next;
-  for (; at < elements.length && writer.messageBytes < LARGEST_MESSAGE_BYTES - LARGEST_ELEMENT_BYTES; at += 1) {
+  for (; at < elements.length && writer.messageBytes < MAX_MESSAGE_BYTES - MAX_ELEMENT_BYTES; at += 1) {
     const element = elements[at] as Element;
     const { from, to } = element.interval;
-    const data = act === 'add' && element.verdict !== undefined ? verdictOf(element.verdict, verdicts) : NOTHING;
+    const data = act === 'add' && element.verdict !== undefined ? verdictOf(element.verdict, verdicts) : NO_BYTES;
     if (!interval) {
       if (from !== to) throw new RangeError(`set ${set} holds single addresses`);
       writeKey(writer, key, from, data);
@@ -98,10 +98,10 @@ export function writeElementMessage(
   return at;
 }
 
-/** Writes that the set of what is in force has just one element, whose comment tells it. Throws a RangeError if it is too long. */
+/** Writes that the marker of what is in force has just one element, with this comment. Throws a RangeError if it is too long. */
 export function writeApplied(writer: MessageWriter, table: string, { set, comment }: AppliedMark): void {
   const length = Buffer.byteLength(comment);
-  if (length > LONGEST_COMMENT_BYTES) throw new RangeError(`a comment of ${length} bytes`);
+  if (length > MAX_COMMENT_BYTES) throw new RangeError(`a comment of ${length} bytes`);
   writer.beginMessage({ type: nftables(NFT_MSG_DELSETELEM), flags: 0, family: NFPROTO_INET });
   writer.text(NFTA_SET_ELEM_LIST_TABLE, table);
   writer.text(NFTA_SET_ELEM_LIST_SET, set);
@@ -109,7 +109,7 @@ export function writeApplied(writer: MessageWriter, table: string, { set, commen
   const list = beginElements(writer, 'add', table, set);
   const element = writer.beginNest(NFTA_LIST_ELEM);
   const key = writer.beginNest(NFTA_SET_ELEM_KEY);
-  // A mark is a number in the host's order.
+  // A mark is a number in host byte order.
   writer.bytes(NFTA_DATA_VALUE, Buffer.from([1, 0, 0, 0]));
   writer.endNest(key);
   writer.bytes(NFTA_SET_ELEM_USERDATA, Buffer.from(`${String.fromCharCode(COMMENT, length + 1)}${comment}\0`));
@@ -117,9 +117,9 @@ export function writeApplied(writer: MessageWriter, table: string, { set, commen
   endElements(writer, list);
 }
 
-/** Begins a message of elements; returns what `endElements` wants. */
+/** Begins a message of elements; returns the argument for `endElements`. */
 function beginElements(writer: MessageWriter, act: 'add' | 'delete', table: string, set: string): number {
-  // What is there must not be added: an element that the caller does not know of is a change that somebody else made.
+  // Adding an existing element must fail: an element that the caller does not know of is another process's change.
   if (act === 'add') {
     const flags = FLAGS_NEW.create | FLAGS_NEW.exclusive;
     writer.beginMessage({ type: nftables(NFT_MSG_NEWSETELEM), flags, family: NFPROTO_INET });
@@ -136,16 +136,16 @@ function endElements(writer: MessageWriter, list: number): void {
   writer.endMessage();
 }
 
-/** A range's two elements with a chain's name of 255 bytes. */
-const LARGEST_ELEMENT_BYTES = 512;
+/** The two elements of a range, with a chain name of 255 bytes. */
+const MAX_ELEMENT_BYTES = 512;
 
-// The hot path: a million elements pass here, so headers are written as numbers and nothing is allocated.
+// The hot path: a million elements pass here, so headers are written as numbers, without allocations.
 function writeKey(
   writer: MessageWriter,
   family: Family,
   value: bigint,
   data: Buffer,
-  userdata: Buffer = NOTHING,
+  userdata: Buffer = NO_BYTES,
 ): void {
   const keyBytes = family === 'ipv4' ? 4 : 16;
   const length = 12 + keyBytes + data.length + userdata.length;
@@ -154,11 +154,11 @@ function writeKey(
   buffer.writeInt32LE(NESTED_ELEMENT | length, at);
   writeKeyAttribute(buffer, at + 4, family, value);
   let end = at + 12 + keyBytes;
-  if (data !== NOTHING) {
+  if (data !== NO_BYTES) {
     buffer.set(data, end);
     end += data.length;
   }
-  if (userdata !== NOTHING) buffer.set(userdata, end);
+  if (userdata !== NO_BYTES) buffer.set(userdata, end);
 }
 
 function writeEndKey(writer: MessageWriter, family: Family, value: bigint): void {
@@ -185,11 +185,11 @@ function writeKeyAttribute(buffer: Buffer, at: number, family: Family, value: bi
   }
 }
 
-/** An element's data attribute, made once for each verdict. */
-function verdictOf(verdict: SimpleVerdict, made: Map<string, Buffer>): Buffer {
+/** The data attribute of an element, made once for each verdict. */
+function verdictOf(verdict: SimpleVerdict, cache: Map<string, Buffer>): Buffer {
   const chain = 'chain' in verdict ? verdict.chain : '';
   const id = chain === '' ? verdict.kind : `${verdict.kind} ${chain}`;
-  let bytes = made.get(id);
+  let bytes = cache.get(id);
   if (bytes === undefined) {
     const writer = new MessageWriter();
     const data = writer.beginNest(NFTA_SET_ELEM_DATA);
@@ -199,7 +199,7 @@ function verdictOf(verdict: SimpleVerdict, made: Map<string, Buffer>): Buffer {
     writer.endNest(code);
     writer.endNest(data);
     bytes = writer.messages;
-    made.set(id, bytes);
+    cache.set(id, bytes);
   }
   return bytes;
 }

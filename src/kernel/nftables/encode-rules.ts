@@ -35,14 +35,13 @@ import {
   nftables,
 } from './nftables-messages.ts';
 
-// Kernel facts: include/uapi/linux/netfilter/nf_tables.h. What is sent is what nft 1.0.6 sends (`nft --debug=mnl`), so
-// that nft lists it as if it had read it from text.
+// The messages are those that nft 1.0.6 sends (`nft --debug=mnl`), so that nft lists the rules as its own.
 
 /** The length of a conntrack label, XT_CONNLABEL_MAXBIT + 1 bits. */
 export const LABEL_BYTES = 16;
 const NO_BITS = Buffer.alloc(LABEL_BYTES);
 
-/** Writes that a chain has these rules and no others. Throws a RangeError for bits that no label has, or none. */
+/** Writes that a chain has these rules and no others. Throws a RangeError for bits that no label has, or for no bits. */
 export function writeChainContent(writer: MessageWriter, table: string, { chain, rules }: ChainContent): void {
   writer.beginMessage({ type: nftables(NFT_MSG_DELRULE), flags: 0, family: NFPROTO_INET });
   writer.text(NFTA_RULE_TABLE, table);
@@ -51,7 +50,7 @@ export function writeChainContent(writer: MessageWriter, table: string, { chain,
   for (const rule of rules) writeRule(writer, { table, chain, rule, family: NFPROTO_INET });
 }
 
-/** A rule and where it stands. */
+/** A rule and its chain. */
 export interface PlacedRule {
   readonly family: number;
   readonly table: string;
@@ -59,7 +58,7 @@ export interface PlacedRule {
   readonly rule: LabelRule;
 }
 
-/** Writes that a rule is appended to a chain. Throws a RangeError for bits that no label has, or none. */
+/** Writes that a rule is appended to a chain. Throws a RangeError for bits that no label has, or for no bits. */
 export function writeRule(writer: MessageWriter, { family, table, chain, rule }: PlacedRule): void {
   writer.beginMessage({
     type: nftables(NFT_MSG_NEWRULE),
@@ -107,8 +106,8 @@ export function writeRule(writer: MessageWriter, { family, table, chain, rule }:
 }
 
 /**
- * A label with these bits set. Its first byte has bits 0 to 7: the kernel sees longs in the host's order, and a
- * little-endian one begins with its lowest bits. Throws a RangeError for bits that no label has, or none.
+ * A label with these bits set. Its first byte has bits 0 to 7: the kernel reads words in host byte order, and a
+ * little-endian word begins with its lowest bits. Throws a RangeError for bits that no label has, or for no bits.
  */
 export function labelOf(bits: readonly number[]): Buffer {
   const label = Buffer.alloc(LABEL_BYTES);

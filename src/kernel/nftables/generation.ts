@@ -5,7 +5,7 @@ import { NFTA_GEN_ID, NFT_MSG_GETGEN, nftables } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
+/** Reads the generation, a number that every transaction on any table of the network namespace changes. Throws a NetfilterError. */
 export async function readGeneration(socket: NetfilterSocket): Promise<number> {
   let id = 0;
   await socket.get(generationQuestion(), ({ data }) => {
@@ -22,7 +22,7 @@ export function generationQuestion(): Buffer {
   return writer.messages;
 }
 
-/** The generation in the kernel's answer, a netfilter header and attributes; undefined where it is none. */
+/** The generation in the kernel's answer, which is a netfilter header and attributes; undefined if there is none. */
 export function generationIn(data: Buffer): number | undefined {
   for (const { type, value } of messageAttributes(data))
     if (type === NFTA_GEN_ID && value.length === 4) return value.readUInt32BE(0);

@@ -20,16 +20,16 @@ const PROBE = 'secgroupd.probe';
 const RULE_INDEX = 2;
 
 /**
- * Whether this kernel has conntrack labels: rules can set and read them, and {@link clearFlowLabels} can clear them.
- * Nothing is changed, and conntrack is not turned on. Throws a NetfilterError other than a refusal.
+ * Whether this kernel has conntrack labels, which rules can set and read, and {@link clearFlowLabels} can clear. Changes
+ * nothing, and does not turn conntrack on. Throws a NetfilterError that is not a refusal.
  */
 export async function labelsSupported(socket: NetfilterSocket): Promise<boolean> {
   return (await rulesTakeLabels(socket)) && (await conntrackAnswers(socket));
 }
 
-// A rule of an IP family would turn conntrack on in the namespace for a moment, and flows picked up in the middle then
-// keep their wrong directions. In an ARP table it is refused with EPROTO as conntrack has no hooks there (nf_ct_netns_get),
-// but only after everything else about it was found good (nft_ct_get_init, nft_ct_set_init): without labels, EOPNOTSUPP.
+// A rule of an IP family would turn conntrack on in the namespace for a moment, and flows picked up midway would keep the
+// wrong direction. In an ARP table the rule is refused with EPROTO, as conntrack has no hooks there (nf_ct_netns_get), but
+// only once everything else about it is valid (nft_ct_get_init, nft_ct_set_init); a kernel without labels says EOPNOTSUPP.
 async function rulesTakeLabels(socket: NetfilterSocket): Promise<boolean> {
   const writer = new MessageWriter();
   writer.beginMessage({ type: nftables(NFT_MSG_NEWTABLE), flags: FLAGS_NEW.create, family: NFPROTO_ARP });

@@ -2,32 +2,32 @@ import { execa } from 'execa';
 import { type Script, scriptText } from '#core/model/nft/script.ts';
 import { NftError, type NftFailure } from '#kernel/errors.ts';
 
-/** nft's complaints echo the lines they are about; a line can hold a set of any size. */
-const LONGEST_OUTPUT = 64 * 1024;
+/** nft's errors echo their lines, and a line can contain a set of any size. */
+const MAX_OUTPUT_BYTES = 64 * 1024;
 
-/** Names of our chains and sets, however many there are. */
-const LONGEST_LISTING = 64 * 1024 * 1024;
+/** A listing of names of chains and sets, however many there are. */
+const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 
 /** How to run nft. */
 export interface NftOptions {
   readonly command?: string;
-  /** After so long nft is killed; a script of 100,000 elements needs one or two seconds. */
+  /** When nft is killed; a script of 100,000 elements takes one or two seconds. */
   readonly timeoutMilliseconds?: number;
 }
 
-/** The seam to the kernel's tables: all that is ever done to them goes through here, by the program nft. */
+/** Runs the nft program, the way to the kernel's tables for everything but elements and labels. */
 export interface Nft {
   /** Runs a script as one transaction. Throws an NftError; after `refused` nothing has changed. */
   run(script: Script): Promise<void>;
-  /** What nft prints for `list ...`, without sets' elements; undefined where there is no such thing. Throws an NftError. */
+  /** What nft prints for `list ...`, without elements of sets; undefined if the object does not exist. Throws an NftError. */
   list(words: readonly string[]): Promise<string | undefined>;
-  /** What nft prints for one set with its elements; otherwise as `list`. */
+  /** What nft prints for one set with its elements; otherwise like `list`. */
   listElements(set: string): Promise<string | undefined>;
-  /** What nft prints in JSON, numbers for names and elements included; otherwise as `list`. */
+  /** What nft prints in JSON, with numbers for names and with elements; otherwise like `list`. */
   listJson(words: readonly string[]): Promise<string | undefined>;
 }
 
-/** nft as installed on the host. */
+/** The nft program that is installed on the host. */
 export function createNft({ command = 'nft', timeoutMilliseconds = 60_000 }: NftOptions = {}): Nft {
   const call = (args: readonly string[], input: string, maxBuffer: number) =>
     execa(command, args, {
@@ -36,20 +36,20 @@ export function createNft({ command = 'nft', timeoutMilliseconds = 60_000 }: Nft
       timeout: timeoutMilliseconds,
       killSignal: 'SIGKILL',
       maxBuffer,
-      // Users' PATHs often lack the places where nft is.
+      // Users' PATHs often lack the directories of nft.
       env: { PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: 'C' },
       extendEnv: false,
       stripFinalNewline: false,
     });
   const list = async (args: readonly string[]): Promise<string | undefined> => {
-    const result = await call(args, '', LONGEST_LISTING);
+    const result = await call(args, '', MAX_LISTING_BYTES);
     if (!result.failed) return result.stdout;
     if (result.exitCode === 1 && /No such file or directory/.test(result.stderr)) return undefined;
     throw failureOf(result, []);
   };
   return {
     async run(script) {
-      const result = await call(['-f', '-'], scriptText(script), LONGEST_OUTPUT);
+      const result = await call(['-f', '-'], scriptText(script), MAX_OUTPUT_BYTES);
       if (result.failed) throw failureOf(result, script);
     },
     list: (words) => list(['--terse', 'list', ...words]),
@@ -77,7 +77,7 @@ function failureOf(result: Outcome, script: Script): NftError {
   if (/Operation not permitted/.test(result.stderr)) {
     return fail('not-permitted', `${message}: CAP_NET_ADMIN (root) is needed`);
   }
-  // "ENOBUFS although applied" (google/nftables#103): too many acknowledgements, and nobody knows what was done.
+  // Too many acknowledgements (google/nftables#103, "ENOBUFS although applied"): it is unknown what was done.
   if (/No buffer space available/.test(result.stderr)) return fail('died', message);
   const line = /^[^:\n]*:([0-9]+):[0-9]+-[0-9]+: /m.exec(result.stderr)?.[1];
   const span = line === undefined ? undefined : script[Number(line) - 1]?.span;

@@ -12,38 +12,38 @@ import { readSetPorts } from './set-ports.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** Hooks where another's rules meet the packets that ours judge. */
+/** Hooks at which other programs' rules meet the packets that ours decide on. */
 const HOOKS: ReadonlySet<string> = new Set(['ingress', 'prerouting', 'input', 'output', 'postrouting']);
 
-/** Sets without a name of their own, as of `tcp dport { 80, 443 }`; the kernel calls them so. */
+/** The kernel's names of anonymous sets, such as in `tcp dport { 80, 443 }`. */
 const ANONYMOUS_SET = /^__set[0-9]+$/;
 
-/** Of more sets of ports than this, what is in them is left out. */
+/** Beyond this many port sets, their content is left out. */
 const MAX_SETS_READ = 100;
 
-/** What others have in the kernel that the host's own packets meet. */
+/** The rules of other programs that the host's own packets meet. */
 export interface OtherRules {
-  /** Chains of filters, which can drop what ours accept, and of NAT, which can send it elsewhere. */
+  /** Filter chains, which can drop packets that ours accept, and NAT chains, which can redirect them. */
   readonly chains: readonly OtherChain[];
-  /** The ports that rules of NAT send elsewhere before rules of the input hook see the packets. */
+  /** The ports that NAT rules redirect before rules of the input hook see the packets. */
   readonly publishedPorts: readonly PublishedPort[];
 }
 
-/** The tables of others. */
+/** The tables of other programs. */
 export interface OtherTables {
-  /** What is in them now; undefined where the kernel cannot tell. Read only once from tables that nobody changes. */
+  /** What is in the tables now; undefined if the kernel does not answer. Reads again only if a table has changed. */
   read(): Promise<OtherRules | undefined>;
   close(): void;
 }
 
-/** All tables but `ours`, over a socket of their own: the kernel answers without a program, and nothing else waits for it. */
+/** All tables but `ours`, over a socket of its own: no program is started, and nothing else waits for the answer. */
 export function createOtherTables(ours: string): OtherTables {
   const socket = new NetfilterSocket();
   let last: { readonly generation: number; readonly rules: OtherRules } | undefined;
   return {
     async read() {
       try {
-        // INVARIANT: the generation first: what somebody changes meanwhile is of another one, and is read again.
+        // INVARIANT: the generation is read first: a change during the read has another generation, and is read next time.
         const generation = await readGeneration(socket);
         if (last?.generation !== generation) last = { generation, rules: await readOtherRules(socket, ours) };
         return last.rules;
@@ -89,7 +89,7 @@ async function readRedirects(socket: NetfilterSocket, { family, table }: BaseCha
   return redirects;
 }
 
-/** As nft prints it: `80`, `8000-8010`, `{ 80, 443 }`, `@ports`. */
+/** Ports as nft prints them: `80`, `8000-8010`, `{ 80, 443 }`, `@ports`. */
 async function portsText(
   socket: NetfilterSocket,
   { family, table }: BaseChain,

@@ -13,7 +13,7 @@ import { REVOKED_SETS } from '#core/model/nft/revoked-flows.ts';
 import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import type { Nft } from './nft.ts';
 
-/** What nft prints in JSON: libnftables-json(5). */
+/** The JSON that nft prints: libnftables-json(5). */
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** Reads all of a table, `inet secgroupd`, elements included; undefined where there is none. Throws an NftError. */
@@ -22,7 +22,7 @@ export async function readTable(nft: Nft, table: string): Promise<ListedTable | 
   return listing === undefined ? undefined : decodeTable(JSON.parse(listing) as Json);
 }
 
-/** Decodes what nft lists. What it does not know is decoded as that. */
+/** Decodes a listing of nft. Unknown expressions are decoded as unknown. */
 export function decodeTable(listing: Json): ListedTable {
   const chains = new Map<string, ListedChain & { readonly rules: ListedRule[] }>();
   const sets = new Map<string, ListedValues>();
@@ -52,10 +52,10 @@ function decodeRule(rule: Json): ListedRule {
   return { steps: expressions.map(decodeStep), text };
 }
 
-/** What decides on nothing: accounts, and notes that later packets are told by. */
+/** Statements that decide nothing: counters, logging, and marks for later packets. */
 const ASIDE = ['counter', 'log', 'mangle'];
 
-/** What lets some packets by: limits, and notes in a set, for which there may be no room, and which may have limits. */
+/** Statements that only some packets pass: limits, and additions to a set, which may be full or have limits. */
 const FICKLE = ['limit', 'set'];
 
 function decodeStep(expression: Json): ListedExpression {
@@ -134,7 +134,7 @@ function decodeValues(values: Json): ListedValues {
   return { kind: 'numbers', ranges: ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0)) };
 }
 
-/** An element without what is kept of it, as comments. */
+/** An element without its attributes, such as comments. */
 function bareElement(element: Json): Json {
   return get(get(element, 'elem'), 'val') ?? element;
 }

@@ -16,24 +16,24 @@ const BITWISE_RESULT = 2;
 const NAT = { type: 1, firstAddress: 3, lastAddress: 4, firstPort: 5, lastPort: 6, destination: 1 };
 const XTABLES = { name: 1, revision: 2, info: 3 };
 
-/** Where the headers of IPv4 and IPv6 name the protocol, as `base.offset.length` of a payload load. */
+/** The location of the protocol in the headers of IPv4 and IPv6, as `base.offset.length` of a payload load. */
 const PROTOCOL_PLACES: ReadonlySet<string> = new Set([`${PAYLOAD.network}.9.1`, `${PAYLOAD.network}.6.1`]);
-/** Where protocols with ports have the destination port, alone and behind the source port. */
+/** The location of the destination port, alone and behind the source port. */
 const PORT_PLACES: ReadonlyMap<string, number> = new Map([
   [`${PAYLOAD.transport}.2.2`, 0],
   [`${PAYLOAD.transport}.0.4`, 2],
 ]);
 
-/** A rule that sends what comes for a port somewhere else. */
+/** A rule that sends packets for a port somewhere else. */
 export interface Redirect {
   readonly protocol: string;
-  /** The ports, or the set that holds them. */
+  /** The ports, or the set that contains them. */
   readonly ports: readonly PortRange[] | { readonly set: string };
-  /** As nft prints it, `192.0.2.1:80`; null where the rule does not say. */
+  /** The target as nft prints it, `192.0.2.1:80`; null if the rule does not say. */
   readonly to: string | null;
 }
 
-/** What is in a register, as far as it matters. */
+/** The content of a register, as far as it matters. */
 type Loaded =
   | { readonly kind: 'protocol' }
   | { readonly kind: 'port'; readonly at: number }
@@ -43,16 +43,16 @@ interface Reading {
   readonly registers: Map<number, Loaded>;
   protocol: string | undefined;
   ports: Redirect['ports'] | undefined;
-  /** Undefined while nothing is redirected. */
+  /** Undefined if nothing is redirected. */
   to: string | null | undefined;
 }
 
 /**
- * What a rule sends elsewhere, from its NFTA_RULE_EXPRESSIONS; undefined where it redirects nothing, or no port that it
- * names. Reads nft's own steps, and those that iptables-nft leaves to modules of iptables.
+ * The redirection of a rule, from its NFTA_RULE_EXPRESSIONS; undefined if it redirects nothing, or names no port. Reads nft's
+ * own expressions, and those that iptables-nft leaves to modules of iptables.
  */
 export function redirectIn(expressions: Buffer): Redirect | undefined {
-  // Most rules of a table with thousands are told apart by this alone.
+  // This alone excludes most rules of a table with thousands.
   if (!expressions.includes('nat\0') && !expressions.includes('DNAT\0')) return undefined;
   const reading: Reading = { registers: new Map(), protocol: undefined, ports: undefined, to: undefined };
   for (const expression of ruleExpressions(expressions)) readStep(reading, expression);
@@ -142,7 +142,7 @@ function compare(
   if (loaded.kind !== 'port' || value.length < loaded.at + 2) return;
   const port = value.readUInt16BE(loaded.at);
   const [range] = Array.isArray(reading.ports) ? (reading.ports as readonly PortRange[]) : [];
-  // nft puts a range as two comparisons.
+  // nft writes a range as two comparisons.
   if (operator === CMP.equal) reading.ports = [{ from: port, to: port }];
   else if (operator === CMP.greaterOrEqual) reading.ports = [{ from: port, to: range?.to ?? HIGHEST_PORT }];
   else if (operator === CMP.lessOrEqual) reading.ports = [{ from: range?.from ?? 0, to: port }];
@@ -150,7 +150,7 @@ function compare(
 
 const HIGHEST_PORT = 65_535;
 
-/** A match or target that a module of iptables does, and its struct, numbers in the host's order. */
+/** A match or target of an iptables module, and its struct with numbers in host byte order. */
 interface Xtables {
   readonly name: string;
   readonly revision: number;
@@ -167,7 +167,7 @@ function readXtables(reading: Reading, { name, revision, info }: Xtables): void 
     const isAny = ports.from === 0 && ports.to === HIGHEST_PORT;
     if (!isAny && ((inverted ?? 0) & XT_INVERTED_DESTINATION) === 0) reading.ports = [ports];
   }
-  // struct xt_multiport_v1: which ports are meant, how many there are, 15 ports, 15 marks of those that begin a range.
+  // struct xt_multiport_v1: which ports to match, their number, 15 ports, 15 flags of ports that begin a range.
   const [meant = 0, count = 0] = info;
   if (name !== 'multiport' || revision !== 1 || info.length < 48 || meant === MULTIPORT_SOURCE || info[47] === 1)
     return;
@@ -208,7 +208,7 @@ function xtablesTarget(revision: number, info: Buffer): string | null {
 
 type Ends = readonly (Buffer | undefined)[];
 
-/** As nft prints it; null where it is neither an address nor a port, as where a map tells. */
+/** The target as nft prints it; null if it is neither an address nor a port, as with a map. */
 function target([firstAddress, lastAddress]: Ends, [firstPort, lastPort]: Ends): string | null {
   const ports = between(portText(firstPort), portText(lastPort));
   const addresses = between(addressText(firstAddress), addressText(lastAddress));
@@ -234,7 +234,7 @@ function bytesIn(registers: ReadonlyMap<number, Loaded>, register: number): Buff
   return loaded?.kind === 'value' ? loaded.bytes : undefined;
 }
 
-/** An attribute that is a number of 32 bits; 0 where it is missing, which is no register. */
+/** An attribute that is a 32-bit number; 0 if it is missing, which is no register. */
 function numberIn(value: Buffer | undefined): number {
   return value?.length === 4 ? value.readUInt32BE(0) : 0;
 }

@@ -23,25 +23,25 @@ import {
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** Elements a transaction: the kernel takes so many within a few milliseconds, and they block the process. */
+/** Elements per transaction, which block the process for a few milliseconds. */
 export const REVOKED_PORTION = 1_000;
 
-/** A nest of attributes has a length of 16 bits; an IPv6 element takes 56 bytes. */
-const MOST_A_MESSAGE = 500;
+/** A nest of attributes has a 16-bit length, and an IPv6 element takes 56 bytes. */
+const MAX_ELEMENTS_PER_MESSAGE = 500;
 
-/** What one transaction does to the sets of revoked flows. */
+/** One transaction on the sets of revoked flows. */
 export interface RevokedChange {
-  /** Each is in its set. Those that are added too have all their time before them again. */
+  /** Each must be in its set. Those that are also in `added` start their timeout again. */
   readonly removed: readonly FlowKey[];
   readonly added: readonly FlowKey[];
 }
 
-/** Changes the sets of revoked flows by one transaction; at most {@link REVOKED_PORTION} flows of each kind. Throws a NetfilterError. */
+/** Changes the sets of revoked flows in one transaction of at most {@link REVOKED_PORTION} flows of each kind. Throws a NetfilterError. */
 export async function writeRevoked(socket: NetfilterSocket, table: string, change: RevokedChange): Promise<void> {
   const writer = new MessageWriter();
   const name = tableName(table);
   for (const family of FAMILIES) {
-    // Deletions first, so that what is renewed is not there any more when it is added.
+    // Deletions come first, so that a renewed element is gone when it is added.
     writeElements(writer, { name, family, act: NFT_MSG_DELSETELEM, flags: 0 }, change.removed);
     writeElements(writer, { name, family, act: NFT_MSG_NEWSETELEM, flags: FLAGS_NEW.create }, change.added);
   }
@@ -56,13 +56,13 @@ interface Act {
 }
 
 function writeElements(writer: MessageWriter, { name, family, act, flags }: Act, flows: readonly FlowKey[]): void {
-  const own = flows.filter((key) => familyOfFlow(key) === family);
-  for (let next = 0; next < own.length; next += MOST_A_MESSAGE) {
+  const ofFamily = flows.filter((key) => familyOfFlow(key) === family);
+  for (let next = 0; next < ofFamily.length; next += MAX_ELEMENTS_PER_MESSAGE) {
     writer.beginMessage({ type: nftables(act), flags, family: NFPROTO_INET });
     writer.text(NFTA_SET_ELEM_LIST_TABLE, name);
     writer.text(NFTA_SET_ELEM_LIST_SET, revokedSet(family));
     const list = writer.beginNest(NFTA_SET_ELEM_LIST_ELEMENTS);
-    for (const key of own.slice(next, next + MOST_A_MESSAGE)) {
+    for (const key of ofFamily.slice(next, next + MAX_ELEMENTS_PER_MESSAGE)) {
       const element = writer.beginNest(NFTA_LIST_ELEM);
       const value = writer.beginNest(NFTA_SET_ELEM_KEY);
       writer.bytes(NFTA_DATA_VALUE, Buffer.from(key, 'latin1'));
@@ -74,7 +74,7 @@ function writeElements(writer: MessageWriter, { name, family, act, flags }: Act,
   }
 }
 
-/** The flows that the kernel remembers as revoked; none where it has no table of ours. Throws a NetfilterError. */
+/** Reads the flows that the kernel remembers as revoked; none if our table does not exist. Throws a NetfilterError. */
 export async function readRevoked(socket: NetfilterSocket, table: string): Promise<readonly FlowKey[]> {
   const flows: FlowKey[] = [];
   const name = tableName(table);

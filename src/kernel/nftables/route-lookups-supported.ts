@@ -28,8 +28,8 @@ import {
 const PROBE = 'secgroupd.probe';
 
 /**
- * Whether rules of this kernel can ask its routes whose an address is, which takes the module nft_fib_inet. Nothing is
- * changed. Throws a NetfilterError other than a refusal.
+ * Whether rules of this kernel can look up the type of an address, which takes the module nft_fib_inet. Changes nothing.
+ * Throws a NetfilterError that is not a refusal.
  */
 export async function routeLookupsSupported(socket: Pick<NetfilterSocket, 'rehearse'>): Promise<boolean> {
   const writer = new MessageWriter();

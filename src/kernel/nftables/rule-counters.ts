@@ -16,15 +16,15 @@ import { ruleExpressions } from './rule-expressions.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** How much came by. */
+/** What a counter has counted. */
 export interface Count {
   readonly packets: bigint;
   readonly bytes: bigint;
 }
 
 /**
- * What the rules with counters of `table` have counted, by the kernel's name of their chain; of several in one chain the
- * sum. Throws a NetfilterError.
+ * Reads the counters of the rules of `table`, by the kernel name of their chain; several in one chain are summed. Throws a
+ * NetfilterError.
  */
 export async function readRuleCounters(table: string): Promise<ReadonlyMap<string, Count>> {
   const name = tableName(table);
@@ -54,7 +54,7 @@ export async function readRuleCounters(table: string): Promise<ReadonlyMap<strin
   return counts;
 }
 
-/** What a rule's counter says; undefined where it has none. */
+/** The counter of a rule; undefined if it has none. */
 function counterOf(expressions: Buffer): Count | undefined {
   for (const { name, data } of ruleExpressions(expressions)) {
     if (name !== 'counter') continue;

@@ -3,13 +3,13 @@ import { NFTA_EXPR_DATA, NFTA_EXPR_NAME } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** One step of a rule: `cmp`, `counter`, `nat`, and its attributes. */
+/** An expression of a rule, such as `cmp`, `counter` or `nat`, and its attributes. */
 export interface RuleExpression {
   readonly name: string;
   readonly data: Buffer;
 }
 
-/** The steps in the value of NFTA_RULE_EXPRESSIONS; those without attributes of their own, as `notrack`, are left out. */
+/** The expressions in the value of NFTA_RULE_EXPRESSIONS; those without attributes, such as `notrack`, are left out. */
 export function* ruleExpressions(expressions: Buffer): Generator<RuleExpression> {
   for (const { value: expression } of netlinkAttributes(expressions)) {
     let name = '';

@@ -17,17 +17,17 @@ import {
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 const HIGHEST_PORT = 65_535;
 
-/** A set and the table it is in. */
-export interface SetPlace {
+/** A set and its table. */
+export interface SetName {
   readonly family: number;
   readonly table: string;
   readonly set: string;
 }
 
-/** The ports that a set of ports holds, ascending; empty for a set of something else. Throws a NetfilterError. */
+/** Reads the ports in a set, ascending; empty for a set of something else. Throws a NetfilterError. */
 export async function readSetPorts(
   socket: NetfilterSocket,
-  { family, table, set }: SetPlace,
+  { family, table, set }: SetName,
 ): Promise<readonly PortRange[]> {
   const attributes = (writer: MessageWriter): void => {
     writer.text(NFTA_SET_ELEM_LIST_TABLE, table);
@@ -43,7 +43,7 @@ export async function readSetPorts(
   return rangesOf(edges);
 }
 
-/** An element; of a set of intervals, where one begins or, one port further, where it ends. */
+/** An element; in a set of intervals, the first port of one, or the port behind its last. */
 interface Edge {
   readonly port: number;
   readonly isEnd: boolean;

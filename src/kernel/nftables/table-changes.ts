@@ -21,22 +21,22 @@ import {
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 
-/** Tells whether tables were changed, at little cost. */
+/** Detects changes of tables at little cost. */
 export interface TableChanges {
-  /** A number that each transaction on any table of the network namespace makes another. Throws a NetfilterError. */
+  /** Reads the generation, a number that every transaction on any table of the network namespace changes. Throws a NetfilterError. */
   generation(): Promise<number>;
-  /** Calls back with that number every so many milliseconds, until what is returned is called. What the kernel does not answer is asked again. */
+  /** Polls the generation every `everyMilliseconds`; returns a function that stops it. Unanswered polls are retried. */
   watch(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void;
-  /** Identifies the rules of our table: equal as long as none came, went or was replaced; undefined where it has none. Throws a NetfilterError. */
+  /** Identifies the rules of our table: equal as long as no rule is added, deleted or replaced; undefined if it has none. Throws a NetfilterError. */
   rules(): Promise<string | undefined>;
-  /** Whether our table is there. Throws a NetfilterError. */
+  /** Whether our table exists. Throws a NetfilterError. */
   isThere(): Promise<boolean>;
   close(): void;
 }
 
 /**
- * What tells of changes of `table`. Asked for, and not sent by the kernel: its notices of others' big transactions would
- * overflow a socket, for which the netlink package aborts the process, and make those transactions slower.
+ * Detects changes of `table` by polling. The kernel's notices of other programs' big transactions would overflow a socket,
+ * for which the netlink package aborts the process, and would slow those transactions down.
  */
 export function createTableChanges(table: string): TableChanges {
   const socket = new NetfilterSocket();
@@ -50,7 +50,7 @@ export function createTableChanges(table: string): TableChanges {
       const attributes = (writer: MessageWriter): void => writer.text(NFTA_RULE_TABLE, name);
       await socket.dump({ type: nftables(NFT_MSG_GETRULE), family: NFPROTO_INET, attributes }, ({ data }) => {
         found = true;
-        // The kernel puts them first, and what the rule says behind them (nf_tables_fill_rule_info).
+        // The kernel writes these first, and the expressions behind them (nf_tables_fill_rule_info).
         for (const { type, value } of messageAttributes(data)) {
           if (type === NFTA_RULE_CHAIN || type === NFTA_RULE_HANDLE) hash.update(value);
           if (type === NFTA_RULE_HANDLE) break;
@@ -75,7 +75,7 @@ export function createTableChanges(table: string): TableChanges {
   };
 }
 
-/** Asks by the shortest way there is, for it is done many times a second for as long as the daemon lives. */
+/** Takes the shortest way, since it polls many times a second for as long as the daemon lives. */
 function watchGeneration(everyMilliseconds: number, onGeneration: (generation: number) => void): () => void {
   const question = generationQuestion();
   let socket: RawNetlinkSocket | undefined;
@@ -102,7 +102,7 @@ function watchGeneration(everyMilliseconds: number, onGeneration: (generation: n
         if (error !== undefined) lose();
       });
     } catch {
-      // A host without a socket to spare has one later.
+      // No socket is available now; the next poll tries again.
       lose();
     }
   }, everyMilliseconds);

@@ -1,38 +1,38 @@
 import { execa } from 'execa';
 
-/** Who changes tables, of this network namespace and any family, as far as it is listened to. */
+/** Records which processes change tables of this network namespace, of any family, while it listens. */
 export interface TableWriterLog {
-  /** Begins to listen; while it is listened to already, nothing. */
+  /** Starts listening, if it is not listening already. */
   listen(): void;
-  /** Who made the table generations after `after` up to `last`, as `name (process 123)`; empty where nobody knows. */
+  /** The processes that writers the table generations after `after` up to `last`, as `name (process 123)`; empty if unknown. */
   of(after: number, last: number): readonly string[];
-  /** Listens no more, and forgets. */
+  /** Stops listening, and forgets. */
   stop(): void;
 }
 
-/** Of so many generations it is remembered who made them. */
-const MOST_REMEMBERED = 1_000;
+/** How many generations to remember. */
+const MAX_REMEMBERED = 1_000;
 
-/** More than a line of interest has; the others, which can hold a set of any size, are not kept. */
-const LONGEST_LINE = 200;
+/** Longer than any line of interest; other lines, which can contain a set of any size, are cut. */
+const MAX_LINE_LENGTH = 200;
 
-/** The kernel's notices name the process that committed (NFTA_GEN_PROC_NAME); the program nft puts it so. */
+/** The kernel's notices name the process that committed (NFTA_GEN_PROC_NAME); this is how nft prints them. */
 const GENERATION = /^# new generation ([0-9]+) by process ([0-9]+) \(([^)\n]*)\)/;
 
 /**
- * Listens by `nft monitor`, which survives notices that the kernel could not deliver. It reads all tables as it begins,
- * and is told each element that anybody adds, so it is for times of need.
+ * Listens by `nft monitor`, which survives notices that the kernel could not deliver. The program reads all tables when it
+ * starts, and gets a notice of every element that any process adds, so it runs only when it is needed.
  */
 export function createTableWriterLog(command = 'nft'): TableWriterLog {
-  const made = new Map<number, string>();
+  const writers = new Map<number, string>();
   let end: (() => void) | undefined;
   const read = (line: string): void => {
     const [, generation, process, name] = GENERATION.exec(line) ?? [];
     if (generation === undefined) return;
-    made.set(Number(generation), `${name ?? ''} (process ${process ?? ''})`);
-    for (const old of made.keys()) {
-      if (made.size <= MOST_REMEMBERED) break;
-      made.delete(old);
+    writers.set(Number(generation), `${name ?? ''} (process ${process ?? ''})`);
+    for (const old of writers.keys()) {
+      if (writers.size <= MAX_REMEMBERED) break;
+      writers.delete(old);
     }
   };
   return {
@@ -49,21 +49,21 @@ export function createTableWriterLog(command = 'nft'): TableWriterLog {
       let line = '';
       monitor.stdout.setEncoding('utf8').on('data', (text: string) => {
         const [rest = '', ...lines] = text.split('\n');
-        line = (line + rest).slice(0, LONGEST_LINE);
+        line = (line + rest).slice(0, MAX_LINE_LENGTH);
         for (const next of lines) {
           read(line);
-          line = next.slice(0, LONGEST_LINE);
+          line = next.slice(0, MAX_LINE_LENGTH);
         }
       });
       const stop = (): void => void monitor.kill();
       end = stop;
-      // One that dies is begun again by who asks the next time.
+      // If the program dies, the next call of `listen` starts it again.
       void monitor.finally(() => {
         if (end === stop) end = undefined;
       });
     },
     of: (after, last) => {
-      const names = [...made]
+      const names = [...writers]
         .filter(([generation]) => generation > after && generation <= last)
         .map(([, name]) => name);
       return [...new Set(names)];
@@ -71,7 +71,7 @@ export function createTableWriterLog(command = 'nft'): TableWriterLog {
     stop() {
       end?.();
       end = undefined;
-      made.clear();
+      writers.clear();
     },
   };
 }

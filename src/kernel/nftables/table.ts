@@ -2,7 +2,7 @@ import type { InForce } from '#core/model/nft/in-force.ts';
 import type { Script } from '#core/model/nft/script.ts';
 import type { Nft } from './nft.ts';
 
-/** The names under which our objects stand in the kernel; the rendering phase decides them. */
+/** The names of our objects in the kernel, which the rendering phase decides. */
 export interface TableNames {
   readonly table: string;
   readonly appliedSet: string;
@@ -13,10 +13,10 @@ export interface TableNames {
   parseApplied(comment: string): { readonly generation: number; readonly contentHash: string } | undefined;
 }
 
-/** Reads what the kernel holds of ours; undefined where our table does not exist. Big sets are not listed for it. */
+/** Reads the names of our objects in the kernel, without listing big sets; undefined if our table does not exist. */
 export async function readInForce(nft: Nft, names: TableNames): Promise<InForce | undefined> {
   const [family = '', table = ''] = names.table.split(' ');
-  // `list table` would read every element of every set first, even in terse form; these two do not.
+  // `list table` reads every element of every set first, even in terse form; these commands do not.
   const chains = objectsOf(await nft.list(['chains', family]), { table, kind: 'chain' });
   const sets = objectsOf(await nft.list(['sets', family]), { table, kind: 'set' });
   const maps = objectsOf(await nft.list(['maps', family]), { table, kind: 'map' });
@@ -26,8 +26,8 @@ export async function readInForce(nft: Nft, names: TableNames): Promise<InForce 
   const ourChains = chains.filter((name) => !names.baseChains.includes(name));
   const generations = [...ourSets, ...maps, ...ourChains].map((name) => names.parseGeneration(name) ?? 0);
   return {
-    // A change that was cut off can have left things of a generation that never came into force.
-    generation: generations.reduce((newest, one) => Math.max(newest, one), applied?.generation ?? 0),
+    // An interrupted change can have left objects of a generation that never came into force.
+    generation: generations.reduce((newest, generation) => Math.max(newest, generation), applied?.generation ?? 0),
     contentHash: applied?.contentHash ?? 'unknown',
     rendered: undefined,
     labels: 'unknown',
@@ -46,7 +46,7 @@ async function readApplied(
   return comment === undefined ? undefined : names.parseApplied(comment);
 }
 
-/** The names of the table's objects of one kind; undefined where the listing does not mention the table. */
+/** The names of the table's objects of one kind; undefined if the listing does not contain the table. */
 function objectsOf(
   listing: string | undefined,
   { table, kind }: { readonly table: string; readonly kind: 'chain' | 'set' | 'map' },
@@ -67,7 +67,7 @@ function objectsOf(
   return found ? objects : undefined;
 }
 
-/** A script that removes our table and nothing else; it does not mind if there is none. */
+/** A script that removes our table, if it exists, and nothing else. */
 export function clearScript(table: string): Script {
   return [`add table ${table}`, `delete table ${table}`].map((text) => ({ text, span: undefined }));
 }
