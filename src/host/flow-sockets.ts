@@ -17,20 +17,20 @@ const TABLES = FLOW_PROTOCOLS.flatMap((protocol) => [
   { file: NAMES[protocol], protocol, words: 1 },
   { file: `${NAMES[protocol]}6`, protocol, words: 4 },
 ]);
-/** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: at least one end has more to say. */
+/** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: at least one end may still send. */
 const TALKING = new Set(['01', '04', '05', '08']);
-/** LAST_ACK, CLOSING: what is left is to be acknowledged. */
+/** LAST_ACK, CLOSING: only acknowledgements are missing. */
 const ENDING = new Set(['09', '0B']);
 const LISTENING = '0A';
-/** Of UDP: bound, and connected to nobody. */
+/** UDP: bound, and not connected. */
 const UNCONNECTED = '07';
 const WORD_DIGITS = 8;
 const MAPPED = '\0\0\0\0\0\0\0\0\0\0\xff\xff';
 const READ_BYTES = 65_536;
 
 /**
- * The TCP and UDP sockets of the process's network namespace. The kernel hands out some 4 kB at a time, and other work
- * of the process goes on in between. A socket that comes or goes meanwhile may be missed.
+ * Reads the TCP and UDP sockets of the process's network namespace. The kernel returns some 4 kB at a time, and other work of
+ * the process runs in between. A socket that comes or goes in the meantime may be missed.
  */
 export async function readFlowSockets(): Promise<FlowSockets> {
   const connected = new Map<FlowKey, { readonly isTalking: boolean }>();
@@ -56,7 +56,7 @@ export async function readFlowSockets(): Promise<FlowSockets> {
   };
 }
 
-/** A socket that is bound to every address is called at each, those of IPv4 too where it is one of IPv6. */
+/** A socket bound to every address serves each of them, and an IPv6 one also those of IPv4. */
 function servedText(protocol: FlowProtocol, { address, port }: FlowEnd): string {
   return `${protocol} ${/^\0+$/.test(address) ? '' : address} ${port}`;
 }
@@ -67,7 +67,7 @@ interface SocketLine {
   readonly state: string;
 }
 
-// `  12: 0100007F:1F90 0200007F:A123 01 ...`; 100,000 such lines pass here, so they are read by their places.
+// `  12: 0100007F:1F90 0200007F:A123 01 ...`; 100,000 such lines pass here, so they are read by offset.
 function readLine(line: string, words: number): SocketLine | undefined {
   const begin = line.indexOf(': ') + 2;
   if (begin < 2) return undefined;
@@ -82,7 +82,7 @@ function readLine(line: string, words: number): SocketLine | undefined {
   };
 }
 
-/** An address as words of 32 bits in the host's order, which is little-endian, then a colon and a port as a number. */
+/** An address as 32-bit words in host byte order, which is little-endian, then a colon and the port as a number. */
 function endAt(line: string, begin: number, digits: number): FlowEnd {
   let address = '';
   for (let at = begin; at < begin + digits; at += WORD_DIGITS) {

@@ -6,18 +6,18 @@ import { readSocketTable, socketOwners } from './socket-tables.ts';
 export interface HeardProtocol {
   readonly protocol: number;
   readonly family: Family;
-  /** The address the socket is bound to; undefined is every address the host has. */
+  /** The address that the socket is bound to; undefined means every address of the host. */
   readonly address: Address | undefined;
-  /** The name of a program that has it open, where it can be told; that takes root. */
+  /** The name of a program that has it open, if known; that takes root. */
   readonly program: string | undefined;
 }
 
-/** Sends alone (raw(7)). */
+/** Only sends (raw(7)). */
 const IPPROTO_RAW = 255;
 const IPPROTO_UDPLITE = 136;
 const IPPROTO_SCTP = 132;
 
-/** Protocols of which /proc/net lists no sockets and only counts them, by the kernel's names. */
+/** Protocols whose sockets /proc/net counts but does not list, by the kernel's names. */
 const COUNTED: Readonly<Record<string, readonly [family: Family, protocol: number]>> = {
   DCCP: ['ipv4', 33],
   DCCPv6: ['ipv6', 33],
@@ -25,7 +25,7 @@ const COUNTED: Readonly<Record<string, readonly [family: Family, protocol: numbe
   'L2TP/IPv6': ['ipv6', 115],
 };
 
-/** What the raw, UDP-Lite, SCTP, DCCP and L2TP sockets of the process's network namespace hear, in order of protocol and family. */
+/** Reads what the raw, UDP-Lite, SCTP, DCCP and L2TP sockets of the process's network namespace receive, in order of protocol and family. */
 export async function readHeardProtocols(): Promise<readonly HeardProtocol[]> {
   const sockets = [
     ...(await rawSockets('raw', 'ipv4')),
@@ -55,7 +55,7 @@ async function udpLiteSockets(table: string, family: Family): Promise<readonly F
     .map(({ address, inode }) => ({ protocol: IPPROTO_UDPLITE, family, address, inode }));
 }
 
-/** `eps` lists the endpoints (net/sctp/proc.c): that which listens is in state 10, whose name there is LISTENING. */
+/** `eps` lists the endpoints (net/sctp/proc.c); a listening one is in state 10, LISTENING. */
 async function sctpSockets(): Promise<readonly FoundSocket[]> {
   const LISTENING = '10';
   const text = await readFile('/proc/self/net/sctp/eps', 'utf8').catch(() => '');
@@ -65,7 +65,9 @@ async function sctpSockets(): Promise<readonly FoundSocket[]> {
     .flatMap((line) => {
       const [, , , state, , , , inode = '', ...addresses] = line.trim().split(/\s+/);
       if (state !== LISTENING) return [];
-      const families: readonly Family[] = addresses.some((one) => one.includes(':')) ? ['ipv4', 'ipv6'] : ['ipv4'];
+      const families: readonly Family[] = addresses.some((address) => address.includes(':'))
+        ? ['ipv4', 'ipv6']
+        : ['ipv4'];
       return families.map((family) => ({ protocol: IPPROTO_SCTP, family, address: undefined, inode }));
     });
 }

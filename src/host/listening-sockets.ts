@@ -3,25 +3,25 @@ import type { Address } from '#core/model/net/address.ts';
 import { readSocketTable, socketOwners } from './socket-tables.ts';
 import type { FlowProtocolName } from '#core/model/policy/protocols.ts';
 
-/** A socket that others can reach: TCP that listens, or UDP that is bound and talks to nobody in particular. */
+/** A socket that other hosts can reach: a listening TCP socket, or a bound UDP socket that is not connected. */
 export interface ListeningSocket {
   readonly protocol: FlowProtocolName;
-  /** The address it is bound to; undefined is every address the host has. */
+  /** The address that it is bound to; undefined means every address of the host. */
   readonly address: Address | undefined;
   readonly port: number;
-  /** The name of a program that has it open, where it can be told; that takes root, and the kernel has sockets of its own. */
+  /** The name of a program that has it open, if known; that takes root, and the kernel has sockets of its own. */
   readonly program: string | undefined;
   /** The process of that program. */
   readonly process?: number | undefined;
 }
 
-/** The ports that programs get that ask for none in particular. */
+/** The ports that the kernel assigns to clients. */
 export interface ClientPorts {
   readonly from: number;
   readonly to: number;
 }
 
-/** What the kernel begins with (ip(7), ip_local_port_range). */
+/** The kernel's default (ip(7), ip_local_port_range). */
 export const DEFAULT_CLIENT_PORTS: ClientPorts = { from: 32_768, to: 60_999 };
 
 // Kernel facts: proc(5), /proc/net/tcp; include/net/tcp_states.h.
@@ -30,7 +30,7 @@ const TABLES = (Object.keys(LISTENING) as FlowProtocolName[]).flatMap((protocol)
   [protocol, `${protocol}6`].map((file) => ({ file, protocol, listening: LISTENING[protocol] })),
 );
 
-/** The listening sockets of the process's network namespace, in order of protocol, port and address. */
+/** Reads the listening sockets of the process's network namespace, in order of protocol and port. */
 export async function readListeningSockets(): Promise<readonly ListeningSocket[]> {
   const found = await Promise.all(
     TABLES.map(async ({ file, protocol, listening }) =>
@@ -50,7 +50,7 @@ export async function readListeningSockets(): Promise<readonly ListeningSocket[]
     .toSorted((a, b) => (a.protocol === b.protocol ? a.port - b.port : a.protocol < b.protocol ? -1 : 1));
 }
 
-/** The ports that clients get on this host. */
+/** Reads the ports that clients get on this host. */
 export async function readClientPorts(): Promise<ClientPorts> {
   const text = await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => '');
   const [from, to] = text.trim().split(/\s+/).map(Number);

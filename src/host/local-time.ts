@@ -1,4 +1,4 @@
-/** A moment, given as ISO 8601 has it, as clocks here show it, with the zone: `2026-11-25 17:30:01 +01:00`. */
+/** An ISO 8601 time in the local time zone, with the offset: `2026-11-25 17:30:01 +01:00`. */
 export function localTime(iso: string): string {
   const time = new Date(iso);
   const two = (value: number): string => String(value).padStart(2, '0');

@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Makes a function that gives back to the system what memory nobody uses any more. V8 collects garbage when more is
- * made, and a daemon makes none while nothing changes: it would keep a multiple of what it needs. Calling it takes a
- * millisecond for each megabyte or two in use.
+ * Creates a function that returns unused memory to the system. V8 collects garbage when more is allocated; a daemon allocates
+ * nothing while nothing changes, and would keep a multiple of what it needs. A call takes a millisecond for each megabyte or
+ * two in use.
  */
 export function createMemoryRelease(): () => void {
   // The one way to V8's collector without a flag on the command line.
@@ -12,7 +12,7 @@ export function createMemoryRelease(): () => void {
   const collect: unknown = runInNewContext('gc');
   if (typeof collect !== 'function') return () => undefined;
   return () => {
-    // The pages that the first one empties are given back by the second.
+    // The second call returns the pages that the first has emptied.
     collect();
     collect();
   };

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { printable } from '#core/diagnostics/printable.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
 
-/** Tells systemd how the daemon is; does nothing where systemd did not ask to be told. */
+/** Reports the daemon's state to systemd; does nothing if systemd did not ask for it. */
 export interface Notifier {
   /** The daemon is up, or done reloading. */
   ready(status: string): void;
@@ -11,15 +11,15 @@ export interface Notifier {
   /** What `systemctl status` shows. */
   status(text: string): void;
   stopping(): void;
-  /** Keeps systemd's watchdog from biting for as long as `isHealthy` says so; returns what ends that. */
+  /** Feeds systemd's watchdog as long as `isHealthy` returns true; returns a function that stops it. */
   startWatchdog(isHealthy: () => boolean): () => void;
-  /** Resolves when everything told so far has been sent or has failed. */
+  /** Resolves when all reports so far have been sent or have failed. */
   flush(): Promise<void>;
 }
 
-/** Where failures go, and whose environment speaks for systemd. */
+/** Where failures go, and the environment that systemd has set. */
 export interface NotifierOptions {
-  /** A failure to tell systemd; the same failure in a row comes once. */
+  /** A failure to reach systemd; repeated failures are reported once. */
   readonly onError: (error: Error) => void;
   readonly environment?: NodeJS.ProcessEnv;
 }
@@ -31,11 +31,11 @@ interface Message {
 }
 
 const SEND_TIMEOUT_MILLISECONDS = 5_000;
-const LONGEST_WATCHDOG_MILLISECONDS = 3_600_000;
+const MAX_WATCHDOG_MILLISECONDS = 3_600_000;
 
 /**
- * A notifier that speaks through the `systemd-notify` program, since Node has no datagram sockets of the Unix kind;
- * the unit therefore needs NotifyAccess=all. Nothing it does throws.
+ * A notifier that runs the `systemd-notify` program, since Node has no Unix datagram sockets; the unit therefore needs
+ * NotifyAccess=all. Never throws.
  */
 export function createNotifier({ onError, environment = process.env }: NotifierOptions): Notifier {
   const enabled = (environment['NOTIFY_SOCKET'] ?? '') !== '';
@@ -67,7 +67,7 @@ export function createNotifier({ onError, environment = process.env }: NotifierO
 
   const enqueue = (message: Message): void => {
     if (!enabled) return;
-    // A keep-alive goes first, and one is enough; a status is worth nothing once a newer one is known.
+    // A keep-alive goes first, and one is enough; a newer status replaces an older one.
     const overtaken = message.kind === 'ready' ? 'status' : message.kind;
     const waiting = message.kind === 'reloading' ? queue : queue.filter(({ kind }) => kind !== overtaken);
     queue = message.kind === 'watchdog' ? [message, ...waiting] : [...waiting, message];
@@ -84,7 +84,7 @@ export function createNotifier({ onError, environment = process.env }: NotifierO
       const milliseconds = enabled ? watchdogMilliseconds(environment) : undefined;
       if (milliseconds === undefined) return () => {};
       const timer = setInterval(() => {
-        if (saysHealthy(isHealthy, onError)) enqueue({ kind: 'watchdog', assignments: ['WATCHDOG=1'] });
+        if (checkHealth(isHealthy, onError)) enqueue({ kind: 'watchdog', assignments: ['WATCHDOG=1'] });
       }, milliseconds);
       timer.unref();
       return () => clearInterval(timer);
@@ -95,7 +95,7 @@ export function createNotifier({ onError, environment = process.env }: NotifierO
   };
 }
 
-function saysHealthy(isHealthy: () => boolean, onError: (error: Error) => void): boolean {
+function checkHealth(isHealthy: () => boolean, onError: (error: Error) => void): boolean {
   try {
     return isHealthy();
   } catch (cause) {
@@ -104,17 +104,17 @@ function saysHealthy(isHealthy: () => boolean, onError: (error: Error) => void):
   }
 }
 
-/** Half of what systemd waits for a keep-alive (sd_watchdog_enabled(3)); undefined if it waits for none of ours. */
+/** Half of systemd's watchdog timeout (sd_watchdog_enabled(3)); undefined if it expects no keep-alives from this process. */
 function watchdogMilliseconds(environment: NodeJS.ProcessEnv): number | undefined {
   const pid = environment['WATCHDOG_PID'] ?? '';
   if (pid !== '' && pid !== String(process.pid)) return undefined;
   const microseconds = environment['WATCHDOG_USEC'] ?? '';
   if (!/^[1-9][0-9]*$/.test(microseconds)) return undefined;
-  // Node takes an interval of 2^31 ms or more for 1 ms.
-  return Math.min(Math.max(Math.floor(Number(microseconds) / 2_000), 1), LONGEST_WATCHDOG_MILLISECONDS);
+  // Node treats an interval of 2^31 ms or more as 1 ms.
+  return Math.min(Math.max(Math.floor(Number(microseconds) / 2_000), 1), MAX_WATCHDOG_MILLISECONDS);
 }
 
-/** Assignments are lines, so a line break in the text would be read as another assignment. */
+/** Assignments are lines, so a line break in the text would begin another assignment. */
 function statusAssignment(text: string): string {
   return `STATUS=${printable(text.replace(/\p{Cc}+/gu, ' ').trim())}`;
 }

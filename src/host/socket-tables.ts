@@ -3,7 +3,7 @@ import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 
 /** A socket as a table of /proc/net lists it. */
 export interface SocketLine {
-  /** The address it is bound to; undefined is every address the host has. */
+  /** The address that it is bound to; undefined means every address of the host. */
   readonly address: Address | undefined;
   /** The port; of a raw socket, the IP protocol. */
   readonly port: number;
@@ -20,7 +20,7 @@ export interface SocketOwner {
 }
 
 /**
- * The sockets of a table of the process's network namespace, such as `tcp6` or `raw` (proc(5), /proc/net); none where the
+ * Reads the sockets in a table of the process's network namespace, such as `tcp6` or `raw` (proc(5), /proc/net); none if the
  * kernel has no such table.
  */
 export async function readSocketTable(table: string): Promise<readonly SocketLine[]> {
@@ -44,7 +44,7 @@ export async function readSocketTable(table: string): Promise<readonly SocketLin
     });
 }
 
-/** Reads an address as these tables have it: words of 32 bits, in hexadecimal, each in the host's byte order. */
+/** Reads an address as these tables write it: 32-bit words in hexadecimal, each in host byte order. */
 function readAddress(text: string): Address {
   const words = Array.from(text.matchAll(/.{8}/g), ([word]) => Number.parseInt(word, 16));
   const bytes = new Uint8Array(new Uint32Array(words).buffer);
@@ -52,12 +52,12 @@ function readAddress(text: string): Address {
   return addressFromBytes(isMapped ? bytes.subarray(12) : bytes);
 }
 
-/** By the inodes of sockets, a program that has each open, where that can be known; for programs of others it takes root. */
+/** A program that has each socket open, by the socket's inode, if known; for other users' programs that takes root. */
 export async function socketOwners(inodes: ReadonlySet<string>): Promise<ReadonlyMap<string, SocketOwner>> {
   const owners = new Map<string, SocketOwner>();
   const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   for (const pid of processes) {
-    // Processes come and go, and those of others can be looked into by root alone.
+    // Processes come and go, and only root can inspect those of other users.
     const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
     for (const descriptor of descriptors) {
       const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');

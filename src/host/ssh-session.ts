@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** The connection that a person sits behind, as sshd describes it. */
+/** The ssh connection of a person, as sshd describes it. */
 export interface SshSession {
   readonly clientAddress: string;
   readonly clientPort: number;
@@ -8,17 +8,17 @@ export interface SshSession {
   readonly serverPort: number;
 }
 
-const MOST_ANCESTORS = 32;
+const MAX_ANCESTORS = 32;
 
 /**
- * The ssh connection that this process was started from, or undefined: from its own environment, or, since sudo takes
- * the variable away, from that of the nearest ancestor which has it and may be read.
+ * The ssh connection that this process was started from, or undefined. It is read from the process's environment or, since
+ * sudo removes the variable, from that of the nearest ancestor that has it and may be read.
  */
 export async function findSshSession(): Promise<SshSession | undefined> {
   const own = process.env['SSH_CONNECTION'];
   if (own !== undefined) return parseSshConnection(own);
   let pid: number | undefined = process.ppid;
-  for (let step = 0; step < MOST_ANCESTORS && pid !== undefined && pid > 1; step += 1) {
+  for (let step = 0; step < MAX_ANCESTORS && pid !== undefined && pid > 1; step += 1) {
     const found = /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(await textOf(`/proc/${pid}/environ`))?.[1];
     if (found !== undefined) return parseSshConnection(found);
     const parent: string | undefined = /^PPid:\s*(\d+)$/m.exec(await textOf(`/proc/${pid}/status`))?.[1];

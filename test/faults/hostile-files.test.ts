@@ -96,7 +96,7 @@ const THINGS: readonly (readonly [string, Spoil, RegExp])[] = [
   ['a FIFO', (path) => execFileSync('mkfifo', [path]), /is a FIFO, not a regular file/],
   ['a device that never ends', (path) => symlinkSync('/dev/zero', path), /is a device, not a regular file/],
   ['a directory', (path) => mkdirSync(path), /is a directory, not a regular file/],
-  ['a link to itself', (path) => symlinkSync(path, path), /mend the loop|ELOOP|too many symbolic links/],
+  ['a link to itself', (path) => symlinkSync(path, path), /fix the loop|ELOOP|too many symbolic links/],
   ['a link to a secret', (path) => symlinkSync('/etc/shadow', path), /error|not|unexpected/i],
   ['a file that claims no size', (path) => symlinkSync('/proc/kallsyms', path), /bigger than|not|error/i],
   ['Latin-1', put(Buffer.from('# gr\xfc\xdfe\n', 'latin1')), /is not UTF-8: byte 4, in line 1/],

@@ -113,7 +113,7 @@ describe('readTrustedFile', () => {
   test('calls a loop of symlinks unreadable', async () => {
     symlinkSync('loop', join(directory, 'loop'));
     const failure = await failureOf(readTrustedFile(join(directory, 'loop'), options));
-    expect(failure).toMatchObject({ kind: 'unreadable', hint: 'mend the loop of symlinks' });
+    expect(failure).toMatchObject({ kind: 'unreadable', hint: 'fix the loop of symlinks' });
   });
 
   test('refuses a directory, a FIFO, a device and a socket without blocking', async () => {

@@ -6,7 +6,7 @@ import { codeOf, FileError, type ReadOptions, systemError, traceTrusted } from '
 export interface DropInNames {
   /** Names of the files that belong to the policy. */
   readonly read: readonly string[];
-  /** Names that look like a policy's, and are not read. */
+  /** Names that look like those of policy files, but are not read. */
   readonly passedOver: readonly string[];
 }
 
@@ -36,15 +36,15 @@ export function isDropInName(name: string): boolean {
 }
 
 /**
- * Whether a name in a drop-in directory looks like a policy's to whoever wrote it, and is not read. Hidden files, backups
- * and what editors and package managers leave (`a.yaml~`, `a.yaml.bak`, `a.yaml.rpmsave`, `a.yaml.dpkg-old`, `a.yaml.swp`)
- * are not: they are put there so as not to be read.
+ * Whether a name in a drop-in directory looks like that of a policy file, but is not read. Hidden files, backups and what
+ * editors and package managers leave (`a.yaml~`, `a.yaml.bak`, `a.yaml.rpmsave`, `a.yaml.dpkg-old`, `a.yaml.swp`) do not
+ * count: they have such names so as not to be read.
  */
 export function isPassedOver(name: string): boolean {
   return /\.(?:ya?ml|json|conf)$/i.test(name) && !name.startsWith('.') && !isDropInName(name);
 }
 
-/** The name under which a file that is passed over would be read. */
+/** The name under which a passed-over file would be read. */
 export function dropInNameOf(name: string): string {
   return name.replace(/\.[^.]*$/, '.yaml');
 }
@@ -54,7 +54,7 @@ export function dropInDirectory(policyPath: string): string {
   return `${stemOf(policyPath)}.d`;
 }
 
-/** A file beside a policy file that differs in the ending alone; undefined where there is none. */
+/** A file beside a policy file whose name differs only in the ending; undefined if there is none. */
 export async function namesake(policyPath: string): Promise<string | undefined> {
   const [directory, own] = [dirname(policyPath), basename(policyPath)];
   const names = new Set(await readdir(directory).catch((): string[] => []));

@@ -6,8 +6,8 @@ import { giveToOwnerOf } from './write-file.ts';
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
- * Reads a text that this program wrote; undefined where there is none: nothing of the name, a symlink, which is never
- * followed, anything else but a regular file, or more than `maxBytes`. Throws what reading throws. Never blocks.
+ * Reads a text that this program wrote; undefined if there is no such file, if it is a symlink, which is never followed, or
+ * anything else but a regular file, or if it has more than `maxBytes`. Throws what reading throws. Never blocks.
  */
 export async function readOwnFile(path: string, maxBytes: number): Promise<string | undefined> {
   let handle: FileHandle | undefined;
@@ -24,14 +24,14 @@ export async function readOwnFile(path: string, maxBytes: number): Promise<strin
   }
 }
 
-/** The text of a regular file that this program wrote, piece by piece. Throws what reading throws, also for a symlink. */
+/** Reads a regular file that this program wrote, piece by piece. Throws what reading throws, also for a symlink. */
 export async function* piecesOfOwnFile(path: string): AsyncIterable<string> {
   const handle = await open(path, READ_FLAGS);
-  // Whoever stops taking pieces destroys the stream, and that closes the file.
+  // A consumer that stops early destroys the stream, which closes the file.
   yield* handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>;
 }
 
-/** Makes a directory if it is missing. Throws an Error where a symlink is in its place, and what making it throws. */
+/** Creates a directory if it is missing. Throws an Error if a symlink is in its place, and what creating it throws. */
 export async function makeOwnDirectory(path: string, mode: number): Promise<void> {
   const isNew = await mkdir(path, { mode }).then(
     () => true,
@@ -49,7 +49,7 @@ export async function makeOwnDirectory(path: string, mode: number): Promise<void
   }
 }
 
-/** Whether there is a directory. Throws an Error where a symlink, or anything else, is in its place. */
+/** Whether a directory exists. Throws an Error if a symlink, or anything else, is in its place. */
 export async function isOwnDirectory(path: string): Promise<boolean> {
   const handle = await openDirectory(path);
   await handle?.close();

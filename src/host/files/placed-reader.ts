@@ -7,53 +7,53 @@ import { readTrustedFile } from './policy-files.ts';
 import { createPolicyReader, MAX_POLICY_BYTES, unreadable } from './policy-reader.ts';
 import { readFifo, readReadable } from './policy-stream.ts';
 
-/** A file that a person names to be judged, and where it is to be thought to stand. */
+/** A file that a person asks about, and the path to read it as. */
 export interface Placement {
   /** A regular file, a FIFO, or `-` for standard input. */
   readonly file: string;
   /**
-   * The path that it stands at: its lists and drop-ins are those beside that. Undefined: where it lies; what comes by a
-   * stream lies nowhere, has no drop-ins, and its lists are found from the working directory.
+   * The path to read the file as: its lists and drop-ins are those beside this path. By default it is the file's own path;
+   * a stream has none, so it has no drop-ins, and its lists are found from the working directory.
    */
   readonly at?: string | undefined;
-  /** Whether lists that lie beside the file itself are taken rather than those beside the path. */
+  /** Whether lists beside the file itself come before those beside the path. */
   readonly ownListsFirst?: boolean | undefined;
 }
 
-/** A reader that knows where the files that it has read are thought to stand. */
+/** A reader that knows under which paths its files are read. */
 export interface PlacedReader extends PolicyReader {
-  /** The paths of files that stand elsewhere than where they were read, by the names that they were read under. */
+  /** The paths of files that are read as if they were elsewhere, by the names that they were read under. */
   readonly standing: ReadonlyMap<string, string>;
 }
 
-/** Standard input by the names it has. */
+/** The names of standard input. */
 const STANDARD_INPUT: ReadonlySet<string> = new Set(['-', '/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']);
 
 const LIMITS = { maxBytes: MAX_POLICY_BYTES, maxSeconds: 60, maxWriterSeconds: 10 } as const;
 
-/** Whether a file named so is standard input. */
+/** Whether this name is standard input. */
 export function isStandardInput(file: string): boolean {
   return STANDARD_INPUT.has(file);
 }
 
-/** Whether a file named so is read once: standard input, or a FIFO. */
+/** Whether a file can be read only once: standard input, or a FIFO. */
 export function isStream(file: string): boolean {
   return isStandardInput(file) || isFifo(file);
 }
 
-/** The name that messages have for a file named so. */
+/** The name of a file in messages. */
 export function shownName(file: string): string {
   return file === '-' ? '<stdin>' : file;
 }
 
 /**
- * Reads a policy once, whosever its files are, for a person who judges it: from a stream too, and as if it stood at
- * another path. A path in the drop-in directory of a policy stands for that policy with this drop-in.
- * INVARIANT: what is enforced is never read by this but by `createPolicyReader`, which waits for no stream.
+ * Reads a policy once for a person who asks about it, without ownership checks, also from a stream and as if it were at
+ * another path. A path in the drop-in directory of a policy means that policy with this drop-in.
+ * INVARIANT: the daemon never reads with this, but with `createPolicyReader`, which waits for no stream.
  */
 export function createPlacedReader({ file, at, ownListsFirst = false }: Placement): PlacedReader {
-  const isRead = isStream(file);
-  if (at === undefined && !isRead) return { ...createPolicyReader(file, 'any'), standing: new Map() };
+  const isStreamed = isStream(file);
+  if (at === undefined && !isStreamed) return { ...createPolicyReader(file, 'any'), standing: new Map() };
   const name = shownName(file);
   const path = at === undefined ? join(process.cwd(), 'stream') : normalize(at);
   const main = policyOfDropIn(path);
@@ -73,21 +73,21 @@ export function createPlacedReader({ file, at, ownListsFirst = false }: Placemen
       if (at === undefined) return { read: [], passedOver: [] };
       const found = await there.readDropIns();
       if (main === undefined) return found;
-      const others = found.read.filter((one) => one.file !== path);
-      const after = others.findIndex((one) => Buffer.compare(bytesOf(one.file), bytesOf(path)) > 0);
+      const others = found.read.filter((dropIn) => dropIn.file !== path);
+      const after = others.findIndex((dropIn) => Buffer.compare(bytesOf(dropIn.file), bytesOf(path)) > 0);
       return { ...found, read: others.toSpliced(after < 0 ? others.length : after, 0, await readSubject()) };
     },
     async readList(document, list) {
       if (document !== name) return there.readList(document, list);
       const own = join(dirname(file), list);
-      const hasOwn = ownListsFirst && !isRead && !isAbsolute(list) && (await isThere(own));
+      const hasOwn = ownListsFirst && !isStreamed && !isAbsolute(list) && (await isThere(own));
       if (hasOwn) standing.set(own, join(dirname(path), list));
       return there.readList(hasOwn ? file : path, list);
     },
   };
 }
 
-/** The policy that a path in a drop-in directory belongs to; undefined where it is in none. */
+/** The policy that a path in a drop-in directory belongs to; undefined if the path is in none. */
 function policyOfDropIn(path: string): string | undefined {
   const directory = dirname(path);
   if (!directory.endsWith('.d') || !isDropInName(basename(path))) return undefined;
@@ -113,7 +113,7 @@ function isRegular(path: string): boolean {
   return lookAt(path)?.isFile() === true;
 }
 
-/** Undefined where it cannot be looked at: reading it says why. */
+/** Undefined if stat fails: reading the file then says why. */
 function lookAt(path: string): Stats | undefined {
   try {
     return statSync(path);

@@ -7,7 +7,7 @@ import { type Distrust, distrustFile, distrustWay, trustedOwners } from './trust
 import { invalidUtf8Offset } from './utf8.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
 
-/** The content of a file, and a signature that is another whenever the file is. */
+/** The content of a file, and a signature that changes whenever the file does. */
 export interface FileText {
   readonly path: string;
   readonly text: string;
@@ -53,28 +53,28 @@ interface FileErrorDetails {
   readonly cause?: unknown;
 }
 
-/** How a file is judged before it is read. */
+/** The conditions for reading a file. */
 export interface ReadOptions {
   readonly maxBytes: number;
-  /** `root`: nobody but root and this process's user can change the file, or which file the path leads to. */
+  /** `root`: only root and this process's user may be able to change the file, or the file that the path leads to. */
   readonly ownership: 'root' | 'any';
-  /** What was read under this path before: it is handed out again where the file is sure to be the same. */
+  /** What was read under this path before; it is returned again if the file is certainly the same. */
   readonly known?: FileText | undefined;
 }
 
-/** File systems tell the time in steps; a file that was read so soon after a change may have changed in the same step. */
+/** File system time advances in steps; a file read this soon after a change may have changed again in the same step. */
 const STEP_MILLISECONDS = 1_000;
 
-const ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 const PAUSE_MILLISECONDS = 20;
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Reads a regular UTF-8 file of at most `maxBytes` bytes, through symlinks; a byte order mark is left out.
- * What is judged is the opened file, not its name. Never blocks on a FIFO, device or socket. Throws a FileError.
+ * Reads a regular UTF-8 file of at most `maxBytes` bytes, through symlinks and without its byte order mark. The checks apply
+ * to the opened file, not to its name. Never blocks on a FIFO, device or socket. Throws a FileError.
  */
 export async function readTrustedFile(path: string, options: ReadOptions): Promise<FileText> {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const file = await readUnchanged(path, options);
     if (file !== undefined) return file;
     await sleep(PAUSE_MILLISECONDS * attempt);
@@ -82,7 +82,7 @@ export async function readTrustedFile(path: string, options: ReadOptions): Promi
   throw new FileError({
     kind: 'changing',
     path,
-    message: `\`${path}\` changed each of the ${ATTEMPTS} times it was read`,
+    message: `\`${path}\` changed each of the ${MAX_ATTEMPTS} times it was read`,
     hint: 'write a new file and rename it over the old one',
   });
 }
@@ -90,15 +90,15 @@ export async function readTrustedFile(path: string, options: ReadOptions): Promi
 async function readUnchanged(path: string, { maxBytes, ownership, known }: ReadOptions): Promise<FileText | undefined> {
   let handle: FileHandle | undefined;
   try {
-    // Opening a device can act on it (opening /dev/watchdog arms it), so the name is looked at first.
-    const way = ownership === 'root' ? await traceTrusted(path) : undefined;
+    // Opening a device can have effects (opening /dev/watchdog arms it), so the name is checked first.
+    const trace = ownership === 'root' ? await traceTrusted(path) : undefined;
     refuseIrregular(path, await stat(path, { bigint: true }));
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const before = await handle.stat({ bigint: true });
     refuseIrregular(path, before);
-    if (way !== undefined) {
-      // The way that was judged led to another file: by now it may be another way.
-      if (way.target.kind !== 'file' || way.target.identity !== fileIdentity(before)) return undefined;
+    if (trace !== undefined) {
+      // The checked path led to another file: it may lead elsewhere by now.
+      if (trace.target.kind !== 'file' || trace.target.identity !== fileIdentity(before)) return undefined;
       refuse(distrustFile(path, before, trustedOwners()));
     }
     if (before.size > BigInt(maxBytes)) throw tooBig(path, maxBytes);
@@ -150,7 +150,7 @@ function refuseIrregular(path: string, stats: BigIntStats): void {
   });
 }
 
-/** Follows a path that nobody but root and this process's user can lead elsewhere. Throws a FileError for any other. */
+/** Follows a path that only root and this process's user can redirect. Throws a FileError for any other path. */
 export async function traceTrusted(path: string): Promise<PathTrace> {
   const trace = await tracePath(absolutePath(path));
   refuse(distrustWay(path, trace, trustedOwners()));
@@ -161,7 +161,7 @@ function refuse(distrust: Distrust | undefined): void {
   if (distrust !== undefined) throw new FileError({ kind: 'untrusted', ...distrust });
 }
 
-/** The text of a file's bytes, without a byte order mark. Throws a FileError for what is no UTF-8. */
+/** The text of a file's bytes, without its byte order mark. Throws a FileError if they are not UTF-8. */
 export function decodeUtf8(path: string, bytes: Buffer): string {
   const offset = invalidUtf8Offset(bytes);
   if (offset === undefined) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -174,7 +174,7 @@ export function decodeUtf8(path: string, bytes: Buffer): string {
   });
 }
 
-/** What is wrong with a file of more than so many bytes. */
+/** The error for a file of more than `maxBytes`. */
 export function tooBig(path: string, maxBytes: number): FileError {
   return new FileError({
     kind: 'too-big',
@@ -184,7 +184,7 @@ export function tooBig(path: string, maxBytes: number): FileError {
   });
 }
 
-/** What a system call's failure means for whoever has to mend it. */
+/** The error for a failed system call, with a hint on how to fix it. */
 export function systemError(path: string, cause: unknown): FileError {
   const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR') {
@@ -211,13 +211,13 @@ export function systemError(path: string, cause: unknown): FileError {
     code === 'EACCES'
       ? 'run as a user who may read it'
       : code === 'ELOOP'
-        ? 'mend the loop of symlinks'
+        ? 'fix the loop of symlinks'
         : 'see the system log';
   const reason = errorText(cause);
   return new FileError({ kind: 'unreadable', path, message: `cannot read \`${path}\`: ${reason}`, hint, cause });
 }
 
-/** The code of a system call's failure, such as `ENOENT`. */
+/** The code of a failed system call, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

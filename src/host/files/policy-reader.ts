@@ -18,12 +18,12 @@ const DROP_IN: FileKind = { isOptional: true, isList: false };
 const LIST: FileKind = { isOptional: false, isList: true };
 
 /**
- * Reads the policy at `path` from disk, and again only those of its files that have changed; `ownership` says whether
- * files that others than root can change are refused. With `settling`, a file that is being written is read as what it
- * said before.
+ * Reads the policy at `path` from disk, and later only those of its files that have changed. `ownership` says whether to
+ * refuse files that users other than root can change. With `settling`, the previous text stands in for a file that is being
+ * written.
  */
 export function createPolicyReader(path: string, ownership: 'root' | 'any', settling?: Settling): PolicyReader {
-  // What was read since the policy file was, and what before: files that it no longer names are forgotten.
+  // What this reading and the one before have read: files that the policy no longer names are forgotten.
   let known = new Map<string, TrustedText>();
   let before = known;
   const readNow = async (file: string, maxBytes: number): Promise<TrustedText> => {
@@ -75,7 +75,7 @@ export function createPolicyReader(path: string, ownership: 'root' | 'any', sett
   };
 }
 
-/** What stands for a file that could not be read. Throws what is no FileError. */
+/** Stands for a file that could not be read. Throws anything but a FileError. */
 export function unreadable(file: string, error: unknown): UnreadableFile {
   if (!(error instanceof FileError)) throw error;
   return {
@@ -95,12 +95,12 @@ function passedOver(file: string): PassedOverFile {
   };
 }
 
-/** What a policy that is not there may have been called. */
+/** The name that a missing policy may have. */
 async function missingNamesake(path: string): Promise<string | undefined> {
   return (await isThere(path)) ? undefined : namesake(path);
 }
 
-/** The `policy.yml` beside a `policy.yaml` that is there: whoever edits it edits the wrong one. */
+/** The `policy.yml` beside an existing `policy.yaml`: somebody may be editing the wrong file. */
 async function policyAlike(path: string): Promise<readonly PassedOverFile[]> {
   const alike = (await isThere(path)) ? await namesake(path) : undefined;
   if (alike === undefined || !alike.endsWith('.yml')) return [];

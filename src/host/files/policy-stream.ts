@@ -4,26 +4,26 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeUtf8, FileError, systemError, tooBig } from './policy-files.ts';
 
-/** How much is read of a stream, and for how long. */
+/** How much to read of a stream, and for how long. */
 export interface StreamLimits {
   readonly maxBytes: number;
-  /** How long the end is waited for. */
+  /** How long to wait for the end. */
   readonly maxSeconds: number;
-  /** How long a FIFO may have nobody who writes to it. */
+  /** How long a FIFO may be without a writer. */
   readonly maxWriterSeconds: number;
 }
 
 const POLL_MILLISECONDS = 20;
 const CHUNK_BYTES = 64 * 1024;
 
-/** Reads the UTF-8 text that comes by a stream, such as standard input; `name` is its name in messages. Throws a FileError. */
+/** Reads the UTF-8 text of a stream, such as standard input; `name` is its name in messages. Throws a FileError. */
 export async function readReadable(
   stream: Readable,
   name: string,
   { maxBytes, maxSeconds }: Pick<StreamLimits, 'maxBytes' | 'maxSeconds'>,
 ): Promise<string> {
   const isTerminal = 'isTTY' in stream && stream.isTTY === true;
-  // Whoever types ends it by hand.
+  // A person at a terminal ends it by hand.
   const deadline = isTerminal
     ? undefined
     : setTimeout(() => void stream.destroy(endless(name, maxSeconds)), maxSeconds * 1_000);
@@ -43,13 +43,13 @@ export async function readReadable(
   return decodeUtf8(name, Buffer.concat(chunks, total));
 }
 
-/** Reads the UTF-8 text that comes by a FIFO. It never waits in the kernel. Throws a FileError. */
+/** Reads the UTF-8 text of a FIFO. Never blocks in the kernel. Throws a FileError. */
 export async function readFifo(path: string, limits: StreamLimits): Promise<string> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     if (!(await handle.stat()).isFIFO()) throw notAnyMore(path);
-    // A pipe without a name, as `<(command)` makes it, has its writer from the beginning.
+    // An unnamed pipe, as `<(command)` makes it, has its writer from the beginning.
     const hasWriter = (await readlink(`/proc/self/fd/${handle.fd}`)).startsWith('pipe:');
     return decodeUtf8(path, await readToEnd(handle, { path, hasWriter, limits }));
   } catch (error) {
@@ -61,7 +61,7 @@ export async function readFifo(path: string, limits: StreamLimits): Promise<stri
 
 interface Fifo {
   readonly path: string;
-  /** Whether somebody has written to it, or is about to. */
+  /** Whether it has a writer, or had one. */
   readonly hasWriter: boolean;
   readonly limits: StreamLimits;
 }
@@ -77,7 +77,7 @@ async function readToEnd(handle: FileHandle, { path, hasWriter, limits }: Fifo):
     if (!isWritten && seconds > maxWriterSeconds) throw unwritten(path, maxWriterSeconds);
     if (seconds > maxSeconds) throw endless(path, maxSeconds);
     const chunk = await readSome(handle);
-    // Without a writer a read ends at once; with one that has written nothing yet it is EAGAIN (fifo(7), pipe(7)).
+    // A read without a writer returns nothing at once; with a writer that has written nothing yet it is EAGAIN (fifo(7), pipe(7)).
     if (chunk !== 'nothing yet' && chunk.length === 0 && isWritten) return Buffer.concat(chunks, total);
     if (chunk === 'nothing yet' || chunk.length === 0) {
       isWritten ||= chunk === 'nothing yet';

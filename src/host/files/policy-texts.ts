@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { FileText, PolicyReader } from '#core/model/policy/policy-reader.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 
-/** The texts of files that were read, and the instance that they are in force for. */
+/** The texts of the files of a policy, and the instance that it is in force for. */
 export function policyTexts(
   { documents, sources }: { readonly documents: readonly string[]; readonly sources: ReadonlyMap<string, string> },
   instance: string,
@@ -12,8 +12,8 @@ export function policyTexts(
 }
 
 /**
- * The texts as if the files of `standing` were called as it says; undefined where a file would take the name of another
- * that says something else.
+ * The texts with the names that `standing` gives to files; undefined if two files with different texts would have one
+ * name.
  */
 export function renamedTexts(
   { instance, documents, texts }: PolicyTexts,
@@ -50,14 +50,14 @@ export function readerOfTexts({ documents, texts }: Pick<PolicyTexts, 'documents
   };
 }
 
-/** Identifies what the files say, whatever the policy file is called and wherever it lies. */
+/** Identifies what the files say, whatever the name and place of the policy file. */
 export function identityOfTexts(texts: Pick<PolicyTexts, 'documents' | 'texts'>): string {
   const hash = createHash('sha256');
   for (const [name, text] of filesBeside(texts)) hash.update(`${name}\0${text.length}\0`).update(text);
   return hash.digest('hex').slice(0, 32);
 }
 
-/** The texts by the names that files have beside the policy file, in their order; the policy file's own name is empty. */
+/** The texts by the files' names relative to the policy file, in their order; the policy file's own name is empty. */
 export function filesBeside({
   documents,
   texts,

@@ -1,35 +1,35 @@
 import { isDropInName, isPassedOver, listDropIns } from './drop-ins.ts';
 import { type DirectoryPlace, type PathTarget, type PathTrace, tracePath } from './trace-path.ts';
 
-/** What a file, or an entry of a drop-in directory, was when it was looked at. */
+/** The state of a file, or of an entry of a drop-in directory, in a scan. */
 export interface FileState {
   readonly target: PathTarget;
-  /** The directory entry that holds the file itself, past all symlinks; see `entryKey`. */
+  /** The directory entry of the file itself, behind all symlinks; see `entryKey`. */
   readonly entry: string | undefined;
 }
 
-/** What a watched path was: the path itself under the empty name, the files of a drop-in directory under theirs. */
+/** The state of a watched path: the path itself under the empty name, the files of a drop-in directory under theirs. */
 export type PathState = ReadonlyMap<string, FileState>;
 
 /** A directory in which some names matter. */
 export interface DirectoryInterest {
   readonly place: DirectoryPlace;
   readonly names: Set<string>;
-  /** Whether every name of a drop-in file, and every one that is passed over, matters as well. */
+  /** Whether all names of drop-in files, read and passed over, matter as well. */
   dropIns: boolean;
 }
 
-/** All that was seen of the watched paths at one time. */
+/** The states of all watched paths at one time. */
 export interface PathScan {
   readonly states: ReadonlyMap<string, PathState>;
-  /** By the identity of the directory. */
+  /** Keyed by the identity of the directory. */
   readonly directories: ReadonlyMap<string, DirectoryInterest>;
 }
 
-/** How a watched file changed: written in place, or by a file put in another's place. */
+/** How a watched file changed: `modified` in place, or `replaced` by another file. */
 export type FileChange = 'replaced' | 'modified';
 
-/** Looks at every path, and at every file of those that are drop-in directories. */
+/** Scans every path, and every file of drop-in directories. */
 export async function scanPaths(paths: readonly string[]): Promise<PathScan> {
   const states = new Map<string, PathState>();
   const directories = new Map<string, DirectoryInterest>();
@@ -71,9 +71,9 @@ export function entryKey(directoryIdentity: string, name: string): string {
 }
 
 /**
- * How the watched files changed between two scans; undefined if they did not. Paths in only one of them do not count.
- * `written` are the entries the kernel told of writes to: within a clock tick a write of the same length leaves the
- * signature as it was. Of several changes the one that asks for more patience is told.
+ * How the watched files changed between two scans; undefined if they did not. Paths in only one scan do not count. `written`
+ * has the entries that the kernel reported writes to: a write of the same length within a clock tick leaves the signature as
+ * it was. If there are several changes, returns `modified`, which takes longer to settle.
  */
 export function compareScans(before: PathScan, after: PathScan, written: ReadonlySet<string>): FileChange | undefined {
   let change: FileChange | undefined;
@@ -81,9 +81,9 @@ export function compareScans(before: PathScan, after: PathScan, written: Readonl
     const then = before.states.get(path);
     if (then === undefined) continue;
     for (const name of new Set([...then.keys(), ...now.keys()])) {
-      const one = compareFiles(then.get(name), now.get(name), written);
-      if (one === 'modified') return one;
-      change ??= one;
+      const ofFile = compareFiles(then.get(name), now.get(name), written);
+      if (ofFile === 'modified') return ofFile;
+      change ??= ofFile;
     }
   }
   return change;
@@ -98,7 +98,7 @@ function compareFiles(
   const now = after?.target ?? ABSENT;
   if (now.kind === 'absent') return then.kind === 'absent' && then.code === now.code ? undefined : 'replaced';
   if (now.kind === 'directory') return then.kind === 'directory' ? undefined : 'replaced';
-  // Nothing tells a file that was moved in from one that was just created and has yet to be filled.
+  // A file that was moved in looks like one that was just created and has yet to be filled.
   if (then.kind !== 'file') return 'modified';
   if (then.identity !== now.identity) return 'replaced';
   const touched = after?.entry !== undefined && written.has(after.entry);

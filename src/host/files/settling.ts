@@ -2,74 +2,73 @@ import { FileError, type FileText } from './policy-files.ts';
 import type { FilePlace, WriteEvidence } from './write-evidence.ts';
 
 /**
- * Why a file does not count yet. `open`: its writer has not closed it. `unfinished-line`: its last line has no end.
- * `empty`: it says nothing, and said something before. `written`: it was written in place, and nobody knows whether its
- * writer is done.
+ * Why a file is held back. `open`: its writer has not closed it. `unfinished-line`: its last line has no end. `empty`: it
+ * says nothing, but did before. `written`: it was written in place, and it is unknown whether its writer is done.
  */
 export type WaitReason = 'open' | 'unfinished-line' | 'empty' | 'written';
 
-/** A file that does not count yet. */
+/** A file that is held back. */
 export interface WaitingFile {
   readonly file: string;
   readonly reason: WaitReason;
   readonly since: Date;
-  /** When it counts as it is; undefined where time alone does not make it count. */
+  /** When it is accepted as it is; undefined if time alone does not end the wait. */
   readonly until: Date | undefined;
-  /** In so many milliseconds it is worth another look. */
+  /** After how many milliseconds to read it again. */
   readonly lookAgain: number;
-  /** Whether nothing stands in for it, and the policy waits with it: it is soon taken as it is, or refused. */
+  /** Whether no earlier text stands in for it, so that the whole policy waits: it is soon accepted as it is, or refused. */
   readonly isNeeded: boolean;
 }
 
 /** A file to read. */
 export interface FileToTake {
   readonly file: string;
-  /** Throws what cannot be read. */
+  /** Throws if the file cannot be read. */
   readonly read: () => Promise<FileText>;
-  /** Whether the policy is whole without it: a file that is only just being made is not there yet. */
+  /** Whether the policy is complete without it; such a file counts as missing while it is being made. */
   readonly isOptional: boolean;
-  /** Whether each of its lines means something by itself, as a list's do and a document's do not. */
+  /** Whether each of its lines has a meaning of its own, as in a list but not in a document. */
   readonly isList: boolean;
 }
 
-/** Tells files that are finished from files that are being written; what such a file said before stands in for it. */
+/** Distinguishes finished files from files that are being written, for which their previous text stands in. */
 export interface Settling {
-  /** A reading of all files begins: files that several readings have not asked for are forgotten. */
+  /** Begins a reading of all files. Files that several readings have not asked for are forgotten. */
   begin(): void;
   /**
-   * Reads a file, or takes what it said before; undefined where it is not there yet. Throws what `read` throws, and a
-   * FileError where nothing stands in for a file that stays unfinished.
+   * Reads a file, or returns its previous text; undefined if it counts as missing. Throws what `read` throws, and a
+   * FileError if a file stays unfinished and no earlier text stands in for it.
    */
   take(file: FileToTake): Promise<FileText | undefined>;
   /** The files that the last reading held back. */
   waiting(): readonly WaitingFile[];
-  /** Has files count as they were read last, whether they are finished or not. */
+  /** Accepts all files as they were last read, finished or not. */
   accept(): void;
 }
 
-/** A file written in place counts when it has been as it is for so long, where nobody knows when its writer is done. */
+/** How long a file written in place must be unchanged if it is unknown when its writer is done. */
 export const QUIET_MILLISECONDS = 2_000;
 
 /**
- * A file written in place that ends amid a line, or is suddenly empty, counts when it has been so for so long: its
- * writer may have gone to fetch the rest, or another one may be about to append it.
+ * How long a file that ends within a line, or is suddenly empty, must be unchanged: its writer may still be fetching the
+ * rest, or another one may be about to append it.
  */
 const UNFINISHED_MILLISECONDS = 10_000;
 
 /**
- * Every edit of the policy waits with a file that nothing stands in for, revocations too, so no writer keeps it waiting
- * for longer.
+ * All edits of the policy, revocations included, wait for a file without an earlier text, so no writer can hold it back for
+ * longer than this.
  */
 const MAX_NEEDED_MILLISECONDS = 10_000;
 
-/** A writer that has a file open is asked for again, for a notice may have been lost. */
+/** When to check an open file again, since a notice may have been lost. */
 const OPEN_LOOK_MILLISECONDS = 5_000;
-/** Of a file written in place a notice may come late. */
+/** When to check a file written in place again, since its notice may be late. */
 const WRITTEN_LOOK_MILLISECONDS = 500;
-/** A file that changed while it was read is looked at again so soon. */
+/** When to read a file again that changed while it was read. */
 const MOVING_LOOK_MILLISECONDS = 50;
 
-/** A reading that fails asks for fewer files than the policy has. */
+/** How many readings may leave a file out before it is forgotten: a failed reading asks for fewer files than the policy has. */
 const MAX_READINGS_UNASKED = 3;
 
 interface Counted {
@@ -79,21 +78,21 @@ interface Counted {
   readonly asked: number;
 }
 
-interface Held {
+interface HeldFile {
   readonly text: FileText;
   readonly place: FilePlace | undefined;
   readonly waiting: WaitingFile;
-  /** Since when it has been as it is, by the monotonic clock. */
+  /** Since when it is unchanged, by the monotonic clock. */
   readonly since: number;
-  /** Since when it has been waited for, by the same clock. */
+  /** Since when it is held back, by the same clock. */
   readonly begun: number;
 }
 
-/** Nothing was read yet. */
+/** A settling that has read nothing yet. */
 export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' | 'forget'>): Settling {
   const counted = new Map<string, Counted>();
   let reading = 0;
-  let held = new Map<string, Held>();
+  let held = new Map<string, HeldFile>();
   let heldBefore = held;
 
   const count = (text: FileText, place: FilePlace): FileText => {
@@ -113,9 +112,9 @@ export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' 
     const isUsable = isList && unfinishedOf(text.text, saysNothing(text.text)) === undefined;
     const why = file.why.reason === 'open' && isNeeded && isUsable ? OPEN_AND_NEEDED : file.why;
     const left = why.milliseconds === undefined ? undefined : Math.max(0, since + why.milliseconds - now);
-    const patience = isNeeded ? Math.max(0, begun + MAX_NEEDED_MILLISECONDS - now) : Infinity;
-    // INVARIANT: where an earlier text stands in, time alone never ends the wait for a writer that is known to be at it.
-    if (place !== undefined && (left === 0 || (patience === 0 && isUsable))) return count(text, place);
+    const neededLeft = isNeeded ? Math.max(0, begun + MAX_NEEDED_MILLISECONDS - now) : Infinity;
+    // INVARIANT: if an earlier text stands in, time alone never ends the wait for a writer that is known to be writing.
+    if (place !== undefined && (left === 0 || (neededLeft === 0 && isUsable))) return count(text, place);
     const waiting: WaitingFile = {
       file: text.path,
       reason: why.reason,
@@ -124,12 +123,12 @@ export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' 
       lookAgain:
         place === undefined
           ? MOVING_LOOK_MILLISECONDS
-          : Math.min(LOOK_MILLISECONDS[why.reason], left ?? Infinity, patience === 0 ? Infinity : patience),
-      isNeeded: isNeeded && patience > 0,
+          : Math.min(LOOK_MILLISECONDS[why.reason], left ?? Infinity, neededLeft === 0 ? Infinity : neededLeft),
+      isNeeded: isNeeded && neededLeft > 0,
     };
     held.set(text.path, { text, place, waiting, since, begun });
-    // INVARIANT: half a line can mean more than the whole one does, so an unfinished file never counts for want of another.
-    if (patience === 0) throw unfinished(text.path, why.reason);
+    // INVARIANT: half a line can allow more than the whole one, so an unfinished file is never accepted for want of another.
+    if (neededLeft === 0) throw unfinished(text.path, why.reason);
     return earlier?.text ?? (isOptional ? undefined : text);
   };
 
@@ -167,7 +166,7 @@ export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' 
       const why = unfinishedOf(text.text, isSuddenlyEmpty);
       if (found === 'none') {
         const quietFor = Math.max(0, Date.now() - text.changedAt);
-        // Nothing stands in for it, so it is not left out either.
+        // No earlier text stands in for it, so it is not left out either.
         return why === undefined ? count(text, place) : hold({ text, place, why, isOptional: false, isList, quietFor });
       }
       if (why !== undefined) return hold({ text, place, why, ...kind });
@@ -182,14 +181,14 @@ export function createSettling(evidence: Pick<WriteEvidence, 'judge' | 'isOpen' 
 
 interface FileToHold extends Pick<FileToTake, 'isOptional' | 'isList'> {
   readonly text: FileText;
-  /** Undefined where it changed amid the reading. */
+  /** Undefined if the file changed while it was read. */
   readonly place: FilePlace | undefined;
   readonly why: Wait;
-  /** How long it is known to have been as it is, in milliseconds. */
+  /** How long the file is known to be unchanged, in milliseconds. */
   readonly quietFor?: number;
 }
 
-/** How soon to look again where time does not end the wait sooner. */
+/** How soon to check again if time does not end the wait sooner. */
 const LOOK_MILLISECONDS: Readonly<Record<WaitReason, number>> = {
   open: OPEN_LOOK_MILLISECONDS,
   'unfinished-line': UNFINISHED_MILLISECONDS,
@@ -203,7 +202,7 @@ interface Wait {
 }
 
 const OPEN: Wait = { reason: 'open', milliseconds: undefined };
-/** A list that nothing stands in for need not be closed by a writer that keeps it open, as a logger does. */
+/** A list without an earlier text need not be closed: its writer may keep it open, as a logger does. */
 const OPEN_AND_NEEDED: Wait = { reason: 'open', milliseconds: QUIET_MILLISECONDS };
 const WRITTEN: Wait = { reason: 'written', milliseconds: QUIET_MILLISECONDS };
 
@@ -229,7 +228,7 @@ function unfinished(path: string, reason: WaitReason): FileError {
   });
 }
 
-/** Whether a text is blank but for comments, which a policy and a list write alike. */
+/** Whether a text has nothing but blanks and comments, which policies and lists write alike. */
 function saysNothing(text: string): boolean {
   return !/^[^\S\n]*[^\s#]/m.test(text);
 }

@@ -3,7 +3,7 @@ import { lstat, readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileIdentity, fileSignature } from './file-signature.ts';
 
-/** A directory by its real path, which directory that was, and who may change what is in it. */
+/** A directory: its real path, its identity, and who may change its content. */
 export interface DirectoryPlace {
   readonly path: string;
   readonly identity: string;
@@ -12,27 +12,27 @@ export interface DirectoryPlace {
   readonly mode: number;
 }
 
-/** One name looked up on the way of a path: what the path means changes when this entry of the directory does. */
+/** One lookup of a name while following a path: the path leads elsewhere when this directory entry changes. */
 export interface PathStep {
   readonly directory: DirectoryPlace;
   readonly name: string;
-  /** What stood there; undefined for nothing. */
+  /** The entry of that name; undefined if there is none. */
   readonly entry: PathEntry | undefined;
 }
 
-/** An entry of a directory, and its owner: of a symlink its own, and not that of what it leads to. */
+/** An entry of a directory and its owner; for a symlink, the symlink's own. */
 export interface PathEntry {
   readonly kind: 'directory' | 'symlink' | 'file';
   readonly owner: number;
 }
 
-/** What a path leads to; `file` is anything but a directory. */
+/** The target of a path; `file` is anything but a directory. */
 export type PathTarget =
   | { readonly kind: 'absent'; readonly code: string }
   | { readonly kind: 'directory'; readonly directory: DirectoryPlace }
   | { readonly kind: 'file'; readonly identity: string; readonly signature: string };
 
-/** The way of a path through directories and symlinks, and its end. */
+/** The lookups of a path through directories and symlinks, and its target. */
 export interface PathTrace {
   readonly steps: readonly PathStep[];
   readonly target: PathTarget;
@@ -40,18 +40,18 @@ export interface PathTrace {
 
 // The kernel's own limit (path_resolution(7)).
 const MAX_SYMLINKS = 40;
-const ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 /**
  * Follows a path name by name, as the kernel does: from `/`, or from `start` for a path relative to it.
- * Never throws for what the path leads to: a target that cannot be reached is `absent`, with the error's code.
+ * Never throws: a target that cannot be reached is `absent`, with the error's code.
  */
 export async function tracePath(path: string, start?: DirectoryPlace): Promise<PathTrace> {
   for (let attempt = 1; ; attempt += 1) {
     const trace = await traceOnce(path, start);
     // EINVAL: a symlink became something else between lstat and readlink.
     const raced = trace.target.kind === 'absent' && trace.target.code === 'EINVAL';
-    if (!raced || attempt === ATTEMPTS) return trace;
+    if (!raced || attempt === MAX_ATTEMPTS) return trace;
   }
 }
 
@@ -115,7 +115,7 @@ function componentsOf(path: string): string[] {
   return path.split('/').filter((component) => component !== '' && component !== '.');
 }
 
-/** A path from `/` on. Unlike path.resolve, leaves `..` where it is: symlinks before it are followed first. */
+/** A path that begins with `/`. Unlike path.resolve, it keeps `..`, since symlinks before it are followed first. */
 export function absolutePath(path: string): string {
   return path.startsWith('/') ? path : `${join(process.cwd(), '/')}${path}`;
 }

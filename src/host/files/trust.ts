@@ -2,22 +2,22 @@ import type { BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import type { DirectoryPlace, PathStep, PathTrace } from './trace-path.ts';
 
-/** Why a path is not trusted, and what to do about it. */
+/** Why a path is not trusted, and how to fix it. */
 export interface Distrust {
-  /** What others can change. */
+  /** The file or directory that others can change. */
   readonly path: string;
   readonly message: string;
   readonly hint: string;
 }
 
-/** Who may own what this process trusts: root, and the user it runs as. */
+/** The users whose files this process trusts: root, and the user it runs as. */
 export function trustedOwners(): readonly number[] {
   return [0, process.geteuid?.() ?? 0];
 }
 
 /**
- * The first directory on the way of a path, from `/` on and along every symlink, in which others than `owners` can
- * replace what the path leads through; undefined where there is none. `path` is the path as it was written.
+ * The first directory that a path passes, from `/` on and through every symlink, in which users other than `owners` can
+ * replace the entry that the path uses; undefined if there is none. `path` is the path as it was written.
  */
 export function distrustWay(
   path: string,
@@ -34,16 +34,16 @@ export function distrustWay(
 }
 
 /**
- * Whether the sticky bit of a directory that all may write to, as /tmp is, keeps this entry in its place. It does for a
- * directory of `owners`: others can neither remove it nor move one like it there, since rename(2) asks for the right to
- * write in a directory that gets another parent. A file or a symlink of root's in a directory of theirs, they can move.
+ * Whether the sticky bit of a world-writable directory such as /tmp protects this entry. It does if the entry is a directory
+ * of `owners`: others can neither remove it nor move another one there, since rename(2) requires write permission on a
+ * directory that gets a new parent. A file or symlink of root's in a directory of their own they can move there.
  */
 function isKept({ directory, entry }: PathStep, owners: readonly number[]): boolean {
   if (!isSticky(directory) || !owners.includes(directory.owner)) return false;
   return entry === undefined || (entry.kind === 'directory' && owners.includes(entry.owner));
 }
 
-/** A path as it was written, and the file that it leads to. */
+/** A path as it was written, and the file it leads to. */
 interface Destination {
   readonly path: string;
   readonly file: string;
@@ -66,7 +66,7 @@ function distrustDirectory(
   return { path, message, hint: SHARED_DIRECTORIES.has(path) ? elsewhere : `chmod go-w ${path}` };
 }
 
-/** Why a file itself, its way being trusted, is not: others than `owners` own it or can write to it. */
+/** Why a file is not trusted although its path is: users other than `owners` own it or can write to it. */
 export function distrustFile(
   path: string,
   { uid, mode }: Pick<BigIntStats, 'uid' | 'mode'>,
@@ -89,10 +89,10 @@ export function distrustFile(
 
 const POLICY_DIRECTORY = '/etc/secgroupd';
 
-/** Programs of all users write to these: that must not be taken from them. */
+/** Directories that programs of all users write to, so their modes must stay. */
 const SHARED_DIRECTORIES: ReadonlySet<string> = new Set(['/tmp', '/var/tmp', '/dev/shm', '/run/lock', '/var/crash']);
 
-/** Of a file's mode: its group and all others write. An ACL's grants show in the group's bits (acl(5)). */
+/** The mode bits with which a file's group and all others write. Grants of an ACL show in the group's bits (acl(5)). */
 const OTHERS_WRITE = 0o022;
 
 const STICKY = 0o1000;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** The offset of the first byte that begins no well-formed UTF-8 character; undefined if all of `bytes` is UTF-8. */
+/** The offset of the first byte that begins no well-formed UTF-8 character; undefined if `bytes` is valid UTF-8. */
 export function invalidUtf8Offset(bytes: Uint8Array): number | undefined {
   if (isUtf8(bytes)) return undefined;
   let offset = 0;

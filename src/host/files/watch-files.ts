@@ -18,26 +18,26 @@ export interface WatchFilesOptions {
   /** Files or drop-in directories; they need not exist. */
   readonly paths: readonly string[];
   /**
-   * `modified`: written in place or newly there, so a writer may be midway. `replaced`: another file, or none. `closed`: a
+   * `modified`: written in place or new, so its writer may not be done. `replaced`: another file, or none. `closed`: a
    * writer has closed it.
    */
   readonly onChange: (kind: FileChange | 'closed') => void;
-  /** Trouble that the watch lives with, such as the kernel's limit on watches: changes are then found by polling. */
+  /** A problem that the watch survives, such as the kernel's limit on watches: polling then finds changes. */
   readonly onError: (error: Error) => void;
   readonly pollMilliseconds?: number;
-  /** Whom to report each event to, as it comes. */
+  /** Receives each event as it comes. */
   readonly evidence?: Pick<WriteEvidence, 'onWatchEvent'>;
-  /** Who finds out when files are closed, in the directories that matter. */
+  /** Reports when files are closed, in the directories that matter. */
   readonly notices?: Pick<WriteNotices, 'cover'>;
 }
 
 /** A standing watch over files. */
 export interface FileWatch {
-  /** Watches these paths from now on. A path new to the watch is compared with what it is at the next `ready`. */
+  /** Watches these paths from now on. Changes of a new path count from the next `ready`. */
   setPaths(paths: readonly string[]): void;
-  /** Resolves once every change from here on will be noticed; read files after it, not before. */
+  /** Resolves once every later change will be noticed; read files after it, not before. */
   ready(): Promise<void>;
-  /** A writer has closed the file of this name, of the directory of this identity. */
+  /** Call this when a writer has closed the file of this name in the directory of this identity. */
   onClosed(directory: string, name: string): void;
   /** Ends the watch; no callback runs after it. */
   close(): void;
@@ -49,14 +49,14 @@ interface DirectoryWatch {
   interest: DirectoryInterest;
 }
 
-// A replacement is several events; this gathers them into one look.
+// A replacement is several events; this gathers them into one scan.
 const GATHER_MILLISECONDS = 3;
 const MAX_ROUNDS = 10;
 
 /**
- * Calls `onChange` when a watched file changes, whichever way: in place, by rename, by a symlink or a directory on its
- * way. Every directory on the way of every path is watched for the names that matter there. Events only cause a look;
- * what changed is told by comparing, and a look every `pollMilliseconds` finds what no event told of.
+ * Calls `onChange` when a watched file changes in any way: in place, by rename, or by a symlink or directory of its path.
+ * Every directory that a path passes is watched for the names that matter there. Events only cause a scan; comparing scans
+ * finds the change, and polling every `pollMilliseconds` catches changes without an event.
  */
 export function watchFiles(options: WatchFilesOptions): FileWatch {
   const { paths, onChange, onError, pollMilliseconds = 2_000, evidence, notices } = options;
@@ -86,7 +86,7 @@ export function watchFiles(options: WatchFilesOptions): FileWatch {
     if (!closed) pollTimer = setTimeout(() => void look(), pollMilliseconds);
   };
 
-  // INVARIANT: after a watch is armed there is one more scan, for what happened before it was.
+  // INVARIANT: a watch that was just armed is followed by one more scan, for changes before it was armed.
   const lookUntilArmed = async (): Promise<void> => {
     for (let round = 1; round <= MAX_ROUNDS && !closed; round += 1) {
       const marks = written;
@@ -116,7 +116,7 @@ export function watchFiles(options: WatchFilesOptions): FileWatch {
         watches.set(identity, armOne(identity, interest));
         armed = true;
       } catch (error) {
-        // ENOENT and ENOTDIR: the directory went meanwhile, and its parent's watch will tell.
+        // ENOENT and ENOTDIR: the directory is gone, and the watch of its parent reports that.
         if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) failure ??= asError(error);
       }
     }
@@ -139,8 +139,8 @@ export function watchFiles(options: WatchFilesOptions): FileWatch {
     entry.watcher.on('change', (event, filename) => {
       if (closed || watches.get(identity) !== entry) return;
       const name = filename === null ? undefined : String(filename);
-      // inotify tells of the directory's own removal or renaming under the directory's own name; after a removal the
-      // watch is dead, even if a new directory gets the old one's inode.
+      // inotify reports the removal or renaming of the directory itself under its own name; after a removal the watch is
+      // dead, even if a new directory gets the old inode.
       const own = event === 'rename' && name === basename(path);
       if (own) disarm(entry);
       if (name !== undefined) evidence?.onWatchEvent(identity, name, event === 'rename' ? 'rename' : 'change');

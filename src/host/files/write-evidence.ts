@@ -3,50 +3,50 @@ import { type PathStep, type PathTrace, tracePath } from './trace-path.ts';
 import type { WriteNotice, WriteNotices } from './write-notices.ts';
 
 /**
- * What is known of how a file came by its present content. `replaced`: the whole file was put there. `closed`: its writer
- * has closed it. `open`: its writer has not. `unknown`: it was written in place, or may have been. `none`: nothing
- * happened to it that anybody noticed, nor was it read before.
+ * How a file got its present content, as far as known. `replaced`: the whole file was put there. `closed`: its writer has
+ * closed it. `open`: its writer has not. `unknown`: it was written in place, or may have been. `none`: no event was seen,
+ * and it was not read before.
  */
 export type Evidence = 'replaced' | 'closed' | 'open' | 'unknown' | 'none';
 
-/** Which file was read before under a path, and how the path led there. */
+/** The file that was read under a path, and how the path led there. */
 export type FilePlace = Pick<PathTrace, 'steps' | 'target'>;
 
-/** A file to be judged. */
+/** A file that was read. */
 export interface FileToJudge {
   readonly path: string;
-  /** Of what was read; see `fileSignature`. */
+  /** The signature of what was read; see `fileSignature`. */
   readonly signature: string;
-  /** Whether what was read says nothing. */
+  /** Whether its text says nothing. */
   readonly isBlank: boolean;
   readonly before: FilePlace | undefined;
 }
 
-/** What is known of a file; `place` is undefined where it has changed since it was read. */
+/** What is known of a file; `place` is undefined if it has changed since it was read. */
 export interface Judgement {
   readonly evidence: Evidence;
   readonly place: FilePlace | undefined;
 }
 
-/** Gathers what happens to files, and tells finished files from those that are being written. */
+/** Collects events of files, and distinguishes finished files from those that are being written. */
 export interface WriteEvidence {
-  /** Node's watch saw a name begin, end or change hands, or a file being written or its owner or mode changed. */
+  /** Node's watch saw a name appear, disappear or change, or a file's content, owner or mode change. */
   onWatchEvent(directory: string, name: string, event: 'rename' | 'change'): void;
   onNotice(directory: string, name: string, notice: WriteNotice): void;
-  /** Notices were lost. */
+  /** Call this when notices were lost. */
   onLost(): void;
-  /** Judges what was read: whatever happened to the file before it was read counts. */
+  /** What is known of a file that was read, counting all events before it was read. */
   judge(file: FileToJudge): Promise<Judgement>;
-  /** Whether the file that was at this place, and still is, is being written, as far as is known without reading it. */
+  /** Whether a file that is still at this place is being written, as far as known without reading it. */
   isOpen(path: string, place: FilePlace): Promise<boolean>;
-  /** What is known of the file has been acted on: whatever changes it from now on, something new is to be known of it. */
+  /** Call this when the evidence was used: later changes need new evidence. */
   forget(place: FilePlace): void;
 }
 
-/** Names that nobody asks for are forgotten when there are more. */
+/** Beyond this many names, the oldest are forgotten. */
 const MAX_NAMES = 4_096;
 
-/** Evidence from `notices`, where there are any, and from Node's watch of the directories where there are none. */
+/** Evidence from `notices` where they are available, else from Node's watch of the directories. */
 export function createWriteEvidence(notices: Pick<WriteNotices, 'covers' | 'caughtUp'>): WriteEvidence {
   const noticed = new Map<string, WriteNotice>();
   const watched = new Map<string, 'rename' | 'change'>();
@@ -59,7 +59,7 @@ export function createWriteEvidence(notices: Pick<WriteNotices, 'covers' | 'caug
   };
 
   const catchUp = async (): Promise<boolean> => {
-    // Two turns of the loop: in the first, what the kernel reported to Node's watch may still wait behind this call.
+    // Two turns of the loop: in the first, events for Node's watch may still wait behind this call.
     await nextTurn();
     await nextTurn();
     return notices.caughtUp();
@@ -72,17 +72,17 @@ export function createWriteEvidence(notices: Pick<WriteNotices, 'covers' | 'caug
       if (notice === 'written') return 'open';
       if (notice === 'closed') return 'closed';
       if (notice === 'moved-in') return 'replaced';
-      // Without a write it is a second name of another file, unless it has just been made and waits for its content.
+      // Without a write it is a second name of another file, or a new file that waits for its content.
       return notice === undefined ? undefined : isBlank ? 'open' : 'unknown';
     }
     const event = watched.get(key);
     if (event === undefined) return undefined;
-    // A file that is made and then written has its writes reported too; one that was moved here has not.
+    // Writes to a new file are reported too; a file that was moved here has none.
     return event === 'change' || isBlank ? 'unknown' : 'replaced';
   };
 
-  /** A file that is another than before, of whose own name nothing was noticed: by what on its way leads elsewhere now. */
-  const ofWay = (before: FilePlace, now: FilePlace, isCaughtUp: boolean): Evidence => {
+  /** The evidence for another file than before, without an event of its own name: what its path passes leads elsewhere now. */
+  const ofPath = (before: FilePlace, now: FilePlace, isCaughtUp: boolean): Evidence => {
     const fork = now.steps.findIndex((step, at) => !isSameStep(step, before.steps[at]));
     const turn = now.steps[fork - 1];
     if (turn === undefined) return 'unknown';
@@ -103,7 +103,7 @@ export function createWriteEvidence(notices: Pick<WriteNotices, 'covers' | 'caug
       if (seen !== undefined) return { evidence: seen, place: now };
       if (before === undefined) return { evidence: 'none', place: now };
       return {
-        evidence: identityOf(before) === identityOf(now) ? 'unknown' : ofWay(before, now, isCaughtUp),
+        evidence: identityOf(before) === identityOf(now) ? 'unknown' : ofPath(before, now, isCaughtUp),
         place: now,
       };
     },
@@ -140,6 +140,6 @@ function identityOf({ target }: FilePlace): string {
   return target.kind === 'file' ? target.identity : '';
 }
 
-function isSameStep(one: PathStep, other: PathStep | undefined): boolean {
-  return other !== undefined && one.name === other.name && one.directory.identity === other.directory.identity;
+function isSameStep(a: PathStep, b: PathStep | undefined): boolean {
+  return b !== undefined && a.name === b.name && a.directory.identity === b.directory.identity;
 }

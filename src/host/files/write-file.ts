@@ -3,7 +3,7 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorText } from '#core/diagnostics/error-text.ts';
 
-/** A file that could not be written; the old one is still there, unless only the fsync of its directory failed. */
+/** A file could not be written; the old one still exists, unless only the fsync of its directory failed. */
 export class FileWriteError extends Error {
   override readonly name = 'FileWriteError';
   readonly path: string;
@@ -15,22 +15,22 @@ export class FileWriteError extends Error {
 }
 
 /**
- * Replaces the file at `path` by one with this content and exactly this mode, whatever the umask: readers, and a host
- * that loses power, see the whole old file or the whole new one. Throws a FileWriteError and leaves no temporary file.
+ * Replaces the file at `path` with one that has this content and exactly this mode, whatever the umask. Readers, and a host
+ * that loses power, see the whole old file or the whole new one. Throws a FileWriteError, and leaves no temporary file.
  */
 export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): Promise<void> {
   return replaceFile({ path, data, mode, isOfDirectory: false });
 }
 
 /**
- * Replaces a file of the state directory, as {@link writeFileAtomically} does, with the mode that such files have. It
- * belongs to whom its directory does, whoever writes it.
+ * Replaces a file of the state directory like {@link writeFileAtomically}, with the mode of such files. The file belongs to
+ * the owner of its directory, whoever writes it.
  */
 export function writeStateFile(path: string, data: string): Promise<void> {
   return replaceFile({ path, data, mode: 0o640, isOfDirectory: true });
 }
 
-/** Gives a file or directory that root has just made to the owner of the directory that it is in. */
+/** Gives a file or directory that root has just created to the owner of its parent directory. */
 export async function giveToOwnerOf(directory: string, made: FileHandle): Promise<void> {
   if (process.geteuid?.() !== 0) return;
   const { uid, gid } = await stat(directory);
@@ -46,7 +46,7 @@ interface Replacement {
 
 async function replaceFile({ path, data, mode, isOfDirectory }: Replacement): Promise<void> {
   const directory = dirname(path);
-  // A name of its own, not one made from the file's: that could be longer than a name may be.
+  // Not made from the file's name, which could become too long.
   const temporary = join(directory, `.secgroupd-${randomBytes(8).toString('hex')}.tmp`);
   let made = false;
   try {
@@ -55,7 +55,7 @@ async function replaceFile({ path, data, mode, isOfDirectory }: Replacement): Pr
     try {
       await handle.writeFile(data);
       await handle.chmod(mode);
-      // INVARIANT: by the handle of a file that nobody else has a name for: a name can be another file's by now.
+      // INVARIANT: by handle, not by name: the name can be another file's by now.
       if (isOfDirectory) await giveToOwnerOf(directory, handle);
       await handle.sync();
     } finally {

@@ -10,7 +10,7 @@ import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
 import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from '#host/files/write-file.ts';
 
-/** The policies that were in force, in the state directory. */
+/** The policies that have been in force, in the state directory. */
 export interface History {
   /**
    * Keeps a policy that came into force; nothing, if it says what the newest one does. Returns the newest one's number.
@@ -47,29 +47,29 @@ export interface OpenedText {
   readonly read: () => AsyncIterable<string>;
 }
 
-/** The newest so many are kept. */
-const MOST_VERSIONS = 50;
+/** How many of the newest versions to keep. */
+const MAX_VERSIONS = 50;
 
-/** In bytes: fewer are kept where lists are so long that all the texts together are longer. */
-const LONGEST_TEXTS = 64 * 1024 * 1024;
+/** The size limit of all texts together, in bytes: with long lists, fewer versions are kept. */
+const MAX_TOTAL_TEXT_BYTES = 64 * 1024 * 1024;
 
-/** In bytes, one text: the daemon takes no longer policy to try. */
-const LONGEST_TEXT = 256 * 1024 * 1024;
+/** The size limit of one text, in bytes: the daemon accepts no longer policy for a trial. */
+const MAX_TEXT_BYTES = 256 * 1024 * 1024;
 
-/** These are kept whatever their length. */
-const FEWEST_VERSIONS = 2;
+/** How many versions to keep whatever their size. */
+const MIN_VERSIONS = 2;
 
-/** Of the policies that came into force since live flows were judged, the newest so many are told. */
+/** How many of the newest policies since live flows were examined to return. */
 const MAX_SINCE_JUDGED = 15;
 
-/** What the copy of a text is called: its SHA-256. */
+/** The name of the copy of a text: its SHA-256. */
 const DIGEST = /^[0-9a-f]{64}$/;
 
-/** A copy that was being written when the power failed, or the process was killed; see write-file.ts. */
+/** A copy whose writing a power failure or the end of the process interrupted; see write-file.ts. */
 const UNFINISHED = /^\.secgroupd-[0-9a-f]{16}\.tmp$/;
 
-/** In bytes, what is said of one version: a policy of thousands of files is shorter. */
-const LONGEST_VERSION = 16 * 1024 * 1024;
+/** The size limit of a version's file, in bytes: that of a policy of thousands of files is smaller. */
+const MAX_VERSION_FILE_BYTES = 16 * 1024 * 1024;
 
 const VERSION = z.object({
   number: z.int().positive(),
@@ -79,7 +79,7 @@ const VERSION = z.object({
   instance: z.string(),
   documents: z.array(z.string()),
   identity: z.string(),
-  /** The digest of each file's text, by which its copy is called. */
+  /** The digest of each file's text, which is the name of its copy. */
   texts: z.record(z.string(), z.string().regex(DIGEST)),
 });
 
@@ -92,13 +92,13 @@ type JudgedFile = z.infer<typeof JUDGED>;
 
 type VersionFile = z.infer<typeof VERSION>;
 
-/** The history below `directory`, the state directory, which is made if it is missing. */
+/** The history in `directory`, the state directory, which is created if it is missing. */
 export function createHistory(directory: string): History {
   const versions = join(directory, 'history');
   const texts = join(versions, 'texts');
 
   const judgedFile = join(versions, 'judged.json');
-  // Copies of texts that one call is about to name are not for another to remove.
+  // One call must not remove copies of texts that another is about to name.
   let queue: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
     const done = queue.then(step);
@@ -107,12 +107,12 @@ export function createHistory(directory: string): History {
   };
 
   const readJson = async <T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> => {
-    const text = (await isOwnDirectory(versions)) ? await readOwnFile(path, LONGEST_VERSION) : undefined;
+    const text = (await isOwnDirectory(versions)) ? await readOwnFile(path, MAX_VERSION_FILE_BYTES) : undefined;
     if (text === undefined) return undefined;
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
-      // One that is damaged costs that one.
+      // A damaged file costs only that version.
       if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
       throw error;
     }
@@ -126,7 +126,7 @@ export function createHistory(directory: string): History {
     const known: [string, string][] = [];
     if (!(await isOwnDirectory(texts))) return undefined;
     for (const [file, digest] of Object.entries(digests)) {
-      const text = await readOwnFile(join(texts, digest), LONGEST_TEXT);
+      const text = await readOwnFile(join(texts, digest), MAX_TEXT_BYTES);
       if (text === undefined) return undefined;
       known.push([file, text]);
     }
@@ -139,7 +139,7 @@ export function createHistory(directory: string): History {
   const readAll = async (): Promise<readonly VersionFile[]> => {
     const names = (await namesIn(versions)).filter((name) => /^[0-9]{8}\.json$/.test(name));
     const read = await Promise.all(names.map(readVersion));
-    return read.filter((one) => one !== undefined).toSorted((a, b) => b.number - a.number);
+    return read.filter((version) => version !== undefined).toSorted((a, b) => b.number - a.number);
   };
   const keepText = async (text: string): Promise<string> => {
     const digest = createHash('sha256').update(text).digest('hex');
@@ -158,19 +158,19 @@ export function createHistory(directory: string): History {
     let bytes = 0;
     const counted = new Set<string>();
     const kept: VersionFile[] = [];
-    for (const version of all.slice(0, MOST_VERSIONS)) {
-      for (const digest of Object.values(version.texts).filter((one) => !counted.has(one))) {
+    for (const version of all.slice(0, MAX_VERSIONS)) {
+      for (const digest of Object.values(version.texts).filter((text) => !counted.has(text))) {
         counted.add(digest);
         bytes += (await sizeOf(join(texts, digest))) ?? 0;
       }
-      if (bytes > LONGEST_TEXTS && kept.length >= FEWEST_VERSIONS) break;
+      if (bytes > MAX_TOTAL_TEXT_BYTES && kept.length >= MIN_VERSIONS) break;
       kept.push(version);
     }
     for (const { number } of all.slice(kept.length)) await rm(join(versions, fileName(number)), { force: true });
     const judged = await readJson(judgedFile, JUDGED);
     const inUse = judged === undefined ? kept : [...kept, judged];
     const used = new Set(inUse.flatMap((version) => Object.values(version.texts)));
-    // INVARIANT: what is removed is what this program calls its files, wherever the directory may lead.
+    // INVARIANT: only files with names that this program gives are removed, wherever the directory may lead.
     for (const name of await namesIn(texts)) {
       const isOurs = DIGEST.test(name) || UNFINISHED.test(name);
       if (isOurs && !used.has(name)) await rm(join(texts, name), { force: true });
@@ -185,7 +185,7 @@ export function createHistory(directory: string): History {
       if (newest?.identity === identity) return newest.number;
       const digests = await keepTexts(policy);
       const { instance, documents } = policy;
-      // What lists alone change, a program may change every minute: the newest such state stands for all of them.
+      // A program may change lists every minute: the newest version that differs only in lists replaces the one before.
       const replaces =
         newest !== undefined && origin === 'file' && newest.origin === 'file' && haveSameDocuments(newest, digests);
       const version: VersionFile = {

@@ -5,21 +5,21 @@ import { type Script, scriptText } from '#core/model/nft/script.ts';
 import { explainDenied } from './state-directory.ts';
 import { giveToOwnerOf, writeStateFile } from '#host/files/write-file.ts';
 
-/** The script that boots into what is in force, in the state directory. */
+/** The boot script, which restores the rules in force, in the state directory. */
 export interface LastGood {
-  /** Writes what is about to be applied, beside the last good one. Throws what writing throws. */
+  /** Writes the script of a change that is about to be applied, beside the last good one. Throws what writing throws. */
   prepare(whole: Script): Promise<void>;
-  /** Makes what was prepared the last good one. */
+  /** Makes the prepared script the last good one. */
   commit(): Promise<void>;
-  /** Writes what the host boots with should the last good one not load. Throws what writing throws. */
+  /** Writes the script that the host boots with if the last good one does not load. Throws what writing throws. */
   keepFallback(fallback: Script): Promise<void>;
-  /** Adds a change of elements to the last good one; false, and nothing added, where changes are so long that the whole is due. Throws what writing throws. */
+  /** Appends a change of elements to the last good script; returns false, and appends nothing, if the changes have grown so long that a whole script is due. Throws what writing throws. */
   append(change: Script): Promise<boolean>;
-  /** The last good one, and the changes since, to be loaded after it; undefined where there is none. Throws what reading throws. */
+  /** Reads the last good script and the changes since; undefined if there is none. Throws what reading throws. */
   read(): Promise<LastGoodScripts | undefined>;
 }
 
-/** Two scripts to be loaded one after the other. */
+/** Two scripts to load one after the other. */
 export interface LastGoodScripts {
   readonly whole: Script;
   readonly changes: Script;
@@ -28,19 +28,19 @@ export interface LastGoodScripts {
 /** The name, in the state directory, of the script that plain `nft -f` loads at boot. */
 const LAST_GOOD_FILE = 'last-good.nft';
 
-/** What plain `nft -f` loads at boot instead, should that one be refused. */
+/** The name of the script that plain `nft -f` loads at boot if that one is refused. */
 const FALLBACK_FILE = 'fallback.nft';
 
 /**
- * Changes of elements since. A file of its own: should power fail while a line is written, nft refuses this file, and
- * what it adds to is loaded all the same.
+ * Changes of elements since then. They have a file of their own: if power fails while a line is written, nft refuses this
+ * file, but still loads the other.
  */
 const CHANGES_FILE = 'last-good-changes.nft';
 
-/** In bytes: some 10,000 changes of one member, which nft loads in less than a second. */
-const LONGEST_CHANGES = 2 * 1024 * 1024;
+/** Some 10,000 changes of one member, which nft loads in less than a second. */
+const MAX_CHANGES_BYTES = 2 * 1024 * 1024;
 
-/** The last good script below `directory`, which is made if it is missing. */
+/** The last good script in `directory`, which is created if it is missing. */
 export function createLastGood(directory: string): LastGood {
   const next = join(directory, 'next.nft');
   const changes = join(directory, CHANGES_FILE);
@@ -55,7 +55,7 @@ export function createLastGood(directory: string): LastGood {
     },
     async commit() {
       if (prepared) {
-        // INVARIANT: changes never outlive what they were made to: they would be made to another.
+        // INVARIANT: changes never outlive the script that they belong to, or they would apply to another.
         await rm(changes, { force: true });
         await rename(next, join(directory, LAST_GOOD_FILE));
       }
@@ -69,7 +69,7 @@ export function createLastGood(directory: string): LastGood {
     },
     async append(change) {
       const text = scriptText(change);
-      if ((await sizeOf(changes)) + text.length > LONGEST_CHANGES) return false;
+      if ((await sizeOf(changes)) + text.length > MAX_CHANGES_BYTES) return false;
       await mkdir(directory, { recursive: true, mode: 0o750 });
       const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
       const handle = await open(changes, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o640);

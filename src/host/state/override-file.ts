@@ -5,11 +5,11 @@ import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
 import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from '#host/files/write-file.ts';
 
-/** Where a policy that is in force in place of the files' is kept, so that a restart finds it. */
+/** The file that keeps a policy override, so that a restart finds it. */
 export interface OverrideFile {
-  /** Undefined where there is none. Throws what reading throws, and an Error for a damaged one. */
+  /** Reads the override; undefined if there is none. Throws what reading throws, and an Error for a damaged file. */
   read(): Promise<HeldPolicy | undefined>;
-  /** Takes the old one's place; undefined removes it. Throws what writing throws, the old one being there still. */
+  /** Replaces the override; undefined removes it. Throws what writing throws, and then the old one is still there. */
   write(held: HeldPolicy | undefined): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ const HELD = z.discriminatedUnion('kind', [
   }),
 ]);
 
-/** The file below `directory`, the state directory, which is made if it is missing. */
+/** The override file in `directory`, the state directory, which is created if it is missing. */
 export function createOverrideFile(directory: string): OverrideFile {
   const path = join(directory, 'held-policy.json');
   const overrideFile: OverrideFile = {

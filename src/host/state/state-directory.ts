@@ -3,45 +3,45 @@ import { dirname } from 'node:path';
 import { absolutePath, type PathStep, type PathTrace, tracePath } from '#host/files/trace-path.ts';
 import { type UserIds, userIds } from './user-ids.ts';
 
-/** A state directory that cannot be worked in as it is; the message says who must own what. */
+/** The state directory cannot be used as it is; the message says who must own what. */
 class StateDirectoryError extends Error {
   override readonly name = 'StateDirectoryError';
 }
 
-/** A state directory, and the user that works in it. */
+/** A state directory, and the user to work in it as. */
 export interface StateDirectory {
-  /** The user other than root whose it is; undefined where root, or whoever this process runs as, works as itself. */
+  /** The owner if it is not root; undefined if this process works as the user it runs as. */
   readonly owner: UserIds | undefined;
   /**
-   * Runs `work` as the user whose directory it is. Root must not work there as root: the owner can lay a symlink under
-   * any name, and could not read what root leaves. Nothing else may be under way meanwhile: it is the whole process that
-   * acts as this user.
+   * Runs `work` as the owner of the directory. Root must not work there as root: the owner can put a symlink under any
+   * name, and could not read files of root. Nothing else may run at the same time, since the whole process acts as this
+   * user.
    */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** The user of secgroupd.service, to whom systemd gives the state directory that it makes (systemd.exec(5)). */
+/** The user of secgroupd.service, which owns the state directory that systemd creates (systemd.exec(5)). */
 const SERVICE_USER = 'secgroupd';
 
-/** As the unit has it: StateDirectoryMode=. */
+/** The unit's StateDirectoryMode=. */
 const MODE = 0o750;
 
-/** The group of a user whom no database names. */
+/** The group of a user that no database names. */
 const NO_GROUP = 65_534;
 
 /**
- * Finds out whose the state directory at `path` is. Where it is missing, root makes it, and gives it to the user of the
- * service if this host has that user. Throws a StateDirectoryError where others than its owner could lead root elsewhere,
- * and what making it throws.
+ * Finds the owner of the state directory at `path`. If it is missing, root creates it, and gives it to the user of the
+ * service if this host has that user. Throws a StateDirectoryError if users other than its owner could redirect root, and
+ * what creating it throws.
  */
 export async function openStateDirectory(path: string): Promise<StateDirectory> {
   if (process.geteuid?.() !== 0) return workingAs(undefined);
   const trace = await tracePath(absolutePath(path));
-  const uid = masterOf(path, trace);
+  const uid = controllerOf(path, trace);
   if (uid !== 0) return workingAs((await userIds(uid)) ?? { uid, gid: NO_GROUP });
   if (trace.target.kind !== 'absent') return workingAs(undefined);
   const user = await userIds(SERVICE_USER);
-  // Its parents are for all to pass through, whatever the umask of the person at the keyboard.
+  // All users must be able to pass its parents, whatever the umask of the person at the keyboard.
   const mask = process.umask(0o022);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
@@ -54,13 +54,13 @@ export async function openStateDirectory(path: string): Promise<StateDirectory> 
 }
 
 /**
- * What there is to say against a process of root's that stays at work in the state directory at `path`, and does several
- * things at a time, so that it cannot act as the user whose that is; undefined where root works in its own.
+ * Why a long-running process of root must not use the state directory at `path`: it does several things at a time, so it
+ * cannot act as the directory's owner. Undefined if root owns the directory, or if this process is not root.
  */
 export async function objectionToRoot(path: string): Promise<string | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   try {
-    const uid = masterOf(path, await tracePath(absolutePath(path)));
+    const uid = controllerOf(path, await tracePath(absolutePath(path)));
     return uid === 0
       ? undefined
       : `\`${path}\` is the state directory of user ${uid}, and this is root, whom that user can mislead there: run the daemon as that user, as secgroupd.service does`;
@@ -70,8 +70,8 @@ export async function objectionToRoot(path: string): Promise<string | undefined>
   }
 }
 
-/** The user who decides what a path leads to: the first other than root who owns a directory on its way, its end included. */
-function masterOf(path: string, { steps, target }: PathTrace): number {
+/** The user who controls where a path leads: the first other than root who owns a directory that it passes, or its target. */
+function controllerOf(path: string, { steps, target }: PathTrace): number {
   for (const step of steps) {
     const { owner, mode, path: directory } = step.directory;
     if (owner !== 0) return owner;
@@ -83,7 +83,7 @@ function masterOf(path: string, { steps, target }: PathTrace): number {
   return owner;
 }
 
-/** Whether the sticky bit of a directory that all may write to keeps what is there from all but its owner. */
+/** Whether the sticky bit of a world-writable directory protects an entry from all but its owner. */
 function isKept({ directory: { mode }, entry }: PathStep): boolean {
   return (mode & 0o1000) !== 0 && (entry === undefined || entry.kind === 'directory');
 }
@@ -101,8 +101,8 @@ function workingAs(owner: UserIds | undefined): StateDirectory {
 }
 
 /**
- * Only the effective ids change, so that root comes back. They are those of all threads (setresuid(2) by glibc's and
- * musl's setxid), libuv's included, and file system access goes by them: capabilities are out of effect meanwhile.
+ * Only the effective ids change, so that root can return. They apply to all threads (setresuid(2) by glibc's and musl's
+ * setxid), libuv's included, and decide on file access; capabilities are not effective in the meantime.
  */
 async function runAs<T>({ uid, gid }: UserIds, work: () => Promise<T>): Promise<T> {
   const before = { gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
@@ -119,8 +119,8 @@ async function runAs<T>({ uid, gid }: UserIds, work: () => Promise<T>): Promise<
 }
 
 /**
- * Runs a step of work in the state directory at `path`. Where a file there denies it, throws a StateDirectoryError that
- * says who must own what; else what the step throws.
+ * Runs a step of work in the state directory at `path`. If access to a file there is denied, throws a StateDirectoryError
+ * that says who must own what; otherwise throws what the step throws.
  */
 export async function explainDenied<T>(path: string, step: () => Promise<T>): Promise<T> {
   try {

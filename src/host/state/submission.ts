@@ -6,13 +6,13 @@ import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import { secondsLeft } from './uptime.ts';
 import { writeFileAtomically } from '#host/files/write-file.ts';
 
-/** What was submitted to be tried, by which it is known again when it is confirmed. */
+/** A policy submitted for a trial, as a confirmation identifies it. */
 export interface Submission {
   /** Identifies the files that were submitted. */
   readonly identity: string;
-  /** Identifies what the policy's files said then. */
+  /** Identifies what the policy's files said at the time. */
   readonly files: string;
-  /** When the trial is over. */
+  /** When the trial ends. */
   readonly deadline: Deadline;
 }
 
@@ -25,14 +25,14 @@ const SUBMISSION = z.object({
 const MAX_BYTES = 4_096;
 
 /**
- * Notes a submission beside the policy file, where nobody writes who could not write the policy file as well: the daemon
- * cannot. Throws a FileWriteError.
+ * Notes a submission beside the policy file, where only users who can change the policy file write; the daemon cannot. Throws
+ * a FileWriteError.
  */
 export async function noteSubmission(policyFile: string, submission: Submission): Promise<void> {
   await writeFileAtomically(placeOf(policyFile), `${JSON.stringify(submission)}\n`, 0o600);
 }
 
-/** What was submitted last for this policy file, and can still be confirmed; undefined where others could have written it. */
+/** The last submission for this policy file that can still be confirmed; undefined if others could have written it. */
 export async function readSubmission(policyFile: string): Promise<Submission | undefined> {
   try {
     const { text } = await readTrustedFile(placeOf(policyFile), { maxBytes: MAX_BYTES, ownership: 'root' });
@@ -44,12 +44,12 @@ export async function readSubmission(policyFile: string): Promise<Submission | u
   }
 }
 
-/** Forgets what was submitted for this policy file. Never throws: what is left expires. */
+/** Forgets the submission for this policy file. Never throws: a submission that is left expires. */
 export async function forgetSubmission(policyFile: string): Promise<void> {
   await rm(placeOf(policyFile), { force: true }).catch(() => undefined);
 }
 
-/** A hidden name, that belongs to no policy. */
+/** A hidden name, which belongs to no policy. */
 function placeOf(policyFile: string): string {
   return join(dirname(policyFile), `.${basename(policyFile)}.tried`);
 }

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 
-/** A user by number, and the group that files of that user's are made in. */
+/** The numbers of a user and of the user's primary group. */
 export interface UserIds {
   readonly uid: number;
   readonly gid: number;
@@ -8,7 +8,7 @@ export interface UserIds {
 
 const TIMEOUT_MILLISECONDS = 5_000;
 
-/** The numbers of a user of this host, by name or number; undefined where there is none, or it cannot be told. */
+/** The numbers of a user of this host, by name or number; undefined if there is none, or if that is unknown. */
 export async function userIds(user: string | number): Promise<UserIds | undefined> {
   const { stdout, failed } = await execa('getent', ['passwd', String(user)], {
     reject: false,
