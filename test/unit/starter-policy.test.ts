@@ -81,6 +81,23 @@ describe('the starter policy', () => {
     expect(installed.split('\n')[0]).toBe(`# yaml-language-server: $schema=${schema}`);
   });
 
+  describe('of ssh', () => {
+    test.each<[string, readonly ListeningSocket[], readonly number[]]>([
+      ['the ports of sshd alone, where they can be told', [socket('tcp', 2_222, undefined, 'sshd')], [2_222]],
+      ['all of them', [socket('tcp', 22, undefined, 'sshd'), socket('tcp', 2_222, undefined, 'sshd')], [22, 2_222]],
+      ['and 22, where nothing listens', [], [22]],
+      ['and 22, where programs cannot be told', [socket('tcp', 2_222)], [22, 2_222]],
+      ['and 22, where systemd listens for sshd', [socket('tcp', 2_222, undefined, 'systemd')], [22, 2_222]],
+      ['and 22, where sshd has but what it forwards', [socket('tcp', 6_010, '127.0.0.1', 'sshd')], [22]],
+      ['and 22, where only UDP is of that name', [socket('udp', 2_222, undefined, 'sshd')], [22]],
+    ])('%s', async (_, sockets, expected) => {
+      const text = starterPolicy({ host: HOST, sockets, session: undefined });
+      const ports = [22, 2_222, 6_010];
+      const open = await Promise.all(ports.map((port) => lets(text, HOST, 6, port)));
+      expect(ports.filter((_port, i) => open[i])).toEqual(expected);
+    });
+  });
+
   describe('of UDP in the range that clients get ports from', () => {
     const of = (more: Partial<ListeningSocket>): ListeningSocket => ({
       ...socket('udp', 40_000, undefined, 'p'),

@@ -62,13 +62,14 @@ export function servicesOf(
   const isOfClients = ({ protocol, port }: ListeningSocket): boolean =>
     protocol === 'udp' && port >= clientPorts.from && port <= clientPorts.to;
   const doubted = reachable.filter((socket) => isOfClients(socket) && isByChance(socket, reachable, isOfClients));
-  // ssh is never cut, be there a server that can be seen or not.
-  const sshd: ListeningSocket = { protocol: 'tcp', port: 22, address: undefined, program: 'sshd' };
   const heardFromOutside = heard.filter(({ address }) => !isLoopback(address));
   const icmp = heardFromOutside.filter(({ protocol, family }) => protocol === icmpProtocol(family));
   const hasIke = reachable.some(({ protocol, port }) => protocol === 'udp' && IKE_PORTS.has(port));
   return {
-    services: byProgram([sshd, ...reachable.filter((socket) => !doubted.includes(socket))], isOfClients),
+    services: byProgram(
+      [...assumedSshd(reachable), ...reachable.filter((socket) => !doubted.includes(socket))],
+      isOfClients,
+    ),
     protocols: byProtocol([
       ...heardFromOutside.filter((one) => !icmp.includes(one) && !hasFlows(one.protocol)),
       // The kernel takes it in without a socket.
@@ -88,6 +89,16 @@ export function servicesOf(
       ),
     },
   };
+}
+
+/**
+ * INVARIANT: a starter policy never cuts ssh. Where no reachable socket is known to be sshd's, as when systemd listens
+ * for it, another user asks, or it is down at the moment, port 22 is taken for it; whatever else listens is let in anyway.
+ */
+function assumedSshd(reachable: readonly ListeningSocket[]): readonly ListeningSocket[] {
+  return reachable.some(({ protocol, program }) => protocol === 'tcp' && program === 'sshd')
+    ? []
+    : [{ protocol: 'tcp', port: 22, address: undefined, program: 'sshd' }];
 }
 
 const IPSEC: readonly HeardProtocol[] = (['ipv4', 'ipv6'] as const).map((family) => ({
