@@ -156,7 +156,7 @@ describe('root in the state directory of another user', () => {
         ...['apply', site.policyFile, '--instance', 'host', '--state-dir', theirs],
       );
       expect(exitCode).toBe(0);
-      expect(stderr).toMatch(/is not kept: .*(?:denied|EACCES)/);
+      expect(stderr).toMatch(/not saved for the next boot: .*(?:denied|EACCES)/);
       expect(readdirSync(victim()).toSorted()).toEqual(Object.keys(FILES).toSorted());
     });
   });
