@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
@@ -7,6 +7,20 @@ import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import type { JudgedVersion, KeptPolicy, PolicyVersion, VersionOrigin } from '#core/model/policy/policy-version.ts';
 import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from '#host/files/own-file.ts';
 import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
+import {
+  DIGEST,
+  fileName,
+  haveSameDocuments,
+  isThere,
+  JUDGED,
+  type JudgedFile,
+  MAX_VERSION_FILE_BYTES,
+  namesIn,
+  sizeOf,
+  UNFINISHED,
+  VERSION,
+  type VersionFile,
+} from './history-files.ts';
 import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from '#host/files/write-file.ts';
 
@@ -61,36 +75,6 @@ const MIN_VERSIONS = 2;
 
 /** How many of the newest policies since live flows were examined to return. */
 const MAX_SINCE_JUDGED = 15;
-
-/** The name of the copy of a text: its SHA-256. */
-const DIGEST = /^[0-9a-f]{64}$/;
-
-/** A copy whose writing a power failure or the end of the process interrupted; see write-file.ts. */
-const UNFINISHED = /^\.secgroupd-[0-9a-f]{16}\.tmp$/;
-
-/** The size limit of a version's file, in bytes: that of a policy of thousands of files is smaller. */
-const MAX_VERSION_FILE_BYTES = 16 * 1024 * 1024;
-
-const VERSION = z.object({
-  number: z.int().positive(),
-  time: z.string(),
-  origin: z.enum(['file', 'apply', 'try', 'rollback']),
-  of: z.int().positive().nullable(),
-  instance: z.string(),
-  documents: z.array(z.string()),
-  identity: z.string(),
-  /** The digest of each file's text, which is the name of its copy. */
-  texts: z.record(z.string(), z.string().regex(DIGEST)),
-});
-
-const JUDGED = VERSION.pick({ instance: true, documents: true, identity: true, texts: true }).extend({
-  /** The newest version then; 0 if there was none. */
-  version: z.int().nonnegative(),
-});
-
-type JudgedFile = z.infer<typeof JUDGED>;
-
-type VersionFile = z.infer<typeof VERSION>;
 
 /** The history in `directory`, the state directory, which is created if it is missing. */
 export function createHistory(directory: string): History {
@@ -261,33 +245,4 @@ export function createHistory(directory: string): History {
     read: (number) => explainDenied(directory, () => history.read(number)),
     open: (number) => explainDenied(directory, () => history.open(number)),
   };
-}
-
-function haveSameDocuments(
-  { documents, texts }: VersionFile,
-  digests: readonly (readonly [string, string])[],
-): boolean {
-  return documents.every((file) => digests.some(([name, digest]) => name === file && digest === texts[file]));
-}
-
-function fileName(number: number): string {
-  return `${String(number).padStart(8, '0')}.json`;
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await isOwnDirectory(directory)) ? readdir(directory) : [];
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await sizeOf(path)) !== undefined;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    const stats = await lstat(path);
-    return stats.isFile() ? stats.size : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
