@@ -231,14 +231,14 @@ export const MUTANTS = [
   mutant(
     'evaluate: groups before management',
     EVALUATE,
-    '[...policy.management[direction], ...judges[direction]]',
-    '[...judges[direction], ...policy.management[direction]]',
+    '[...policy.management[direction], ...ordered[direction]]',
+    '[...ordered[direction], ...policy.management[direction]]',
     'meaning',
   ),
   mutant(
     'evaluate: invalid packets are matched',
     EVALUATE,
-    "if (judges.invalid === 'drop' && !isOwn) return decide('deny', 'state');",
+    "if (ordered.invalid === 'drop' && !isOwn) return decide('deny', 'state');",
     '',
     'meaning',
   ),

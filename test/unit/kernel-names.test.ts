@@ -115,7 +115,7 @@ describe('what is noteworthy of interfaces', () => {
       { eth9: 'a', br7: 'b' },
       [bridge, port],
       [
-        '`eth9` is a port of the bridge `br7`, by whose name its packets are judged: the groups of `eth9` judge nothing on it; take `eth9` out, or `eth9` out of `br7`',
+        '`eth9` is a port of the bridge `br7`, and its packets are judged by that name: the groups of `eth9` judge nothing on it; remove `eth9`, or take `eth9` out of `br7`',
       ],
     ],
     ['a port by a glob that names the bridge too', { '*': 'a' }, [bridge, port], []],

@@ -60,8 +60,8 @@ describe('advice that is not waited for', () => {
     const policy = await policyOf(5, ['      - { action: deny, source: 198.51.0.1 }']);
     const { findings, leftOut } = lintPolicy(policy, { patience: AT_ONCE });
     expect(findings.map(({ code }) => code)).toEqual(['duplicate-rule']);
-    expect(leftOut).toContain('what the rules do that judge inbound IPv4 on `eth0` of `host`');
-    expect(leftOut).toContain('what the world is let in to');
+    expect(leftOut).toContain('the effects of the rules for inbound IPv4 on `eth0` of `host`');
+    expect(leftOut).toContain('what everyone may reach');
     expect(lintPolicy(policy).leftOut).toEqual([]);
   });
 });

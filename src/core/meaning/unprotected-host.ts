@@ -1,31 +1,31 @@
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
-import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
+import { bindingOf, type HostPolicy, type HostState } from '#core/model/policy/host.ts';
 
-/** Which interfaces of a host a policy judges, `lo` apart, which is never filtered. */
+/** Which interfaces of a host a policy judges; without `lo`, which is never filtered. */
 export interface Coverage {
   /** Names and globs of the policy for which the host has no interface. */
   readonly absent: readonly string[];
-  /** Interfaces that the policy names, and whose packets go by another name: ports of bridges, members of bonds. */
+  /** Interfaces that the policy names but whose packets have another interface's name: ports of bridges, members of bonds. */
   readonly idle: readonly string[];
   /** Interfaces of the host that the policy does not name. */
   readonly unnamed: readonly string[];
   /**
-   * Whether rules judge the host's packets: a policy that names none of its interfaces filters nothing, however valid it
-   * is, unless it denies what it does not name. A host without interfaces has nothing to be protected from.
+   * Whether rules judge the host's packets. A policy that names none of the host's interfaces filters nothing, unless it
+   * denies unnamed interfaces. A host without interfaces has nothing to be protected from.
    */
   readonly isProtected: boolean;
 }
 
-/** What `policy` covers of the interfaces that `host` has. */
+/** Which of the host's interfaces `policy` covers. */
 export function coverageOf(
   { bindings, unmanagedInterfaces }: Pick<HostPolicy, 'bindings' | 'unmanagedInterfaces'>,
   { interfaces }: Pick<HostState, 'interfaces'>,
 ): Coverage {
   const all = interfaces
     .filter(({ name }) => name !== 'lo')
-    .map((one) => ({ ...one, binding: bindings.find(({ pattern }) => patternMatches(pattern, one.name)) }));
+    .map((link) => ({ ...link, binding: bindingOf({ bindings }, link.name) }));
   const named = all.filter(({ binding }) => binding !== undefined);
-  // By its own name goes what has no master, and what is in a VRF.
+  // Packets have the interface's own name if it has no master, or is in a VRF.
   const kinds = new Map(interfaces.map(({ index, kind }) => [index, kind]));
   const idle = named.filter(({ master }) => master !== undefined && kinds.get(master) !== 'vrf');
   const judged = new Set(named.map(({ binding }) => binding?.by?.pattern ?? binding?.pattern));
@@ -45,7 +45,7 @@ export interface Unprotected {
   readonly help: string;
 }
 
-/** Says that a host is not protected by a policy that names none of its interfaces, or none whose packets go by its name. */
+/** Describes a host that the policy does not protect: it names no interface of the host, or none whose packets have its name. */
 function describeUnprotected({ absent, idle, unnamed }: Omit<Coverage, 'isProtected'>): Unprotected {
   const words = [...idle, ...absent];
   const named = words.length === 0 ? 'names no interface' : `names only ${words.join(', ')}`;
@@ -60,12 +60,12 @@ function describeUnprotected({ absent, idle, unnamed }: Omit<Coverage, 'isProtec
   };
 }
 
-/** The interface that a policy most likely means by a name that the host has not: one written alike, or the only one. */
+/** The interface that a policy most likely means by a name that the host does not have: a similar name, or the only one. */
 export function interfaceMeantBy(pattern: string, unnamed: readonly string[]): string | undefined {
   return didYouMean(pattern, unnamed) ?? (unnamed.length === 1 ? unnamed[0] : undefined);
 }
 
-/** Why a policy does not protect a host; undefined where it does. */
+/** Why a policy does not protect a host; undefined if it does. */
 export function whyUnprotected(
   policy: Pick<HostPolicy, 'bindings' | 'unmanagedInterfaces'>,
   host: Pick<HostState, 'interfaces'>,
@@ -74,7 +74,7 @@ export function whyUnprotected(
   return coverage.isProtected ? undefined : describeUnprotected(coverage);
 }
 
-/** What a daemon's status says of the coverage. */
+/** The part of a daemon's status that is about coverage. */
 export interface ReportedCoverage {
   readonly protected?: boolean | undefined;
   readonly inForce: object | null;
@@ -84,7 +84,7 @@ export interface ReportedCoverage {
   readonly interfaceNotes?: readonly { readonly code: string; readonly interface: string }[] | undefined;
 }
 
-/** As {@link whyUnprotected}, from a status; undefined also where nothing is in force, which status says itself. */
+/** As {@link whyUnprotected}, from a status; undefined also if nothing is in force, which status reports itself. */
 export function whyStatusUnprotected(status: ReportedCoverage): Unprotected | undefined {
   if (status.protected !== false || status.inForce === null || status.state === 'cleared') return undefined;
   const notes = status.interfaceNotes ?? [];

@@ -11,9 +11,9 @@ import type { Assertion, Policy } from '#core/model/policy/policy.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
 
 /**
- * Proves the assertions of a policy, for each instance they are about; reports the first packet that breaks each, and
- * those that could not be proved while `patience` lasted. The packets of the instance that is `host` are on its
- * interfaces; whether an assertion is true depends on no host.
+ * Proves the assertions of a policy for each instance that they name. Reports the first packet that breaks each, and the
+ * assertions that were not proved while `patience` lasted. Packets of the instance that is `host` are on its interfaces;
+ * whether an assertion holds does not depend on the host.
  */
 export function checkAssertions(policy: Policy, patience: Patience, host?: HostState): readonly Diagnostic[] {
   if (policy.assertions.length === 0) return [];
@@ -22,7 +22,9 @@ export function checkAssertions(policy: Policy, patience: Patience, host?: HostS
   const prover = createProver(patience);
   const unproved = new Set<Assertion>();
   const broken = [...policy.instances.keys()].toSorted().flatMap((instance) => {
-    const asserted = policy.assertions.filter((one) => one.instance === undefined || one.instance === instance);
+    const asserted = policy.assertions.filter(
+      (assertion) => assertion.instance === undefined || assertion.instance === instance,
+    );
     if (asserted.length === 0) return [];
     const interfaceNames = instance === here ? names : [];
     const proofs = prover.prove(resolveHost(policy, UNKNOWN_HOST, instance), asserted, interfaceNames);
@@ -40,7 +42,7 @@ export function checkAssertions(policy: Policy, patience: Patience, host?: HostS
   ];
 }
 
-/** What is said of an assertion that was not proved: it reads after "whether the rules keep to this could not be proved". */
+/** The diagnostic for an assertion that was not proved; `why` completes "whether the rules keep to this could not be proved". */
 export function unprovedDiagnostic({ span }: Assertion, why: string): Diagnostic {
   return diagnosticOf({
     code: 'assertion-unproved',

@@ -14,40 +14,40 @@ import {
 import { addressesOf, type RuleDecision, type RuleList, ruleListOf } from '#core/meaning/headerspace/rule-list.ts';
 import { endpointOn, type BoundInterfaces, witnessOf } from '#core/meaning/headerspace/witness.ts';
 
-/** A packet of a new flow of which a policy says the opposite of what is asserted. */
+/** A packet of a new flow that gets the opposite of the asserted verdict. */
 export interface Violation {
-  /** The interface, or the glob of them, that judges it. */
+  /** The interface, or the glob, whose rules decide. */
   readonly interface: string;
   readonly decision: RuleDecision;
   readonly witness: Packet;
 }
 
-/** Whether something is true of all packets that it is about. */
+/** Whether an assertion holds for all its packets. */
 export type Proof =
   | { readonly kind: 'holds' }
   | { readonly kind: 'broken'; readonly violation: Violation }
-  /** Nobody waited for it any longer. */
+  /** Patience ended before the proof. */
   | { readonly kind: 'unknown' };
 
-/** Proves what is asserted of hosts of one policy, of what it says of them alone. */
+/** Proves assertions about hosts of one policy. */
 export interface Prover {
   /**
-   * For each of the assertions, whether it is true of the interfaces that `policy` names, with the first packet of which
-   * it is not. Rules are judged, of groups and of management; built-in traffic passes whatever is asserted. A packet is
-   * on one of the interfaces `interfaceNames` where one of these fits.
+   * For each assertion, whether it holds on the interfaces that `policy` names, or the first packet for which it does
+   * not. It is about rules, of groups and of management: built-in traffic passes whatever is asserted. The packet is on
+   * one of the interfaces `interfaceNames` if one of them fits.
    */
   prove(policy: HostPolicy, assertions: readonly Assertion[], interfaceNames?: readonly string[]): readonly Proof[];
 }
 
-/** Packets that a rule of an assertion is about, behind those of them that it says nothing of; sought is what breaks it. */
+/** Searches for packets that break a rule of an assertion, among those that it does not except. */
 interface AssertionSearch extends PacketSearch {
   readonly rule: Rule;
 }
 
-/** What was found of rules that judge together. */
+/** What searches found in one rule list. */
 type Answers = Map<AssertionSearch, SearchResult>;
 
-/** A prover that has proved nothing. What rules judge together is looked at once, for all assertions and on all hosts. */
+/** Creates a prover. It searches each rule list once, for all assertions and on all hosts. */
 export function createProver(patience: Patience): Prover {
   const asked = new Map<Assertion, readonly AssertionSearch[]>();
   const answers = new Map<string, Answers>();

@@ -17,40 +17,41 @@ import {
 } from '#core/meaning/headerspace/rule-list.ts';
 import { isAllTraffic } from '#core/meaning/headerspace/traffic-atoms.ts';
 
-/** Packets of new flows that two policies judge otherwise, all of them by the same two deciders. */
+/** Packets of new flows that two policies decide differently, all of them by the same two decisions. */
 export interface Difference extends PacketSet {
-  /** The interface, or the glob of interfaces that no longer pattern names; undefined is every one that neither policy names. */
+  /** The interface, or the glob without what longer patterns name; undefined is every interface that neither policy names. */
   readonly interface: string | undefined;
   readonly before: RuleDecision;
   readonly after: RuleDecision;
 }
 
-/** What is said of a comparison that is not waited for to its end. */
-export interface Comparing {
+/** How long a comparison may take, and what to do with packets that were not compared. */
+export interface ComparisonLimits {
   readonly patience: Patience;
-  /** Is called for packets that were not compared, or not all of them. */
+  /** Called for packets of which not all were compared. */
   readonly onLeftOut: (place: Pick<Difference, 'interface' | 'direction' | 'family'>) => void;
 }
 
-const TO_THE_END: Comparing = { patience: ENDLESS, onLeftOut: () => undefined };
+const UNLIMITED: ComparisonLimits = { patience: ENDLESS, onLeftOut: () => undefined };
 
 /**
- * The packets of new flows that the rules of `before` and `after` judge otherwise: exactly these. Built-in traffic
- * passes whatever rules say, and is left out of it. Costs what the policies differ in, beside a look at all of both.
+ * Finds exactly the packets of new flows that the rules of `before` and `after` decide differently (Batfish:
+ * `compareFilters`). Built-in traffic passes whatever rules say, and is left out. Costs as much as the policies differ,
+ * beside one pass over both.
  */
 export function comparePolicies(
   before: HostPolicy,
   after: HostPolicy,
-  { patience, onLeftOut }: Comparing = TO_THE_END,
+  { patience, onLeftOut }: ComparisonLimits = UNLIMITED,
 ): readonly Difference[] {
   return interfaceClasses(before, after).flatMap((named) =>
     DIRECTIONS.flatMap((direction) =>
       FAMILIES.flatMap((family) => {
         const place = { interface: named, direction, family };
-        const side = (policy: HostPolicy): RuleList => ruleListOf(policy, named, { direction, family });
+        const listOf = (policy: HostPolicy): RuleList => ruleListOf(policy, named, { direction, family });
         try {
-          const told = compareSides(side(before), side(after), { family, patience });
-          return told.map((one) => ({ ...place, ...one }));
+          const found = compareRuleLists(listOf(before), listOf(after), { family, patience });
+          return found.map((difference) => ({ ...place, ...difference }));
         } catch (error) {
           if (!(error instanceof OutOfPatience)) throw error;
           onLeftOut(place);
@@ -61,16 +62,16 @@ export function comparePolicies(
   );
 }
 
-type Told = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
+type ListDifference = Pick<Difference, 'before' | 'after' | 'traffic' | 'remotes'>;
 
-function compareSides(
+function compareRuleLists(
   before: RuleList,
   after: RuleList,
   { family, patience }: { readonly family: Family; readonly patience: Patience },
-): readonly Told[] {
+): readonly ListDifference[] {
   const grid = gridOf([...before.rules, ...after.rules], family, patience);
   const count = before.rules.length;
-  const [was, is] = [grid.areas.slice(0, count), grid.areas.slice(count)];
+  const [oldAreas, newAreas] = [grid.areas.slice(0, count), grid.areas.slice(count)];
   const differences = new DifferencesByDeciders(grid);
   const meanings = new Map<string, number>();
   const meaningsOf = ({ rules }: RuleList, areas: readonly Area[]): readonly number[] =>
@@ -81,7 +82,7 @@ function compareSides(
       meanings.set(text, known);
       return known;
     });
-  const [ofBefore, ofAfter] = [meaningsOf(before, was), meaningsOf(after, is)];
+  const [ofBefore, ofAfter] = [meaningsOf(before, oldAreas), meaningsOf(after, newAreas)];
   const meansSame = (one: AreasInBox, other: AreasInBox): boolean => {
     if (one.length !== other.length) return false;
     for (let member = 0; member < one.length; member += 1)
@@ -89,8 +90,8 @@ function compareSides(
     return before.otherwise.action === after.otherwise.action || (one.length > 0 && one.isWhole(one.length - 1));
   };
   const layers = [
-    { areas: was, upTo: 1 },
-    { areas: is, upTo: 1 },
+    { areas: oldAreas, upTo: 1 },
+    { areas: newAreas, upTo: 1 },
   ] as const;
   visitBoxes(
     { columns: grid.atoms.length, rows: grid.starts.length, layers, patience },
@@ -111,7 +112,7 @@ function compareSides(
 
 const NOWHERE: Area = { columns: new Int32Array(0), rows: new Int32Array(0) };
 
-/** What all do that may decide in a box; undefined where some allow and some deny. */
+/** The action of all rules that may decide in a box; undefined if some allow and some deny. */
 function actionIn({ rules, otherwise }: RuleList, members: AreasInBox): Action | undefined {
   const last = members.length - 1;
   const isDecided = last >= 0 && members.isWhole(last);
@@ -123,7 +124,7 @@ function actionIn({ rules, otherwise }: RuleList, members: AreasInBox): Action |
 
 const texts = new WeakMap<Int32Array, string>();
 
-/** A text that is equal for equal ranges. */
+/** A text that is the same for equal ranges. */
 function textOf(ranges: Int32Array): string {
   const known = texts.get(ranges) ?? ranges.join();
   texts.set(ranges, known);
@@ -136,7 +137,7 @@ interface Deciders {
   readonly boxes: Box[];
 }
 
-/** Differences by the two that decide. */
+/** Differences, grouped by the two decisions. */
 class DifferencesByDeciders {
   readonly #grid: Grid;
   readonly #byDeciders = new Map<RuleDecision, Map<RuleDecision, Deciders>>();
@@ -153,14 +154,14 @@ class DifferencesByDeciders {
     entry.boxes.push(box);
   }
 
-  /** Those that decide on the first classes of traffic come first, and of these on the first addresses. */
-  all(): readonly Told[] {
+  /** Ordered by the first traffic atom, then by the first address. */
+  all(): readonly ListDifference[] {
     const all = [...this.#byDeciders.values()].flatMap((ofBefore) => [...ofBefore.values()]);
     return all
       .map(({ before, after, boxes }) => ({ before, after, parts: mergeBoxes(boxes) }))
       .toSorted((a, b) => beginningOf(a.parts) - beginningOf(b.parts) || topOf(a.parts) - topOf(b.parts))
       .flatMap(({ before, after, parts }) =>
-        parts.map(({ columns, rows }): Told => {
+        parts.map(({ columns, rows }): ListDifference => {
           const traffic = trafficOf(this.#grid, columns);
           const remotes = rows.map(([first, last]) => intervalOfRows(this.#grid, first, last));
           return {

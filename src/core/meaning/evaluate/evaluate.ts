@@ -8,10 +8,10 @@ import { isOwnAddress } from './own-address.ts';
 import { ruleMatches } from './match-rule.ts';
 import { icmpProtocol, isIcmp } from '#core/model/policy/protocol-lookup.ts';
 
-/** What settled a packet's fate: a group's rule, no rule, built-in traffic, a management rule, or the flow it belongs to. */
+/** Why a packet gets its verdict: a group's rule, no rule, built-in traffic, a management rule, or the flow it belongs to. */
 export type Reason = 'rule' | 'default' | 'platform' | 'management' | 'state';
 
-/** The verdict on a packet and how it came about. */
+/** The verdict on a packet, and why. */
 export interface Decision {
   readonly verdict: Action;
   readonly reason: Reason;
@@ -19,16 +19,16 @@ export interface Decision {
   readonly rule: Rule | undefined;
   /** The rules after the deciding one that match too, in deciding order. */
   readonly runnersUp: readonly Rule[];
-  /** Which platform traffic it is, where that is the reason. */
+  /** Which built-in traffic the packet is, if that is the reason. */
   readonly platform: keyof PlatformTraffic | 'loopback' | typeof OWN_ADDRESS | undefined;
-  /** The binding that judged it; undefined for loopback and for interfaces that the policy does not name. */
+  /** The binding of the packet's interface; undefined for loopback and for interfaces that the policy does not name. */
   readonly binding: Binding | undefined;
 }
 
-/** An interface that the policy does not name, where such are denied, is judged like one without groups. */
+/** The rules for an interface that the policy does not name, if it denies those: as for one without groups. */
 const UNMANAGED = { inbound: [], outbound: [], invalid: 'drop' } as const;
 
-/** What `policy` says of `packet`. */
+/** Evaluates a packet by a policy: SEMANTICS.md, section by section. */
 export function evaluate(policy: HostPolicy, packet: Packet): Decision {
   const binding = bindingOf(policy, packet.interface);
   const decide = (verdict: Action, reason: Reason, more: Partial<Decision> = {}): Decision => ({
@@ -42,28 +42,28 @@ export function evaluate(policy: HostPolicy, packet: Packet): Decision {
   });
   if (packet.interface === 'lo') return decide('allow', 'platform', { platform: 'loopback', binding: undefined });
   if (binding === undefined && policy.unmanagedInterfaces === 'allow') return decide('allow', 'default');
-  const judges = binding ?? UNMANAGED;
+  const ordered = binding ?? UNMANAGED;
   const platform = platformTrafficOf(policy.platform, packet);
   if (platform !== undefined) return decide('allow', 'platform', { platform });
   const matching = (direction: Direction, candidate: Packet): readonly Rule[] =>
-    [...policy.management[direction], ...judges[direction]].filter((rule) => ruleMatches(policy, rule, candidate));
+    [...policy.management[direction], ...ordered[direction]].filter((rule) => ruleMatches(policy, rule, candidate));
   const isOwn = isOwnAddress(policy, packet);
   switch (packet.state) {
     case 'invalid':
-      if (judges.invalid === 'drop' && !isOwn) return decide('deny', 'state');
+      if (ordered.invalid === 'drop' && !isOwn) return decide('deny', 'state');
       break;
     case 'related':
       if (isIcmpError(packet)) return decide('allow', 'state');
-      // Conntrack calls nothing else related but what a helper has announced.
+      // Otherwise conntrack calls only flows related that a helper announced.
       if (policy.platform.helpers && !isIcmp(packet.protocol)) return decide('allow', 'state');
       break;
     case 'established':
-      // Outbound changes spare live flows; inbound flows are judged by the rules in force now.
+      // Changes of outbound rules spare live flows; inbound flows follow the rules in force now.
       if (packet.direction === 'outbound') return decide('allow', 'state');
       break;
     case 'reply': {
       if (packet.direction === 'inbound') return decide('allow', 'state');
-      // The flow was opened from outside: its replies pass as long as the inbound rules allow it.
+      // The flow was opened from outside: its replies pass while the inbound rules allow the flow.
       const request = requestOf(packet);
       const [rule, ...runnersUp] = request === undefined ? [] : matching('inbound', request);
       if (rule?.action === 'allow') return decide('allow', 'state', { rule, runnersUp });
@@ -83,7 +83,7 @@ function isIcmpError({ source, protocol, icmpType }: Packet): boolean {
   return protocol === icmp && icmpType !== undefined && ICMP_ERRORS[icmp].includes(icmpType);
 }
 
-/** The packet of the flow's opener that `reply` answers; undefined for ICMP types that answer nothing. */
+/** The packet that `reply` answers; undefined for ICMP types that answer nothing. */
 function requestOf(reply: Packet): Packet | undefined {
   const request: Packet = {
     ...reply,
@@ -93,7 +93,7 @@ function requestOf(reply: Packet): Packet | undefined {
     sourcePort: reply.destinationPort,
     destinationPort: reply.sourcePort,
   };
-  // Protocol 58 in IPv4 is a number like any other, and so is 1 in IPv6.
+  // Protocol 58 in IPv4 has no special meaning, nor has 1 in IPv6.
   const icmp = icmpProtocol(reply.source.family);
   if (reply.protocol !== icmp) return request;
   const icmpType = reply.icmpType === undefined ? undefined : ICMP_REQUEST_OF_REPLY[icmp].get(reply.icmpType);

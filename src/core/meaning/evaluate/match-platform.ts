@@ -4,7 +4,7 @@ import { PLATFORM_FLOWS, type PlatformFlow } from '#core/model/policy/platform.t
 import type { PlatformTraffic } from '#core/model/policy/policy.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
 
-/** The name of the platform traffic that `packet` is, if it is any that is switched on. */
+/** The name of the built-in traffic that `packet` is, if that is switched on; undefined for other packets. */
 export function platformTrafficOf(switches: PlatformTraffic, packet: Packet): keyof PlatformTraffic | undefined {
   return PLATFORM_FLOWS.find((flow) => switches[flow.name] && flowMatches(flow, packet))?.name;
 }

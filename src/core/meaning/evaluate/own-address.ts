@@ -5,17 +5,17 @@ import { type Interval, intervalContains, intervalOf } from '#core/model/net/int
 import type { Packet } from '#core/model/packet/packet.ts';
 import { LINK_LOCAL, LOOPBACK, MULTICAST } from '#core/model/policy/platform.ts';
 
-/** Addresses of one family that the host has: on any interface, and on one. */
+/** The host's addresses of one family: on all interfaces, and on one. */
 export interface LocalAddresses {
   readonly host: readonly Interval[];
   readonly interface: readonly Interval[];
 }
 
-/** The addresses that the host has, and all for loopback; disjoint and ascending. */
+/** The host's addresses, all loopback addresses included, and those of one interface; disjoint and ascending. */
 export function localAddresses(policy: HostPolicy, name: string, family: Family): LocalAddresses {
-  // A VRF has addresses of its own, which may be those of others outside.
-  const held = policy.held.filter((one) => !isInVrf(policy, one.name));
-  const of = (addresses: (typeof held)[number]['addresses']): Interval[] =>
+  // A VRF has addresses of its own, which other hosts may have outside it.
+  const interfaces = policy.held.filter((link) => !isInVrf(policy, link.name));
+  const intervalsIn = (addresses: (typeof interfaces)[number]['addresses']): Interval[] =>
     addresses.filter((address) => address.family === family).map(intervalOf);
   const loopback = LOOPBACK.filter((interval) => interval.family === family);
   const disjoint = (intervals: readonly Interval[]): readonly Interval[] => {
@@ -23,40 +23,42 @@ export function localAddresses(policy: HostPolicy, name: string, family: Family)
     return [...hosts, ...ranges].toSorted((a, b) => (a.from < b.from ? -1 : 1));
   };
   return {
-    host: disjoint([...loopback, ...held.flatMap(({ addresses }) => of(addresses))]),
-    interface: disjoint(held.filter((one) => one.name === name).flatMap(({ addresses }) => of(addresses))),
+    host: disjoint([...loopback, ...interfaces.flatMap(({ addresses }) => intervalsIn(addresses))]),
+    interface: disjoint(
+      interfaces.filter((link) => link.name === name).flatMap(({ addresses }) => intervalsIn(addresses)),
+    ),
   };
 }
 
-/** The sources that nobody but the host itself has, seen from an interface: a link-local address is one on its own link only. */
+/** The sources that only the host itself has, seen from an interface: a link-local address counts on its own link only. */
 function ownSources(local: LocalAddresses): readonly Interval[] {
   const isLinkLocal = ({ family, from }: Interval): boolean =>
     LINK_LOCAL.some((link) => intervalContains(link, { family, value: from }));
-  return [...local.host.filter((one) => !isLinkLocal(one)), ...local.interface.filter(isLinkLocal)];
+  return [...local.host.filter((interval) => !isLinkLocal(interval)), ...local.interface.filter(isLinkLocal)];
 }
 
 function isInVrf({ held }: HostPolicy, name: string): boolean {
-  const one = held.find((link) => link.name === name);
-  return one?.kind === 'vrf' || held.some(({ index, kind }) => kind === 'vrf' && index === one?.master);
+  const link = held.find((candidate) => candidate.name === name);
+  return link?.kind === 'vrf' || held.some(({ index, kind }) => kind === 'vrf' && index === link?.master);
 }
 
-/** The sources of packets that are dropped where they come in by an interface of this name, outside of VRFs. */
+/** The sources of packets that are dropped as forged if they come in by an interface of this name, outside of VRFs. */
 export function forgedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
   const { platform, routeLookups } = policy;
   return platform.ownAddress && routeLookups !== false ? ownSources(localAddresses(policy, name, family)) : [];
 }
 
-/** The sources of packets that are dropped where they come in by this interface. */
+/** The sources of packets that are dropped as forged if they come in by this interface. */
 export function deniedSources(policy: HostPolicy, name: string, family: Family): readonly Interval[] {
   return isInVrf(policy, name) ? [] : forgedSources(policy, name, family);
 }
 
-/** Whether a packet that comes in is built to look like one of the host's own, or is for loopback: `platform:own-address`. */
+/** Whether an inbound packet pretends to be from the host itself, or is to loopback: `platform:own-address`. */
 export function isOwnAddress(policy: HostPolicy, { direction, interface: name, source, destination }: Packet): boolean {
   if (!policy.platform.ownAddress || direction === 'outbound') return false;
   const among = (intervals: readonly Interval[], address: Packet['source']): boolean =>
     intervals.some((interval) => intervalContains(interval, address));
   if (among(LOOPBACK, destination)) return true;
-  // The host gets copies of what it sends to many.
+  // The host receives copies of its own multicast packets.
   return !among(Object.values(MULTICAST), destination) && among(deniedSources(policy, name, source.family), source);
 }

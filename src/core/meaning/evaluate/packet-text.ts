@@ -3,7 +3,7 @@ import type { Packet } from '#core/model/packet/packet.ts';
 import { icmpText } from '#core/model/policy/icmp-names.ts';
 import { protocolName } from '#core/model/policy/protocol-lookup.ts';
 
-/** A packet in few words: `tcp 22 from 192.0.2.1`. */
+/** Formats a packet briefly: `tcp 22 from 192.0.2.1`. */
 export function formatPacket(packet: Packet): string {
   const { protocol, destinationPort, icmpType, icmpCode, direction } = packet;
   const remote = formatAddress(direction === 'inbound' ? packet.source : packet.destination);

@@ -3,45 +3,45 @@ import { type HostInterface, type HostPolicy, patternMatches } from '#core/model
 import type { Action } from '#core/model/policy/rule.ts';
 import { createFlowEvaluator } from './flow-evaluator.ts';
 
-/** What a change of the inbound rules means for flows. */
+/** Evaluates what a change of the inbound rules means for flows. */
 export interface ChangeEvaluator {
   readonly now: (key: FlowKey) => Action;
   readonly before: readonly ((key: FlowKey) => Action)[];
-  /** Whether a flow was let in by some interface whose rules deny it now; its packets can come by another than holds its address. */
+  /** Whether some interface allowed a flow and denies it now; packets may come by another interface than the one with the flow's address. */
   isTakenAwayAnywhere(key: FlowKey): boolean;
-  /** Whether a flow that was revoked is let in again. */
+  /** Whether a revoked flow is allowed again. */
   isLetInAgain(key: FlowKey): boolean;
 }
 
-/** A judge of the change from the policies `before`, as far as they are known, to `now`. */
+/** Evaluates the change from the policies `before`, as far as they are known, to `now`. */
 export function createChangeEvaluator(
   { now: policy, before: policies }: { readonly now: HostPolicy; readonly before: readonly HostPolicy[] },
   interfaces: readonly HostInterface[],
 ): ChangeEvaluator {
   const now = createFlowEvaluator(policy, interfaces);
-  const before = policies.map((one) => createFlowEvaluator(one, interfaces));
-  const ways = unlikeNames([policy, ...policies], interfaces);
+  const before = policies.map((earlier) => createFlowEvaluator(earlier, interfaces));
+  const names = distinctNames([policy, ...policies], interfaces);
   const isTakenAwayAnywhere = (key: FlowKey): boolean =>
-    ways.some((name) => before.some((judge) => judge.by(key, name) === 'allow') && now.by(key, name) === 'deny');
+    names.some((name) => before.some((judge) => judge.by(key, name) === 'allow') && now.by(key, name) === 'deny');
   return {
     now,
     before,
     isTakenAwayAnywhere,
-    // Which interface's rules revoked it is not remembered: it stays so while any denies it, until its own let it in again.
+    // Which interface's rules revoked a flow is not recorded: it stays revoked while any denies it, unless its own allow it again.
     isLetInAgain: (key) =>
       now(key) === 'allow' &&
       !isTakenAwayAnywhere(key) &&
-      (ways.every((name) => now.by(key, name) === 'allow') || before.some((judge) => judge(key) === 'deny')),
+      (names.every((name) => now.by(key, name) === 'allow') || before.some((judge) => judge(key) === 'deny')),
   };
 }
 
-/** One interface of those that all the policies judge alike: there can be a thousand of containers. */
-function unlikeNames(policies: readonly HostPolicy[], interfaces: readonly HostInterface[]): readonly string[] {
-  const unlike = new Map<string, string>();
+/** One interface of each class that all policies judge alike: containers can have a thousand. */
+function distinctNames(policies: readonly HostPolicy[], interfaces: readonly HostInterface[]): readonly string[] {
+  const byBindings = new Map<string, string>();
   for (const { name } of interfaces) {
     if (name === 'lo') continue;
     const places = policies.map(({ bindings }) => bindings.findIndex(({ pattern }) => patternMatches(pattern, name)));
-    unlike.set(places.join(), name);
+    byBindings.set(places.join(), name);
   }
-  return [...unlike.values()];
+  return [...byBindings.values()];
 }

@@ -13,8 +13,8 @@ export interface CutFlow {
 }
 
 /**
- * The flows that `before` lets go on and `after` does not: those that were opened from outside to an address of the
- * host's own. A change spares flows that the host opened.
+ * The flows that `before` allows and `after` denies, among those that were opened from outside to an address of the
+ * host. A change spares flows that the host opened.
  */
 export function cutFlows(
   flows: readonly Flow[],
@@ -26,7 +26,7 @@ export function cutFlows(
   );
   return flows.flatMap((flow): CutFlow[] => {
     const name = holders.get(keyOf(flow.destination));
-    // Between addresses of the host's own, packets pass by loopback.
+    // Between the host's own addresses, packets go by loopback.
     if (name === undefined || name === 'lo' || holders.has(keyOf(flow.source))) return [];
     const packet: Packet = {
       ...flow,
@@ -35,8 +35,10 @@ export function cutFlows(
       state: 'established',
       hopLimit: undefined,
     };
-    const [was, is] = [evaluate(before, packet), evaluate(after, packet)];
-    return was.verdict === 'allow' && is.verdict === 'deny' ? [{ flow, interface: name, before: was, after: is }] : [];
+    const [old, current] = [evaluate(before, packet), evaluate(after, packet)];
+    return old.verdict === 'allow' && current.verdict === 'deny'
+      ? [{ flow, interface: name, before: old, after: current }]
+      : [];
   });
 }
 

@@ -22,20 +22,20 @@ import { platformTrafficOf } from '#core/meaning/evaluate/match-platform.ts';
 import { deniedSources } from '#core/meaning/evaluate/own-address.ts';
 import { type FlowProtocol, UDP } from '#core/model/policy/protocols.ts';
 
-/** Says whether the inbound rules let a flow in, as packets from its other end would find it. */
+/** Evaluates a flow by the inbound rules, as for new packets from its remote end. */
 export interface FlowEvaluator {
   (key: FlowKey): Action;
-  /** As packets would find it that come by the interface of this name. */
+  /** As for packets that come in by the interface of this name. */
   by(key: FlowKey, name: string): Action;
 }
 
-/** A list of more entries than this is searched for each flow, and not laid out with the other rules. */
+/** A longer list is searched for each flow, instead of becoming part of the partition of addresses. */
 const MAX_INLINE_ENTRIES = 64;
 
 /**
- * A judge of many flows: rules are looked through once for each port of the host, and an address is found among all that
- * they say of it by halving. A flow is judged on the interface that holds its local address, or where none but loopback
- * does, let in if any interface would let it in: conntrack does not tell by which one its packets come.
+ * An evaluator for many flows: it goes through the rules once for each port of the host, and then finds each remote
+ * address by binary search. A flow is evaluated on the interface that has its local address; if none but loopback has it,
+ * the flow is allowed if any interface would allow it, because conntrack does not say by which one its packets come.
  */
 export function createFlowEvaluator(policy: HostPolicy, interfaces: readonly HostInterface[]): FlowEvaluator {
   const names = interfaces.map(({ name }) => name).filter((name) => name !== 'lo');
@@ -61,11 +61,11 @@ export function createFlowEvaluator(policy: HostPolicy, interfaces: readonly Hos
   });
 }
 
-/** The addresses that the host has, as flows have them: packets between two of them never leave it. */
+/** Whether an address, as flows have it, is the host's own: packets between two such addresses never leave the host. */
 export function ownAddresses(interfaces: readonly HostInterface[]): (address: string) => boolean {
-  const own = new Set(interfaces.flatMap(({ addresses }) => addresses.map(charactersOf)));
+  const ownTexts = new Set(interfaces.flatMap(({ addresses }) => addresses.map(charactersOf)));
   const loopback = String.fromCharCode(127);
-  return (address) => own.has(address) || (address.length === 4 && address.startsWith(loopback));
+  return (address) => ownTexts.has(address) || (address.length === 4 && address.startsWith(loopback));
 }
 
 function holdersOf(interfaces: readonly HostInterface[]): ReadonlyMap<string, readonly string[]> {
@@ -85,7 +85,7 @@ function charactersOf({ family, value }: Address): string {
   return addressCharacters(family, value);
 }
 
-/** Built-in traffic passes whatever the rules say. */
+/** Whether a flow is built-in traffic, which passes whatever the rules say. */
 function isPlatform({ platform }: HostPolicy, key: FlowKey): boolean {
   if (protocolOfFlow(key) !== UDP) return false;
   const family = familyOfFlow(key);
@@ -136,7 +136,7 @@ function judgeByRulesOf(
   const binding = policy.bindings[place];
   const all = [...policy.management.inbound, ...(binding?.inbound ?? [])];
   const own = all.flatMap((rule, index) => (isAbout(rule, called) ? [index] : []));
-  // Most ports are judged like others.
+  // Most ports have the same rules as others.
   const id = `${place} ${called.family} ${own.join()}`;
   const known = lines.get(id);
   if (known !== undefined) return known;

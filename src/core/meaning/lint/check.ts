@@ -6,18 +6,18 @@ import type { LintFinding } from './finding.ts';
 import type { LintScope } from './lint-scope.ts';
 import type { RuleEffect } from './rule-effects.ts';
 
-/** What the advisor looks at. */
+/** What lint checks examine. */
 export interface LintInput {
   readonly policy: Policy;
-  /** The policy as each of its instances sees it. */
+  /** The policy as resolved for each of its instances. */
   readonly hosts: readonly HostPolicy[];
   readonly scopes: readonly LintScope[];
   readonly effects: readonly RuleEffect[];
-  /** How long a check may take. */
+  /** Limits the work of a check. */
   readonly patience: Patience;
-  /** Groups with members whose addresses no policy tells. */
+  /** Groups with members whose addresses the policy does not say. */
   readonly unknown: ReadonlySet<GroupName>;
 }
 
-/** One thing that the advisor looks for. Throws OutOfPatience. */
+/** A check for one requirement. Throws OutOfPatience. */
 export type LintCheck = (linted: LintInput) => readonly LintFinding[];

@@ -13,13 +13,13 @@ const PORT = { from: 22, to: 22 };
 const SSH: Traffic = { kind: 'ports', protocol: TCP, ports: [PORT] };
 const SSH_CLASS: TrafficAtom = { protocols: [{ from: TCP, to: TCP }], l4Values: PORT };
 
-/** Requirement: no denial comes before all the rules that would let somebody log in by ssh. */
+/** Requirement: no denial comes before all the rules that would allow ssh. */
 export const cutsManagement: LintCheck = ({ scopes, patience }) => {
   const found = new Map<RuleOrigin, LintFinding>();
   for (const place of scopes) {
     const other = otherFamily(place, scopes);
     const both = other === undefined ? [place] : [place, other];
-    if (place.direction !== 'inbound' || both.some((one) => letsSomebodyIn(one, patience))) continue;
+    if (place.direction !== 'inbound' || both.some((one) => allowsSsh(one, patience))) continue;
     for (const { rule, witness } of denialsInTheWay(place, patience)) {
       const { origin } = rule;
       if (found.has(origin)) continue;
@@ -27,8 +27,8 @@ export const cutsManagement: LintCheck = ({ scopes, patience }) => {
         code: 'cuts-management',
         span: origin.span,
         subject: { kind: 'rule', origin },
-        message: `\`${formatRuleName(origin)}\` keeps everybody from logging in by ssh on \`${place.pattern}\` of \`${place.policy.instance}\``,
-        help: 'let in ssh from where you are before all groups: `platform: { management: [{ protocol: tcp, ports: 22, source: ADDRESS }] }`',
+        message: `\`${formatRuleName(origin)}\` keeps everyone from logging in by ssh on \`${place.pattern}\` of \`${place.policy.instance}\``,
+        help: 'allow ssh from where you are before all groups: `platform: { management: [{ protocol: tcp, ports: 22, source: ADDRESS }] }`',
         related: [],
         witness,
       });
@@ -37,10 +37,10 @@ export const cutsManagement: LintCheck = ({ scopes, patience }) => {
   return [...found.values()];
 };
 
-function letsSomebodyIn(place: LintScope, patience: Patience): boolean {
-  // Members that nobody knows may well be let in.
+function allowsSsh(place: LintScope, patience: Patience): boolean {
+  // Members with unknown addresses may well be allowed.
   const mayBe = place.rules.some(
-    ({ rule, group }) => group !== undefined && rule.action === 'allow' && isAboutSsh(rule.traffic),
+    ({ rule, group }) => group !== undefined && rule.action === 'allow' && matchesSsh(rule.traffic),
   );
   if (mayBe) return true;
   const search = { traffic: SSH, addresses: 'any', action: 'allow' } as const;
@@ -49,7 +49,7 @@ function letsSomebodyIn(place: LintScope, patience: Patience): boolean {
   return found !== 'none';
 }
 
-function isAboutSsh(traffic: Traffic): boolean {
+function matchesSsh(traffic: Traffic): boolean {
   return atomMatches(traffic, SSH_CLASS);
 }
 
@@ -58,11 +58,11 @@ interface Denial {
   readonly witness: LintWitness;
 }
 
-/** The denials without each of which somebody could log in: behind them comes a rule that allows. */
+/** The denials without which someone could log in: the next rule that matches allows. */
 function denialsInTheWay(place: LintScope, patience: Patience): readonly Denial[] {
   const { family } = place;
   const { rules } = ruleListAt(place);
-  const about = rules.filter(({ traffic }) => isAboutSsh(traffic));
+  const about = rules.filter(({ traffic }) => matchesSsh(traffic));
   const grid = gridOf(
     about.map(({ addresses }) => ({ traffic: { kind: 'all' }, addresses })),
     family,

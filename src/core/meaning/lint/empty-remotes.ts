@@ -2,7 +2,7 @@ import { formatRuleName, type Rule } from '#core/model/policy/rule.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 
-/** Requirement: the other end of a rule is somebody. A group without members matches nothing. */
+/** Requirement: a rule's remote has addresses. A group without members matches nothing. */
 export const emptyRemotes: LintCheck = ({ effects }) =>
   effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
     const isEmpty = occurrences.every(({ lintRule: { possible } }) => possible !== 'any' && possible.length === 0);
@@ -16,8 +16,8 @@ export const emptyRemotes: LintCheck = ({ effects }) =>
         message: `\`${formatRuleName(origin)}\` matches nothing: ${emptinessOf(rule)}`,
         help:
           rule.remote.kind === 'addressGroup'
-            ? 'add addresses to it, or take the rule out'
-            : 'attach the group to interfaces with `addresses` of that family, or take the rule out',
+            ? 'add addresses to it, or remove the rule'
+            : 'attach the group to interfaces with `addresses` of that family, or remove the rule',
         related: [],
         witness: undefined,
       },
@@ -32,6 +32,6 @@ function emptinessOf({ remote }: Rule): string {
       return `the address group \`${remote.name}\` has no addresses of its family`;
     case 'any':
     case 'interval':
-      return 'nobody is at its other end';
+      return 'its remote has no addresses';
   }
 }

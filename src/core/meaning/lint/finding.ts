@@ -4,27 +4,27 @@ import type { Packet } from '#core/model/packet/packet.ts';
 import type { RuleOrigin } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
 
-/** What the advisor has to say of one thing. */
+/** What a lint check reports about one thing. */
 export interface LintFinding {
   readonly code: LintCode;
   readonly span: Span;
   readonly subject: LintSubject;
   readonly message: string;
   readonly help: string;
-  /** The other rules that it is about, such as those that cover a shadowed one. */
+  /** Other rules that take part, such as those that cover a shadowed one. */
   readonly related: readonly { readonly span: Span; readonly message: string }[];
-  /** A packet that shows it, and the instance whose packet it is. */
+  /** A packet that shows the finding, and its instance. */
   readonly witness: LintWitness | undefined;
 }
 
-/** What a finding is about; a rule is a part of its group. */
+/** The subject of a finding; a rule is part of its group. */
 export type LintSubject =
   | { readonly kind: 'rule'; readonly origin: RuleOrigin }
   | { readonly kind: 'securityGroup'; readonly name: GroupName }
   | { readonly kind: 'addressGroup'; readonly name: AddressGroupName }
   | { readonly kind: 'policy' };
 
-/** A packet, and the instance that judges it. */
+/** A packet, and the instance that evaluates it. */
 export interface LintWitness {
   readonly instance: InstanceName;
   readonly packet: Packet;

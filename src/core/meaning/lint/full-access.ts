@@ -1,7 +1,7 @@
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 
-/** Requirement: no interface carries a group of the template Sys-FullAccess, which lets everything in and out. */
+/** Requirement: no interface carries a group of the template Sys-FullAccess, which allows everything in and out. */
 export const fullAccess: LintCheck = ({ policy }) => {
   const attached = new Set(
     [...policy.instances.values()].flatMap(({ interfaces }) => interfaces.flatMap(({ groups }) => groups)),
@@ -14,8 +14,8 @@ export const fullAccess: LintCheck = ({ policy }) => {
         code: 'full-access',
         span: rule.origin.span,
         subject: { kind: 'securityGroup', name },
-        message: `\`${name}\` lets everything in and out, and interfaces carry it`,
-        help: 'begin with the template `default`, and add rules for what is to be reached',
+        message: `\`${name}\` allows everything in and out, and interfaces carry it`,
+        help: 'start with the template `default`, and add rules for what must be reachable',
         related: [],
         witness: undefined,
       },

@@ -3,7 +3,7 @@ import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 import { witnessAt } from './lint-scope.ts';
 
-/** Requirement: where the priority of a rule makes it decide before another that says the opposite, it is written. */
+/** Requirement: a priority that makes a rule decide before one with the opposite action is written. */
 export const implicitPriority: LintCheck = ({ effects }) =>
   effects.flatMap(({ origin, rival }): readonly LintFinding[] => {
     if (origin.template !== undefined || rival === undefined) return [];
@@ -15,8 +15,8 @@ export const implicitPriority: LintCheck = ({ effects }) =>
         code: 'implicit-priority',
         span: origin.span,
         subject: { kind: 'rule', origin },
-        message: `\`${name}\` says no priority, and decides before \`${otherName}\` because 1 is the default`,
-        help: 'write `priority: 1` if that is meant',
+        message: `\`${name}\` has no priority, and decides before \`${otherName}\` because 1 is the default`,
+        help: 'write `priority: 1` if that is intended',
         related: [
           { span: other.origin.span, message: `\`${otherName}\`: ${other.action}, priority ${other.priority}` },
         ],

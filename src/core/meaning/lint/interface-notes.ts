@@ -6,22 +6,22 @@ import {
   patternMatches,
 } from '#core/model/policy/host.ts';
 
-/** What is noteworthy of an interface of this host, in view of the policy. */
+/** A note on an interface of this host that the policy treats differently than it seems to. */
 export interface InterfaceNote {
   /**
-   * `judges-nothing`: IP traffic never has a name that the policy has, for another interface takes it.
-   * `unnamed-child`: the policy names what an interface is made on, and not itself. `renamed`: it had a name that the
-   * policy has.
+   * `judges-nothing`: the policy names an interface whose IP packets have another interface's name.
+   * `unnamed-child`: the policy names the interface that this one is made on, and not this one. `renamed`: the policy
+   * names the interface by a former name.
    */
   readonly code: 'judges-nothing' | 'unnamed-child' | 'renamed';
   readonly interface: string;
-  /** The binding of the policy that it is about. */
+  /** The pattern of the policy in question. */
   readonly pattern: string;
   readonly message: string;
   readonly help: string;
 }
 
-/** What devices are called in messages, by the kind that the kernel says. */
+/** How messages call a master's ports, by the kind of device that the kernel reports. */
 const MASTERS: Readonly<Record<string, string>> = {
   bridge: 'a port of the bridge',
   bond: 'a member of the bond',
@@ -29,14 +29,14 @@ const MASTERS: Readonly<Record<string, string>> = {
   openvswitch: 'a port of the Open vSwitch datapath',
 };
 
-/** Devices whose traffic goes by their own names, and by that of what they are made on only on its way. */
+/** Kinds of devices whose packets have the device's own name, not that of the interface it is made on. */
 const CHILDREN: Readonly<Record<string, string>> = {
   macvlan: 'a macvlan',
   ipvlan: 'an ipvlan',
   vlan: 'a VLAN',
 };
 
-/** The names that judge otherwise than the policy seems to say, in order of the interfaces. */
+/** Notes on interfaces that the policy treats differently than it seems to, in order of the interfaces. */
 export function interfaceNotes(
   policy: HostPolicy,
   { interfaces }: Pick<HostState, 'interfaces'>,
@@ -52,7 +52,7 @@ export function interfaceNotes(
     .flatMap((one): readonly InterfaceNote[] => {
       const own = bindingOf(one);
       const master = at(one.master);
-      // What is in a VRF is judged by its own name.
+      // A member of a VRF is judged by its own name.
       if (master !== undefined && master.kind !== 'vrf')
         return own === undefined ? [] : portNotes({ one, own, master, masters: bindingOf(master), policy });
       if (own !== undefined) return [];
@@ -70,7 +70,7 @@ interface Port {
 
 function portNotes({ one, own, master, masters, policy }: Port): readonly InterfaceNote[] {
   const pattern = own.by?.pattern ?? own.pattern;
-  // A glob stands for others too, and says of this one what it says of its master.
+  // A glob names other interfaces too, and matches this one as it matches its master.
   if (masters !== undefined && pattern.endsWith('*')) return [];
   const is = `\`${one.name}\` is ${MASTERS[master.kind ?? ''] ?? 'enslaved to'} \`${master.name}\``;
   const note = { code: 'judges-nothing', interface: one.name, pattern } as const;
@@ -78,8 +78,8 @@ function portNotes({ one, own, master, masters, policy }: Port): readonly Interf
     return [
       {
         ...note,
-        message: `${is}, by whose name its packets are judged: the groups of \`${pattern}\` judge nothing on it`,
-        help: `take \`${pattern}\` out, or \`${one.name}\` out of \`${master.name}\``,
+        message: `${is}, and its packets are judged by that name: the groups of \`${pattern}\` judge nothing on it`,
+        help: `remove \`${pattern}\`, or take \`${one.name}\` out of \`${master.name}\``,
       },
     ];
   }

@@ -11,7 +11,7 @@ import type { RuleEffect } from './rule-effects.ts';
 import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
 import { ICMP, ICMPV6 } from '#core/model/policy/protocols.ts';
 
-/** Requirement: what a rule says of everybody over IPv4 is true over IPv6 of somebody. */
+/** Requirement: what a rule says of every address over IPv4 holds for some address over IPv6. */
 export const ipv4Only: LintCheck = ({ scopes, effects, patience }) => {
   const twins = effects.flatMap((effect) => twinsOf(effect, scopes));
   const missing = new Map<RuleOrigin, Missing>();
@@ -19,21 +19,21 @@ export const ipv4Only: LintCheck = ({ scopes, effects, patience }) => {
     const { place, rule, traffic } = twin;
     if (missing.has(rule.origin)) continue;
     const [one] = trafficAtoms([traffic], place.family).filter((some) => atomMatches(traffic, some));
-    const everybody = { family: place.family, from: 0n, to: highestAddress(place.family) };
-    if (one !== undefined) missing.set(rule.origin, { rule, witness: witnessAt(place, one, everybody) });
+    const everyone = { family: place.family, from: 0n, to: highestAddress(place.family) };
+    if (one !== undefined) missing.set(rule.origin, { rule, witness: witnessAt(place, one, everyone) });
   }
-  const told = new Set<string>();
+  const reported = new Set<string>();
   return effects.flatMap(({ origin }): readonly LintFinding[] => {
     const found = missing.get(origin);
     // The rules of a template stand in one place.
     const key = `${origin.span.file}:${origin.span.line}:${origin.span.column}`;
-    if (found === undefined || told.has(key)) return [];
-    told.add(key);
+    if (found === undefined || reported.has(key)) return [];
+    reported.add(key);
     return [{ ...findingOf(found), code: 'ipv4-only', span: origin.span, subject: { kind: 'rule', origin } }];
   });
 };
 
-/** What a rule of IPv4 would say of IPv6, where that is judged. */
+/** A rule for IPv4 as it would be for IPv6, and its scope there. */
 interface Twin extends PacketSearch {
   readonly place: LintScope;
   readonly rule: Rule;
@@ -49,18 +49,20 @@ function findingOf({ rule, witness }: Missing): Pick<LintFinding, 'message' | 'h
   const isOwn = origin.template === undefined;
   const name = isOwn ? `\`${formatRuleName(origin)}\`` : `the template \`${origin.template ?? ''}\``;
   const what =
-    action === 'allow' ? 'allows over IPv4 what is denied over IPv6' : 'denies over IPv4 what everybody may over IPv6';
-  const mend = isOwn ? 'leave `type` out and say `any`, or add a rule for `::/0`' : 'add rules for `::/0`';
+    action === 'allow'
+      ? 'allows over IPv4 what is denied over IPv6'
+      : 'denies over IPv4 what everyone may do over IPv6';
+  const fix = isOwn ? 'leave out `type` and use `any`, or add a rule for `::/0`' : 'add rules for `::/0`';
   return {
     message: `${name} ${what}`,
-    help: `${mend}; where no host has IPv6: \`lint: { ipv4-only: REASON }\``,
+    help: `${fix}; if no host has IPv6: \`lint: { ipv4-only: REASON }\``,
     related: [],
     witness,
   };
 }
 
 function twinsOf({ occurrences, decides }: RuleEffect, scopes: readonly LintScope[]): readonly Twin[] {
-  // A list of one family's addresses says nothing of the other.
+  // An address list of one family says nothing about the other.
   const isOfIpv6 = ({ scope, lintRule }: RuleEffect['occurrences'][number]): boolean =>
     scope.family === 'ipv6' && (lintRule.certain === 'any' || lintRule.certain.length > 0);
   if (decides === undefined || occurrences.some(isOfIpv6)) return [];
@@ -75,7 +77,7 @@ function twinsOf({ occurrences, decides }: RuleEffect, scopes: readonly LintScop
   });
 }
 
-/** Those of which no packet is judged as the rule says. */
+/** The twins whose action no packet gets. */
 function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin[] {
   return [...new Set(twins.map(({ place }) => place))].flatMap((place) => {
     const own = twins.filter((twin) => twin.place === place);
@@ -85,7 +87,7 @@ function twinsMissing(twins: readonly Twin[], patience: Patience): readonly Twin
   });
 }
 
-/** The same traffic over IPv6; undefined where there is none. */
+/** The same traffic over IPv6; undefined if there is none. */
 function twinOf(traffic: Traffic): Traffic | undefined {
   if (traffic.kind === 'icmp') {
     return traffic.type === ECHO_REQUEST[ICMP]

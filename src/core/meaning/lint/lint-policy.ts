@@ -11,21 +11,21 @@ import { type HostState, UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Acceptance, Policy } from '#core/model/policy/policy.ts';
 
-/** What is found on the host that it is about, and not where the policy is written. */
+/** Findings about this host, which other hosts do not have. */
 const OF_THE_HOST: ReadonlySet<string> = new Set(['judges-nothing', 'unnamed-child']);
 
-/** What the advisor says of a policy, and of what it is told to say nothing. */
+/** What lint finds in a policy, and what the policy accepts of it. */
 export interface Advice {
   /** In reading order. */
   readonly findings: readonly LintFinding[];
   readonly accepted: readonly { readonly finding: LintFinding; readonly because: string }[];
-  /** What was not looked at, for `patience` ended. */
+  /** What was not checked because patience ended. */
   readonly leftOut: readonly string[];
 }
 
 const FAMILY_NAMES = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
 
-/** What else the advisor goes by. */
+/** Options of lint. */
 export interface LintOptions {
   /** This host, if it is known. */
   readonly host?: HostState | undefined;
@@ -33,14 +33,14 @@ export interface LintOptions {
 }
 
 /**
- * Looks at a policy as all its instances see it, while patience lasts; and at the interfaces of `host`, as the instance
- * that it is, if it is one.
+ * Checks a policy as resolved for all its instances, while patience lasts; and the interfaces of `host`, if it is one of
+ * the instances.
  */
 export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOptions = {}): Advice {
   const { linted, leftOut: places } = lookAt(policy, host, patience);
   const leftOut = places.map(
     ({ policy: { instance }, pattern, direction, family }) =>
-      `what the rules do that judge ${direction} ${FAMILY_NAMES[family]} on \`${pattern}\` of \`${instance}\``,
+      `the effects of the rules for ${direction} ${FAMILY_NAMES[family]} on \`${pattern}\` of \`${instance}\``,
   );
   const ofRules = LINT_CHECKS.flatMap(({ about, check }) => {
     try {
@@ -64,7 +64,7 @@ export function lintPolicy(policy: Policy, { host, patience = ENDLESS }: LintOpt
     used.add(acceptance);
     accepted.push({ finding, because: acceptance.because });
   }
-  // What was not looked at may be there to be accepted.
+  // What was not checked may be there to be accepted.
   const needless = policy.acceptances
     .filter((one) => leftOut.length === 0 && !used.has(one) && !OF_THE_HOST.has(one.code))
     .map(needlessAcceptance);
@@ -92,7 +92,7 @@ function lintHost(policy: Policy, host: HostState): readonly LintFinding[] {
   if (instance === undefined) return [];
   return interfaceNotes(resolveHost(policy, host, instance.name), host).flatMap((note): readonly LintFinding[] => {
     const binding = instance.interfaces.find(({ pattern }) => pattern === note.pattern);
-    // Who does not watch sees no renaming.
+    // Only the daemon sees renamed interfaces: it watches them.
     if (binding === undefined || note.code === 'renamed') return [];
     const { code, message, help } = note;
     return [{ code, span: binding.span, subject: { kind: 'policy' }, message, help, related: [], witness: undefined }];
@@ -132,7 +132,7 @@ function needlessAcceptance({ code, scope, span }: Acceptance): LintFinding {
     span,
     subject,
     message: `there is no \`${code}\` to accept here`,
-    help: 'take it out, so that it hides nothing that comes later',
+    help: 'remove it, so that it hides nothing later',
     related: [],
     witness: undefined,
   };

@@ -10,7 +10,7 @@ import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import type { LintWitness } from './finding.ts';
 
-/** Rules that judge the same packets, in deciding order: those of one interface, direction and family. */
+/** The rules for packets of one interface, direction and family, in deciding order. */
 export interface LintScope {
   readonly policy: HostPolicy;
   readonly pattern: string;
@@ -21,14 +21,14 @@ export interface LintScope {
   readonly interfaceNames: readonly string[];
 }
 
-/** A rule, and whom it is about as far as anybody knows. */
+/** A rule, and the addresses that it matches as far as the policy says. */
 export interface LintRule {
   readonly rule: Rule;
-  /** It is about these. */
+  /** Addresses that the rule certainly matches. */
   readonly certain: Addresses;
-  /** It can be about these as well: members of a group whose addresses no policy tells. */
+  /** Addresses that the rule may match: `any`, if its group has members whose addresses the policy does not say. */
   readonly possible: Addresses;
-  /** The group that these are members of, where `possible` is more. */
+  /** The group of these members, if `possible` is more than `certain`. */
   readonly group: GroupName | undefined;
 }
 
@@ -39,8 +39,8 @@ interface KnownHost {
 }
 
 /**
- * Where rules of hosts judge, each set of rules once. `unknown` are groups with members whose addresses no policy tells;
- * `here` is this host, if it is one of them.
+ * The scopes of hosts, each list of rules once. `unknown` are groups with members whose addresses the policy does not
+ * say; `here` is this host, if it is one of them.
  */
 export function lintScopesOf(
   hosts: readonly HostPolicy[],
@@ -88,7 +88,7 @@ function lintRuleOf(rule: Rule, policy: HostPolicy, unknown: ReadonlySet<GroupNa
     : { rule, certain, possible: certain, group: undefined };
 }
 
-/** The place's rules as they decide if members are none but those that the policy tells. */
+/** The rule list of a scope, if groups have no other members than the policy says. */
 export function ruleListAt({ rules }: LintScope): RuleList {
   return {
     rules: rules
@@ -102,7 +102,7 @@ export function ruleListAt({ rules }: LintScope): RuleList {
   };
 }
 
-/** A packet of a class of traffic, to or from addresses. */
+/** A packet of a traffic atom, from or to an address of an interval. */
 export function witnessAt(place: LintScope, one: TrafficAtom, interval: Interval): LintWitness {
   const { policy, pattern, direction, family, interfaceNames } = place;
   const remotes = isWholeFamily(interval) ? 'any' : [interval];
@@ -111,7 +111,7 @@ export function witnessAt(place: LintScope, one: TrafficAtom, interval: Interval
   return { instance: policy.instance, packet: witnessOf(about, at) };
 }
 
-/** Where packets of the other family meet the same rules' twins. */
+/** The scope of the same interface and direction for the other family. */
 export function otherFamily(place: LintScope, places: readonly LintScope[]): LintScope | undefined {
   return places.find(
     ({ policy, pattern, direction, family }) =>

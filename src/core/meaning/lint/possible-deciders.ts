@@ -1,24 +1,24 @@
 import type { GroupName } from '#core/model/policy/names.ts';
 
-/** A rule that is about packets: certainly, or if their other end is a member of a group whose members nobody knows. */
+/** A rule that matches packets: certainly, or if their remote end is a member of `group`, whose members are unknown. */
 export interface PresentRule {
   readonly id: number;
   readonly isCertain: boolean;
   readonly group: GroupName | undefined;
 }
 
-/** A rule that can decide, and those one of which would in its place; undefined is no rule. */
+/** A rule that can decide, and the rules of which one would decide in its place; undefined is no rule. */
 export interface PossibleDecider {
   readonly id: number;
   readonly instead: readonly (number | undefined)[];
 }
 
-/** The rules one of which decides on packets, whoever is a member of what; `present` are in deciding order. */
+/** The rules of which one decides packets, whatever the groups' members are; `present` are in deciding order. */
 export function decidersAmong(present: readonly PresentRule[]): readonly PossibleDecider[] {
   const found: PossibleDecider[] = [];
   const groups = new Set<GroupName>();
   for (const [place, { id, isCertain, group }] of present.entries()) {
-    // On members of this group a rule before has decided.
+    // An earlier rule has decided for the members of this group.
     if (!isCertain && group !== undefined && groups.has(group)) continue;
     found.push({ id, instead: insteadOf(present, place, groups) });
     if (isCertain) break;
@@ -27,7 +27,7 @@ export function decidersAmong(present: readonly PresentRule[]): readonly Possibl
   return found;
 }
 
-/** Those one of which would decide in place of one that can, where members of `groups` are decided on. */
+/** The rules of which one would decide in place of `decider`; earlier rules decide for the members of `groups`. */
 function insteadOf(
   present: readonly PresentRule[],
   decider: number,

@@ -4,8 +4,8 @@ import type { LintFinding } from './finding.ts';
 import { witnessAt } from './lint-scope.ts';
 
 /**
- * Requirement: without a rule, some packet would be judged otherwise. All the rules it tells of can be taken out together,
- * with the shadowed ones: none of them decides in another's place. Management rules are there for the day when the groups say otherwise.
+ * Requirement: without a rule, some packet would get another verdict. All reported rules can be removed together, with
+ * the shadowed ones: none of them decides in another's place. Management rules are exempt: they count once groups change.
  */
 export const redundantRules: LintCheck = ({ effects }) => {
   const shadowed = new Set(effects.filter(({ decides }) => decides === undefined).map(({ origin }) => origin));
@@ -22,8 +22,8 @@ export const redundantRules: LintCheck = ({ effects }) => {
       code: 'redundant-rule',
       span: origin.span,
       subject: { kind: 'rule', origin },
-      message: `without \`${formatRuleName(origin)}\` every packet would be judged the same${reason}`,
-      help: 'take it out; or say that it is meant, for the reader: `lint: { redundant-rule: REASON }`',
+      message: `without \`${formatRuleName(origin)}\` every packet would get the same verdict${reason}`,
+      help: 'remove it; or say why it is meant, for the reader: `lint: { redundant-rule: REASON }`',
       related: [...others.values()].map((rule) => ({
         span: rule.origin.span,
         message: `\`${formatRuleName(rule.origin)}\` would decide in its place: ${rule.action}`,

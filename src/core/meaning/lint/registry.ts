@@ -12,24 +12,24 @@ import { unrealRemotes } from './unreal-remotes.ts';
 import { unused } from './unused.ts';
 import { worldOpen } from './world-open.ts';
 
-/** A check, and what it looks for, in words. */
+/** A check, and what it looks for in words. */
 export interface LintCheckEntry {
   readonly about: string;
   readonly check: LintCheck;
 }
 
-/** All that the advisor looks for. One check a file; a new one is added here and nowhere else. */
+/** All checks. One check a file; a new one is added here and nowhere else. */
 export const LINT_CHECKS: readonly LintCheckEntry[] = [
-  { about: 'what the world is let in to', check: worldOpen },
+  { about: 'what everyone may reach', check: worldOpen },
   { about: 'groups that let everything in', check: fullAccess },
-  { about: 'denials that keep everybody from logging in', check: cutsManagement },
-  { about: 'rules about the same packets', check: sameMatch },
+  { about: 'denials that keep everyone from logging in', check: cutsManagement },
+  { about: 'rules that match the same packets', check: sameMatch },
   { about: 'rules that never decide', check: shadowedRules },
   { about: 'rules that change nothing', check: redundantRules },
-  { about: 'rules about nobody', check: emptyRemotes },
+  { about: 'rules whose remote is empty', check: emptyRemotes },
   { about: 'rules that no packet can match', check: unrealRemotes },
-  { about: 'rules about ICMP that passes or is invalid anyway', check: unaskedIcmp },
-  { about: 'rules of IPv4 alone', check: ipv4Only },
+  { about: 'rules for ICMP that passes or is invalid anyway', check: unaskedIcmp },
+  { about: 'rules for IPv4 alone', check: ipv4Only },
   { about: 'priorities that are not written', check: implicitPriority },
-  { about: 'groups that nobody uses', check: unused },
+  { about: 'unused groups', check: unused },
 ];

@@ -8,37 +8,37 @@ import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { decidersAmong, type PresentRule } from './possible-deciders.ts';
 import type { LintRule, LintScope } from './lint-scope.ts';
 
-/** Packets that a rule decides on. */
+/** Packets that a rule decides. */
 export interface PacketExample {
   readonly scope: LintScope;
   readonly atom: TrafficAtom;
   readonly interval: Interval;
 }
 
-/** What a rule of the policy does, over all places where it judges and both families. */
+/** What a rule of the policy does, over all scopes that it is in and both families. */
 export interface RuleEffect {
   readonly origin: RuleOrigin;
-  /** Where it judges, and its rule there; a rule of both families is there twice. */
+  /** The scopes that the rule is in, and its form there; a rule for both families is in two of an interface. */
   readonly occurrences: readonly { readonly scope: LintScope; readonly lintRule: LintRule }[];
-  /** Undefined where it never decides. */
+  /** Packets that the rule decides; undefined if it never decides. */
   readonly decides: PacketExample | undefined;
-  /** Undefined where without it every packet would be judged the same. */
+  /** Packets that get another verdict without the rule; undefined if none does. */
   readonly changes: PacketExample | undefined;
-  /** Where it decides for its default priority alone: a rule of its group that would decide otherwise; see `implicit-priority`. */
+  /** A rule of its group that would decide differently, where the default priority alone makes this one decide; see `implicit-priority`. */
   readonly rival: Rival | undefined;
-  /** The rules that would decide in its place where it decides, if without it every packet would be judged the same. */
+  /** The rules that would decide in its place, if no packet gets another verdict without it. */
   readonly supports: ReadonlySet<Rule | undefined>;
 }
 
-/** A rule that would decide otherwise in another's place, and packets on which. */
+/** A rule that would decide differently in another's place, and packets that show it. */
 export interface Rival {
   readonly rule: Rule;
   readonly example: PacketExample;
 }
 
-/** What was found, and the places that nobody waited for: of a rule that judges there, nothing is known. */
+/** The effects that were found, and the scopes where patience ended first: rules in these have no effect listed. */
 export interface Effects {
-  /** In the order of the places. */
+  /** In the order of the scopes. */
   readonly effects: readonly RuleEffect[];
   readonly leftOut: readonly LintScope[];
 }
@@ -52,7 +52,7 @@ interface OpenEffect {
   readonly supports: Set<Rule | undefined>;
 }
 
-/** What each rule does, as far as `patience` lasts. */
+/** Finds what each rule does, while `patience` lasts (Batfish: `filterLineReachability`). */
 export function effectsOf(scopes: readonly LintScope[], patience: Patience): Effects {
   const effects = new Map<RuleOrigin, OpenEffect>();
   const effectOf = ({ origin }: Rule): OpenEffect => {
@@ -85,12 +85,12 @@ export function effectsOf(scopes: readonly LintScope[], patience: Patience): Eff
   return { effects: leftOut.length === 0 ? all : all.filter(isWhole), leftOut };
 }
 
-/** What a rule does in one place. */
+/** What a rule does in one scope. */
 interface Decisions extends Pick<RuleEffect, 'decides' | 'changes' | 'rival' | 'supports'> {
   readonly rule: Rule;
 }
 
-/** Every rule that decides, the first of them first; undefined where nobody waited to the end. */
+/** Every rule that decides, by its first packets; undefined if patience ended first. */
 function decisionsIn(scope: LintScope, patience: Patience): readonly Decisions[] | undefined {
   const { rules, family } = scope;
   try {
@@ -98,7 +98,7 @@ function decisionsIn(scope: LintScope, patience: Patience): readonly Decisions[]
     const grid = gridOf(extents, family, patience);
     const found = new FoundDecisions(scope, grid);
     const isEverywhere = (id: number): boolean => rules[id]?.possible === 'any';
-    // Behind two rules that are about everybody nothing decides, not even if one of the two is left out.
+    // Behind two rules that match every address nothing decides, not even without one of the two.
     const layers = [{ areas: grid.areas, upTo: 2, isEverywhere }] as const;
     visitBoxes({ columns: grid.atoms.length, rows: grid.starts.length, layers, patience }, found);
     return found.all();
@@ -108,7 +108,7 @@ function decisionsIn(scope: LintScope, patience: Patience): readonly Decisions[]
   }
 }
 
-/** Packets, and where the first of them lie: ascending by column, then by row. */
+/** A box of packets, and its order: ascending by column, then by row. */
 interface BoxPosition {
   readonly order: number;
   readonly box: Box;
@@ -119,7 +119,7 @@ interface OpenDecisions {
   decides: BoxPosition;
   changes: BoxPosition | undefined;
   rival: (BoxPosition & { readonly rule: Rule }) | undefined;
-  /** Each with where it would decide first; nobody asks for them once the rule changes something. */
+  /** Each with the order of the first box that it would decide; not kept once the rule is known to change a verdict. */
   readonly supports: Map<number, number>;
 }
 
@@ -196,7 +196,7 @@ class FoundDecisions {
   }
 }
 
-/** Whether a rule decides before another of its group for nothing but the default of its priority. */
+/** Whether a rule decides before another of its group only by its default priority. */
 function isRival(rule: Rule, other: Rule | undefined): other is Rule {
   return (
     !rule.priorityWritten &&

@@ -2,7 +2,7 @@ import type { Policy } from '#core/model/policy/policy.ts';
 import { formatRuleName, type Remote, type Rule, type RuleOrigin } from '#core/model/policy/rule.ts';
 import type { LintCheck } from './check.ts';
 
-/** Requirement: two rules of a group are not about the same packets, be it with one action or with two. */
+/** Requirement: no two rules of a group match the same packets, with the same action or with opposite ones. */
 export const sameMatch: LintCheck = ({ policy }) =>
   sameMatches(policy)
     .filter(({ second }) => second.origin.template === undefined)
@@ -15,20 +15,20 @@ export const sameMatch: LintCheck = ({ policy }) =>
         subject: { kind: 'rule', origin: second.origin },
         message: isSame
           ? `\`${name}\` says what \`${other}\` says`
-          : `\`${name}\` and \`${other}\` are about the same packets with opposite actions, and \`${other}\` decides`,
-        help: isSame ? 'take one of them out' : 'take out the one that is not meant',
+          : `\`${name}\` and \`${other}\` match the same packets with opposite actions, and \`${other}\` decides`,
+        help: isSame ? 'remove one of them' : 'remove the one that is not intended',
         related: [{ span: first.origin.span, message: `\`${other}\`: ${first.action}` }],
         witness: undefined,
       };
     });
 
-/** Two rules of one group and direction about the same packets, in deciding order. */
+/** Two rules of one group and direction that match the same packets, in deciding order. */
 export interface SameMatch {
   readonly first: Rule;
   readonly second: Rule;
 }
 
-/** All pairs of rules that say the same of traffic and remote; of three, the first makes a pair with each of the others. */
+/** All pairs of rules with the same traffic and remote; of three, the first pairs with each of the others. */
 export function sameMatches({ management, securityGroups }: Policy): readonly SameMatch[] {
   const lists = [management, ...[...securityGroups.values()].flatMap(({ inbound, outbound }) => [inbound, outbound])];
   return lists.flatMap((rules) => {

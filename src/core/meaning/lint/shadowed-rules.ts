@@ -8,10 +8,10 @@ import { type LintRule, type LintScope, witnessAt } from './lint-scope.ts';
 import type { RuleEffect } from './rule-effects.ts';
 import { sameMatches } from './same-match.ts';
 
-/** Requirement: a rule decides on some packet, on some interface. */
+/** Requirement: a rule decides some packet, on some interface. */
 export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
-  const told = new Set(sameMatches(policy).map(({ second }) => second.origin));
-  const shadowed = effects.filter((effect) => isShadowed(effect) && !told.has(effect.origin));
+  const reported = new Set(sameMatches(policy).map(({ second }) => second.origin));
+  const shadowed = effects.filter((effect) => isShadowed(effect) && !reported.has(effect.origin));
   const covers = coversOf(shadowed, patience);
   return shadowed.map(({ origin, occurrences }) => {
     const found = occurrences.flatMap(({ lintRule }) => covers.get(lintRule) ?? []);
@@ -22,7 +22,7 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
       span: origin.span,
       subject: { kind: 'rule', origin },
       message: `\`${formatRuleName(origin)}\` has no effect: earlier rules already cover all it matches`,
-      help: `take it out, or ${adviceFor(origin, [...rules.values()])}${isCut ? `; ${MAX_COVERS} of the rules before it are shown` : ''}`,
+      help: `remove it, or ${adviceFor(origin, [...rules.values()])}${isCut ? `; ${MAX_COVERS} of the rules before it are shown` : ''}`,
       related: [...rules.values()].slice(0, MAX_COVERS).map((rule) => ({
         span: rule.origin.span,
         message: `\`${formatRuleName(rule.origin)}\` comes first: ${rule.action}`,
@@ -32,7 +32,7 @@ export const shadowedRules: LintCheck = ({ policy, effects, patience }) => {
   });
 };
 
-/** How a rule gets before those that cover it: by a lower number where there is one, or by a group that comes first. */
+/** How to put a rule before those that cover it: with a lower priority number if there is one, or in a group that comes first. */
 function adviceFor({ group, template }: Rule['origin'], covers: readonly Rule[]): string {
   const foreign = covers.find(({ origin }) => origin.group !== group);
   if (foreign?.origin.group !== undefined)
@@ -46,12 +46,12 @@ function adviceFor({ group, template }: Rule['origin'], covers: readonly Rule[])
     : 'give the rules before it a higher priority number than its own';
 }
 
-/** How many of the rules that cover one are told: nobody reads more, and thousands can. */
+/** At most this many covering rules are reported: thousands can cover one. */
 const MAX_COVERS = 20;
 
 function isShadowed({ origin, occurrences, decides }: RuleEffect): boolean {
-  const isAboutSomebody = occurrences.some(({ lintRule: { possible } }) => possible === 'any' || possible.length > 0);
-  return origin.template === undefined && decides === undefined && isAboutSomebody;
+  const canMatch = occurrences.some(({ lintRule: { possible } }) => possible === 'any' || possible.length > 0);
+  return origin.template === undefined && decides === undefined && canMatch;
 }
 
 interface Cover {
@@ -61,7 +61,7 @@ interface Cover {
 
 type Occurrence = RuleEffect['occurrences'][number];
 
-/** The rules that decide, between them, on all packets that each of the shadowed is about: the first of them. */
+/** The first of the rules that together decide all packets which each shadowed rule matches. */
 function coversOf(shadowed: readonly RuleEffect[], patience: Patience): ReadonlyMap<LintRule, readonly Cover[]> {
   const byPlace = new Map<LintScope, Map<string, Occurrence[]>>();
   for (const judge of shadowed.flatMap(({ occurrences }) => occurrences)) {
@@ -82,7 +82,7 @@ function coversOf(shadowed: readonly RuleEffect[], patience: Patience): Readonly
   return found;
 }
 
-/** Of candidates of one place, all of one group whose members nobody knows, or of none. */
+/** The covers of rules of one scope that all have the same group of unknown members, or none. */
 function coversIn(
   place: LintScope,
   asked: readonly LintRule[],
@@ -93,7 +93,7 @@ function coversIn(
   const extents = [
     ...rules.map((one) => ({
       traffic: one.rule.traffic,
-      // Whoever a packet of the group's members is from, this rule is about it.
+      // This rule matches the packets of every member of the group.
       addresses: group !== undefined && one.group === group ? ('any' as const) : one.certain,
     })),
     ...asked.map(({ rule, possible }) => ({ traffic: rule.traffic, addresses: possible })),

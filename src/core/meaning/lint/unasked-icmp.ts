@@ -6,7 +6,7 @@ import type { LintFinding } from './finding.ts';
 import type { RuleEffect } from './rule-effects.ts';
 import { ICMP, ICMPV6, type IcmpProtocol } from '#core/model/policy/protocols.ts';
 
-/** Requirement: a rule is about packets that conntrack does not call invalid, or some interface judges those by rules. */
+/** Requirement: a rule matches packets that conntrack does not call invalid, or some interface evaluates those by rules. */
 export const unaskedIcmp: LintCheck = ({ effects }) =>
   effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
     if (origin.template !== undefined || occurrences.length === 0 || !occurrences.every(isOfInvalidAlone)) return [];
@@ -16,22 +16,22 @@ export const unaskedIcmp: LintCheck = ({ effects }) =>
         span: origin.span,
         subject: { kind: 'rule', origin },
         message: `\`${formatRuleName(origin)}\` has no effect: ICMP replies and errors that belong to a flow pass without a rule, and conntrack calls all others invalid`,
-        help: 'take it out; where routes are asymmetric, say `invalid: match` of the interface',
+        help: 'remove it; if routes are asymmetric, set `invalid: match` on the interface',
         related: [],
         witness: undefined,
       },
     ];
   });
 
-/** Whether conntrack calls some packet of a type other than invalid that does not pass before all rules. */
+/** Whether rules ever see a packet of this type: conntrack does not call it invalid, and it does not pass before all rules. */
 function canReachRules(protocol: IcmpProtocol, type: number, direction: Direction): boolean {
   if (stateOfUnasked(protocol, type) === 'new') return true;
-  // What the host answers to a flow that the inbound rules deny by now is judged by the outbound rules.
+  // Replies of the host to a flow that the inbound rules now deny are evaluated by the outbound rules.
   if (ICMP_REQUEST_OF_REPLY[protocol].has(type)) return direction === 'outbound';
   return RELATED[protocol](type) && !ICMP_ERRORS[protocol].includes(type);
 }
 
-/** What conntrack can call related: icmp_is_err() and icmpv6_error() in net/netfilter, redirects and source quench among them. */
+/** The types that conntrack can call related: icmp_is_err() and icmpv6_error() in net/netfilter, redirects and source quench among them. */
 const RELATED: Readonly<Record<IcmpProtocol, (type: number) => boolean>> = {
   [ICMP]: (type) => [3, 4, 5, 11, 12].includes(type),
   [ICMPV6]: (type) => type < 128,

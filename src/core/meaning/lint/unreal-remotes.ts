@@ -3,7 +3,7 @@ import { unrealRemote } from '#core/model/policy/unreal-address.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 
-/** Requirement: packets have the other end that a rule names; what denies others than 0.0.0.0 or :: is meant to match nothing. */
+/** Requirement: packets can have the remote that a rule names. A denial of such a remote is intended, unless it is 0.0.0.0 or ::. */
 export const unrealRemotes: LintCheck = ({ effects }) =>
   effects.flatMap(({ origin, occurrences }): readonly LintFinding[] => {
     const rule = occurrences[0]?.lintRule.rule;
@@ -21,11 +21,11 @@ export const unrealRemotes: LintCheck = ({ effects }) =>
         code: 'unreal-remote',
         span: origin.span,
         subject: { kind: 'rule', origin },
-        message: `\`${formatRuleName(origin)}\` matches nothing: no packet that rules judge ${end} ${WHAT[kind]}`,
+        message: `\`${formatRuleName(origin)}\` matches nothing: no packet that rules see ${end} ${WHAT[kind]}`,
         help:
           kind === 'unspecified'
-            ? 'everybody is `any`, `0.0.0.0/0` or `::/0`'
-            : 'name the hosts that are meant, or take the rule out',
+            ? 'every address is `any`, `0.0.0.0/0` or `::/0`'
+            : 'name the intended hosts, or remove the rule',
         related: [],
         witness: undefined,
       },

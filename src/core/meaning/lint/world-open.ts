@@ -8,7 +8,7 @@ import type { LintFinding, LintWitness } from './finding.ts';
 import { type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 
-/** TCP ports by which hosts and databases are run. */
+/** TCP ports for administration and databases. */
 const ADMIN_PORTS: ReadonlyMap<number, string> = new Map([
   [22, 'ssh'],
   [23, 'telnet'],
@@ -34,10 +34,10 @@ const ADMIN_PORTS: ReadonlyMap<number, string> = new Map([
   [27017, 'MongoDB'],
 ]);
 
-/** A rule that lets in this part of a family's addresses, as a /4 is, lets in the world: it may be written in pieces. */
+/** A rule that allows more than this fraction of a family's addresses (a /4) is open to everyone, even if written in pieces. */
 const WORLD_FRACTION = 16n;
 
-/** So many ports are not a service. */
+/** From this many ports on, a rule is not for a service. */
 const MIN_BROAD_PORTS = 10_000;
 
 interface Opening {
@@ -46,7 +46,7 @@ interface Opening {
   readonly witness: LintWitness;
 }
 
-/** Requirement: administration and databases are reached from few addresses, and a rule open to everyone names its traffic. */
+/** Requirement: administration and databases are reachable from few addresses, and a rule open to everyone names its traffic. */
 export const worldOpen: LintCheck = ({ scopes, patience }) => {
   const openings = new Map<string, Opening>();
   for (const place of scopes) {
@@ -84,7 +84,7 @@ function findingOf({ rule, ports, witness }: Opening): LintFinding {
     ...common,
     code: 'world-open',
     message: `${name} opens tcp ${listed.join(', ')} to everyone`,
-    help: 'allow only the addresses or the group it is managed from, such as a bastion; your own address belongs in `platform.management`',
+    help: 'allow only the addresses or the group that it is managed from, such as a bastion; your own address belongs in `platform.management`',
   };
 }
 
