@@ -23,11 +23,11 @@ const PROGRAM: Command = {
     const policyFile = line.text('policy') ?? DEFAULT_POLICY_FILE;
     const ownership = readTrust(line);
     if (line.given('once')) return apply.run({ ...line, positionals: [policyFile] }, streams);
-    const level = LOG_LEVELS.find((one) => one === (line.text('log-level') ?? 'info'));
+    const level = LOG_LEVELS.find((name) => name === (line.text('log-level') ?? 'info'));
     if (level === undefined) throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
-    const asked = line.text('log-format');
-    const format = LOG_FORMATS.find((known) => known === asked);
-    if (asked !== undefined && format === undefined)
+    const requested = line.text('log-format');
+    const format = LOG_FORMATS.find((name) => name === requested);
+    if (requested !== undefined && format === undefined)
       throw new UsageError(`--log-format is one of ${LOG_FORMATS.join(', ')}`);
     const log = createLog(level, format);
     try {
@@ -38,7 +38,7 @@ const PROGRAM: Command = {
         runtimeDirectory: runtimeDirectory(line),
         ownership,
         bootConf: await readBootConf((message) => log.warn(message)),
-        // As CommonJS has it, which the bundle is.
+        // Defined because the bundle is CommonJS.
         program: __filename,
         log,
       });
@@ -51,7 +51,7 @@ const PROGRAM: Command = {
   },
 };
 
-/** Serves signals until one ends the daemon. */
+/** Handles signals until one of them stops the daemon. */
 function untilEnded(daemon: Daemon): Promise<ExitStatus> {
   return new Promise((resolve, reject) => {
     process.on('SIGHUP', () => void daemon.reload().catch(reject));
@@ -61,15 +61,15 @@ function untilEnded(daemon: Daemon): Promise<ExitStatus> {
   });
 }
 
-/** Runs the program to its end. */
+/** Runs the program and exits with its status. */
 function main(): void {
   const streams = standardStreams();
-  // Handles that a library holds open must not keep an ended daemon alive.
+  // Exits explicitly: handles that a library holds open must not keep a stopped daemon alive.
   void runCommand('secgroupd', PROGRAM, { args: process.argv.slice(2), streams })
     .catch((error: unknown) => explainBug(error, streams))
     .then((status) => process.exit(status));
 }
 
-// The daemon's threads run this file too, and do nothing but prove.
+// The daemon's worker threads run this file too, and only prove assertions.
 if (isMainThread) main();
 else void proveAsWorker();

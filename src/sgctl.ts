@@ -3,7 +3,7 @@ import { explainBug } from '#cli/framework/program.ts';
 import { runSgctl } from '#cli/run-sgctl.ts';
 import { standardStreams } from '#cli/framework/streams.ts';
 
-// A reader that goes away, as `head` does, is no fault of ours.
+// A reader that closes the pipe, as `head` does, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.success);
   throw error;

@@ -14,50 +14,50 @@ export function manPages(): Readonly<Record<string, string>> {
 const FILES = [
   [
     '/etc/secgroupd/policy.yaml',
-    'The policy; every *.yaml of /etc/secgroupd/policy.d belongs to it. Files there called *.yml, *.json or *.conf are not read, which check, log and status warn about; hidden files and backups are passed over.',
+    'The policy; every *.yaml in /etc/secgroupd/policy.d belongs to it. Files there named *.yml, *.json or *.conf are not read, and check, log and status warn of them; hidden files and backups are ignored.',
   ],
-  ['/var/lib/secgroupd/last-good.nft', 'What is in force, for plain nft to load at boot.'],
+  ['/var/lib/secgroupd/last-good.nft', 'The rules in force, which plain nft loads at boot.'],
   ['/run/secgroupd/secgroupd.sock', "The daemon's socket: HTTP and JSON, for root and the group secgroupd."],
-  ['/run/secgroupd/secgroupd-read.sock', 'The same for the group secgroupd-read, which may ask and change nothing.'],
-  ['/etc/secgroupd/boot.conf', 'What is done at boot where the rules last in force do not load.'],
+  ['/run/secgroupd/secgroupd-read.sock', 'The same for the group secgroupd-read, for calls that change nothing.'],
+  ['/etc/secgroupd/boot.conf', 'What to do at boot if the last rules do not load.'],
 ] as const;
 
 const TRUST = [
-  'The policy file, its drop-ins and lists are read only if nobody but root and the user that the daemon runs as can change them: the file itself, every directory from / to it, every directory that a symlink on the way leads through, and the directory that each symlink is in belong to root or to that user, and neither their group nor others can write to them. Of a directory with the sticky bit that all can write to, such as /tmp, a directory of root in it is trusted, and a file or a symlink in it is not.',
-  'Where no policy was ever in force, and the first one can be changed by others, the daemon loads the limited rules: ssh in, everything out. FALLBACK=open in boot.conf leaves the host open instead.',
-  'boot.conf, and the script that its FALLBACK names, are judged in the same way; if others can change them, boot goes on with the limited rules.',
-  'The message names the first place that others can change, and what to do about it. --trust any reads the files whoever can change them.',
-  'The state directory belongs to the user that the daemon runs as. sgctl apply and secgroupd --once, run by root, act in it as that user and follow no symlink there; where it is missing they make it with owner secgroupd, if there is that user, and mode 0750. A daemon that root starts by hand in the state directory of another user warns, and leaves there what that user can read.',
-  'sgctl does not take the daemon\u2019s word, since the daemon is not root. sgctl try and sgctl confirm write the policy file that they are told by --policy, and refuse if the daemon enforces another; they write only a valid policy over a valid policy, which is what sgctl try submitted, or what a person has seen and agreed to.',
+  'The policy file, its drop-ins and lists are read only if no user but root and the daemon\u2019s own can change them: the file itself, every directory from / to it, every directory that a symlink on the path leads through, and the directory of each symlink belong to root or to the daemon\u2019s user, and neither their group nor others can write to them. In a world-writable directory with the sticky bit, such as /tmp, a directory that belongs to root is trusted; a file or a symlink is not.',
+  'If no policy was ever in force, and others can change the first one, the daemon loads the limited rules: ssh in, everything out. FALLBACK=open in boot.conf leaves the host open instead.',
+  'The same checks apply to boot.conf and to the script that its FALLBACK names; if others can change them, boot continues with the limited rules.',
+  'The message names the first file or directory that others can change, and the remedy. --trust any skips these checks.',
+  'The state directory belongs to the daemon\u2019s user. sgctl apply and secgroupd --once, run by root, act in it as that user and follow no symlink there; if it is missing, they create it with mode 0750 and owner secgroupd, if that user exists. A daemon that root starts by hand in the state directory of another user warns, and keeps its files there readable for that user.',
+  'sgctl does not trust the daemon, since the daemon is not root. sgctl try and sgctl confirm write the policy file that --policy names, and refuse if the daemon enforces another. They only replace a valid policy by a valid policy: the one that sgctl try submitted, or one that a user has seen and agreed to.',
 ] as const;
 
 const LIVE_CONNECTIONS: readonly string[] = [
-  'A change of the inbound rules reaches live connections at once: one that the new rules deny stops. After that its client is not heard again on that TCP or UDP flow, on no port, not after a forged reset and not when conntrack has forgotten the flow while the server goes on sending. The sets revoked/ipv4 and revoked/ipv6 hold such flows; each stays for as long as its socket is open, and for a day more at most. sgctl status says how many there are.',
-  'Connections that the host opened live on until they end, from whatever port and when conntrack has forgotten them.',
-  'At the first start the daemon tells conntrack of the live connections, by the sockets: a local port that listens was called by the other end. Connections that the rules allow go on, with nf_conntrack_tcp_loose=0 too.',
+  'A change of the inbound rules applies to live connections at once: a connection that the new rules deny stops. From then on the host drops all packets of its client on that TCP or UDP flow, even after a forged reset, and even if conntrack forgets the flow while the server continues to send. The sets revoked/ipv4 and revoked/ipv6 hold such flows, each for as long as its socket is open, and at most a day longer. sgctl status shows how many there are.',
+  'Connections that the host opened continue until they end, from any port and even if conntrack forgets them.',
+  'At the first start the daemon adds the live connections to conntrack, from the list of sockets: those on a local port that listens were opened by the other end. Connections that the rules allow continue, also with nf_conntrack_tcp_loose=0.',
 ];
 
-/** Where whole policies are to be read. */
+/** Where to find whole policies. */
 const EXAMPLES = 'the examples in /usr/share/doc/secgroupd/examples (config/examples of the sources).';
 
-/** Values that are valid and seldom mean what they seem to. */
+/** Values that are valid and seldom mean what they seem to mean. */
 const ADDRESSES_AND_NUMBERS = [
-  'An address that no interface can have (0.0.0.0, loopback, multicast, broadcast) is an error as the address of an interface. No packet comes from one: as the source of a rule it is a warning of sgctl check and sgctl lint. 0.0.0.0/0 and ::/0 are every address of a family; 0.0.0.0 is one address.',
-  'An ICMP number means another type in each family: 8 is echo-request over IPv4 and nothing over IPv6. Names are clearer, and sgctl check warns where a number is ambiguous.',
-  'A host that is an instance by its name stays that instance while the daemon runs, also when the name changes (a DHCP server may set it): sgctl status and the log warn, and a reload or a restart finds the instance anew. machineId, or --instance, does not depend on the name.',
+  'An address that no interface can have (0.0.0.0, loopback, multicast, broadcast) is an error as the address of an interface. No packet comes from such an address: sgctl check and sgctl lint warn of it as the source of a rule. 0.0.0.0/0 and ::/0 are all addresses of a family; 0.0.0.0 is a single address.',
+  'An ICMP number means a different type in each family: 8 is echo-request over IPv4 and nothing over IPv6. Names are clearer, and sgctl check warns where a number is ambiguous.',
+  'A host that is an instance by its name stays that instance while the daemon runs, even if the name changes (a DHCP server may set it): sgctl status and the log warn, and a reload or a restart looks for the instance again. machineId and --instance do not depend on the name.',
 ] as const;
 
-/** When a file of the policy counts. */
+/** When a change of a file takes effect. */
 const WRITING = [
-  'A file that is being written is not a policy. Policy file, drop-ins and lists are best written beside and renamed: then they count at once.',
-  'A file that is written in place counts when its writer closes it. inotifywait(1) reports that; without it, and where a network file system hides it, the file counts when it has been as it is for 2 seconds. One that is closed amid a line, or that suddenly says nothing, counts 10 seconds after its last change.',
-  'Until then what the file said before counts, other files are applied as usual, and sgctl status says what is waited for. A reload does not overrule that. A daemon that starts takes files as they are, but for one that ends amid a line, or says nothing, and changed less than 10 seconds ago: that one is waited for while the rules in force, or the last good ones, stand in.',
-  'A file that nothing stands in for, such as a list that the policy has just begun to name, keeps every edit of the policy waiting, but for 10 seconds at most. A list that ends with a whole line and that its writer keeps open counts after 2 seconds of quiet, and again when it is closed. A list that is empty or ends amid a line while it is open, and a policy file that is open, are refused after 10 seconds: what was in force stays in force, and other files can be edited.',
+  'The daemon waits until a file is completely written. The best way to replace the policy file, a drop-in or a list is to write a new file beside it and rename it: then it takes effect at once.',
+  'A file that is written in place takes effect when its writer closes it. inotifywait(1) reports that; without it, or on a network file system that hides it, the file takes effect after 2 seconds without a change. A file that is closed within a line, or is suddenly empty, takes effect 10 seconds after its last change.',
+  'Until then the earlier text of the file applies, other files are applied as usual, and sgctl status shows what the daemon waits for. A reload does not shorten the wait. A daemon that starts takes files as they are, except for a file that ends within a line, or is empty, and changed less than 10 seconds ago: it waits for that file while the rules in force, or the last good ones, apply.',
+  'A file without an earlier text, such as a list that the policy has just begun to name, delays every edit of the policy, by at most 10 seconds. A list that ends with a whole line and that its writer keeps open takes effect after 2 seconds without a change, and again when it is closed. A list that is empty or ends within a line while it is open, and a policy file that is open, are refused after 10 seconds: the policy before stays in force, and other files can be edited.',
 ] as const;
 
 const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   success: 'Success.',
-  no: 'Not valid, or not as expected; each command says what that means for it.',
+  no: 'Not valid, or not as expected; each command documents its meaning.',
   usage: 'Wrong usage.',
   failed: 'Failed: no rights, the kernel refused, no daemon, or not done in time.',
 };
@@ -70,7 +70,7 @@ function secgroupdPage(): string {
       text(SECGROUPD.summary),
       '.PP',
       text(
-        'The rules are the kernel\u2019s: ending the daemon leaves them in force. A policy with a mistake changes nothing.',
+        'The kernel keeps the rules: stopping the daemon leaves them in force. A policy with a mistake changes nothing.',
       ),
     ]),
     ...section('OPTIONS', optionLines(SECGROUPD)),
@@ -86,14 +86,14 @@ function secgroupdPage(): string {
   ]);
 }
 
-/** Paragraphs of a section, which itself begins the first. */
+/** The paragraphs of a section; the section's heading begins the first. */
 function paragraphs(texts: readonly string[]): readonly string[] {
   return texts.flatMap((paragraph) => ['.PP', text(paragraph)]).slice(1);
 }
 
 function sgctlPage(): string {
   return page('SGCTL', 8, [
-    ...section('NAME', [text('sgctl - check, foresee, explain and apply the policy that secgroupd enforces')]),
+    ...section('NAME', [text('sgctl - check, plan, explain and apply the policy that secgroupd enforces')]),
     ...section(
       'SYNOPSIS',
       COMMANDS.flatMap(({ name, usage }, index) => [
@@ -118,7 +118,7 @@ function sgctlPage(): string {
 
 const VERSION_OPTION: CommandOption = { type: 'boolean', help: 'print the version' };
 
-/** `--help` is the same everywhere, and said once. */
+/** Drops `--help`, which is the same for every command and documented once. */
 function withoutHelp(options: CommandShape['options']): CommandShape['options'] {
   return Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'help'));
 }
@@ -200,7 +200,7 @@ function section(title: string, lines: readonly string[]): readonly string[] {
   return [`.SH ${title}`, ...lines];
 }
 
-/** Text as roff has it: nothing in it is a request or an escape. */
+/** Escapes text for roff, so that nothing in it is a request or an escape. */
 function text(plain: string): string {
   return plain
     .replaceAll('\\', '\\e')

@@ -4,26 +4,26 @@ import type { Family } from '#core/model/net/address.ts';
 import type { HostInterface } from '#core/model/policy/host.ts';
 import { ESP, GRE } from '#core/model/policy/protocols.ts';
 
-/** The interfaces of a host, as a starter policy is about them. */
+/** The interfaces of a host, sorted by how a starter policy treats them. */
 export interface StarterInterfaces {
-  /** Those that are filtered. */
+  /** Interfaces to filter. */
   readonly own: readonly HostInterface[];
-  /** By the names of others: those whose packets have another name when they are judged. */
+  /** Ports by the name of their master, under which their packets are filtered. */
   readonly ports: ReadonlyMap<string, readonly string[]>;
-  /** Those of container engines and the like, which filter themselves; and names that a policy cannot have. */
+  /** Interfaces of container engines and the like, which filter them; and names that a policy cannot have. */
   readonly others: readonly string[];
 }
 
-/** Interfaces that container engines and virtual machine managers make and filter themselves. */
+/** Interfaces that container engines and virtual machine managers create and filter themselves. */
 const OF_OTHERS = /^(?:docker|br-|veth|virbr|cni|flannel|cali|cilium|podman|lxc|lxd|vnet|tap)/;
 
-/** What leads out of the host when a bridge has it for a port: hardware has no kind. */
+/** Kinds of interface that lead out of the host as the port of a bridge; hardware has no kind. */
 const UPLINKS: ReadonlySet<string | undefined> = new Set([undefined, 'bond', 'team', 'vlan']);
 
-/** In a container, the way out is an end of a veth pair that has the name of hardware. */
+/** In a container, the uplink is an end of a veth pair with the name of hardware. */
 const HARDWARE_NAME = /^(?:eth|en|wl)/;
 
-/** Tells the interfaces that carry what the host itself receives from those that only bring it, and from those of others. */
+/** Sorts interfaces: those on which the host itself receives, their ports, and those of other programs. */
 export function starterInterfaces(interfaces: readonly HostInterface[]): StarterInterfaces {
   const byIndex = new Map(interfaces.map((one) => [one.index, one]));
   const masterOf = ({ master }: HostInterface): HostInterface | undefined =>
@@ -36,7 +36,7 @@ export function starterInterfaces(interfaces: readonly HostInterface[]): Starter
   for (const one of interfaces) {
     if (one.name === 'lo') continue;
     const master = masterOf(one);
-    // Members of a VRF are judged by their own names, and the VRF is no way into the host.
+    // Members of a VRF are filtered by their own names; nothing arrives on the VRF itself.
     if (master !== undefined && master.kind !== 'vrf') {
       ports.set(master.name, [...(ports.get(master.name) ?? []), one.name]);
       continue;
@@ -51,18 +51,18 @@ export function starterInterfaces(interfaces: readonly HostInterface[]): Starter
   return { own, ports, others };
 }
 
-/** Whether what comes in by the ports of `master` is judged by the name of `one`: the bridge itself, or one of Open vSwitch. */
-function carries(one: HostInterface, master: HostInterface | undefined): boolean {
-  return master === one || (one.kind === 'openvswitch' && master?.kind === 'openvswitch');
+/** Whether packets from the ports of `master` are filtered by the name of `carrier`: the bridge itself, or an internal port of Open vSwitch. */
+function carries(carrier: HostInterface, master: HostInterface | undefined): boolean {
+  return master === carrier || (carrier.kind === 'openvswitch' && master?.kind === 'openvswitch');
 }
 
-/** The devices that the modules of tunnels make by themselves; they are nobody's tunnel. */
+/** The fallback devices that tunnel modules create themselves; they are not tunnels. */
 const FALLBACK = /^(?:gre0|gretap0|erspan0|tunl0|sit0|ip6tnl0|ip6gre0|ip_vti0|ip6_vti0)$/;
 
 const IPV4_IN_IP = 4;
 const IPV6_IN_IP = 41;
 
-/** What carries a tunnel, by the kind that the kernel says of its interface. */
+/** The protocols that carry a tunnel, by the kind of its interface. */
 const CARRIERS: Readonly<Record<string, readonly (readonly [family: Family, protocol: number])[]>> = {
   gre: [['ipv4', GRE]],
   gretap: [['ipv4', GRE]],
@@ -84,7 +84,7 @@ const CARRIERS: Readonly<Record<string, readonly (readonly [family: Family, prot
   ],
 };
 
-/** What the kernel takes in for the tunnels of a host, without any socket. */
+/** The protocols that the kernel receives for the tunnels of a host, without a socket. */
 export function tunnelProtocols(interfaces: readonly HostInterface[]): readonly HeardProtocol[] {
   return interfaces
     .filter(({ name }) => !FALLBACK.test(name))

@@ -5,52 +5,52 @@ import { addressEntries, entriesContain } from '#core/model/net/address-entries.
 import { hasFlows, icmpProtocol, protocolTitle } from '#core/model/policy/protocol-lookup.ts';
 import { ESP, type FlowProtocolName } from '#core/model/policy/protocols.ts';
 
-/** TCP or UDP ports of one program that others can reach. */
+/** TCP or UDP ports of a program that are reachable from outside. */
 export interface Service {
   readonly protocol: FlowProtocolName;
   readonly ports: readonly number[];
   readonly programs: readonly string[];
-  /** Whether a port is one of those that clients get. */
+  /** Whether a port is in the range of client ports. */
   readonly isClientPort: boolean;
 }
 
-/** An IP protocol other than TCP and UDP that the host hears. */
+/** An IP protocol other than TCP and UDP that the host receives. */
 export interface OtherProtocol {
   readonly protocol: number;
-  /** Undefined is both. */
+  /** Undefined stands for both. */
   readonly family: Family | undefined;
   readonly description: string;
 }
 
-/** All that can be reached from outside. */
+/** Everything that is reachable from outside. */
 export interface Services {
   readonly services: readonly Service[];
   readonly protocols: readonly OtherProtocol[];
-  /** Whether a program other than a client of the network's own hears ICMPv6, as one that advertises routers does. */
+  /** Programs that receive ICMPv6, without network clients: they may advertise routers. */
   readonly solicitations: readonly string[];
-  /** What listens, and is left to whoever reads the policy. */
+  /** Listening sockets that the reader of the policy has to decide on. */
   readonly doubtful: Doubtful;
 }
 
-/** What may be a service, or none. */
+/** Sockets that may or may not be services. */
 export interface Doubtful {
-  /** UDP ports that look like a client's: in their range, of a program that serves on another port. */
+  /** UDP ports that look like a client's: in the client range, of a program that serves on another port. */
   readonly clients: readonly Service[];
-  /** Programs that hear ICMP, TCP or UDP on raw sockets, beside the kernel. */
+  /** Programs that receive ICMP, TCP or UDP on raw sockets, in addition to the kernel. */
   readonly eavesdroppers: readonly OtherProtocol[];
 }
 
-/** The host's own part of what it needs to get its address, which is allowed as platform traffic. */
+/** DHCP client ports, which platform traffic allows. */
 const CLIENT_PORTS: ReadonlySet<number> = new Set([68, 546]);
 
-/** Internet Key Exchange, which the kernel's own IPsec comes with. */
+/** Internet Key Exchange: it implies the kernel's IPsec. */
 const IKE_PORTS: ReadonlySet<number> = new Set([500, 4500]);
 
-/** Programs that hear ICMPv6 for router advertisements to this host, which are platform traffic, or for answers. */
+/** Programs that receive ICMPv6 for router advertisements to this host, which are platform traffic, or for replies. */
 const CLIENTS_OF_ROUTERS =
   /^(?:systemd-network|NetworkManager|dhcpcd|connmand|wicked|rdisc|ping|fping|traceroute|tracepath|mtr)/;
 
-/** What of the sockets of a host can be reached from outside. */
+/** Sorts the sockets of a host into services that are reachable from outside and doubtful ones. */
 export function servicesOf(
   sockets: readonly ListeningSocket[],
   heard: readonly HeardProtocol[],
@@ -71,8 +71,8 @@ export function servicesOf(
       isOfClients,
     ),
     protocols: byProtocol([
-      ...heardFromOutside.filter((one) => !icmp.includes(one) && !hasFlows(one.protocol)),
-      // The kernel takes it in without a socket.
+      ...heardFromOutside.filter((entry) => !icmp.includes(entry) && !hasFlows(entry.protocol)),
+      // The kernel receives it without a socket.
       ...(hasIke ? IPSEC : []),
     ]),
     solicitations: programsOf(
@@ -109,9 +109,9 @@ const IPSEC: readonly HeardProtocol[] = (['ipv4', 'ipv6'] as const).map((family)
 }));
 
 /**
- * Whether a UDP socket in the range that clients get ports from is rather a client's, which asks many servers from one
- * port: its program serves on another port, and nothing speaks for a service on this one. A service asks for its port,
- * and so has it for both families or for TCP too; the kernel's own sockets, such as WireGuard's, have no program.
+ * Whether a UDP socket in the range of client ports belongs to a client that asks many servers from one port: its program
+ * serves on another port, and nothing suggests a service on this one. A service requests its port, and so has it for both
+ * families or for TCP too; the kernel's own sockets, such as WireGuard's, have no program.
  */
 function isByChance(
   { port, program, process, address }: ListeningSocket,
@@ -129,7 +129,7 @@ function isByChance(
   );
 }
 
-/** The sockets of one program and protocol together, those that clients may have by themselves; each port once. */
+/** Groups sockets by program and protocol, client ports apart; each port once. */
 function byProgram(
   sockets: readonly ListeningSocket[],
   isOfClients: (socket: ListeningSocket) => boolean,
@@ -150,26 +150,26 @@ function byProgram(
     service.ports.add(port);
     if (program !== undefined) service.programs.add(program);
   }
-  const known = new Set<string>();
+  const seen = new Set<string>();
   return [...gathered.values()].flatMap(({ protocol, ports, programs, isClientPort }) => {
-    const fresh = [...ports].filter((port) => !known.has(`${protocol} ${port}`));
-    for (const port of fresh) known.add(`${protocol} ${port}`);
+    const fresh = [...ports].filter((port) => !seen.has(`${protocol} ${port}`));
+    for (const port of fresh) seen.add(`${protocol} ${port}`);
     return fresh.length === 0
       ? []
       : [{ protocol, ports: fresh.toSorted((a, b) => a - b), programs: [...programs].toSorted(), isClientPort }];
   });
 }
 
-/** Each protocol once; for the one family that it is heard in, or both. */
+/** Each protocol once, for the family in which it is received, or both. */
 function byProtocol(heard: readonly HeardProtocol[]): readonly OtherProtocol[] {
   const protocols = [...new Set(heard.map(({ protocol }) => protocol))].toSorted((a, b) => a - b);
   return protocols.map((protocol) => {
-    const of = heard.filter((one) => one.protocol === protocol);
-    const [family, ...others] = new Set(of.map((one) => one.family));
+    const same = heard.filter((entry) => entry.protocol === protocol);
+    const [family, ...others] = new Set(same.map((entry) => entry.family));
     return {
       protocol,
       family: others.length === 0 ? family : undefined,
-      description: [protocolTitle(protocol), ...programsOf(of)].join(', '),
+      description: [protocolTitle(protocol), ...programsOf(same)].join(', '),
     };
   });
 }
