@@ -10,6 +10,7 @@ import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
+import { scriptText } from '#core/model/nft/script.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import { policyTexts, readerOfTexts } from '#host/files/policy-texts.ts';
 import { NftError } from '#kernel/errors.ts';
@@ -214,10 +215,17 @@ interface Row {
   readonly phase?: ReturnType<typeof phaseOf>['kind'];
   readonly log?: readonly RegExp[];
   readonly configuration?: Configuration;
+  /** Whether what is refused is the policy with a mistake. */
+  readonly isMistakeShown?: boolean;
 }
 
 const APPLY = 'apply swap, keep boot-script';
 const MEMBERS = 'apply elements, keep boot-script';
+/** The table as a process finds it that has not made it. */
+const found = (state: DaemonState): ObservedTable => ({
+  ...ABSENT,
+  found: { ...inForceOf(state), rendered: undefined, labels: 'unknown' },
+});
 const gone = (): Observation => drifted(undefined);
 const foreign = (): Observation => drifted({ ...inForceOf(enforced), rendered: undefined });
 const lastGoodIsMissing = (loaded: LoadedPolicy): DaemonState =>
@@ -260,6 +268,25 @@ const ROWS: readonly Row[] = [
     seen: () => seen({ policy: files(mistaken), isReplacementRequested: true }),
     does: [],
     phase: 'rejected',
+  },
+  {
+    name: 'a daemon that starts changes nothing that is right, and writes what boots the host',
+    given: () => INITIAL_STATE,
+    seen: () => seen({ policy: files(old), host: HOST, table: found(enforced) }),
+    does: ['apply none, keep boot-script'],
+  },
+  {
+    name: 'a daemon that starts with a mistake in the policy leaves the rules that it finds',
+    given: () => INITIAL_STATE,
+    seen: () => seen({ policy: files(mistaken), host: HOST, table: found(enforced) }),
+    does: [],
+    phase: 'rejected',
+  },
+  {
+    name: 'a daemon that starts makes anew a table that is not what the policy says',
+    given: () => INITIAL_STATE,
+    seen: () => seen({ policy: files(newer), host: HOST, table: found(enforced) }),
+    does: [APPLY],
   },
   {
     name: 'a first policy with a mistake has the rules loaded that were last in force',
@@ -529,6 +556,16 @@ const ROWS: readonly Row[] = [
     log: [/no instance of the policy is this host/],
   },
   {
+    name: 'a mistake in newer files is reported rather than that those before do not name the host',
+    given: () => {
+      const absent = outcome(enforced, seen({ policy: files(otherHosts) })).state;
+      return outcome(absent, seen({ policy: files(mistaken) })).state;
+    },
+    seen: () => seen({ host: HOST }),
+    does: [],
+    isMistakeShown: true,
+  },
+  {
     name: 'a host whose name changes stays the instance that it was',
     given: () => enforced,
     seen: () => seen({ host: { ...HOST, hostname: 'web-2' } }),
@@ -545,12 +582,13 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('what the daemon promises', () => {
-  test.each(ROWS)('$name', ({ given, seen: observation, does, state, phase, log, configuration }) => {
+  test.each(ROWS)('$name', ({ given, seen: observation, does, state, phase, log, configuration, isMistakeShown }) => {
     const before = given();
     const after = outcome(before, observation(), configuration);
     expect(after.does).toEqual(does);
     if (state !== undefined) expect(after.state).toMatchObject(state);
     if (phase !== undefined) expect(phaseOf(after.state).kind).toBe(phase);
+    if (isMistakeShown === true) expect(after.state.refusal?.diagnostics).toBe(mistaken.diagnostics);
     if (log !== undefined) expect(after.log).toEqual(log.map((line) => expect.stringMatching(line)));
   });
 });
@@ -601,6 +639,23 @@ describe('a table that is gone', () => {
     expect(expectedTable(INITIAL_STATE)).toBeUndefined();
   });
 });
+
+test.each([
+  [false, true],
+  [true, false],
+])(
+  'a first change: conntrack tracks flows already (%s), the change turns tracking on (%s)',
+  (isTracking, isUntracked) => {
+    const { actions } = outcome(INITIAL_STATE, seen({ policy: files(old), host: HOST, table: ABSENT, isTracking }));
+    const [action] = actions;
+    if (action?.kind !== 'apply') throw new Error('nothing is applied');
+    expect(action).toMatchObject({ isFirst: true, interfaces: HOST.interfaces });
+    const scripts = action.rendered.change.transactions.map(({ script }) => scriptText(script)).join('');
+    expect(scripts.includes('untracked.in')).toBe(isUntracked);
+    const [later] = outcome(enforced, seen({ policy: files(newer) })).actions;
+    expect(later).toMatchObject({ isFirst: false });
+  },
+);
 
 describe('what the kernel refuses', () => {
   const span = { file: 'policy.yaml', line: 2, column: 1, endLine: 2, endColumn: 2 };

@@ -9,10 +9,15 @@ export function asForeign(inForce: InForce): InForce {
   return { ...inForce, contentHash: 'unknown', rendered: undefined, labels: 'unknown' };
 }
 
+/** Whether only the names of the table's objects are known, and not what they mean. */
+export function isForeign({ contentHash }: InForce): boolean {
+  return contentHash === 'unknown';
+}
+
 /** What the kernel should hold of our table; undefined where anything that it holds is no drift. */
 export function expectedTable({ isTableKnown, appliedAt, inForce, isCleared }: DaemonState): InForce | undefined {
   // After a failure the table's contents are unknown, and what is found then is nobody's drift.
-  const isKnown = isTableKnown && appliedAt !== undefined && inForce?.contentHash !== 'unknown';
+  const isKnown = isTableKnown && appliedAt !== undefined && inForce !== undefined && !isForeign(inForce);
   return isKnown && !isCleared ? inForce : undefined;
 }
 

@@ -2,7 +2,7 @@ import { planLimited } from '#core/plan-change.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { acceptPolicy, isWaitedFor, refuse, unpin } from './accept-policy.ts';
-import { asForeign, checkTable } from './check-table.ts';
+import { asForeign, checkTable, isForeign } from './check-table.ts';
 import { decideLabels } from './decide-labels.ts';
 import { applyPolicy, finishApplying } from './apply-policy.ts';
 import { type Failure, toFailure } from './failure.ts';
@@ -125,7 +125,7 @@ class Cycle {
   /** A host that starts with a policy full of mistakes must not stand open for it. */
   #loadLastGood(): void {
     // What another process made of our table is no better than nothing.
-    const isLost = this.#state.inForce === undefined || this.#state.inForce.contentHash === 'unknown';
+    const isLost = this.#state.inForce === undefined || isForeign(this.#state.inForce);
     const isDue = this.#isNothingWanted() && isLost && !this.#state.isCleared && !this.#state.isLastGoodMissing;
     if (isDue) return this.#step.act({ kind: 'restore-last-good', purpose: 'start' });
     return this.#acceptUnfinishedFiles();
