@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -17,6 +18,8 @@ export interface DaemonSpec {
   /** A program and its arguments, which runs what follows it in its own place. */
   readonly wrapper?: readonly string[] | undefined;
 }
+
+const LOG_READ_MILLISECONDS = 5;
 
 /** One line of the daemon's log. */
 export interface LogLine {
@@ -94,7 +97,7 @@ export function spawnDaemon(spec: DaemonSpec): DaemonProcess {
     reload: () => ask(socketPath, 'POST', '/v1/reload'),
     async until(what, holds, within = 5_000) {
       let last: Status | undefined;
-      return until(
+      const found = await until(
         what,
         async () => {
           if (child.exitCode !== null || child.signalCode !== null) {
@@ -105,6 +108,9 @@ export function spawnDaemon(spec: DaemonSpec): DaemonProcess {
         },
         { within, instead: () => ({ status: last, log: log.slice(-3), stderr }) },
       );
+      // What was logged before is in the pipe by now, and may not have been read from it.
+      await sleep(LOG_READ_MILLISECONDS);
+      return found;
     },
     signal: (signal) => void child.kill(signal),
     async stop(signal = 'SIGTERM') {
