@@ -749,8 +749,14 @@ describe('rules that were loaded and are gone again', () => {
     const asked = outcome(INITIAL_STATE, seen({ policy: files(mistaken), host: HOST, table: ABSENT }));
     const [action] = asked.actions;
     if (action?.kind !== 'restore-last-good') throw new Error('nothing is restored');
-    const restored = (found: InForce | undefined): Observation =>
-      at({ kind: 'restored', action, isLoaded: true, table: { ...ABSENT, found }, failure: undefined } as const);
+    const restored = (inForce: InForce | undefined): Observation =>
+      at({
+        kind: 'restored',
+        action,
+        isLoaded: true,
+        table: { ...ABSENT, found: inForce },
+        failure: undefined,
+      } as const);
     expect(outcome(asked.state, restored(undefined)).does).toEqual(['retry after 1000']);
     expect(outcome(asked.state, restored(inForceOf(enforced)))).toMatchObject({
       does: [],
