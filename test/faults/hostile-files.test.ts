@@ -114,9 +114,9 @@ const THINGS: readonly (readonly [string, Spoil, RegExp])[] = [
 
 const POLICIES: readonly (readonly [string, Spoil, RegExp])[] = [
   ...THINGS,
-  ['NUL', put(`${policy()}\0`), /./],
+  ['NUL', put(`${policy()}\0\n`), /./],
   ['a billion laughs', put(BILLION_LAUGHS), /./],
-  ['20,000 brackets', put('['.repeat(20_000)), /./],
+  ['20,000 brackets', put(`${'['.repeat(20_000)}\n`), /./],
   [
     '15 MB of one rule',
     put(policy(`      - { protocol: tcp, ports: 81, source: any, descripton: x }\n`.repeat(200_000))),

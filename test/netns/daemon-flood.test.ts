@@ -10,8 +10,8 @@ import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
 import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import type { PacketDescription } from './harness/packet.ts';
 
-/** Reloads under flood; 300 take some ten seconds, and the proof of 10,000 is run by asking for it. */
-const RELOADS = Number(process.env['SECGROUPD_RELOADS'] ?? '300');
+/** Reloads under flood; 150 take some ten seconds, and the proof of 10,000 is run by asking for it. */
+const RELOADS = Number(process.env['SECGROUPD_RELOADS'] ?? '150');
 
 /** Enough entries that filling a set takes a while, as it does in life. */
 const FILLERS = 200;
