@@ -101,8 +101,8 @@ use() {
 }
 
 # What differs between namespaces, containers and virtual machines is in a file of lab/ each: prepare, plug_in HOST,
-# start_host HOST, is_up HOST, on_host HOST COMMAND..., log_in HOST and stop; of those with power is_on HOST and
-# stop_host HOST. carry_file HOST NAME and drop_file HOST NAME are here, and of virtual machines there.
+# start_host HOST, is_up HOST, is_serving HOST, on_host HOST COMMAND..., log_in HOST and stop; of those with power
+# is_on HOST and stop_host HOST. carry_file HOST NAME and drop_file HOST NAME are here, and of virtual machines there.
 know_hosts() {
   # shellcheck source=scripts/lab/namespaces.sh
   source "$PROJECT/scripts/lab/$KIND.sh"
@@ -201,8 +201,9 @@ give_up_options() { printf 'ConnectTimeout 5\nServerAliveInterval 5\nServerAlive
 
 await_host() {
   await "$1" sshd is_up "$1"
-  if is_managed "$1"; then await "$1" secgroupd on_host "$1" nft -t list table inet secgroupd; fi
+  if is_managed "$1"; then await "$1" secgroupd is_serving "$1"; fi
 }
+
 
 up() {
   local host
@@ -428,8 +429,10 @@ power() {
     return
   fi
   if is_on "$host"; then fail "$host is running"; fi
+  # What is left of one that neither runs nor has ended.
+  stop_host "$host"
   start_host "$host"
-  await "$host" sshd is_up "$host"
+  await_host "$host"
 }
 
 advise() {

@@ -30,7 +30,8 @@ start_host() {
   # shellcheck disable=SC2016 # for the shell that reads it
   setsid bash -c '
 network=$1
-shift
+echo $$ >"$2"
+shift 2
 enter=(nsenter --net="/run/netns/$network" --)
 while true; do
   "${enter[@]}" nft flush ruleset
@@ -40,7 +41,7 @@ while true; do
   "$@"
   if [[ $? != 133 ]]; then break; fi
 done
-' bash "$(namespace "$host")" \
+' bash "$(namespace "$host")" "$own/power.pid" \
     bash "$PROJECT/scripts/lab/container.sh" "$own" "$TREE" "$(namespace "$host")" --machine="$host" "${words[@]}" \
     </dev/null >"$own/boot.log" 2>&1 &
   disown
@@ -62,26 +63,61 @@ init_of() {
 
 is_up() { on_host "$1" test -S /run/dbus/system_bus_socket && is_up_debian "$1"; }
 
+is_serving() { is_serving_debian "$1"; }
+
 on_host() {
   local host=$1 pid
   shift
   pid=$(init_of "$host") || fail "$host is not running"
-  nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd -- \
-    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TERM="${TERM:-dumb}" "$@"
+  # nsenter stops itself for good when a host that goes down stops its processes before it ends them, and the host then
+  # waits for it; unshare, which makes nothing new here, only waits for the end of its child.
+  # Where a signal ends it, this bash does not say so.
+  {
+    nsenter --target "$pid" --mount --uts --ipc --net --pid --no-fork --root --wd -- unshare --fork -- \
+      env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C \
+      TERM="${TERM:-dumb}" "$@" 2>&3 3>&-
+  } 3>&2 2>/dev/null
 }
 
-log_in() { on_host "$1" bash -l; }
+log_in() {
+  local status=0
+  on_host "$1" bash -l || status=$?
+  if ((status == 129 || status == 137)); then echo "$1 goes down or restarts, and has ended this shell" >&2; fi
+  return "$status"
+}
 
 stop_host() {
   local cgroup
   cgroup=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)/$(namespace "$1")
-  if [[ ! -d $cgroup ]]; then return; fi
+  end_power "$1"
+  end_rest "$1"
+  if [[ -d $cgroup ]]; then end_group "$cgroup"; fi
+}
+
+# What would boot the host again.
+end_power() {
+  local pid
+  pid=$(cat -- "$LAB/hosts/$1/power.pid" 2>/dev/null) || return 0
+  # Numbers of processes come round again.
+  if grep -qsF "$(namespace "$1")" "/proc/$pid/cmdline"; then kill -KILL -- "-$pid" 2>/dev/null || true; fi
+  rm -f -- "$LAB/hosts/$1/power.pid"
+}
+
+end_group() {
+  local cgroup=$1
   echo 1 >"$cgroup/cgroup.kill"
   # The kernel takes a moment to be rid of the last of its processes.
   for _ in {1..100}; do
     if find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; then break; fi
     sleep 0.05
   done
+}
+
+# Shells that were opened on the host are in no group of it, and the end of its process 1 waits for theirs.
+end_rest() {
+  local pids
+  mapfile -t pids < <(ip netns pids "$(namespace "$1")" 2>/dev/null)
+  if ((${#pids[@]} > 0)); then kill -KILL "${pids[@]}" 2>/dev/null || true; fi
 }
 
 stop() {

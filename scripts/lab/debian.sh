@@ -37,6 +37,11 @@ is_up_debian() {
   on_host "$1" sh -c 'systemctl --quiet is-active ssh.service && systemctl --quiet is-active lab-network.service' </dev/null
 }
 
+# A daemon that was disabled or removed is not waited for.
+is_serving_debian() {
+  on_host "$1" sh -c 'systemctl --quiet is-enabled secgroupd.service || exit 0; sgctl status >/dev/null; [ $? != 3 ]' </dev/null
+}
+
 # All at once.
 provision_all() {
   local host tree=$1 waiting=()

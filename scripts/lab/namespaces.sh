@@ -56,6 +56,8 @@ start_host() {
 
 is_up() { [[ -s $LAB/hosts/$1/pid && -s $LAB/hosts/$1/sshd.pid ]]; }
 
+is_serving() { on_host "$1" sh -c 'sgctl status >/dev/null; [ $? != 3 ]' </dev/null; }
+
 enter() {
   local host=$1 pid
   shift

@@ -103,6 +103,8 @@ stop_host() {
 
 is_up() { is_up_debian "$1"; }
 
+is_serving() { is_serving_debian "$1"; }
+
 on_host() {
   local host=$1
   shift
