@@ -97,9 +97,11 @@ for program in sbin/secgroupd bin/sgctl; do
   chmod 755 "$root/usr/$program"
 done
 
-put 644 config/policy.yaml "$root/etc/secgroupd/policy.yaml"
+# No conffile: postinst writes the policy, with the ports of the host's sshd.
+mkdir -p -- "$root/etc/secgroupd"
+put 644 config/policy.yaml "$root/usr/share/secgroupd/policy.yaml"
 put 644 config/policy.schema.json "$root/usr/share/secgroupd/policy.schema.json"
-sed -i 's#schema=policy.schema.json#schema=/usr/share/secgroupd/policy.schema.json#' "$root/etc/secgroupd/policy.yaml"
+sed -i 's#schema=policy.schema.json#schema=/usr/share/secgroupd/policy.schema.json#' "$root/usr/share/secgroupd/policy.yaml"
 put 644 config/boot.conf "$root/usr/share/secgroupd/boot.conf"
 
 share=$root/usr/share
@@ -136,7 +138,6 @@ mkdir -p -- "$control"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$(du -sk -- "$root" | cut -f1)/" \
   scripts/deb/control >"$control/control"
 for script in postinst prerm postrm; do install -m 755 "scripts/deb/$script" "$control/$script"; done
-echo /etc/secgroupd/policy.yaml >"$control/conffiles"
 (cd -- "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 

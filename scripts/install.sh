@@ -125,13 +125,10 @@ install_state() {
   install_file 644 "$PROJECT/config/policy.schema.json" /etc/secgroupd/policy.schema.json
 }
 
-# The policy as shipped, but with ssh where sshd listens on this host: whoever installs this came by it.
 write_policy() {
-  local policy ports
+  local policy
   policy=$(mktemp)
-  ports=$(ssh_ports | paste -sd, -) || true
-  if [[ $ports == *,* ]]; then ports="\"$ports\""; fi
-  sed "s/^\( *ports:\) 22\$/\1 ${ports:-22}/" "$PROJECT/config/policy.yaml" >"$policy"
+  policy_with_ssh "$PROJECT/config/policy.yaml" >"$policy"
   install_file 644 "$policy" "$POLICY"
   rm -f -- "$policy"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Part of install.sh and of the package's postinst: what must not be shut out.
+# Part of install.sh and of the package's postinst: what they must not shut out.
 
 # The ports of sshd, one a line: as its file says, and where it listens, for its command line or a socket of systemd can
 # say otherwise. What it forwards for who is logged in listens under its name too, and is not meant.
@@ -16,4 +16,12 @@ ssh_ports() {
         case $(tr '\0' ' ' <"/proc/$pid/cmdline") in /* | *'[listener]'*) echo "$port" ;; esac
       done
   } | sort -nu
+}
+
+# Prints the policy FILE, as shipped, with ssh where sshd listens on this host: whoever installs this came by it. Where
+# that cannot be told, ssh stays on port 22.
+policy_with_ssh() {
+  ports=$(ssh_ports | paste -sd, -) || true
+  case $ports in *,*) ports="\"$ports\"" ;; esac
+  sed -E "s/(ports:) 22(,|\$)/\1 ${ports:-22}\2/" "$1"
 }

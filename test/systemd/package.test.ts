@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../netns/harness-daemon/until.ts';
-import { createMachine, type Machine } from './machine/machine.ts';
+import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
 import { startProbes } from './machine/probes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -16,7 +16,7 @@ const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'),
 };
 const SSH = 22;
 const WEB = 80;
-/** Of an sshd that is told it by its command line, and not by its file. */
+/** On which sshd listens beside 22. */
 const OTHER_SSH = 2_222;
 const SCHEMA = '# yaml-language-server: $schema=/usr/share/secgroupd/policy.schema.json';
 
@@ -52,6 +52,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
       mkdirSync(machine.path('/root'), { recursive: true });
       copyFileSync(file, machine.path(`/root/${i + 1}.deb`));
     }
+    machine.write('/etc/ssh/sshd_config.d/ports.conf', `Port ${SSH}\nPort ${OTHER_SSH}\n`);
     await machine.powerOn();
     await machine.booted();
     // Something that listens where the policy as shipped lets nobody in.
@@ -68,7 +69,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
 
   /** Which ports take a connection now. */
   async function open(): Promise<readonly number[]> {
-    const probes = await startProbes(machine.world, 'eth0', [SSH, WEB]);
+    const probes = await startProbes(machine.world, 'eth0', [SSH, OTHER_SSH, WEB]);
     await new Promise((resolve) => setTimeout(resolve, 600));
     return (await probes.stop()).answered;
   }
@@ -87,21 +88,27 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
     );
   }
 
-  test('is not started where sshd listens on another port than its policy lets in; is purged though /etc/secgroupd is a mount', async () => {
-    await machine.exec(['systemd-run', '--quiet', '--unit=other-sshd', '/usr/sbin/sshd', '-D', '-p', `${OTHER_SSH}`]);
-    const listens = async () => new RegExp(`:${OTHER_SSH} `).test((await machine.exec(['ss', '-Hltn'])).stdout);
-    await until('it listens', listens);
+  test('is neither started nor enabled where the policy that is there shuts a port of sshd; is purged though /etc/secgroupd is a mount', async () => {
+    const shipped = readFileSync(join(ROOT, 'config/policy.yaml'), 'utf8');
+    await machine.exec(['install', '-D', '-m', '644', `${PROJECT_INSIDE}/config/policy.yaml`, POLICY]);
     const { stderr } = await machine.exec(['dpkg', '--install', '/root/1.deb']);
-    expect(stderr).toContain('sshd does not listen on port 22 alone');
-    expect(await machine.show('secgroupd.service', 'ActiveState')).toEqual({ ActiveState: 'inactive' });
+    expect(stderr).toContain(`${POLICY} lets nobody in on port ${OTHER_SSH}`);
+    expect(stderr).toContain('systemctl enable --now secgroupd');
+    for (const unit of ['secgroupd.service', 'secgroupd-boot.service']) {
+      const shown = await machine.show(unit, 'ActiveState', 'UnitFileState');
+      expect(shown).toEqual({ ActiveState: 'inactive', UnitFileState: 'disabled' });
+    }
     expect(await table()).not.toContain('secgroupd');
+    expect((await machine.exec(['cat', POLICY])).stdout).toBe(shipped.trimEnd());
     expect((await machine.exec(['cat', '/etc/secgroupd/boot.conf'])).stdout).toMatch(/^SSH_PORTS=22,2222$/m);
-    await machine.exec(['systemctl', 'stop', 'other-sshd.service']);
+    await machine.exec(['sed', '-i', `s/ports: 22$/ports: "${SSH},${OTHER_SSH}"/`, POLICY]);
+    await machine.exec(['systemctl', 'enable', '--quiet', '--now', 'secgroupd.service']);
+    await enforced();
+    expect(await machine.show('secgroupd-boot.service', 'UnitFileState')).toEqual({ UnitFileState: 'enabled' });
 
     // What it says of its schema, editors find.
     const [first] = (await machine.exec(['sgctl', 'init', '-'])).stdout.split('\n');
-    const [shipped] = (await machine.exec(['cat', POLICY])).stdout.split('\n');
-    expect([first, shipped]).toEqual([SCHEMA, SCHEMA]);
+    expect(first).toBe(SCHEMA);
     await machine.exec(['test', '-s', '/usr/share/secgroupd/policy.schema.json']);
 
     await machine.exec(['mount', '--bind', '/etc/secgroupd', '/etc/secgroupd']);
@@ -113,11 +120,12 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
     await machine.exec(['rmdir', '/etc/secgroupd']);
   });
 
-  test('is installed, and in force: ssh stays open, the rest is shut', async () => {
-    expect(await open()).toEqual([SSH, WEB]);
+  test('is installed, and in force: ssh stays open on all its ports, the rest is shut', async () => {
+    expect(await open()).toEqual([SSH, WEB, OTHER_SSH]);
     await machine.exec(['dpkg', '--install', '/root/1.deb']);
     await enforced();
-    expect(await open()).toEqual([SSH]);
+    expect(await open()).toEqual([SSH, OTHER_SSH]);
+    expect((await machine.exec(['cat', POLICY])).stdout.split('\n')[0]).toBe(SCHEMA);
     const shown = await machine.show('secgroupd.service', 'ActiveState', 'UnitFileState', 'NRestarts');
     expect(shown).toEqual({ ActiveState: 'active', UnitFileState: 'enabled', NRestarts: '0' });
     expect(await machine.show('secgroupd-boot.service', 'UnitFileState')).toEqual({ UnitFileState: 'enabled' });
@@ -136,11 +144,11 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
 
   test('is in force again after a restart of the machine, at no moment open', async () => {
     await machine.shutDown();
-    const probes = await startProbes(machine.world, 'eth0', [SSH, WEB]);
+    const probes = await startProbes(machine.world, 'eth0', [SSH, OTHER_SSH, WEB]);
     await machine.powerOn();
     await machine.booted();
     await enforced();
-    expect((await probes.stop()).answered).toEqual([SSH]);
+    expect((await probes.stop()).answered).toEqual([SSH, OTHER_SSH]);
     expect(await machine.show('secgroupd-boot.service', 'Result', 'ActiveState')).toEqual({
       Result: 'success',
       ActiveState: 'active',
@@ -148,7 +156,7 @@ describe.each(['bookworm', 'trixie'] as const)('the package in %s', (suite) => {
   });
 
   test('is upgraded under the rules in force; what was edited stays as it is', async () => {
-    await machine.exec(['sh', '-c', `sed -i 's/ports: 22$/ports: "22,443"/' ${POLICY}`]);
+    await machine.exec(['sh', '-c', `sed -i 's/ports: "22,2222"$/ports: "22,443,2222"/' ${POLICY}`]);
     await until('the edit is in force', async () =>
       /443/.test((await machine.exec(['nft', 'list', 'table', 'inet', 'secgroupd'])).stdout),
     );
