@@ -50,7 +50,7 @@ const FILES = ['test/golden', 'config', 'vagrant']
 
 /** What only the library reads: mistakes, and features that policies hardly need. */
 const OTHERS =
-  /diagnostics\/(?:yaml-\w+|b(?:race|racket)-[\w-]+|co(?:lon|mma|mmas)-[\w-]+|foreign-words|indent-(?:key|list|odd)-[\w-]+|mistakes-[\w-]+|tabs?-[\w-]+|quote-not-closed|\w+-without-quotes|bad-character|deceptive-\w+|duplicate-key|empty-file|several-documents|shapes|too-deep|unreadable-file\/policy.d)\//;
+  /diagnostics\/(?:yaml-\w+|b(?:race|racket)-[\w-]+|co(?:lon|mma|mmas)-[\w-]+|foreign-words|indent-(?:key|list|odd)-[\w-]+|mistakes-[\w-]+|tabs?-[\w-]+|quote-not-closed|\w+-without-quotes|bad-character|deceptive-\w+|duplicate-key|empty-file|several-documents|shapes|too-deep|value-and-lines|unreadable-file\/policy.d)\//;
 
 describe('the fast reader', () => {
   test.each(FILES.filter((file) => !OTHERS.test(file)))('takes %s', (file) => {
