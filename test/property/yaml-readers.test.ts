@@ -48,12 +48,18 @@ const FILES = ['test/golden', 'config', 'vagrant']
   .filter((file) => file.endsWith('.yaml'))
   .toSorted();
 
-/** What only the library reads: mistakes, and features that policies hardly need. */
-const OTHERS =
-  /diagnostics\/(?:yaml-\w+|b(?:race|racket)-[\w-]+|co(?:lon|mma|mmas)-[\w-]+|foreign-words|indent-(?:key|list|odd)-[\w-]+|mistakes-[\w-]+|tabs?-[\w-]+|quote-not-closed|\w+-without-quotes|bad-character|deceptive-\w+|duplicate-key|empty-file|several-documents|shapes|too-deep|value-and-lines|unreadable-file\/policy.d)\//;
+/** Whether a text is well-formed YAML of which the library reports nothing, and has content. */
+function isSound(text: string): boolean {
+  const diagnostics: Diagnostic[] = [];
+  const read = readWithLibrary(text, textPositions({ file: 'p.yaml', text }), reportTo(diagnostics));
+  return diagnostics.length === 0 && read !== undefined && read.value !== null;
+}
+
+/** Well-formed files with features that sound policies hardly need, such as keys without a colon in braces. */
+const OTHERS = /diagnostics\/(?:commas-without-quotes|mistakes-of-other-tools|mistakes-whole-file)\//;
 
 describe('the fast reader', () => {
-  test.each(FILES.filter((file) => !OTHERS.test(file)))('takes %s', (file) => {
+  test.each(FILES.filter((file) => !OTHERS.test(file) && isSound(readFileSync(file, 'utf8'))))('takes %s', (file) => {
     expect(compare(readFileSync(file, 'utf8'))).toBe(true);
   });
 
