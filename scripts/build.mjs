@@ -78,7 +78,8 @@ const manuals = await build({
 const generator = join(dist, 'man-pages.cjs');
 writeFileSync(generator, manuals.outputFiles[0].contents);
 mkdirSync(join(dist, 'man'));
-for (const [name, page] of Object.entries(createRequire(import.meta.url)(generator).manPages())) {
+const chores = readFileSync(join(root, 'config/chores.md'), 'utf8');
+for (const [name, page] of Object.entries(createRequire(import.meta.url)(generator).manPages(chores))) {
   writeFileSync(join(dist, 'man', name), page);
 }
 rmSync(generator);

@@ -122,7 +122,7 @@ doc=$share/doc/secgroupd
 mkdir -p -- "$doc/examples"
 cp -r -- config/examples/. "$doc/examples/"
 sed -i 's#schema=../policy.schema.json#schema=/usr/share/secgroupd/policy.schema.json#' "$doc"/examples/*.yaml
-cp -- README.md config/migration.md "$doc/"
+node scripts/deb/pages.mjs "$doc"
 {
   cat -- LICENSE
   printf '\nThe Node.js in this package, and what it is made of:\n\n'

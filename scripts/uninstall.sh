@@ -37,7 +37,7 @@ if [[ -d /run/systemd/system ]]; then systemctl daemon-reload; fi
 share=/usr/local/share
 rm -rf -- /usr/local/lib/secgroupd
 rm -f -- /usr/local/bin/secgroupd /usr/local/bin/sgctl
-rm -f -- "$share"/man/man8/{secgroupd,sgctl}.8 "$share"/man/man5/secgroupd-policy.5
+rm -f -- "$share"/man/man8/{secgroupd,sgctl}.8 "$share"/man/man5/secgroupd-policy.5 "$share"/man/man7/secgroupd-chores.7
 rm -f -- "$share"/bash-completion/completions/{secgroupd,sgctl} "$share"/zsh/site-functions/_sgctl \
   "$share"/fish/vendor_completions.d/{secgroupd,sgctl}.fish
 

@@ -1,14 +1,27 @@
 import { type PolicySection, policySections } from '#core/read/1-parse/policy-mappings.ts';
 import { VERSION } from '#api/version.ts';
 import { type Command, type CommandOption, EXIT } from '#cli/framework/command.ts';
+import { choresLines } from './chores-page.ts';
 import { COMMANDS } from './commands.ts';
 import { OPTION } from '#cli/framework/options.ts';
 import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
 import type { CommandShape } from '#cli/framework/shell-completion.ts';
 
-/** The manual pages, by file name: of both programs from what `--help` prints, of the policy file from its schema. */
-export function manPages(): Readonly<Record<string, string>> {
-  return { 'secgroupd.8': secgroupdPage(), 'sgctl.8': sgctlPage(), 'secgroupd-policy.5': policyPage() };
+/**
+ * The manual pages, by file name: of both programs from what `--help` prints, of the policy file from its schema, of
+ * chores from `chores`, the text of config/chores.md.
+ */
+export function manPages(chores: string): Readonly<Record<string, string>> {
+  return {
+    'secgroupd.8': secgroupdPage(),
+    'sgctl.8': sgctlPage(),
+    'secgroupd-policy.5': policyPage(),
+    'secgroupd-chores.7': page('SECGROUPD-CHORES', 7, [
+      ...section('NAME', [text('secgroupd-chores - how to do common chores with secgroupd')]),
+      ...choresLines(chores, { text, section }),
+      ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8),', '.BR secgroupd-policy (5)']),
+    ]),
+  };
 }
 
 const FILES = [
@@ -82,7 +95,7 @@ function secgroupdPage(): string {
       'FILES',
       FILES.flatMap(([file, what]) => ['.TP', `.I ${text(file)}`, text(what)]),
     ),
-    ...section('SEE ALSO', ['.BR sgctl (8),', '.BR secgroupd-policy (5),', '.BR nft (8)']),
+    ...section('SEE ALSO', ['.BR sgctl (8),', '.BR secgroupd-policy (5),', '.BR secgroupd-chores (7),', '.BR nft (8)']),
   ]);
 }
 
@@ -112,7 +125,12 @@ function sgctlPage(): string {
         text(STATUSES[kind as keyof typeof EXIT]),
       ]),
     ),
-    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR secgroupd-policy (5),', text(EXAMPLES)]),
+    ...section('SEE ALSO', [
+      '.BR secgroupd (8),',
+      '.BR secgroupd-policy (5),',
+      '.BR secgroupd-chores (7),',
+      text(EXAMPLES),
+    ]),
   ]);
 }
 
@@ -174,7 +192,7 @@ function policyPage(): string {
       policySections().flatMap((mapping) => [`.SS ${text(headingOf(mapping))}`, ...keyLines(mapping)]),
     ),
     ...section('ADDRESSES AND NUMBERS', paragraphs(ADDRESSES_AND_NUMBERS)),
-    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8),', text(EXAMPLES)]),
+    ...section('SEE ALSO', ['.BR secgroupd (8),', '.BR sgctl (8),', '.BR secgroupd-chores (7),', text(EXAMPLES)]),
   ]);
 }
 

@@ -30,7 +30,7 @@ const USAGE = `usage: npm run bench -- [--quick] [--only NAME]... [--json FILE] 
   --quick      small counts: a look in some minutes; all of it takes about half an hour
   --only NAME  one of ${Object.keys(MEASUREMENTS).join(', ')}; may be said again
   --json FILE  write all results there
-  --svg FILE   draw the plot of the README there
+  --svg FILE   draw the plot of test/bench/README.md there
   --from FILE  measure nothing: take the results that --json wrote
 
 Nothing is installed by this: others are measured where they are there already, and

@@ -112,7 +112,7 @@ describe('manual pages', () => {
   const shown = (name: string): string => shell('mandoc', '-T', 'ascii', join(folder, name)).replace(/.\u0008/g, '');
 
   test('are in order, as mandoc sees them', () => {
-    expect(pages()).toEqual(['secgroupd-policy.5', 'secgroupd.8', 'sgctl.8']);
+    expect(pages()).toEqual(['secgroupd-chores.7', 'secgroupd-policy.5', 'secgroupd.8', 'sgctl.8']);
     for (const name of pages()) {
       // A page that is made anew by each build has no date.
       const complaints = shell('sh', '-c', `mandoc -T lint -W warning '${join(folder, name)}' || true`);
