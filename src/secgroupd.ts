@@ -1,17 +1,17 @@
 import { isMainThread } from 'node:worker_threads';
+import { VERSION } from '#api/version.ts';
 import { apply } from '#cli/commands/apply.ts';
-import { readBootConf } from '#cli/input/boot-conf.ts';
+import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
 import { type Command, EXIT, type ExitStatus, UsageError } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE, readTrust, runtimeDirectory, stateDirectory } from '#cli/framework/options.ts';
 import { explainBug, runCommand } from '#cli/framework/program.ts';
 import { standardStreams } from '#cli/framework/streams.ts';
-import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
-import { AlreadyRunning } from '#daemon/serve/api-server.ts';
+import { readBootConf } from '#cli/input/boot-conf.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
 import { type Daemon, startDaemon } from '#daemon/daemon.ts';
 import { createLog } from '#daemon/log.ts';
 import { proveAsWorker } from '#daemon/reconcile/proof-worker.ts';
-import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
-import { VERSION } from '#api/version.ts';
+import { AlreadyRunning } from '#daemon/serve/api-server.ts';
 
 const PROGRAM: Command = {
   ...SECGROUPD,

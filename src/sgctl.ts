@@ -1,7 +1,7 @@
 import { EXIT } from '#cli/framework/command.ts';
 import { explainBug } from '#cli/framework/program.ts';
-import { runSgctl } from '#cli/run-sgctl.ts';
 import { standardStreams } from '#cli/framework/streams.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
 
 // A reader that closes the pipe, as `head` does, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { pathOf, type Route, ROUTES } from './routes.ts';
+import { pathOf, ROUTES, type Route } from './routes.ts';
 import { CONTROL_GROUP, READING_GROUP, READING_SOCKET } from './socket-names.ts';
 
 /** For a whole answer. A call that changes something waits for a change in progress, which may load a big list. */

@@ -1,6 +1,6 @@
 import { icmpText } from '#core/model/policy/icmp-names.ts';
-import type { LogEntry } from './log-entry.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
+import type { LogEntry } from './log-entry.ts';
 
 /** A logged packet in one line: `deny tcp 203.0.113.9:50000 -> 192.0.2.1:22 inbound on eth0, by rule web inbound[0], policy.yaml:25`. */
 export function describeLogEntry(entry: LogEntry): string {

@@ -1,7 +1,6 @@
 import { apply } from '#cli/commands/apply.ts';
 import { check } from '#cli/commands/check.ts';
 import { clear } from '#cli/commands/clear.ts';
-import type { Command } from '#cli/framework/command.ts';
 import { compile } from '#cli/commands/compile.ts';
 import { completionOf } from '#cli/commands/completion.ts';
 import { confirm } from '#cli/commands/confirm.ts';
@@ -17,6 +16,7 @@ import { stats } from '#cli/commands/stats.ts';
 import { status } from '#cli/commands/status.ts';
 import { tryOut } from '#cli/commands/try.ts';
 import { verify } from '#cli/commands/verify.ts';
+import type { Command } from '#cli/framework/command.ts';
 
 /** Every command of `sgctl`, in the order of the help. */
 export const COMMANDS: readonly Command[] = [

@@ -1,11 +1,11 @@
-import { type PolicySection, policySections } from '#core/read/1-parse/policy-mappings.ts';
 import { VERSION } from '#api/version.ts';
+import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
 import { type Command, type CommandOption, EXIT } from '#cli/framework/command.ts';
+import { OPTION } from '#cli/framework/options.ts';
+import type { CommandShape } from '#cli/framework/shell-completion.ts';
+import { type PolicySection, policySections } from '#core/read/1-parse/policy-mappings.ts';
 import { choresLines } from './chores-page.ts';
 import { COMMANDS } from './commands.ts';
-import { OPTION } from '#cli/framework/options.ts';
-import { SECGROUPD } from '#cli/commands/secgroupd-command.ts';
-import type { CommandShape } from '#cli/framework/shell-completion.ts';
 
 /**
  * The manual pages, by file name: of both programs from what `--help` prints, of the policy file from its schema, of

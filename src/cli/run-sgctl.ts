@@ -1,8 +1,8 @@
-import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { VERSION } from '#api/version.ts';
 import { EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
-import { COMMANDS } from './commands.ts';
 import { runCommand } from '#cli/framework/program.ts';
+import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
+import { COMMANDS } from './commands.ts';
 
 const HELP = [
   'Usage: sgctl COMMAND [...]',

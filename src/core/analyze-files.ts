@@ -1,7 +1,7 @@
-import { NAMED_SECTIONS } from '#core/read/1-parse/salvage.ts';
-import { analyze } from '#core/read/2-analyze/analyze.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { reportTo } from '#core/diagnostics/report.ts';
+import { NAMED_SECTIONS } from '#core/read/1-parse/salvage.ts';
+import { analyze } from '#core/read/2-analyze/analyze.ts';
 import { type LoadedPolicy, withDiagnostics } from './loaded-policy.ts';
 import { documentOf, type PolicyFiles, textOfList } from './policy-files.ts';
 

@@ -1,7 +1,7 @@
-import { checkAssertions } from '#core/meaning/assert/check-assertions.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { ENDLESS, type Patience } from '#core/model/policy/patience.ts';
+import { checkAssertions } from '#core/meaning/assert/check-assertions.ts';
 import type { HostState } from '#core/model/policy/host.ts';
+import { ENDLESS, type Patience } from '#core/model/policy/patience.ts';
 import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { analyzeFiles } from './analyze-files.ts';
 import { type LoadedPolicy, withDiagnostics } from './loaded-policy.ts';

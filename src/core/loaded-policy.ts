@@ -1,7 +1,7 @@
-import { comparePlaces } from '#core/model/policy/span.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
+import { comparePlaces } from '#core/model/policy/span.ts';
 
 /** A policy as read from its files. */
 export interface LoadedPolicy {

@@ -1,10 +1,10 @@
+import type { Before } from '#core/model/nft/in-force.ts';
+import type { Script } from '#core/model/nft/script.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { PortRange } from '#core/model/policy/rule.ts';
 import { fallbackPolicy, limitedPolicy } from '#core/read/3-resolve/fallback-policy.ts';
 import { compile } from '#core/translate/4-compile/compile.ts';
-import { renderChange, type RenderedChange } from '#core/translate/6-change/render-change.ts';
-import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
-import type { Before } from '#core/model/nft/in-force.ts';
-import type { PortRange } from '#core/model/policy/rule.ts';
-import type { Script } from '#core/model/nft/script.ts';
+import { type RenderedChange, renderChange } from '#core/translate/6-change/render-change.ts';
 
 /** Compiles a policy for its host and plans the change from what is applied now. `digest` identifies a text. */
 export function planChange(hostPolicy: HostPolicy, before: Before, digest: (text: string) => string): RenderedChange {

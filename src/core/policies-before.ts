@@ -1,6 +1,6 @@
-import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { JudgedVersion } from '#core/model/policy/policy-version.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { createPolicyLoader } from './load-policy.ts';
 
 /** The policy in force, and the host that it is for. */

@@ -1,12 +1,12 @@
+import type { FileText, PassedOverFile, PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { type DocumentKind, type ParsedDocument, parseDocument } from '#core/read/1-parse/parse-document.ts';
 import { readListFile } from '#core/read/2-analyze/list-file.ts';
 import {
   type ListFile,
-  listFileKey,
   type ListReference,
+  listFileKey,
   listReferences,
 } from '#core/read/2-analyze/read-address-group.ts';
-import type { FileText, PassedOverFile, PolicyReader } from '#core/model/policy/policy-reader.ts';
 
 /** The files of a policy, each parsed on its own; a file whose text stays the same stays the same object. */
 export interface PolicyFiles {

@@ -1,5 +1,5 @@
-import { createMemoryRelease } from '#host/memory.ts';
 import type { DaemonState } from '#daemon/reconcile/state.ts';
+import { createMemoryRelease } from '#host/memory.ts';
 
 /** Who edits a file edits it again soon; after this long, memory is given back that only changes need. */
 const REST_MILLISECONDS = 5_000;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Address } from '#core/model/net/address.ts';
-import { readSocketTable, socketOwners } from './socket-tables.ts';
 import type { FlowProtocolName } from '#core/model/policy/protocols.ts';
+import { readSocketTable, socketOwners } from './socket-tables.ts';
 
 /** A socket that other hosts can reach: a listening TCP socket, or a bound UDP socket that is not connected. */
 export interface ListeningSocket {

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
-import { printable } from '#core/diagnostics/printable.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
+import { printable } from '#core/diagnostics/printable.ts';
 
 /** Reports the daemon's state to systemd; does nothing if systemd did not ask for it. */
 export interface Notifier {

@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ruleChanges } from './rule-changes.ts';
 import { footprint } from './footprint.ts';
-import { machine } from './machine.ts';
 import { liveFlows } from './live-flows.ts';
+import { machine } from './machine.ts';
 import type { Result, Settings } from './measurement.ts';
 import { members } from './members.ts';
 import { newPackets } from './new-packets.ts';
@@ -12,6 +11,7 @@ import { IPTABLES } from './peers/plain.ts';
 import { UFW } from './peers/ufw.ts';
 import { plot } from './plot.ts';
 import { reloads } from './reloads.ts';
+import { ruleChanges } from './rule-changes.ts';
 import { saves } from './saves.ts';
 import { formatResult } from './table.ts';
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { generatedGroups, type GeneratedRule, generatedRules, policyText, type RulesSpec } from './generated-policy.ts';
+import { type GeneratedRule, generatedGroups, generatedRules, policyText, type RulesSpec } from './generated-policy.ts';
 import { openOurs } from './ours.ts';
 import { loadNft, runIn, type Site } from './site.ts';
 

@@ -6,7 +6,7 @@ import { createHome, startDaemon } from './daemon.ts';
 import { memberAddresses, policyWithList } from './generated-members.ts';
 import { type PolicyTexts, policyText, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
-import { Firewalld, FIREWALLD } from './peers/firewalld.ts';
+import { FIREWALLD, Firewalld } from './peers/firewalld.ts';
 import { createSite, unload } from './site.ts';
 
 const START = 'start to enforced';

@@ -1,15 +1,15 @@
-import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
-import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
-import type { Before } from '#core/model/nft/in-force.ts';
-import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
-import { scriptText } from '#core/model/nft/script.ts';
-import { applyChange } from '#kernel/nftables/apply-change.ts';
-import { createElementWriter } from '#kernel/nftables/element-writer.ts';
-import { createNft } from '#kernel/nftables/nft.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { loadPolicy } from '#core/load-policy.ts';
+import type { Before } from '#core/model/nft/in-force.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
 import { planChange } from '#core/plan-change.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { applyChange } from '#kernel/nftables/apply-change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import { createElementWriter } from '#kernel/nftables/element-writer.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
 import type { OurAnswer, OurRequest } from './ours.ts';
 
 /*

@@ -1,6 +1,6 @@
-import { startFlood, type FloodCount } from '../netns/harness-daemon/flood.ts';
-import { createWorld, type World } from '../netns/harness/world.ts';
 import type { PacketDescription } from '../netns/harness/packet.ts';
+import { createWorld, type World } from '../netns/harness/world.ts';
+import { type FloodCount, startFlood } from '../netns/harness-daemon/flood.ts';
 import { memberAddresses, membersPolicyText } from './generated-members.ts';
 import { ADDRESSES, LAST_PORT, policyText, type RulesSpec } from './generated-policy.ts';
 import type { Cell, Result, Row, Settings } from './measurement.ts';

@@ -1,7 +1,7 @@
 import { memberAddresses, policyWithList } from './generated-members.ts';
 import { type PolicyTexts, policyText, type RulesSpec } from './generated-policy.ts';
 import { cellsOf, type Result, type Row, type Settings } from './measurement.ts';
-import { openOurs, OUR_COLUMNS, recordTimes } from './ours.ts';
+import { OUR_COLUMNS, openOurs, recordTimes } from './ours.ts';
 import { FIREWALLD } from './peers/firewalld.ts';
 import type { Peer } from './peers/peer.ts';
 import { IPTABLES, LINEAR } from './peers/plain.ts';

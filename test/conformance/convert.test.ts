@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type { Packet } from '#core/model/packet/packet.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
-import type { Packet } from '#core/model/packet/packet.ts';
 import { judge } from '../oracle/oracle.ts';
 import type { PlainPolicy, PlainRule } from '../oracle/plain-policy.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import { readPlainPolicy } from '../oracle/read-plain-policy.ts';
 import {
-  caseToPolicy,
   type ConformanceCase,
   type ConformanceFile,
+  caseToPolicy,
   type ExplainQuery,
   validationCaseToPolicy,
 } from './convert.ts';

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { EXIT } from '#cli/framework/command.ts';
 import { explain } from '#cli/commands/explain.ts';
+import { EXIT } from '#cli/framework/command.ts';
 import { runCommand } from '#cli/framework/program.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
-import { caseToPolicy, type ConformanceCase, type ConformanceFile } from './convert.ts';
+import { type ConformanceCase, type ConformanceFile, caseToPolicy } from './convert.ts';
 
 const { cases } = parse(await readFile(new URL('./cases.yaml', import.meta.url), 'utf8')) as ConformanceFile;
 

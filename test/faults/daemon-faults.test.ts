@@ -3,10 +3,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { sendInbound } from '../netns/harness/probe.ts';
 import type { DaemonProcess } from '../netns/harness-daemon/daemon.ts';
 import { mounting, replaceFile, type Site, useSite } from '../netns/harness-daemon/site.ts';
 import { until } from '../netns/harness-daemon/until.ts';
-import { sendInbound } from '../netns/harness/probe.ts';
 
 let site: Site;
 let identity = 0;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Script } from '#core/model/nft/script.ts';
+import { NftError } from '#kernel/errors.ts';
 import { applyChange } from '#kernel/nftables/apply-change.ts';
 import { createNft, type Nft, type NftOptions } from '#kernel/nftables/nft.ts';
-import { NftError } from '#kernel/errors.ts';
 
 let directory: string;
 let programs = 0;

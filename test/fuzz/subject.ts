@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { loadPolicy } from '#core/load-policy.ts';
+import { scriptText } from '#core/model/nft/script.ts';
 import { planChange } from '#core/plan-change.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
-import { scriptText } from '#core/model/nft/script.ts';
-import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 import type { FuzzInput } from './input.ts';
 

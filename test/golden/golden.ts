@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
 
 /** One directory of golden cases: each case is a directory with a `policy.yaml` and what it must come to. */
 export const GOLDEN_ROOT = dirname(fileURLToPath(import.meta.url));

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { reportableOf } from '#cli/commands/lint.ts';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { LINT_CODES } from '#core/diagnostics/lint-codes.ts';
-import { reportableOf } from '#cli/commands/lint.ts';
-import type { HostState } from '#core/model/policy/host.ts';
 import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
+import type { HostState } from '#core/model/policy/host.ts';
 import { expectGolden, GOLDEN_ROOT, goldenCases, loadCase } from './golden.ts';
 
 /** The host that a case is looked at on. */

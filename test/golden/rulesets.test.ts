@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { HostState } from '#core/model/policy/host.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
+import type { HostState } from '#core/model/policy/host.ts';
 import { planChange } from '#core/plan-change.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { expectGolden, goldenCases, loadCase } from './golden.ts';
 
 /** The host that every case is compiled for: instance `host`, with one address a family on eth0. */

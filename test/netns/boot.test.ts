@@ -14,10 +14,10 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startFlood } from './harness-daemon/flood.ts';
-import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
 import type { ExecResult } from './harness/world.ts';
+import { startFlood } from './harness-daemon/flood.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 const BOOT = fileURLToPath(new URL('../../systemd/boot.sh', import.meta.url));
 

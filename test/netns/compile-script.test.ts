@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { replaceFile, reached, type Site, useSite } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
+import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 let site: Site;
 

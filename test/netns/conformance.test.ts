@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import { caseToPolicy, type ConformanceCase, type ConformanceFile, INTERFACE } from '../conformance/convert.ts';
+import { type ConformanceCase, type ConformanceFile, caseToPolicy, INTERFACE } from '../conformance/convert.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { kernelDropsSource } from './harness/kernel-drops.ts';
 import type { PacketDescription } from './harness/packet.ts';

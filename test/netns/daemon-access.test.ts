@@ -1,10 +1,10 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { ExecResult } from './harness/world.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { mounting, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
-import type { ExecResult } from './harness/world.ts';
 
 const POLICY = `version: 1
 securityGroups:

@@ -4,10 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LogEntry } from '#api/log-entry.ts';
 import type { RuleHits } from '#api/rule-hits.ts';
-import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
-import { until } from './harness-daemon/until.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { sendInbound } from './harness/probe.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
 
 let site: Site;
 

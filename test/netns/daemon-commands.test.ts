@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 const VALID = `version: 1
 securityGroups:

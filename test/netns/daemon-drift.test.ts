@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { sendInbound } from './harness/probe.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { startFlood } from './harness-daemon/flood.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
-import { sendInbound } from './harness/probe.ts';
 
 const ALLOWED = 80;
 const DENIED = 81;

@@ -1,14 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { type Script, scriptText } from '#core/model/nft/script.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
-import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import { planChange } from '#core/plan-change.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
-import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
-import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import type { PacketDescription } from './harness/packet.ts';
+import { type FloodCount, startFlood } from './harness-daemon/flood.ts';
+import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 /** Reloads under flood; 150 take some ten seconds, and the proof of 10,000 is run by asking for it. */
 const RELOADS = Number(process.env['SECGROUPD_RELOADS'] ?? '150');

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
-import { until } from './harness-daemon/until.ts';
 import { sendInbound } from './harness/probe.ts';
 import { tcpConnect, tcpServer } from './harness/sockets.ts';
+import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
 import { carries, closeFlows, type Flow, openFlow, pause, received, talking } from './scenario.ts';
 
 let site: Site;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
-import { until } from './harness-daemon/until.ts';
 import { sendInbound } from './harness/probe.ts';
+import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
+import { until } from './harness-daemon/until.ts';
 
 function policy(port: number): string {
   return `version: 1

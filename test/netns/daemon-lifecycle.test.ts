@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { startFlood } from './harness-daemon/flood.ts';
-import { useSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { sendInbound } from './harness/probe.ts';
 import { createWorld, type World } from './harness/world.ts';
+import { startFlood } from './harness-daemon/flood.ts';
+import { reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 function policy(ports: string): string {
   return `version: 1

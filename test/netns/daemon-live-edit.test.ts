@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Connection, type TestSocket, tcpConnect, tcpServer } from './harness/sockets.ts';
 import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { type SshServer, type SshSession, startSshd } from './harness-daemon/ssh.ts';
 import { until } from './harness-daemon/until.ts';
-import { type Connection, tcpConnect, tcpServer, type TestSocket } from './harness/sockets.ts';
 
 /** Figure 1: ping from anywhere, no ssh, all out; with more inbound rules if told. */
 function figure1(...inbound: readonly string[]): string {

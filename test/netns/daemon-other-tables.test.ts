@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { sendInbound } from './harness/probe.ts';
+import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 
 function policy(port: number): string {
   return `version: 1

@@ -1,15 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
 import type { Status } from '#api/status.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { loadPolicy } from '#core/load-policy.ts';
 import { planChange } from '#core/plan-change.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { BARE_HOST } from './enforce.ts';
-import { useSite, replaceFile, type Site } from './harness-daemon/site.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 const MISTAKES = Number(process.env['SECGROUPD_MISTAKES'] ?? '60');
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { type TestSocket, tcpConnect, tcpServer, udpClient, udpServer } from './harness/sockets.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { mounting, reached, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
-import { tcpConnect, tcpServer, type TestSocket, udpClient, udpServer } from './harness/sockets.ts';
 import {
   arrivesWhole,
   CARRIERS,
@@ -15,9 +15,9 @@ import {
   closeFlows,
   endOf,
   type Flow,
-  openFlow,
   OUTBOUND,
   type Outbound,
+  openFlow,
   pause,
   received,
   talking,

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { sendInbound } from './harness/probe.ts';
+import { createWorld, type ExecResult } from './harness/world.ts';
 import type { DaemonProcess } from './harness-daemon/daemon.ts';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { until } from './harness-daemon/until.ts';
-import { sendInbound } from './harness/probe.ts';
-import { createWorld, type ExecResult } from './harness/world.ts';
 
 const TERMINAL = fileURLToPath(new URL('harness-daemon/terminal.py', import.meta.url));
 

@@ -2,10 +2,10 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, syml
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { PROGRAMS } from './harness-daemon/programs.ts';
 import { sendInbound } from './harness/probe.ts';
-import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import type { ExecResult } from './harness/world.ts';
+import { PROGRAMS } from './harness-daemon/programs.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 const USER = 12_345;
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
 import { judge } from '../oracle/oracle.ts';
 import { BARE_HOST, enforce, hostPolicyOf, policyOf, useLabelsAnew } from './enforce.ts';
 import { toAddress } from './harness/packet.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
-import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Packet, PacketState } from '#core/model/packet/packet.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
 import { judge } from '../oracle/oracle.ts';
 import { BARE_HOST, enforce, hostPolicyOf, policyOf } from './enforce.ts';
 import { type PacketDescription, TCP_FLAGS, toAddress } from './harness/packet.ts';

@@ -1,14 +1,14 @@
+import { loadPolicy } from '#core/load-policy.ts';
+import type { Before, InForce } from '#core/model/nft/in-force.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import { compile } from '#core/translate/4-compile/compile.ts';
 import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { renderChange, renderLabels } from '#core/translate/6-change/render-change.ts';
-import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
-import type { Before, InForce } from '#core/model/nft/in-force.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
-import type { PolicyReader } from '#core/model/policy/policy-reader.ts';
-import { scriptText } from '#core/model/nft/script.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
-import { loadPolicy } from '#core/load-policy.ts';
-import { locateHost } from '#core/read/3-resolve/locate-host.ts';
 import type { World } from './harness/world.ts';
 
 /** A host without interfaces of its own to speak of: policies in tests list their addresses. */

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { sendInbound } from './harness/probe.ts';
+import { type Connection, type TestSocket, tcpConnect, tcpServer } from './harness/sockets.ts';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { createSite, type Site } from './harness-daemon/site.ts';
 import { type SshServer, startSshd } from './harness-daemon/ssh.ts';
 import { until } from './harness-daemon/until.ts';
-import { sendInbound } from './harness/probe.ts';
-import { type Connection, tcpConnect, tcpServer, type TestSocket } from './harness/sockets.ts';
 
 describe('sgctl init', () => {
   const client = '10.77.0.2';

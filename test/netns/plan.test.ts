@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Connection, type TestSocket, tcpConnect, tcpServer } from './harness/sockets.ts';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { createSite, reached, replaceFile, type Site } from './harness-daemon/site.ts';
 import { type SshServer, startSshd } from './harness-daemon/ssh.ts';
 import { until } from './harness-daemon/until.ts';
-import { type Connection, tcpConnect, tcpServer, type TestSocket } from './harness/sockets.ts';
 
 const FIRST = '10.77.0.2';
 const SECOND = '10.77.0.3';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
-import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import type * as Protocols from '#core/model/policy/protocols.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { decodeTable } from '#kernel/nftables/read-table.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import { type PacketDescription, toAddress } from './harness/packet.ts';

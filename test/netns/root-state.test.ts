@@ -13,9 +13,9 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { ExecResult } from './harness/world.ts';
 import { PROGRAMS } from './harness-daemon/programs.ts';
 import { mounting, replaceFile, type Site, useSite } from './harness-daemon/site.ts';
-import type { ExecResult } from './harness/world.ts';
 
 const BOOT = fileURLToPath(new URL('../../systemd/boot.sh', import.meta.url));
 

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { dropInSchema } from '#core/read/1-parse/policy-schema.ts';
 import { COMMANDS } from '#cli/commands.ts';
+import { dropInSchema } from '#core/read/1-parse/policy-schema.ts';
 import { buildPrograms, PROGRAMS } from './harness-daemon/programs.ts';
 
 let directory: string;

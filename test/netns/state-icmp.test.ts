@@ -11,8 +11,8 @@ import { tcpConnect, tcpServer } from './harness/sockets.ts';
 import type { Node, World } from './harness/world.ts';
 import { createWorld } from './harness/world.ts';
 import {
-  carries,
   CARRIERS,
+  carries,
   closeFlows,
   endOf,
   type Firewall,

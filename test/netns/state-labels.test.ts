@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Change } from '#core/model/nft/change.ts';
-import { renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { CHAIN_SET_LABELS } from '#core/model/nft/label-chains.ts';
 import { scriptText } from '#core/model/nft/script.ts';
+import { renderLabels, renderNoLabels } from '#core/translate/6-change/render-change.ts';
 import { enforce, hostPolicyOf } from './enforce.ts';
 import type { PacketDescription } from './harness/packet.ts';
 import { sendInbound, sendOutbound } from './harness/probe.ts';

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
-import { compareTable } from '#core/meaning/verify/compare-table.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { compareTable } from '#core/meaning/verify/compare-table.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
 import type { ListedTable } from '#core/model/nft/listed-table.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
-import type { InForce } from '#core/model/nft/in-force.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { decodeTable } from '#kernel/nftables/read-table.ts';
 import { HOST, INSTANCE, POLICY, policyText } from '../property/arbitrary-policy.ts';
 import { enforce, hostPolicyOf, useLabelsAnew } from './enforce.ts';
-import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 import { createWorld, type World } from './harness/world.ts';
+import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
 const RUNS = Number(process.env['DIFFERENTIAL_RUNS'] ?? 20);
 const SHAPES: readonly Shape[] = ['linear', 'segments', 'classes', 'chosen'];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
 import { judge } from './oracle.ts';
 import type { PlainPolicy, PlainRule } from './plain-policy.ts';
 import { readPlainPolicy } from './read-plain-policy.ts';

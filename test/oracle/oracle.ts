@@ -1,7 +1,7 @@
 import type { Address } from '#core/model/net/address.ts';
+import type { Packet } from '#core/model/packet/packet.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { GroupName, InstanceName, InterfacePattern } from '#core/model/policy/names.ts';
-import type { Packet } from '#core/model/packet/packet.ts';
 import type { Instance, InterfaceBinding, Policy } from '#core/model/policy/policy.ts';
 import type { Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
 import { isPlatformTraffic } from './platform-traffic.ts';

@@ -1,6 +1,6 @@
+import type { Packet } from '#core/model/packet/packet.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
-import type { Packet } from '#core/model/packet/packet.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
 import { judge } from './oracle.ts';
 import type { PlainInterface, PlainPolicy, PlainRule } from './plain-policy.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { type Address, type Family, highestAddress } from '#core/model/net/address.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
 import { patternMatches } from '#core/model/policy/host.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
-import type { Packet, PacketState } from '#core/model/packet/packet.ts';
 import type { AddressGroup, Policy } from '#core/model/policy/policy.ts';
 import type { Direction, Rule, Traffic } from '#core/model/policy/rule.ts';
 import type { PlainPolicy } from '../oracle/plain-policy.ts';

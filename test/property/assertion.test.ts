@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createProver } from '#core/meaning/assert/prove-assertion.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { ruleMatches } from '#core/meaning/evaluate/match-rule.ts';
-import { createProver } from '#core/meaning/assert/prove-assertion.ts';
-import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import { ENDLESS } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
 import type { Rule } from '#core/model/policy/rule.ts';

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import type { NftChain, Ruleset } from '#core/model/nft/ruleset.ts';
 import { compile } from '#core/translate/4-compile/compile.ts';
 import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { countingChains } from '#core/translate/4-compile/counting-chains.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import { kernelNames, planNames } from '#core/translate/6-change/plan-names.ts';
 import { renderRuleset } from '#core/translate/5-render/render-objects.ts';
-import type { NftChain, Ruleset } from '#core/model/nft/ruleset.ts';
+import { kernelNames, planNames } from '#core/translate/6-change/plan-names.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 /** The words that names of chains, sets and maps are made of: who would mix two up puts these into names of the policy. */

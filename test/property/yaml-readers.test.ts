@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nodePositions, type Path } from '#core/read/yaml/node-positions.ts';
-import { readFast, type SoundYaml } from '#core/read/yaml/fast-reader.ts';
-import { readWithLibrary } from '#core/read/yaml/library-reader.ts';
-import { isMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
-import { textPositions } from '#core/read/yaml/text-positions.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { reportTo } from '#core/diagnostics/report.ts';
+import { readFast, type SoundYaml } from '#core/read/yaml/fast-reader.ts';
+import { readWithLibrary } from '#core/read/yaml/library-reader.ts';
+import { nodePositions, type Path } from '#core/read/yaml/node-positions.ts';
+import { textPositions } from '#core/read/yaml/text-positions.ts';
+import { isMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
 import { policyText } from '../bench/generated-policy.ts';
 import { mutationsOf, YAML_DOCUMENT, YAML_TOKENS } from './arbitrary-yaml.ts';
 

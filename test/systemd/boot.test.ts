@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { earlyService } from './machine/early-service.ts';
-import { startProbes } from './machine/probes.ts';
 import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
+import { startProbes } from './machine/probes.ts';
 
 const SSH = 22;
 const DENIED = 81;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { until } from '../netns/harness-daemon/until.ts';
 import { sendInbound } from '../netns/harness/probe.ts';
+import { until } from '../netns/harness-daemon/until.ts';
 import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
 
 /** The page that says one policy in the words of several firewalls. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../netns/harness-daemon/until.ts';
 import { sendInbound } from '../netns/harness/probe.ts';
+import { until } from '../netns/harness-daemon/until.ts';
 import { createMachine, type Machine, PROJECT_INSIDE } from './machine/machine.ts';
 
 const SSH = 22;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { classifyAddresses } from '#core/translate/4-compile/address-classes.ts';
 import type { AddressEntries } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import { classifyAddresses } from '#core/translate/4-compile/address-classes.ts';
 
 /** So few addresses that groups share, nest and touch all the time. */
 const LAST = 24n;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Addresses, partitionAddresses, intersect } from '#core/meaning/headerspace/address-partition.ts';
+import { type Addresses, intersect, partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
 import { highestAddress } from '#core/model/net/address.ts';
 import { addressEntries } from '#core/model/net/address-entries.ts';
 

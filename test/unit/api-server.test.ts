@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { pathOf, type Route, ROUTES, routeCall } from '#api/routes.ts';
+import { pathOf, ROUTES, type Route, routeCall } from '#api/routes.ts';
 import type { Status } from '#api/status.ts';
 import { AlreadyRunning, serveApi } from '#daemon/serve/api-server.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
+import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import { compile } from '#core/translate/4-compile/compile.ts';
 import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
 import { portSegments, segmentedRuleCount } from '#core/translate/4-compile/port-segments.ts';
-import type { Ruleset } from '#core/model/nft/ruleset.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText(rules: readonly string[]): string {

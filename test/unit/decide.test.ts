@@ -1,17 +1,17 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { loadPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import type { InForce } from '#core/model/nft/in-force.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
+import type { HostState } from '#core/model/policy/host.ts';
 import type { Action } from '#daemon/reconcile/action.ts';
 import { expectedTable } from '#daemon/reconcile/check-table.ts';
 import { type Configuration, decide } from '#daemon/reconcile/decide.ts';
 import { repairDelay } from '#daemon/reconcile/drift.ts';
 import { toFailure } from '#daemon/reconcile/failure.ts';
 import type { Observation, ObservationOf, ObservedPolicy, ObservedTable } from '#daemon/reconcile/observation.ts';
-import { type DaemonState, identityOf, INITIAL_STATE, phaseOf } from '#daemon/reconcile/state.ts';
-import type { LoadedPolicy } from '#core/loaded-policy.ts';
-import { loadPolicy } from '#core/load-policy.ts';
-import type { InForce } from '#core/model/nft/in-force.ts';
-import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
-import { scriptText } from '#core/model/nft/script.ts';
-import type { HostState } from '#core/model/policy/host.ts';
+import { type DaemonState, INITIAL_STATE, identityOf, phaseOf } from '#daemon/reconcile/state.ts';
 import { policyTexts, readerOfTexts } from '#host/files/policy-texts.ts';
 import { NftError } from '#kernel/errors.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { elementChange } from '#core/translate/6-change/element-difference.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
+import { elementChange } from '#core/translate/6-change/element-difference.ts';
 
 const itself = (name: string): string => name;
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runSgctl } from '#cli/run-sgctl.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
 
 const POLICY = `version: 1
 securityGroups:

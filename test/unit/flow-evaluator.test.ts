@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFlowEvaluator, ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { createFlowEvaluator, ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
 import type { Family } from '#core/model/net/address.ts';
 import {
   addressCharacters,

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createFlowRevocation } from '#daemon/reconcile/flow-revocation.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
+import { createFlowRevocation } from '#daemon/reconcile/flow-revocation.ts';
 import type { Revocation } from '#kernel/conntrack/revocation.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 

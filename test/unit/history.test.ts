@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createHistory } from '#host/state/history.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { createHistory } from '#host/state/history.ts';
 
 let directory: string;
 

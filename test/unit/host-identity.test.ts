@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { LocatedHost } from '#core/read/3-resolve/locate-host.ts';
 import { identifyHost } from '#daemon/reconcile/host-identity.ts';
 import { type HostIdentity, INITIAL_STATE } from '#daemon/reconcile/state.ts';
-import type { HostState } from '#core/model/policy/host.ts';
-import type { LocatedHost } from '#core/read/3-resolve/locate-host.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
 import { policyOf } from '../netns/enforce.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { parseDocument } from '#core/read/1-parse/parse-document.ts';
-import { analyze } from '#core/read/2-analyze/analyze.ts';
 import { hostNotes } from '#cli/present/host-notes.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
+import { parseDocument } from '#core/read/1-parse/parse-document.ts';
+import { analyze } from '#core/read/2-analyze/analyze.ts';
 
 const HOST: HostState = {
   hostname: 'web',

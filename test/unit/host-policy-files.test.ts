@@ -4,11 +4,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readIdentity } from '#host/identity.ts';
 import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
 import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { invalidUtf8Offset } from '#host/files/utf8.ts';
+import { readIdentity } from '#host/identity.ts';
 
 let directory: string;
 const options = { maxBytes: 1_000, ownership: 'any' } as const;

@@ -12,9 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { listDropIns } from '#host/files/drop-ins.ts';
 import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
 
 const OTHER = 12_345;
 const STRICT = { maxBytes: 1_000, ownership: 'root' } as const;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 import { parseInterval } from '#core/read/2-analyze/address-text.ts';
 import { parsePorts } from '#core/read/2-analyze/port-text.ts';
-import { formatInterval, type Interval } from '#core/model/net/interval.ts';
 
 describe('formatInterval', () => {
   test('writes what parseInterval reads back', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { interfaceNotes } from '#core/meaning/lint/interface-notes.ts';
-import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import { formatInterval } from '#core/model/net/interval.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
-import { readAddress } from '../oracle/read-literals.ts';
 import { BARE_HOST, hostPolicyOf } from '../netns/enforce.ts';
+import { readAddress } from '../oracle/read-literals.ts';
 
 type Link = Partial<HostInterface> & { readonly name: string };
 

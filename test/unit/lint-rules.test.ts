@@ -92,6 +92,18 @@ function otherRules(): Plant[] {
   });
   const union = "type Kind = 'a' | 'b';\nexport function nameOf(kind: Kind): number {\n  switch (kind) {\n";
   return [
+    {
+      name: 'a participle for a name',
+      path: 'src/core/model/participle.ts',
+      text: 'export const told = 1;\n',
+      rule: 'eslint(id-denylist)',
+    },
+    {
+      name: 'a noun for a name',
+      path: 'src/core/model/noun.ts',
+      text: 'export const report = 1;\n',
+      rule: undefined,
+    },
     plant(
       'a floating promise',
       'export function go(): void {\n  Promise.resolve(1);\n}\n',

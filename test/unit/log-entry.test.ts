@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { logEntry } from '#daemon/serve/log-entry.ts';
-import { readAddress } from '../oracle/read-literals.ts';
 import { BARE_HOST, hostPolicyOf } from '../netns/enforce.ts';
+import { readAddress } from '../oracle/read-literals.ts';
 
 /** So many rules share the chain that logs what is denied. */
 const MANY = 501;

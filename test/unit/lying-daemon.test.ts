@@ -14,17 +14,17 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Status } from '#api/status.ts';
 import { confirm } from '#cli/commands/confirm.ts';
-import { type Command, EXIT } from '#cli/framework/command.ts';
 import { history } from '#cli/commands/history.ts';
 import { log } from '#cli/commands/log.ts';
 import { rollback } from '#cli/commands/rollback.ts';
 import { stats } from '#cli/commands/stats.ts';
 import { status } from '#cli/commands/status.ts';
 import { tryOut } from '#cli/commands/try.ts';
-import { identityOfTexts } from '#host/files/policy-texts.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import type { Status } from '#api/status.ts';
+import { identityOfTexts } from '#host/files/policy-texts.ts';
 import { type Ran, ranCommand } from './run-command.ts';
 
 const policy = (port: number): string => `version: 1

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mendText } from '#core/read/yaml/mend-text.ts';
-import { readWithLibrary } from '#core/read/yaml/library-reader.ts';
 import { parseDocument } from '#core/read/1-parse/parse-document.ts';
+import { readWithLibrary } from '#core/read/yaml/library-reader.ts';
+import { mendText } from '#core/read/yaml/mend-text.ts';
 import { textPositions } from '#core/read/yaml/text-positions.ts';
 
 describe('a mended text', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Element, ElementTransaction, LabelRule } from '#core/model/nft/element-change.ts';
-import { applyElements, fitsTransaction } from '#kernel/nftables/element-change.ts';
-import { writeChainContent } from '#kernel/nftables/encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { applyElements, fitsTransaction } from '#kernel/nftables/element-change.ts';
+import { writeChainContent } from '#kernel/nftables/encode-rules.ts';
 
 /** Netlink's header and netfilter's are 20 bytes. */
 function attributesOf(messages: Buffer): string[] {

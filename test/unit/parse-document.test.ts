@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { type DocumentKind, parseDocument } from '#core/read/1-parse/parse-document.ts';
 import { DIAGNOSTIC_CODES } from '#core/diagnostics/codes.ts';
+import { type DocumentKind, parseDocument } from '#core/read/1-parse/parse-document.ts';
 
 const parse = (text: string, kind: DocumentKind = 'main') => parseDocument({ file: 'policy.yaml', text }, kind);
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseDocument } from '#core/read/1-parse/parse-document.ts';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
+import { parseDocument } from '#core/read/1-parse/parse-document.ts';
 
 const VALID = `version: 1
 platform:

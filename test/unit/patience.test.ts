@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandLine, Streams } from '#cli/framework/command.ts';
-import { workWithin } from '#cli/input/within-option.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
+import { workWithin } from '#cli/input/within-option.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
-import { compareTable } from '#core/meaning/verify/compare-table.ts';
-import { patienceOf } from '#host/patience.ts';
-import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
+import { compareTable } from '#core/meaning/verify/compare-table.ts';
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { patienceOf } from '#host/patience.ts';
 import { hostPolicyOf, policyOf } from '../netns/enforce.ts';
 
 const AT_ONCE: Patience = {

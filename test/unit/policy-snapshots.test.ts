@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
 import {
   createPolicySnapshots,
   MAX_REPLACED_PROOFS,
   MAX_UNSETTLED_MILLISECONDS,
 } from '#daemon/reconcile/policy-snapshots.ts';
-import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import type { LoadedPolicy } from '#core/loaded-policy.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
 
 const PROOF_MILLISECONDS = 10_000;
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { formatPlace } from '#cli/present/format-place.ts';
 import { formatTraffic } from '#cli/present/format-traffic.ts';
-import { localTime } from '#host/local-time.ts';
 import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { Binding } from '#core/model/policy/host.ts';
 import { icmpText } from '#core/model/policy/icmp-names.ts';
+import { localTime } from '#host/local-time.ts';
 
 const range = (from: number, to = from) => ({ from, to });
 const tcp = (from: number, to = from): TrafficAtom => ({ protocols: [range(6)], l4Values: range(from, to) });

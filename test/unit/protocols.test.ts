@@ -3,26 +3,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { policyJsonSchema } from '#core/read/1-parse/policy-json-schema.ts';
-import { protocolHint } from '#core/read/2-analyze/protocol-hint.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
-import { compile } from '#core/translate/4-compile/compile.ts';
-import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
-import { renderChange } from '#core/translate/6-change/render-change.ts';
-import { COMMANDS } from '#cli/commands.ts';
 import { completionOf } from '#cli/commands/completion.ts';
 import { explain } from '#cli/commands/explain.ts';
-import { formatTraffic, trafficToJson } from '#cli/present/format-traffic.ts';
+import { COMMANDS } from '#cli/commands.ts';
 import { readPacketQuery } from '#cli/input/packet-query.ts';
+import { formatTraffic, trafficToJson } from '#cli/present/format-traffic.ts';
 import { comparePolicies } from '#core/meaning/compare/compare-policies.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
-import { transportField } from '#core/meaning/verify/transport-field.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
+import { transportField } from '#core/meaning/verify/transport-field.ts';
 import { FAMILIES } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
+import { scriptText } from '#core/model/nft/script.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import {
   FLOW_PROTOCOLS,
   icmpProtocol,
@@ -33,7 +28,12 @@ import {
 } from '#core/model/policy/protocol-lookup.ts';
 import type * as Protocols from '#core/model/policy/protocols.ts';
 import { NUMBERED_PROTOCOLS, PROTOCOLS, type ProtocolRow } from '#core/model/policy/protocols.ts';
-import { scriptText } from '#core/model/nft/script.ts';
+import { policyJsonSchema } from '#core/read/1-parse/policy-json-schema.ts';
+import { protocolHint } from '#core/read/2-analyze/protocol-hint.ts';
+import { compile } from '#core/translate/4-compile/compile.ts';
+import type { Shape } from '#core/translate/4-compile/compile-rule-list.ts';
+import { renderChange } from '#core/translate/6-change/render-change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { hostPolicyOf, policyOf } from '../netns/enforce.ts';
 import { ranCommand } from './run-command.ts';
 

@@ -1,10 +1,10 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runSgctl } from '#cli/run-sgctl.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
 
 const POLICY = `version: 1
 addressGroups:

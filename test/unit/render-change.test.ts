@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { Transaction } from '#core/model/nft/change.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
 import { scriptText } from '#core/model/nft/script.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
-import type { Transaction } from '#core/model/nft/change.ts';
-import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
-
 import { planChange } from '#core/plan-change.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { hostPolicyOf } from '../netns/enforce.ts';
 
 function policyText({ members = ['192.0.2.1'], entries = ['10.0.0.0/24'], port = 22 } = {}): string {

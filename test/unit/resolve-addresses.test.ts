@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type RemoteClause, resolveAddresses } from '#core/translate/4-compile/resolve-addresses.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
 import type { Action, Rule } from '#core/model/policy/rule.ts';
+import { type RemoteClause, resolveAddresses } from '#core/translate/4-compile/resolve-addresses.ts';
 
 /** So few addresses that clauses overlap, nest, touch and leave gaps all the time. */
 const LAST = 20n;

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { scriptText } from '#core/model/nft/script.ts';
-import { NetfilterError } from '#kernel/errors.ts';
-import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { planChange, planFallback } from '#core/plan-change.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { NetfilterError } from '#kernel/errors.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
 import { BARE_HOST, policyOf } from '../netns/enforce.ts';
 
 function answering(error: Error | undefined): Parameters<typeof routeLookupsSupported>[0] {

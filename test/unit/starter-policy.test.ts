@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { leftOutOf, starterPolicy } from '#cli/starter/starter-policy.ts';
 import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import type { HeardProtocol } from '#host/heard-protocols.ts';
-import type { ListeningSocket } from '#host/listening-sockets.ts';
 import type { HostInterface, HostState } from '#core/model/policy/host.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import type { HeardProtocol } from '#host/heard-protocols.ts';
+import type { ListeningSocket } from '#host/listening-sockets.ts';
 import { policyOf } from '../netns/enforce.ts';
 import { readAddress } from '../oracle/read-literals.ts';
 

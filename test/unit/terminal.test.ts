@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runSgctl } from '#cli/run-sgctl.ts';
 import { streamsOnto } from '#cli/framework/streams.ts';
+import { runSgctl } from '#cli/run-sgctl.ts';
 import { printable, printableLine } from '#core/diagnostics/printable.ts';
 
 const ESC = '\u{1b}';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { coverageOf, whyUnprotected } from '#core/meaning/unprotected-host.ts';
 import type { Binding } from '#core/model/policy/host.ts';
 import type { InterfacePattern } from '#core/model/policy/names.ts';
-import { coverageOf, whyUnprotected } from '#core/meaning/unprotected-host.ts';
 
 const host = (...names: readonly string[]): Parameters<typeof coverageOf>[1] => ({
   interfaces: ['lo', ...names].map((name, index) => ({ index, name, addresses: [] })),

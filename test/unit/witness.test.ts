@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { parseInterval } from '#core/read/2-analyze/address-text.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { formatAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import { parseInterval } from '#core/read/2-analyze/address-text.ts';
 
 function intervalOf(text: string): Interval {
   const parsed = parseInterval(text);

@@ -5,8 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Lab, raiseLab } from '../lab/lab.ts';
-import { earlyService } from '../systemd/machine/early-service.ts';
 import { until } from '../netns/harness-daemon/until.ts';
+import { earlyService } from '../systemd/machine/early-service.ts';
 
 const SSH = 22;
 const DENIED = 81;

@@ -1,12 +1,12 @@
-import { TABLE } from '#core/translate/5-render/names.ts';
-import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
-import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
-import { readFlowLimits } from '#kernel/conntrack/conntrack-state.ts';
-import { readFlowSockets } from '#host/flow-sockets.ts';
-import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
-import { createRevocation } from '#kernel/conntrack/revocation.ts';
 import type { Streams } from '#cli/framework/command.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
+import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
+import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
+import { TABLE } from '#core/translate/5-render/names.ts';
+import { readFlowSockets } from '#host/flow-sockets.ts';
+import { readFlowLimits } from '#kernel/conntrack/conntrack-state.ts';
+import { createRevocation } from '#kernel/conntrack/revocation.ts';
 
 /** Revokes live flows for a command that applies a policy, as the daemon does. A failure is printed and ends nothing. */
 export interface LiveFlows {

@@ -1,15 +1,15 @@
 import { access, chown, constants, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
+import { CommandError } from '#cli/framework/command.ts';
+import { isSameFile } from '#cli/input/in-place.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import { createPolicyReader } from '#host/files/policy-reader.ts';
 import { filesBeside, identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
 import { writeFileAtomically } from '#host/files/write-file.ts';
-import { createPolicyLoader } from '#core/load-policy.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
-import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { CommandError } from '#cli/framework/command.ts';
-import { isSameFile } from '#cli/input/in-place.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The policy file to save a policy to, as it is now. */
 export interface PolicyTarget {

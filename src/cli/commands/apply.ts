@@ -1,26 +1,26 @@
-import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
-import { createHistory } from '#host/state/history.ts';
-import { createLastGood, type LastGood } from '#host/state/last-good.ts';
-import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
-import { openStateDirectory, type StateDirectory } from '#host/state/state-directory.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
-import type { Script } from '#core/model/nft/script.ts';
-import { applyChange } from '#kernel/nftables/apply-change.ts';
-import { createNft, type Nft } from '#kernel/nftables/nft.ts';
-import { NftError } from '#kernel/errors.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
-import { readInForce } from '#kernel/nftables/table.ts';
-import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
-import { planChange, planFallback } from '#core/plan-change.ts';
-import { policiesBefore } from '#core/policies-before.ts';
-import { readBootConf } from '#cli/input/boot-conf.ts';
-import { type Command, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
 import { isDaemonServing } from '#api/daemon-client.ts';
 import { liveFlows } from '#cli/actions/revoke-flows.ts';
-import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
+import { type Command, CommandError, EXIT, type Streams } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE, OPTION, readTrust, socketPath, stateDirectory } from '#cli/framework/options.ts';
+import { readBootConf } from '#cli/input/boot-conf.ts';
+import { locate, printDiagnostics, readHost, readPolicyToEnforce, warnWhereUnprotected } from '#cli/input/load.ts';
 import { errorText } from '#core/diagnostics/error-text.ts';
+import type { Script } from '#core/model/nft/script.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { planChange, planFallback } from '#core/plan-change.ts';
+import { policiesBefore } from '#core/policies-before.ts';
+import { TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
+import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
+import { createHistory } from '#host/state/history.ts';
+import { createLastGood, type LastGood } from '#host/state/last-good.ts';
+import { openStateDirectory, type StateDirectory } from '#host/state/state-directory.ts';
+import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
+import { NftError } from '#kernel/errors.ts';
+import { applyChange } from '#kernel/nftables/apply-change.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
+import { createNft, type Nft } from '#kernel/nftables/nft.ts';
+import { readInForce } from '#kernel/nftables/table.ts';
 
 /** `sgctl apply [FILE]`: applies a policy once, as the daemon does. */
 export const apply: Command = {

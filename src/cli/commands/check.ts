@@ -1,7 +1,5 @@
-import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
-import { shownName } from '#host/files/placed-reader.ts';
 import { type Command, EXIT } from '#cli/framework/command.ts';
-import { hostNotes } from '#cli/present/host-notes.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import {
   placementOf,
   printDiagnostics,
@@ -9,8 +7,10 @@ import {
   readPolicy,
   warnWhereUnprotectedHere,
 } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
+import { hostNotes } from '#cli/present/host-notes.ts';
+import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
+import { shownName } from '#host/files/placed-reader.ts';
 
 /** `sgctl check [FILE]`: whether a policy is valid. */
 export const check: Command = {

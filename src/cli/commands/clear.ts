@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { askDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
+import { type Command, CommandError, EXIT, UsageError } from '#cli/framework/command.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { agrees } from '#cli/input/ask-user.ts';
 import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
 import { createNft } from '#kernel/nftables/nft.ts';
 import { clearScript, readInForce } from '#kernel/nftables/table.ts';
-import { agrees } from '#cli/input/ask-user.ts';
-import { type Command, EXIT, CommandError, UsageError } from '#cli/framework/command.ts';
-import { askDaemon } from '#api/daemon-client.ts';
-import { ROUTES } from '#api/routes.ts';
-import { OPTION, socketPath } from '#cli/framework/options.ts';
 
 /** `sgctl clear`: turns the firewall off. */
 export const clear: Command = {

@@ -1,10 +1,10 @@
-import { TABLE } from '#core/translate/5-render/names.ts';
-import { scriptText } from '#core/model/nft/script.ts';
-import { hashContent } from '#kernel/nftables/content-hash.ts';
-import { planChange } from '#core/plan-change.ts';
 import { type Command, EXIT } from '#cli/framework/command.ts';
-import { locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
+import { scriptText } from '#core/model/nft/script.ts';
+import { planChange } from '#core/plan-change.ts';
+import { TABLE } from '#core/translate/5-render/names.ts';
+import { hashContent } from '#kernel/nftables/content-hash.ts';
 
 /**
  * `sgctl compile [FILE]`: prints the nft script and applies nothing. It is the script that boots a host: in the same

@@ -1,7 +1,7 @@
 import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
 import { OPTION } from '#cli/framework/options.ts';
-import { SECGROUPD } from './secgroupd-command.ts';
 import { SHELLS, shellCompletion } from '#cli/framework/shell-completion.ts';
+import { SECGROUPD } from './secgroupd-command.ts';
 
 /** `sgctl completion SHELL`: prints the completion script of a shell; `commands` are those of sgctl. */
 export function completionOf(commands: () => readonly Command[]): Command {

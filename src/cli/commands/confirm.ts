@@ -1,22 +1,6 @@
-import { changedLines } from '#core/read/2-analyze/changed-lines.ts';
-import { patienceOf } from '#host/patience.ts';
-import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
-import { readSubmission } from '#host/state/submission.ts';
-import { loadPolicy } from '#core/load-policy.ts';
-import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
-import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { agrees } from '#cli/input/ask-user.ts';
-import { DEFAULT_SECONDS } from '#cli/input/within-option.ts';
-import { type Command, type CommandLine, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
-import { confirmTrial } from '#cli/actions/confirm-trial.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
-import { readHost } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { changeEffects } from '#core/change-effects.ts';
-import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
-import { formatChange } from '#cli/present/format-change.ts';
+import { confirmTrial } from '#cli/actions/confirm-trial.ts';
 import {
   differingBeside,
   lookAtTarget,
@@ -25,6 +9,22 @@ import {
   refuseOtherPolicyFile,
   saysAlready,
 } from '#cli/actions/save-policy.ts';
+import { type Command, CommandError, type CommandLine, EXIT, type Streams } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
+import { agrees } from '#cli/input/ask-user.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
+import { readHost } from '#cli/input/load.ts';
+import { DEFAULT_SECONDS } from '#cli/input/within-option.ts';
+import { formatChange } from '#cli/present/format-change.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
+import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { changedLines } from '#core/read/2-analyze/changed-lines.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
+import { patienceOf } from '#host/patience.ts';
+import { readSubmission } from '#host/state/submission.ts';
 
 /** `sgctl confirm`: keeps the policy on trial. */
 export const confirm: Command = {

@@ -2,15 +2,15 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   type Command,
+  CommandError,
   type CommandLine,
   EXIT,
   type ExitStatus,
   type Streams,
-  CommandError,
   UsageError,
 } from '#cli/framework/command.ts';
 import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
-import { locate, type Locating, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
+import { type Locating, locate, placementOf, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
 import { readOtherChains } from '#cli/input/other-chains.ts';
 import { completePacket } from '#cli/input/packet-interface.ts';
 import { type PacketQuery, PROTOCOL_CHOICES, readPacketQuery } from '#cli/input/packet-query.ts';

@@ -1,15 +1,15 @@
-import { printable } from '#core/diagnostics/printable.ts';
-import { writeFileAtomically } from '#host/files/write-file.ts';
-import { shownName } from '#host/files/placed-reader.ts';
-import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
 import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
-import { mermaidOf } from '#cli/present/graph-mermaid.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { placementOf, readPolicyOrExplain } from '#cli/input/load.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { WAIT_LONGER } from '#cli/present/format-left-out.ts';
+import { mermaidOf } from '#cli/present/graph-mermaid.ts';
 import { type Graph, graphOf } from '#cli/present/graph-model.ts';
 import { htmlOf, svgOf } from '#cli/present/graph-svg.ts';
-import { placementOf, readPolicyOrExplain } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { printable } from '#core/diagnostics/printable.ts';
+import { policyReachability } from '#core/meaning/reach/policy-reachability.ts';
+import { shownName } from '#host/files/placed-reader.ts';
+import { writeFileAtomically } from '#host/files/write-file.ts';
 
 const FORMATS = ['mermaid', 'svg', 'html', 'json'] as const;
 

@@ -1,17 +1,17 @@
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
+import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
+import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { locateTexts } from '#cli/input/in-force.ts';
+import { readHost } from '#cli/input/load.ts';
+import { readVersion } from '#cli/input/version-number.ts';
+import { formatPlace } from '#cli/present/format-place.ts';
+import { formatRemotes } from '#cli/present/format-remotes.ts';
+import { formatTraffic } from '#cli/present/format-traffic.ts';
 import { comparePolicies, type Difference } from '#core/meaning/compare/compare-policies.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { KeptPolicy, PolicyVersion } from '#core/model/policy/policy-version.ts';
-import { type Command, type CommandLine, EXIT, type ExitStatus, type Streams } from '#cli/framework/command.ts';
-import { askRunningDaemon } from '#api/daemon-client.ts';
-import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
-import { formatPlace } from '#cli/present/format-place.ts';
-import { formatTraffic } from '#cli/present/format-traffic.ts';
-import { formatRemotes } from '#cli/present/format-remotes.ts';
-import { locateTexts } from '#cli/input/in-force.ts';
-import { readHost } from '#cli/input/load.ts';
 import { localTime } from '#host/local-time.ts';
-import { OPTION, socketPath } from '#cli/framework/options.ts';
-import { readVersion } from '#cli/input/version-number.ts';
 
 /** `sgctl history [N]`: lists the policies that were in force, or prints one. */
 export const history: Command = {

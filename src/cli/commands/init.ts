@@ -1,15 +1,15 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { type Command, CommandError, EXIT } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { readHost } from '#cli/input/load.ts';
+import { leftOutOf, type StarterInput, starterPolicy } from '#cli/starter/starter-policy.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { parseAddress } from '#core/read/2-analyze/address-text.ts';
+import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
 import { readHeardProtocols } from '#host/heard-protocols.ts';
 import { readClientPorts, readListeningSockets } from '#host/listening-sockets.ts';
 import { findSshSession } from '#host/ssh-session.ts';
-import { FileWriteError, writeFileAtomically } from '#host/files/write-file.ts';
-import { type Command, EXIT, CommandError } from '#cli/framework/command.ts';
-import { readHost } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
-import { leftOutOf, starterPolicy, type StarterInput } from '#cli/starter/starter-policy.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** `sgctl init [FILE]`: writes a first policy for this host. */
 export const init: Command = {

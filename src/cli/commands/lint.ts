@@ -1,17 +1,17 @@
-import { styleDiagnostic, type Reportable } from '#core/diagnostics/format-diagnostic.ts';
-import { LINT_CODES } from '#core/diagnostics/lint-codes.ts';
-import type { LintFinding } from '#core/meaning/lint/finding.ts';
-import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
-import { shownName } from '#host/files/placed-reader.ts';
-import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
 import { type Command, EXIT, UsageError } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
+import { placementOf, printDiagnostics, readHostIfPossible, readPolicy } from '#cli/input/load.ts';
+import { warnWhereRefused } from '#cli/input/refused-files.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { WAIT_LONGER } from '#cli/present/format-left-out.ts';
 import { joinAlike } from '#cli/present/lint-alike.ts';
-import { placementOf, printDiagnostics, readHostIfPossible, readPolicy } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION } from '#cli/framework/options.ts';
 import { packetToJson } from '#cli/present/packet-json.ts';
-import { warnWhereRefused } from '#cli/input/refused-files.ts';
+import { type Reportable, styleDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
+import { LINT_CODES } from '#core/diagnostics/lint-codes.ts';
+import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
+import type { LintFinding } from '#core/meaning/lint/finding.ts';
+import { lintPolicy } from '#core/meaning/lint/lint-policy.ts';
+import { shownName } from '#host/files/placed-reader.ts';
 
 const FAIL_ON = ['warning', 'info', 'never'] as const;
 

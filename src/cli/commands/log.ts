@@ -1,5 +1,7 @@
-import { describeLogEntry } from '#api/log-entry-text.ts';
+import { askRunningDaemon, followDaemon } from '#api/daemon-client.ts';
 import type { LogEntry } from '#api/log-entry.ts';
+import { describeLogEntry } from '#api/log-entry-text.ts';
+import { ROUTES } from '#api/routes.ts';
 import {
   type Command,
   type CommandLine,
@@ -8,10 +10,8 @@ import {
   type Streams,
   UsageError,
 } from '#cli/framework/command.ts';
-import { askRunningDaemon, followDaemon } from '#api/daemon-client.ts';
-import { ROUTES } from '#api/routes.ts';
-import { localTime } from '#host/local-time.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { localTime } from '#host/local-time.ts';
 
 /** `sgctl log [-f]`: shows logged packets and the rules that logged them. */
 export const log: Command = {

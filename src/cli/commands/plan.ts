@@ -1,18 +1,15 @@
-import { shownName, type Placement } from '#host/files/placed-reader.ts';
-import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
-import type { InstanceName } from '#core/model/policy/names.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
 import {
   type Command,
+  CommandError,
   type CommandLine,
   EXIT,
   type Streams,
-  CommandError,
   UsageError,
 } from '#cli/framework/command.ts';
-import { WITHIN, workWithin } from '#cli/input/within-option.ts';
-import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
 import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
+import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
 import {
   locate,
   placementOf,
@@ -22,11 +19,14 @@ import {
   readPolicyOrExplain,
   warnWhereUnprotected,
 } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { changeEffects } from '#core/change-effects.ts';
-import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
-import { changeToJson, formatChange } from '#cli/present/format-change.ts';
 import { warnWhereRefused } from '#cli/input/refused-files.ts';
+import { WITHIN, workWithin } from '#cli/input/within-option.ts';
+import { changeToJson, formatChange } from '#cli/present/format-change.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import type { InstanceName } from '#core/model/policy/names.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import { type Placement, shownName } from '#host/files/placed-reader.ts';
 
 /** `sgctl plan [FILE]`: shows what a policy would change, as traffic. */
 export const plan: Command = {

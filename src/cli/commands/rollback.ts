@@ -1,7 +1,7 @@
-import { type Command, EXIT } from '#cli/framework/command.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
 import type { OverrideStatus } from '#api/status-answer.ts';
+import { type Command, EXIT } from '#cli/framework/command.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 import { readVersion } from '#cli/input/version-number.ts';
 

@@ -1,6 +1,6 @@
-import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
 import type { Command } from '#cli/framework/command.ts';
 import { OPTION } from '#cli/framework/options.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '#core/model/policy/log-levels.ts';
 
 /** The options and help of `secgroupd`; the entry point adds `run`. */
 export const SECGROUPD: Omit<Command, 'run'> = {

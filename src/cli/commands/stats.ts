@@ -1,9 +1,9 @@
-import { formatRuleName } from '#core/model/policy/rule.ts';
-import type { RuleHits } from '#api/rule-hits.ts';
-import { type Command, EXIT, CommandError } from '#cli/framework/command.ts';
 import { askRunningDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
+import type { RuleHits } from '#api/rule-hits.ts';
+import { type Command, CommandError, EXIT } from '#cli/framework/command.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
+import { formatRuleName } from '#core/model/policy/rule.ts';
 
 const WATCH_MILLISECONDS = 2_000;
 

@@ -1,12 +1,12 @@
-import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import { createNft } from '#kernel/nftables/nft.ts';
-import { readInForce } from '#kernel/nftables/table.ts';
-import { type Command, EXIT, type ExitStatus, CommandError } from '#cli/framework/command.ts';
 import { askDaemon } from '#api/daemon-client.ts';
 import { ROUTES } from '#api/routes.ts';
 import type { ReceivedStatus } from '#api/status-answer.ts';
+import { type Command, CommandError, EXIT, type ExitStatus } from '#cli/framework/command.ts';
 import { OPTION, socketPath } from '#cli/framework/options.ts';
 import { formatStatus } from '#cli/present/format-status.ts';
+import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
+import { readInForce } from '#kernel/nftables/table.ts';
 
 /** `sgctl status`: shows which policy is in force, and problems. */
 export const status: Command = {

@@ -1,16 +1,10 @@
 import { execa } from 'execa';
-import { isStandardInput, shownName } from '#host/files/placed-reader.ts';
-import { identityOfTexts } from '#host/files/policy-texts.ts';
-import { forgetSubmission, noteSubmission, type Submission } from '#host/state/submission.ts';
-import { deadlineIn } from '#host/state/uptime.ts';
-import { FileWriteError } from '#host/files/write-file.ts';
-import { changeEffects } from '#core/change-effects.ts';
-import type { Policy } from '#core/model/policy/policy.ts';
-import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { patienceOf } from '#host/patience.ts';
-import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
-import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
-import { sessionText } from '#cli/present/format-change.ts';
+import { MAX_TRIAL_SECONDS } from '#api/change-bodies.ts';
+import { askRunningDaemon } from '#api/daemon-client.ts';
+import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
+import type { OverrideStatus } from '#api/status-answer.ts';
+import { type Confirmation, confirmTrial } from '#cli/actions/confirm-trial.ts';
+import { lookAtTarget, refuseOtherPolicyFile } from '#cli/actions/save-policy.ts';
 import {
   type Command,
   CommandError,
@@ -20,16 +14,22 @@ import {
   type Streams,
   UsageError,
 } from '#cli/framework/command.ts';
-import { agrees } from '#cli/input/ask-user.ts';
-import { type Confirmation, confirmTrial } from '#cli/actions/confirm-trial.ts';
-import { MAX_TRIAL_SECONDS } from '#api/change-bodies.ts';
-import { askRunningDaemon } from '#api/daemon-client.ts';
-import { OVERRIDE_ROUTE, ROUTES } from '#api/routes.ts';
-import type { OverrideStatus } from '#api/status-answer.ts';
-import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
-import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from '#cli/input/load.ts';
 import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
-import { lookAtTarget, refuseOtherPolicyFile } from '#cli/actions/save-policy.ts';
+import { agrees } from '#cli/input/ask-user.ts';
+import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
+import { alongText, filesAlong, inPlaceOf } from '#cli/input/in-place.ts';
+import { readLiveFlows, readOwnSession } from '#cli/input/live-flows.ts';
+import { printDiagnostics, readHost, readPolicyAndTexts, warnWhereUnprotectedHere } from '#cli/input/load.ts';
+import { sessionText } from '#cli/present/format-change.ts';
+import { changeEffects } from '#core/change-effects.ts';
+import type { Policy } from '#core/model/policy/policy.ts';
+import { locateHost } from '#core/read/3-resolve/locate-host.ts';
+import { isStandardInput, shownName } from '#host/files/placed-reader.ts';
+import { identityOfTexts } from '#host/files/policy-texts.ts';
+import { FileWriteError } from '#host/files/write-file.ts';
+import { patienceOf } from '#host/patience.ts';
+import { forgetSubmission, noteSubmission, type Submission } from '#host/state/submission.ts';
+import { deadlineIn } from '#host/state/uptime.ts';
 
 const DEFAULT_SECONDS = 60;
 

@@ -1,26 +1,26 @@
-import { TABLE } from '#core/translate/5-render/names.ts';
-import { compareTable, type TableComparison } from '#core/meaning/verify/compare-table.ts';
-import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
-import type { TableDifference } from '#core/meaning/verify/table-difference.ts';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
-import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
-import { createPolicyLoader } from '#core/load-policy.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
-import { formatInterval, isWholeFamily } from '#core/model/net/interval.ts';
-import { formatRuleName } from '#core/model/policy/rule.ts';
 import { reportRule } from '#api/rule-report.ts';
-import { createNft } from '#kernel/nftables/nft.ts';
-import { readTable } from '#kernel/nftables/read-table.ts';
-import { type Command, type CommandLine, EXIT, type Streams, CommandError } from '#cli/framework/command.ts';
+import { type Command, CommandError, type CommandLine, EXIT, type Streams } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
+import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
+import { locate, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
 import { WITHIN, workWithin } from '#cli/input/within-option.ts';
 import { leftOutLines } from '#cli/present/format-left-out.ts';
 import { formatPlace } from '#cli/present/format-place.ts';
 import { formatRemotes } from '#cli/present/format-remotes.ts';
 import { formatTraffic, trafficToJson } from '#cli/present/format-traffic.ts';
-import { locateTexts, policyInForce } from '#cli/input/in-force.ts';
-import { locate, readHost, readPolicyOrExplain } from '#cli/input/load.ts';
-import { DEFAULT_POLICY_FILE, OPTION, socketPath } from '#cli/framework/options.ts';
 import { packetToJson } from '#cli/present/packet-json.ts';
+import { createPolicyLoader } from '#core/load-policy.ts';
+import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
+import { compareTable, type TableComparison } from '#core/meaning/verify/compare-table.ts';
+import type { TableDifference } from '#core/meaning/verify/table-difference.ts';
+import { formatInterval, isWholeFamily } from '#core/model/net/interval.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { formatRuleName } from '#core/model/policy/rule.ts';
+import { TABLE } from '#core/translate/5-render/names.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import { identityOfTexts, policyTexts } from '#host/files/policy-texts.ts';
+import { createNft } from '#kernel/nftables/nft.ts';
+import { readTable } from '#kernel/nftables/read-table.ts';
 
 /** `sgctl verify [FILE]`: proves that the kernel's rules do what the policy says. */
 export const verify: Command = {

@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util';
+import { DaemonError } from '#api/daemon-client.ts';
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { FileWriteError } from '#host/files/write-file.ts';
 import { NftError } from '#kernel/errors.ts';
 import {
   type Command,
+  CommandError,
   type CommandLine,
   type CommandOption,
   EXIT,
@@ -11,10 +13,8 @@ import {
   formatHelp,
   parseArgsOptions,
   type Streams,
-  CommandError,
   UsageError,
 } from './command.ts';
-import { DaemonError } from '#api/daemon-client.ts';
 
 /** Reads `args` as `options` say. Throws a UsageError, with the nearest option there is. */
 function readCommandLine(

@@ -1,7 +1,7 @@
-import { parsePorts } from '#core/read/2-analyze/port-text.ts';
-import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import type { PortRange } from '#core/model/policy/rule.ts';
+import { parsePorts } from '#core/read/2-analyze/port-text.ts';
+import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
 
 /** Settings for a boot at which the last rules do not load; assignments, as systemd reads them. */
 const BOOT_CONF = '/etc/secgroupd/boot.conf';

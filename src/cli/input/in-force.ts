@@ -1,11 +1,11 @@
-import { readerOfTexts } from '#host/files/policy-texts.ts';
+import { askDaemon } from '#api/daemon-client.ts';
+import { ROUTES } from '#api/routes.ts';
+import { CommandError } from '#cli/framework/command.ts';
 import { createPolicyLoader } from '#core/load-policy.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { CommandError } from '#cli/framework/command.ts';
-import { askDaemon } from '#api/daemon-client.ts';
-import { ROUTES } from '#api/routes.ts';
+import { readerOfTexts } from '#host/files/policy-texts.ts';
 
 /** The policy in force as the daemon reports it, or that no rules of ours are. */
 export type InForcePolicy =

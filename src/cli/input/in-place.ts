@@ -1,9 +1,9 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
-import { FileError } from '#host/files/policy-files.ts';
-import { isStream, type Placement } from '#host/files/placed-reader.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import { dropInDirectory, listDropIns } from '#host/files/drop-ins.ts';
+import { isStream, type Placement } from '#host/files/placed-reader.ts';
+import { FileError } from '#host/files/policy-files.ts';
 
 /**
  * Places a file at the path of the policy file: it uses the policy file's drop-ins, and its lists unless they are beside

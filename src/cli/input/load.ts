@@ -1,20 +1,20 @@
 import { stat } from 'node:fs/promises';
+import { CommandError, type CommandLine, type Streams, UsageError } from '#cli/framework/command.ts';
 import { styleDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
-import { readIdentity } from '#host/identity.ts';
-import { patienceOf } from '#host/patience.ts';
-import { createPlacedReader, type Placement } from '#host/files/placed-reader.ts';
-import { createPolicyReader } from '#host/files/policy-reader.ts';
-import { policyTexts, renamedTexts } from '#host/files/policy-texts.ts';
-import { readInterfaces } from '#kernel/links/read-interfaces.ts';
+import { loadPolicy } from '#core/load-policy.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import { whyUnprotected } from '#core/meaning/unprotected-host.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import { loadPolicy } from '#core/load-policy.ts';
-import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import { locateHost } from '#core/read/3-resolve/locate-host.ts';
-import { whyUnprotected } from '#core/meaning/unprotected-host.ts';
-import { type CommandLine, type Streams, CommandError, UsageError } from '#cli/framework/command.ts';
+import { createPlacedReader, type Placement } from '#host/files/placed-reader.ts';
+import { createPolicyReader } from '#host/files/policy-reader.ts';
+import { policyTexts, renamedTexts } from '#host/files/policy-texts.ts';
+import { readIdentity } from '#host/identity.ts';
+import { patienceOf } from '#host/patience.ts';
+import { readInterfaces } from '#kernel/links/read-interfaces.ts';
 
 /** Reads a policy without ownership checks: nothing is enforced from it yet. */
 export function readPolicy(placement: Placement): Promise<LoadedPolicy> {

@@ -1,8 +1,8 @@
-import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
+import { UsageError } from '#cli/framework/command.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { findInstance } from '#core/model/policy/find-instance.ts';
+import { type HostPolicy, type HostState, patternMatches } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
-import { UsageError } from '#cli/framework/command.ts';
 
 /** What determines the interface of a packet. */
 interface PacketContext {

@@ -1,12 +1,12 @@
-import { parseAddress } from '#core/read/2-analyze/address-text.ts';
-import { icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
-import type { Address, Family } from '#core/model/net/address.ts';
-import type { Packet, PacketState } from '#core/model/packet/packet.ts';
-import type { Direction } from '#core/model/policy/rule.ts';
-import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
 import { UsageError } from '#cli/framework/command.ts';
 import { wordList } from '#core/diagnostics/word-list.ts';
+import type { Address, Family } from '#core/model/net/address.ts';
+import type { Packet, PacketState } from '#core/model/packet/packet.ts';
+import { icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
 import { icmpProtocol, PROTOCOL_WORDS, protocolNumber, selectorOf } from '#core/model/policy/protocol-lookup.ts';
+import type { Direction } from '#core/model/policy/rule.ts';
+import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
+import { parseAddress } from '#core/read/2-analyze/address-text.ts';
 
 /** A packet as described by the options of `sgctl explain`, or by a line of JSON with `--batch`. */
 export interface PacketQuery {

@@ -1,11 +1,11 @@
 import { type BigIntStats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Streams } from '#cli/framework/command.ts';
+import { DEFAULT_POLICY_FILE } from '#cli/framework/options.ts';
+import type { LoadedPolicy } from '#core/loaded-policy.ts';
 import { isStream, shownName } from '#host/files/placed-reader.ts';
 import { absolutePath, tracePath } from '#host/files/trace-path.ts';
 import { type Distrust, distrustFile, distrustWay, trustedOwners } from '#host/files/trust.ts';
-import type { LoadedPolicy } from '#core/loaded-policy.ts';
-import type { Streams } from '#cli/framework/command.ts';
-import { DEFAULT_POLICY_FILE } from '#cli/framework/options.ts';
 
 /** A policy that a command checks. */
 interface CheckedPolicy {

@@ -1,6 +1,6 @@
-import { patienceOf } from '#host/patience.ts';
-import type { Patience } from '#core/model/policy/patience.ts';
 import { type CommandLine, type CommandOption, type Streams, UsageError } from '#cli/framework/command.ts';
+import type { Patience } from '#core/model/policy/patience.ts';
+import { patienceOf } from '#host/patience.ts';
 
 /** How long the work of a command may take by default. */
 export const DEFAULT_SECONDS = 60;

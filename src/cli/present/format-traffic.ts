@@ -1,7 +1,7 @@
-import { icmpTypeName } from '#core/model/policy/icmp-names.ts';
 import type { Difference } from '#core/meaning/compare/compare-policies.ts';
 import type { NumberRange, TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { Family } from '#core/model/net/address.ts';
+import { icmpTypeName } from '#core/model/policy/icmp-names.ts';
 import { protocolName, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 
 const LAST_CODE = 255;

@@ -3,8 +3,8 @@ import type { DeniedRemote, Endpoint, InterfaceGroup } from '#core/meaning/reach
 import type { Reachability } from '#core/meaning/reach/reachability.ts';
 import type { Family } from '#core/model/net/address.ts';
 import { formatInterval, type Interval } from '#core/model/net/interval.ts';
-import { formatTraffic } from './format-traffic.ts';
 import { inPolicyWords } from '#core/model/policy/protocol-lookup.ts';
+import { formatTraffic } from './format-traffic.ts';
 
 /** A node of the picture. */
 export interface GraphNode {

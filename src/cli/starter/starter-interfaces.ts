@@ -1,8 +1,8 @@
-import { whyNoInterface } from '#core/read/2-analyze/interface-text.ts';
-import type { HeardProtocol } from '#host/heard-protocols.ts';
 import type { Family } from '#core/model/net/address.ts';
 import type { HostInterface } from '#core/model/policy/host.ts';
 import { ESP, GRE } from '#core/model/policy/protocols.ts';
+import { whyNoInterface } from '#core/read/2-analyze/interface-text.ts';
+import type { HeardProtocol } from '#host/heard-protocols.ts';
 
 /** The interfaces of a host, sorted by how a starter policy treats them. */
 export interface StarterInterfaces {

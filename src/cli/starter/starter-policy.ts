@@ -1,8 +1,8 @@
-import type { HeardProtocol } from '#host/heard-protocols.ts';
-import type { ClientPorts, ListeningSocket } from '#host/listening-sockets.ts';
 import { type Address, formatAddress } from '#core/model/net/address.ts';
 import { addressEntries, entriesContain } from '#core/model/net/address-entries.ts';
 import type { HostInterface, HostState } from '#core/model/policy/host.ts';
+import type { HeardProtocol } from '#host/heard-protocols.ts';
+import type { ClientPorts, ListeningSocket } from '#host/listening-sockets.ts';
 import { type StarterInterfaces, starterInterfaces, tunnelProtocols } from './starter-interfaces.ts';
 import { type OtherProtocol, type Service, type Services, servicesOf } from './starter-services.ts';
 

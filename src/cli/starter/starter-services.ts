@@ -1,9 +1,9 @@
-import type { HeardProtocol } from '#host/heard-protocols.ts';
-import { type ClientPorts, DEFAULT_CLIENT_PORTS, type ListeningSocket } from '#host/listening-sockets.ts';
 import type { Address, Family } from '#core/model/net/address.ts';
 import { addressEntries, entriesContain } from '#core/model/net/address-entries.ts';
 import { hasFlows, icmpProtocol, protocolTitle } from '#core/model/policy/protocol-lookup.ts';
 import { ESP, type FlowProtocolName } from '#core/model/policy/protocols.ts';
+import type { HeardProtocol } from '#host/heard-protocols.ts';
+import { type ClientPorts, DEFAULT_CLIENT_PORTS, type ListeningSocket } from '#host/listening-sockets.ts';
 
 /** TCP or UDP ports of a program that are reachable from outside. */
 export interface Service {

@@ -1,5 +1,5 @@
-import type { ReportedDiagnostic } from './reported-diagnostic.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import type { ReportedDiagnostic } from './reported-diagnostic.ts';
 
 /** The JSON shape of a diagnostic: one element of what `sgctl check --json` prints. */
 export function diagnosticToJson({ code, severity, message, span, help, related }: Diagnostic): ReportedDiagnostic {

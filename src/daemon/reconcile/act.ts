@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import { CHAIN_SET_LABELS } from '#core/model/nft/label-chains.ts';
+import type { BootConf } from '#core/model/policy/boot-conf.ts';
 import { planFallback } from '#core/plan-change.ts';
 import { TABLE } from '#core/translate/5-render/names.ts';
 import type { Settling } from '#host/files/settling.ts';
@@ -14,11 +14,11 @@ import type { TableWriterLog } from '#kernel/nftables/table-writers.ts';
 import type { Action, ApplyAction, RestoreAction } from './action.ts';
 import { loadBootScript, persistAround, type Save } from './boot-script.ts';
 import { expectedTable } from './check-table.ts';
-import type { FlowRevocation } from './flow-revocation.ts';
 import { type Failure, toFailure } from './failure.ts';
+import type { FlowRevocation } from './flow-revocation.ts';
 import type { FollowUp } from './follow-up.ts';
 import type { Observation, ObservedPolicy, ObservedTable, SaveOutcome } from './observation.ts';
-import { isTrackingWithout, type Observer, instant } from './observe.ts';
+import { instant, isTrackingWithout, type Observer } from './observe.ts';
 import type { DaemonState } from './state.ts';
 import type { TableMonitor } from './table-monitor.ts';
 

@@ -1,9 +1,9 @@
 import type { Change } from '#core/model/nft/change.ts';
-import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 import type { Script } from '#core/model/nft/script.ts';
 import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
 import type { HostInterface, HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { VersionOrigin } from '#core/model/policy/policy-version.ts';
+import type { RenderedChange } from '#core/translate/6-change/render-change.ts';
 import type { PolicyFiles } from './state.ts';
 
 /** A line of the log. */

@@ -1,7 +1,7 @@
-import { planChange } from '#core/plan-change.ts';
 import { interfaceNotes } from '#core/meaning/lint/interface-notes.ts';
 import type { Before } from '#core/model/nft/in-force.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
+import { planChange } from '#core/plan-change.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { refuse } from './accept-policy.ts';
 import type { ApplyAction, LogAction, VersionToRecord } from './action.ts';

@@ -1,10 +1,10 @@
-import { planLimited } from '#core/plan-change.ts';
 import type { BootConf } from '#core/model/policy/boot-conf.ts';
+import { planLimited } from '#core/plan-change.ts';
 import { hashContent } from '#kernel/nftables/content-hash.ts';
 import { acceptPolicy, isWaitedFor, refuse, unpin } from './accept-policy.ts';
+import { applyPolicy, finishApplying } from './apply-policy.ts';
 import { asForeign, checkTable, isForeign } from './check-table.ts';
 import { decideLabels } from './decide-labels.ts';
-import { applyPolicy, finishApplying } from './apply-policy.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { Observation, ObservationOf, ObservedTable } from './observation.ts';
 import { type DaemonState, FIRST_RETRY_MILLISECONDS, isOfApplying, NOTHING_AWAITED } from './state.ts';

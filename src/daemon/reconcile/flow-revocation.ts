@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
-import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
-import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import type { RevokedFlows } from '#api/status.ts';
+import { createChangeEvaluator } from '#core/meaning/flows/change-evaluator.ts';
+import { ownAddresses } from '#core/meaning/flows/flow-evaluator.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import type { Revocation } from '#kernel/conntrack/revocation.ts';
 
 /** A change of what the inbound rules let in. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { policiesBefore } from '#core/policies-before.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
+import { policiesBefore } from '#core/policies-before.ts';
 import { policyTexts } from '#host/files/policy-texts.ts';
 import type { History } from '#host/state/history.ts';
 import type { FlowsToJudge, FollowUpAction } from './action.ts';

@@ -1,7 +1,7 @@
-import { locateHost, type LocatedHost } from '#core/read/3-resolve/locate-host.ts';
 import { findInstance } from '#core/model/policy/find-instance.ts';
 import type { HostState } from '#core/model/policy/host.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
+import { type LocatedHost, locateHost } from '#core/read/3-resolve/locate-host.ts';
 import type { HostIdentity } from './state.ts';
 
 /** What the host is looked for with. */

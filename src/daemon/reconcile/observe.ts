@@ -1,7 +1,7 @@
-import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
-import type { Settling } from '#host/files/settling.ts';
-import type { HostState } from '#core/model/policy/host.ts';
 import type { InForce } from '#core/model/nft/in-force.ts';
+import type { HostState } from '#core/model/policy/host.ts';
+import type { Settling } from '#host/files/settling.ts';
+import { isTracking } from '#kernel/conntrack/conntrack-state.ts';
 import type { TableWriterLog } from '#kernel/nftables/table-writers.ts';
 import { expectedTable } from './check-table.ts';
 import { type Failure, toFailure } from './failure.ts';

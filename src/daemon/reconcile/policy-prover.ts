@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { unprovedDiagnostic } from '#core/meaning/assert/check-assertions.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
-import { patienceOfSteps } from '#host/patience.ts';
-import { policyTexts } from '#host/files/policy-texts.ts';
 import { proofOf } from '#core/load-policy.ts';
 import { type LoadedPolicy, withDiagnostics } from '#core/loaded-policy.ts';
+import { unprovedDiagnostic } from '#core/meaning/assert/check-assertions.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
+import { policyTexts } from '#host/files/policy-texts.ts';
+import { patienceOfSteps } from '#host/patience.ts';
 import type { ProofTask } from './proof-worker.ts';
 
 /** Proves what policies assert, beside all else that the daemon does. */

@@ -1,5 +1,5 @@
-import type { Settling } from '#host/files/settling.ts';
 import type { LoadedPolicy } from '#core/loaded-policy.ts';
+import type { Settling } from '#host/files/settling.ts';
 import type { PolicyProver } from './policy-prover.ts';
 
 /**

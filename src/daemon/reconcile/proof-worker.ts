@@ -1,9 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { patienceOf } from '#host/patience.ts';
-import { readerOfTexts } from '#host/files/policy-texts.ts';
 import { createPolicyLoader, proofOf } from '#core/load-policy.ts';
 import { MAX_PROOF_SECONDS } from '#core/model/policy/patience.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
+import { readerOfTexts } from '#host/files/policy-texts.ts';
+import { patienceOf } from '#host/patience.ts';
 
 /** What a worker is given. */
 export type ProofTask = Pick<PolicyTexts, 'documents' | 'texts'>;

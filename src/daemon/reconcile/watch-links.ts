@@ -47,7 +47,7 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
   let retryTimer: NodeJS.Timeout | undefined;
   let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   let guarded = isGuardNeeded();
-  const told = new Set<string>();
+  const reported = new Set<string>();
   let reads: Promise<unknown> = Promise.resolve();
   const names = new Map<number, readonly string[]>();
 
@@ -66,8 +66,8 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
   };
 
   const trouble = (error: Error): void => {
-    if (closed || told.has(error.message)) return;
-    told.add(error.message);
+    if (closed || reported.has(error.message)) return;
+    reported.add(error.message);
     onError(error);
   };
 
@@ -114,7 +114,7 @@ export async function watchInterfaces(options: WatchInterfacesOptions): Promise<
     monitor = started;
     const startedAt = performance.now();
     started.stdout?.on('data', () => {
-      told.clear();
+      reported.clear();
       markDirty();
     });
     started.stderr?.on('data', (text: Buffer) => lose(text.toString().trim()));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type AnswerOf, type ChangeName, type RouteName, ROUTES } from '#api/routes.ts';
+import { type AnswerOf, type ChangeName, ROUTES, type RouteName } from '#api/routes.ts';
 import type { Status } from '#api/status.ts';
 import type { PolicyOverrides } from '#daemon/reconcile/override.ts';
 import { RequestError } from './request-error.ts';

@@ -3,9 +3,10 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { ROUTE_TEXTS, ROUTES, routeCall } from '#api/routes.ts';
 import { CONTROL_GROUP, CONTROL_SOCKET, READING_GROUP, READING_SOCKET } from '#api/socket-names.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { OverrideRejected } from '#daemon/reconcile/override.ts';
 import { createTurns, type Turns } from '#daemon/reconcile/turns.ts';
-import { changesOf, isChange, type ChangedState } from './answer-changes.ts';
+import { type ChangedState, changesOf, isChange } from './answer-changes.ts';
 import { type AnsweredState, questionsOf } from './answer-questions.ts';
 import { createLogFollowers, type LogFollowers } from './follow-log.ts';
 import { type Call, type ListenSocket, openListenSocket } from './listen-socket.ts';
@@ -13,7 +14,6 @@ import { type BodyReceiver, createBodyReceiver } from './receive-body.ts';
 import { RequestError } from './request-error.ts';
 import { type EncodedAnswer, encodeAnswer, sendAnswer, sendJson } from './send-answer.ts';
 import { createSharedAnswers, type SharedAnswers } from './shared-answers.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The parts of the daemon that calls query and change. */
 export interface ServedDaemon extends AnsweredState, ChangedState {

@@ -1,9 +1,9 @@
 import { chmod, chown, rm } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { groupId } from '#host/group-id.ts';
 import { MAX_HEAD_BYTES, OneRequest } from './one-request.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** A unix socket, and who may connect to it. */
 export interface ListenSocketOptions {

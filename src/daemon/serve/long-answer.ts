@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import type { OpenedText } from '#host/state/history.ts';
 import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
-import type { Call } from './listen-socket.ts';
 import type { Turns } from '#daemon/reconcile/turns.ts';
+import type { OpenedText } from '#host/state/history.ts';
+import type { Call } from './listen-socket.ts';
 
 /** In characters: the part of an answer that is encoded and sent at once. */
 const PIECE_LENGTH = 32 * 1024;

@@ -1,17 +1,17 @@
 import type { Logger } from 'pino';
-import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { LogEntry } from '#api/log-entry.ts';
+import { describeLogEntry } from '#api/log-entry-text.ts';
+import type { RuleHits } from '#api/rule-hits.ts';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { LOG_GROUP } from '#core/model/nft/packet-log.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
-import { describeLogEntry } from '#api/log-entry-text.ts';
-import type { LogEntry } from '#api/log-entry.ts';
-import type { RuleHits } from '#api/rule-hits.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { TABLE, TABLE_NAMES } from '#core/translate/5-render/names.ts';
+import type { DaemonState } from '#daemon/reconcile/state.ts';
 import { openPacketLog, type PacketLog } from '#kernel/nflog/packet-log.ts';
 import { type Count, readRuleCounters } from '#kernel/nftables/rule-counters.ts';
 import { logEntry } from './log-entry.ts';
 import { ruleHits } from './rule-hits.ts';
-import type { DaemonState } from '#daemon/reconcile/state.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The packets that rules have counted and logged. */
 export interface PacketRecords {

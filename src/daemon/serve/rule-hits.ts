@@ -1,8 +1,8 @@
-import { compareSpans } from '#core/model/policy/span.ts';
-import { reportRule } from '#api/rule-report.ts';
 import type { HitCount, PlatformHits, RuleHits } from '#api/rule-hits.ts';
+import { reportRule } from '#api/rule-report.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
+import { compareSpans } from '#core/model/policy/span.ts';
 import type { Count } from '#kernel/nftables/rule-counters.ts';
 import { chainsOf } from './counting-chains.ts';
 

@@ -1,5 +1,5 @@
-import type { Turns } from '#daemon/reconcile/turns.ts';
 import { ROUTE_TEXTS } from '#api/routes.ts';
+import type { Turns } from '#daemon/reconcile/turns.ts';
 import type { Call } from './listen-socket.ts';
 import { sendPieces } from './long-answer.ts';
 

@@ -1,15 +1,15 @@
-import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
+import type { RevokedFlows, Status } from '#api/status.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { diagnosticToJson } from '#core/diagnostics/diagnostic-json.ts';
 import { formatDiagnostic } from '#core/diagnostics/format-diagnostic.ts';
 import { interfaceNotes } from '#core/meaning/lint/interface-notes.ts';
-import { patternMatches } from '#core/model/policy/host.ts';
-import type { RevokedFlows, Status } from '#api/status.ts';
 import { coverageOf } from '#core/meaning/unprotected-host.ts';
+import { patternMatches } from '#core/model/policy/host.ts';
 import {
   type DaemonState,
   type Phase,
-  phaseOf,
   type Problem,
+  phaseOf,
   type Refusal,
   WHY_WAITING,
 } from '#daemon/reconcile/state.ts';

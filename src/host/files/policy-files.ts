@@ -1,11 +1,11 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { fileIdentity, fileSignature } from './file-signature.ts';
 import { absolutePath, type PathTrace, tracePath } from './trace-path.ts';
 import { type Distrust, distrustFile, distrustWay, trustedOwners } from './trust.ts';
 import { invalidUtf8Offset } from './utf8.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** The content of a file, and a signature that changes whenever the file does. */
 export interface FileText {

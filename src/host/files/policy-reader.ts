@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { FileText, PassedOverFile, PolicyReader, UnreadableFile } from '#core/model/policy/policy-reader.ts';
 import { dropInDirectory, dropInNameOf, listDropIns, namesake } from './drop-ins.ts';
-import { FileError, type FileText as TrustedText, readTrustedFile } from './policy-files.ts';
+import { FileError, readTrustedFile, type FileText as TrustedText } from './policy-files.ts';
 import type { FileToTake, Settling } from './settling.ts';
 
 /** A policy of more text than this is a mistake or an attack; lists, which can be long, have files of their own. */

@@ -7,6 +7,7 @@ import type { PolicyTexts } from '#core/model/policy/policy-texts.ts';
 import type { JudgedVersion, KeptPolicy, PolicyVersion, VersionOrigin } from '#core/model/policy/policy-version.ts';
 import { isOwnDirectory, makeOwnDirectory, piecesOfOwnFile, readOwnFile } from '#host/files/own-file.ts';
 import { identityOfTexts, readerOfTexts } from '#host/files/policy-texts.ts';
+import { writeStateFile } from '#host/files/write-file.ts';
 import {
   DIGEST,
   fileName,
@@ -22,7 +23,6 @@ import {
   type VersionFile,
 } from './history-files.ts';
 import { explainDenied } from './state-directory.ts';
-import { writeStateFile } from '#host/files/write-file.ts';
 
 /** The policies that have been in force, in the state directory. */
 export interface History {

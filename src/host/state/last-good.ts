@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Script, scriptText } from '#core/model/nft/script.ts';
-import { explainDenied } from './state-directory.ts';
 import { giveToOwnerOf, writeStateFile } from '#host/files/write-file.ts';
+import { explainDenied } from './state-directory.ts';
 
 /** The boot script, which restores the rules in force, in the state directory. */
 export interface LastGood {

@@ -2,8 +2,8 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { HeldPolicy } from '#core/model/policy/held-policy.ts';
-import { explainDenied } from './state-directory.ts';
 import { writeStateFile } from '#host/files/write-file.ts';
+import { explainDenied } from './state-directory.ts';
 
 /** The file that keeps a policy override, so that a restart finds it. */
 export interface OverrideFile {

@@ -3,8 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Deadline } from '#core/model/policy/held-policy.ts';
 import { FileError, readTrustedFile } from '#host/files/policy-files.ts';
-import { secondsLeft } from './uptime.ts';
 import { writeFileAtomically } from '#host/files/write-file.ts';
+import { secondsLeft } from './uptime.ts';
 
 /** A policy submitted for a trial, as a confirmation identifies it. */
 export interface Submission {

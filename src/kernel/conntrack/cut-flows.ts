@@ -1,10 +1,10 @@
 import type { FlowKey } from '#core/model/packet/flow-key.ts';
 import { flowKey, protocolOfFlow, remoteEndOf } from '#core/model/packet/flow-key.ts';
 import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
+import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
 import type { Action } from '#core/model/policy/rule.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { forgetFlows, readTrackedFlows, type TrackedFlow, type TrackedIdentity } from './tracked-flows.ts';
-import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
 
 /** What decides whether a flow is cut. */
 export interface CutRules {

@@ -1,9 +1,9 @@
-import { AF_UNSPEC, CTA_TUPLE_ORIG, CTA_ZONE, CT_GET, CT_NEW } from './conntrack-messages.ts';
-import { isConntrackLoaded } from './conntrack-state.ts';
-import { LABEL_BYTES, labelOf } from '#kernel/nftables/encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { LABEL_BYTES, labelOf } from '#kernel/nftables/encode-rules.ts';
+import { AF_UNSPEC, CT_GET, CT_NEW, CTA_TUPLE_ORIG, CTA_ZONE } from './conntrack-messages.ts';
+import { isConntrackLoaded } from './conntrack-state.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h.
 const CTA_LABELS = 22;

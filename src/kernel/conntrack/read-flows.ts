@@ -1,8 +1,8 @@
 import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 import type { Flow } from '#core/model/packet/flow.ts';
-import * as CT from './conntrack-messages.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import * as CT from './conntrack-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 const CTA_PROTO_ICMP_TYPE = 5;

@@ -1,13 +1,13 @@
-import { familyOfFlow, type FlowKey, localEndOf, protocolOfFlow, remoteEndOf } from '#core/model/packet/flow-key.ts';
-import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
 import { MAX_REVOKED_FLOWS, REVOKED_SECONDS } from '#core/model/nft/revoked-flows.ts';
-import { type CutRules, findCutFlows, forgetReversed } from './cut-flows.ts';
-import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { NftError } from '#kernel/errors.ts';
-import { readRevoked, REVOKED_PORTION, type RevokedChange, writeRevoked } from '#kernel/nftables/revoked-elements.ts';
-import { type SeededFlow, seedFlows } from './tracked-flows.ts';
+import { type FlowKey, familyOfFlow, localEndOf, protocolOfFlow, remoteEndOf } from '#core/model/packet/flow-key.ts';
+import type { FlowSockets } from '#core/model/packet/flow-sockets.ts';
 import { isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
 import type { FlowProtocol } from '#core/model/policy/protocols.ts';
+import { NftError } from '#kernel/errors.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { REVOKED_PORTION, type RevokedChange, readRevoked, writeRevoked } from '#kernel/nftables/revoked-elements.ts';
+import { type CutRules, findCutFlows, forgetReversed } from './cut-flows.ts';
+import { type SeededFlow, seedFlows } from './tracked-flows.ts';
 
 interface SeedLimits {
   readonly seconds: Readonly<Record<FlowProtocol, number>>;

@@ -1,9 +1,9 @@
 import type { FlowEnd } from '#core/model/packet/flow-key.ts';
-import * as CT from './conntrack-messages.ts';
-import { MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
-import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { hasFlows } from '#core/model/policy/protocol-lookup.ts';
 import { type FlowProtocol, TCP, UDP } from '#core/model/policy/protocols.ts';
+import { MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
+import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import * as CT from './conntrack-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nf_conntrack_tcp.h, nf_conntrack_common.h.
 const CTA_STATUS = 3;

@@ -2,12 +2,12 @@ import { getSystemErrorName } from 'node:util';
 import { Flags, FlagsGet, Protocol } from 'netlink/dist/constants.js';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { formatAttribute, formatMessage, type NetlinkMessage, parseAttributes } from 'netlink/dist/structs.js';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { type Address, addressFromBytes } from '#core/model/net/address.ts';
 import type { HostInterface } from '#core/model/policy/host.ts';
 import { dump } from '#kernel/netlink/dump.ts';
 import { attributeText } from '#kernel/netlink/netlink-attributes.ts';
 import { openRawSocket } from '#kernel/netlink/raw-socket.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /** Why the interfaces could not be read or watched. */
 export type NetlinkErrorKind = 'unavailable' | 'lost' | 'refused' | 'timeout' | 'inconsistent' | 'malformed';

@@ -1,8 +1,8 @@
 import { Protocol } from 'netlink/dist/constants.js';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { errorText } from '#core/diagnostics/error-text.ts';
 import { NetfilterError } from '#kernel/errors.ts';
 import { openRawSocket } from './raw-socket.ts';
-import { errorText } from '#core/diagnostics/error-text.ts';
 
 /**
  * What a kernel grants by default, rmem_max and wmem_max; it then takes twice that. No more is asked for even where more

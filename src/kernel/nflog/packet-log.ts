@@ -3,12 +3,12 @@ import { parseError, parseMessages } from 'netlink/dist/structs.js';
 import { addressFromBytes, type Family } from '#core/model/net/address.ts';
 import { LOG_SNAP_BYTES } from '#core/model/nft/packet-log.ts';
 import type { LoggedPacket } from '#core/model/packet/logged-packet.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import { NetfilterError, refusalOf } from '#kernel/errors.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { attributeText, messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { openNetfilterSocket } from '#kernel/netlink/open-netfilter-socket.ts';
 import { closeLater, KERNEL_PORT } from '#kernel/netlink/raw-socket.ts';
-import { attributeText, messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { selectorOf } from '#core/model/policy/protocol-lookup.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nfnetlink_log.h.
 const PACKET = 4 << 8;

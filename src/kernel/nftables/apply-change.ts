@@ -1,9 +1,9 @@
 import type { Change, Transaction } from '#core/model/nft/change.ts';
 import type { ElementTransaction } from '#core/model/nft/element-change.ts';
 import type { Script } from '#core/model/nft/script.ts';
+import { NftError } from '#kernel/errors.ts';
 import type { ElementWriter } from './element-writer.ts';
 import type { Nft } from './nft.ts';
-import { NftError } from '#kernel/errors.ts';
 
 /** Transactions to run in order, and for each the script that undoes it if a later one is refused. */
 type Transactions = Pick<Change, 'transactions' | 'undo'>;

@@ -1,16 +1,16 @@
 import type { OtherChain } from '#core/model/nft/other-table.ts';
-import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
+import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import {
+  NF_DROP,
+  NFT_MSG_GETCHAIN,
   NFTA_CHAIN_HOOK,
   NFTA_CHAIN_NAME,
   NFTA_CHAIN_POLICY,
   NFTA_CHAIN_TABLE,
   NFTA_CHAIN_TYPE,
   NFTA_HOOK_HOOKNUM,
-  NFT_MSG_GETCHAIN,
-  NF_DROP,
   nftables,
 } from './nftables-messages.ts';
 

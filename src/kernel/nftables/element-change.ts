@@ -1,8 +1,8 @@
 import type { ElementTransaction } from '#core/model/nft/element-change.ts';
-import { writeApplied, writeElements } from './encode-elements.ts';
-import { writeChainContent } from './encode-rules.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { writeApplied, writeElements } from './encode-elements.ts';
+import { writeChainContent } from './encode-rules.ts';
 import { tableName } from './nftables-messages.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { ElementTransaction } from '#core/model/nft/element-change.ts';
+import { NftError } from '#kernel/errors.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { applyElements, fitsTransaction } from './element-change.ts';
 import { fillSet } from './fill-set.ts';
 import { labelsSupported } from './labels-supported.ts';
-import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
-import { NftError } from '#kernel/errors.ts';
 import { routeLookupsSupported } from './route-lookups-supported.ts';
 
 /** Changes elements of sets by netlink, without starting a program: it takes microseconds, whatever the size of the set. */

@@ -5,6 +5,9 @@ import { MAX_MESSAGE_BYTES, MessageWriter } from '#kernel/netlink/message-writer
 import {
   FLAGS_NEW,
   NFPROTO_INET,
+  NFT_MSG_DELSETELEM,
+  NFT_MSG_NEWSETELEM,
+  NFT_SET_ELEM_INTERVAL_END,
   NFTA_DATA_VALUE,
   NFTA_DATA_VERDICT,
   NFTA_LIST_ELEM,
@@ -17,9 +20,6 @@ import {
   NFTA_SET_ELEM_USERDATA,
   NFTA_VERDICT_CHAIN,
   NFTA_VERDICT_CODE,
-  NFT_MSG_DELSETELEM,
-  NFT_MSG_NEWSETELEM,
-  NFT_SET_ELEM_INTERVAL_END,
   nftables,
 } from './nftables-messages.ts';
 

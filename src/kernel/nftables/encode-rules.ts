@@ -2,7 +2,14 @@ import type { ChainContent, LabelRule } from '#core/model/nft/element-change.ts'
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import {
   FLAGS_NEW,
+  NF_ACCEPT,
   NFPROTO_INET,
+  NFT_CMP_NEQ,
+  NFT_CT_LABELS,
+  NFT_MSG_DELRULE,
+  NFT_MSG_NEWRULE,
+  NFT_REG_1,
+  NFT_REG_VERDICT,
   NFTA_BITWISE_DREG,
   NFTA_BITWISE_LEN,
   NFTA_BITWISE_MASK,
@@ -25,13 +32,6 @@ import {
   NFTA_RULE_EXPRESSIONS,
   NFTA_RULE_TABLE,
   NFTA_VERDICT_CODE,
-  NFT_CMP_NEQ,
-  NFT_CT_LABELS,
-  NFT_MSG_DELRULE,
-  NFT_MSG_NEWRULE,
-  NFT_REG_1,
-  NFT_REG_VERDICT,
-  NF_ACCEPT,
   nftables,
 } from './nftables-messages.ts';
 

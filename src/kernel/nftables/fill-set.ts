@@ -1,7 +1,7 @@
 import type { Element } from '#core/model/nft/element-change.ts';
-import { type ElementSet, writeElementMessage } from './encode-elements.ts';
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { type ElementSet, writeElementMessage } from './encode-elements.ts';
 import { tableName } from './nftables-messages.ts';
 
 /** The size at which a transaction ends: some 4,000 elements, which block the process for a few milliseconds. */

@@ -1,7 +1,7 @@
 import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { NFTA_GEN_ID, NFT_MSG_GETGEN, nftables } from './nftables-messages.ts';
+import { NFT_MSG_GETGEN, NFTA_GEN_ID, nftables } from './nftables-messages.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h.
 

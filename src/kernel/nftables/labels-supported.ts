@@ -1,15 +1,15 @@
-import { writeRule } from './encode-rules.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { writeRule } from './encode-rules.ts';
 import {
   FLAGS_NEW,
   NFPROTO_ARP,
+  NFT_MSG_NEWCHAIN,
+  NFT_MSG_NEWTABLE,
   NFTA_CHAIN_NAME,
   NFTA_CHAIN_TABLE,
   NFTA_TABLE_NAME,
-  NFT_MSG_NEWCHAIN,
-  NFT_MSG_NEWTABLE,
   nftables,
 } from './nftables-messages.ts';
 

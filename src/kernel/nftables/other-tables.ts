@@ -1,12 +1,12 @@
-import type { PortRange } from '#core/model/policy/rule.ts';
 import type { OtherChain, PublishedPort } from '#core/model/nft/other-table.ts';
-import { type BaseChain, readBaseChains } from './base-chains.ts';
-import { readGeneration } from './generation.ts';
+import type { PortRange } from '#core/model/policy/rule.ts';
+import { NftError } from '#kernel/errors.ts';
 import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { attributeText, messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { NftError } from '#kernel/errors.ts';
-import { NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFT_MSG_GETRULE, nftables } from './nftables-messages.ts';
+import { type BaseChain, readBaseChains } from './base-chains.ts';
+import { readGeneration } from './generation.ts';
+import { NFT_MSG_GETRULE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, nftables } from './nftables-messages.ts';
 import { type Redirect, redirectIn } from './redirects.ts';
 import { readSetPorts } from './set-ports.ts';
 

@@ -2,10 +2,10 @@ import ipaddr from 'ipaddr.js';
 import { addressBits, addressFromBytes } from '#core/model/net/address.ts';
 import type {
   ListedChain,
+  ListedExpression,
   ListedMapElement,
   ListedRange,
   ListedRule,
-  ListedExpression,
   ListedTable,
   ListedValues,
 } from '#core/model/nft/listed-table.ts';

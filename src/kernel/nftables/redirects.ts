@@ -1,9 +1,9 @@
 import { addressFromBytes, formatAddress } from '#core/model/net/address.ts';
+import { portedName } from '#core/model/policy/protocol-lookup.ts';
 import type { PortRange } from '#core/model/policy/rule.ts';
 import { attributeText, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
-import { type RuleExpression, ruleExpressions } from './rule-expressions.ts';
-import { portedName } from '#core/model/policy/protocol-lookup.ts';
 import { NFTA_DATA_VALUE } from './nftables-messages.ts';
+import { type RuleExpression, ruleExpressions } from './rule-expressions.ts';
 
 // Kernel facts: include/uapi/linux/netfilter/nf_tables.h, nf_tables_compat.h, x_tables.h.
 const META = { register: 1, key: 2, layer4Protocol: 16 };

@@ -1,22 +1,22 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import { familyOfFlow, type FlowKey } from '#core/model/packet/flow-key.ts';
 import { revokedSet } from '#core/model/nft/revoked-flows.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { type FlowKey, familyOfFlow } from '#core/model/packet/flow-key.ts';
 import { NetfilterError } from '#kernel/errors.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import {
   FLAGS_NEW,
   NFPROTO_INET,
+  NFT_MSG_DELSETELEM,
+  NFT_MSG_GETSETELEM,
+  NFT_MSG_NEWSETELEM,
   NFTA_DATA_VALUE,
   NFTA_LIST_ELEM,
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
   NFTA_SET_ELEM_LIST_SET,
   NFTA_SET_ELEM_LIST_TABLE,
-  NFT_MSG_DELSETELEM,
-  NFT_MSG_GETSETELEM,
-  NFT_MSG_NEWSETELEM,
   nftables,
   tableName,
 } from './nftables-messages.ts';

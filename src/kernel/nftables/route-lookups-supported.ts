@@ -1,25 +1,25 @@
-import { writeExpression } from './encode-rules.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { writeExpression } from './encode-rules.ts';
 import {
   FLAGS_NEW,
   NFPROTO_INET,
-  NFTA_CHAIN_NAME,
-  NFTA_CHAIN_TABLE,
-  NFTA_FIB_DREG,
-  NFTA_FIB_FLAGS,
-  NFTA_FIB_F_SADDR,
-  NFTA_FIB_RESULT,
-  NFTA_RULE_CHAIN,
-  NFTA_RULE_EXPRESSIONS,
-  NFTA_RULE_TABLE,
-  NFTA_TABLE_NAME,
   NFT_FIB_RESULT_ADDRTYPE,
   NFT_MSG_NEWCHAIN,
   NFT_MSG_NEWRULE,
   NFT_MSG_NEWTABLE,
   NFT_REG_1,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_TABLE,
+  NFTA_FIB_DREG,
+  NFTA_FIB_F_SADDR,
+  NFTA_FIB_FLAGS,
+  NFTA_FIB_RESULT,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_EXPRESSIONS,
+  NFTA_RULE_TABLE,
+  NFTA_TABLE_NAME,
   nftables,
 } from './nftables-messages.ts';
 

@@ -3,12 +3,12 @@ import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { attributeText, messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import {
   NFPROTO_INET,
+  NFT_MSG_GETRULE,
   NFTA_COUNTER_BYTES,
   NFTA_COUNTER_PACKETS,
   NFTA_RULE_CHAIN,
   NFTA_RULE_EXPRESSIONS,
   NFTA_RULE_TABLE,
-  NFT_MSG_GETRULE,
   nftables,
   tableName,
 } from './nftables-messages.ts';

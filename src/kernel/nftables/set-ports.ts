@@ -3,14 +3,14 @@ import type { MessageWriter } from '#kernel/netlink/message-writer.ts';
 import type { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { messageAttributes, netlinkAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import {
+  NFT_MSG_GETSETELEM,
+  NFT_SET_ELEM_INTERVAL_END,
   NFTA_DATA_VALUE,
   NFTA_SET_ELEM_FLAGS,
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
   NFTA_SET_ELEM_LIST_SET,
   NFTA_SET_ELEM_LIST_TABLE,
-  NFT_MSG_GETSETELEM,
-  NFT_SET_ELEM_INTERVAL_END,
   nftables,
 } from './nftables-messages.ts';
 

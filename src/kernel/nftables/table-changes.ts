@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import { generationIn, generationQuestion, readGeneration } from './generation.ts';
-import { HEADER_BYTES, MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
 import { NetfilterError } from '#kernel/errors.ts';
+import { HEADER_BYTES, MessageWriter, NETFILTER_HEADER_BYTES } from '#kernel/netlink/message-writer.ts';
 import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
 import { openNetfilterSocket } from '#kernel/netlink/open-netfilter-socket.ts';
 import { closeLater, KERNEL_PORT } from '#kernel/netlink/raw-socket.ts';
-import { messageAttributes } from '#kernel/netlink/netlink-attributes.ts';
+import { generationIn, generationQuestion, readGeneration } from './generation.ts';
 import {
   NFPROTO_INET,
+  NFT_MSG_GETRULE,
+  NFT_MSG_GETTABLE,
   NFTA_RULE_CHAIN,
   NFTA_RULE_HANDLE,
   NFTA_RULE_TABLE,
   NFTA_TABLE_NAME,
-  NFT_MSG_GETRULE,
-  NFT_MSG_GETTABLE,
   nftables,
   tableName,
 } from './nftables-messages.ts';

@@ -1,6 +1,6 @@
 import type { Element, ElementTransaction } from '#core/model/nft/element-change.ts';
-import type { ElementSet } from '#kernel/nftables/encode-elements.ts';
 import type { ClearedLabels } from '#kernel/conntrack/flow-labels.ts';
+import type { ElementSet } from '#kernel/nftables/encode-elements.ts';
 
 /** UDP flows over loopback, one a port. */
 export interface Flows {

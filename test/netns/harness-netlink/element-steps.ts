@@ -1,9 +1,9 @@
-import { renderLabelRule } from '#core/translate/5-render/render-label-rule.ts';
 import fc from 'fast-check';
 import { type Family, formatAddress, highestAddress } from '#core/model/net/address.ts';
-import type { ChainContent, Element, ElementTransaction } from '#core/model/nft/element-change.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import type { ChainContent, Element, ElementTransaction } from '#core/model/nft/element-change.ts';
 import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
+import { renderLabelRule } from '#core/translate/5-render/render-label-rule.ts';
 
 /** A set or map of the table that tests change. */
 export interface SetSpec {

@@ -1,15 +1,15 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { clearFlowLabels } from '#kernel/conntrack/flow-labels.ts';
+import { NetfilterError } from '#kernel/errors.ts';
+import { MessageWriter } from '#kernel/netlink/message-writer.ts';
+import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
 import { applyElements } from '#kernel/nftables/element-change.ts';
 import { writeElements } from '#kernel/nftables/encode-elements.ts';
 import { fillSet } from '#kernel/nftables/fill-set.ts';
-import { clearFlowLabels } from '#kernel/conntrack/flow-labels.ts';
-import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
 import { labelsSupported } from '#kernel/nftables/labels-supported.ts';
-import { MessageWriter } from '#kernel/netlink/message-writer.ts';
-import { NetfilterError } from '#kernel/errors.ts';
-import { NetfilterSocket } from '#kernel/netlink/netfilter-socket.ts';
+import { routeLookupsSupported } from '#kernel/nftables/route-lookups-supported.ts';
 import type { Answer, Call, Calls, Flows } from './calls.ts';
 
 /** Forgets all flows once they were listed: IPCTNL_MSG_CT_DELETE without a tuple. */

@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { until } from '../../netns/harness-daemon/until.ts';
 import { createWorld, type ExecResult, type World } from '../../netns/harness/world.ts';
+import { until } from '../../netns/harness-daemon/until.ts';
 import { debianTree, type TreeKind } from './tree.ts';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -1,14 +1,14 @@
-import { findInstance } from '#core/model/policy/find-instance.ts';
-import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { diagnosticOf } from '#core/diagnostics/report.ts';
 import { formatPacket } from '#core/meaning/evaluate/packet-text.ts';
-import { createProver, type Violation } from './prove-assertion.ts';
+import { findInstance } from '#core/model/policy/find-instance.ts';
 import { type HostState, UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion, Policy } from '#core/model/policy/policy.ts';
 import { formatRuleName } from '#core/model/policy/rule.ts';
+import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
+import { createProver, type Violation } from './prove-assertion.ts';
 
 /**
  * Proves the assertions of a policy for each instance that they name. Reports the first packet that breaks each, and the

@@ -1,18 +1,18 @@
+import { partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
+import {
+  type FoundPackets,
+  findFirstPackets,
+  type PacketSearch,
+  type SearchResult,
+} from '#core/meaning/headerspace/find-first-packets.ts';
+import { addressesOf, type RuleDecision, type RuleList, ruleListOf } from '#core/meaning/headerspace/rule-list.ts';
+import { type BoundInterfaces, endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
 import { DIRECTIONS, type Rule } from '#core/model/policy/rule.ts';
-import { partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
-import {
-  findFirstPackets,
-  type FoundPackets,
-  type SearchResult,
-  type PacketSearch,
-} from '#core/meaning/headerspace/find-first-packets.ts';
-import { addressesOf, type RuleDecision, type RuleList, ruleListOf } from '#core/meaning/headerspace/rule-list.ts';
-import { endpointOn, type BoundInterfaces, witnessOf } from '#core/meaning/headerspace/witness.ts';
 
 /** A packet of a new flow that gets the opposite of the asserted verdict. */
 export interface Violation {

@@ -1,5 +1,5 @@
-import type { EntriesByFamily } from '#core/model/net/address-entries.ts';
 import { FAMILIES } from '#core/model/net/address.ts';
+import type { EntriesByFamily } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 

@@ -1,21 +1,21 @@
-import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
-import { isWholeFamily } from '#core/model/net/interval.ts';
-import { DIRECTIONS, type Action } from '#core/model/policy/rule.ts';
-import type { Box, AreasInBox } from '#core/meaning/headerspace/boxes.ts';
-import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
+import type { AreasInBox, Box } from '#core/meaning/headerspace/boxes.ts';
 import { type Area, type Grid, gridOf, intervalOfRows, trafficOf } from '#core/meaning/headerspace/grid.ts';
+import { type MergedBox, mergeBoxes } from '#core/meaning/headerspace/merge-boxes.ts';
 import type { PacketSet } from '#core/meaning/headerspace/packet-set.ts';
-import { mergeBoxes, type MergedBox } from '#core/meaning/headerspace/merge-boxes.ts';
-import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import {
-  type RuleDecision,
   decisionAt,
   interfaceClasses,
+  type RuleDecision,
   type RuleList,
   ruleListOf,
 } from '#core/meaning/headerspace/rule-list.ts';
 import { isAllTraffic } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
+import { FAMILIES, type Family } from '#core/model/net/address.ts';
+import { isWholeFamily } from '#core/model/net/interval.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { type Action, DIRECTIONS } from '#core/model/policy/rule.ts';
 
 /** Packets of new flows that two policies decide differently, all of them by the same two decisions. */
 export interface Difference extends PacketSet {

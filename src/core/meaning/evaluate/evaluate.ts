@@ -1,12 +1,12 @@
-import { type Binding, bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import { type Binding, bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
 import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY, OWN_ADDRESS } from '#core/model/policy/platform.ts';
 import type { PlatformTraffic } from '#core/model/policy/policy.ts';
+import { icmpProtocol, isIcmp } from '#core/model/policy/protocol-lookup.ts';
 import type { Action, Direction, Rule } from '#core/model/policy/rule.ts';
 import { platformTrafficOf } from './match-platform.ts';
-import { isOwnAddress } from './own-address.ts';
 import { ruleMatches } from './match-rule.ts';
-import { icmpProtocol, isIcmp } from '#core/model/policy/protocol-lookup.ts';
+import { isOwnAddress } from './own-address.ts';
 
 /** Why a packet gets its verdict: a group's rule, no rule, built-in traffic, a management rule, or the flow it belongs to. */
 export type Reason = 'rule' | 'default' | 'platform' | 'management' | 'state';

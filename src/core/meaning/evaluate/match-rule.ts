@@ -1,8 +1,8 @@
 import type { Address } from '#core/model/net/address.ts';
 import { type EntriesByFamily, entriesContain } from '#core/model/net/address-entries.ts';
 import { intervalContains } from '#core/model/net/interval.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
 
 /** Whether `rule` matches `packet`, by the packet's own direction: an inbound packet's remote is its source. */

@@ -1,8 +1,8 @@
 import type { Family } from '#core/model/net/address.ts';
 import { addressEntries } from '#core/model/net/address-entries.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import { type Interval, intervalContains, intervalOf } from '#core/model/net/interval.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import { LINK_LOCAL, LOOPBACK, MULTICAST } from '#core/model/policy/platform.ts';
 
 /** The host's addresses of one family: on all interfaces, and on one. */

@@ -1,8 +1,8 @@
+import { type Decision, evaluate } from '#core/meaning/evaluate/evaluate.ts';
 import type { Address } from '#core/model/net/address.ts';
 import type { Flow } from '#core/model/packet/flow.ts';
-import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
-import { type Decision, evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import type { HostInterface, HostPolicy } from '#core/model/policy/host.ts';
 
 /** A live flow that a change would end. */
 export interface CutFlow {

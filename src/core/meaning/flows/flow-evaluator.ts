@@ -1,26 +1,26 @@
+import { platformTrafficOf } from '#core/meaning/evaluate/match-platform.ts';
+import { deniedSources } from '#core/meaning/evaluate/own-address.ts';
+import {
+  type Addresses,
+  type AddressSegment,
+  partitionAddresses,
+} from '#core/meaning/headerspace/address-partition.ts';
 import type { Address, Family } from '#core/model/net/address.ts';
 import { addressEntries, type EntriesByFamily, entriesContain } from '#core/model/net/address-entries.ts';
 import {
   addressCharacters,
   addressNumber,
-  familyOfFlow,
   type FlowKey,
+  familyOfFlow,
   localEndOf,
   portNumber,
   protocolOfFlow,
   remoteEndOf,
 } from '#core/model/packet/flow-key.ts';
-import { type HostInterface, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
-import type { Action, Rule } from '#core/model/policy/rule.ts';
-import {
-  partitionAddresses,
-  type Addresses,
-  type AddressSegment,
-} from '#core/meaning/headerspace/address-partition.ts';
-import { platformTrafficOf } from '#core/meaning/evaluate/match-platform.ts';
-import { deniedSources } from '#core/meaning/evaluate/own-address.ts';
+import { type HostInterface, type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import { type FlowProtocol, UDP } from '#core/model/policy/protocols.ts';
+import type { Action, Rule } from '#core/model/policy/rule.ts';
 
 /** Evaluates a flow by the inbound rules, as for new packets from its remote end. */
 export interface FlowEvaluator {

@@ -2,11 +2,11 @@ import type { Family } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Action } from '#core/model/policy/rule.ts';
-import type { Box, Cell, AreasInBox } from './boxes.ts';
-import { visitBoxes } from './visit-boxes.ts';
+import type { AreasInBox, Box, Cell } from './boxes.ts';
 import { type Extent, type Grid, gridOf, intervalOfRows } from './grid.ts';
-import { type RuleDecision, decisionAt, type RuleList } from './rule-list.ts';
+import { decisionAt, type RuleDecision, type RuleList } from './rule-list.ts';
 import type { TrafficAtom } from './traffic-atoms.ts';
+import { visitBoxes } from './visit-boxes.ts';
 
 /** Packets to search: those of an extent that get this action. */
 export interface PacketSearch extends Extent {

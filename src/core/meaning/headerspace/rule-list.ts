@@ -1,5 +1,5 @@
-import type { AddressEntries, EntriesByFamily } from '#core/model/net/address-entries.ts';
 import type { Family } from '#core/model/net/address.ts';
+import type { AddressEntries, EntriesByFamily } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { type Binding, bindingOf, type HostPolicy } from '#core/model/policy/host.ts';
 import type { Action, Direction, Remote, Rule, Traffic } from '#core/model/policy/rule.ts';

@@ -1,5 +1,5 @@
 import type { Patience } from '#core/model/policy/patience.ts';
-import { EntriesInBox, ENTRY, isWholeIn, isWholeOrNoneIn, narrow } from './box-entries.ts';
+import { ENTRY, EntriesInBox, isWholeIn, isWholeOrNoneIn, narrow } from './box-entries.ts';
 import type { Box, BoxVisitor, Layer } from './boxes.ts';
 import { type Axis, CutChoice } from './cut-choice.ts';
 

@@ -1,14 +1,14 @@
 import { type Address, type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { ListedRange } from '#core/model/nft/listed-table.ts';
-import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
-import type { PacketSet } from './packet-set.ts';
-import { union, within, without } from './region.ts';
-import type { NumberRange, TrafficAtom } from './traffic-atoms.ts';
+import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
 import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
 import { isIcmp, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
+import type { PacketSet } from './packet-set.ts';
+import { union, within, without } from './region.ts';
+import type { NumberRange, TrafficAtom } from './traffic-atoms.ts';
 
 /** The parts of a witness that rules do not match. */
 export interface WitnessEndpoint {

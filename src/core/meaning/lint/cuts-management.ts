@@ -1,13 +1,13 @@
-import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
-import { formatRuleName, type RuleOrigin, type Rule, type Traffic } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { findFirstPackets } from '#core/meaning/headerspace/find-first-packets.ts';
 import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import { atomMatches, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import { TCP } from '#core/model/policy/protocols.ts';
+import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '#core/model/policy/rule.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
-import { otherFamily, type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
-import { TCP } from '#core/model/policy/protocols.ts';
+import { type LintScope, otherFamily, ruleListAt, witnessAt } from './lint-scope.ts';
 
 const PORT = { from: 22, to: 22 };
 const SSH: Traffic = { kind: 'ports', protocol: TCP, ports: [PORT] };

@@ -1,6 +1,6 @@
 import type { LintCode } from '#core/diagnostics/lint-codes.ts';
-import type { AddressGroupName, GroupName, InstanceName } from '#core/model/policy/names.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { AddressGroupName, GroupName, InstanceName } from '#core/model/policy/names.ts';
 import type { RuleOrigin } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
 

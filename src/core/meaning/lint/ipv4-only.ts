@@ -1,15 +1,15 @@
+import { findFirstPackets, type PacketSearch } from '#core/meaning/headerspace/find-first-packets.ts';
+import { atomMatches, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { highestAddress } from '#core/model/net/address.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
 import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
-import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '#core/model/policy/rule.ts';
-import { findFirstPackets, type PacketSearch } from '#core/meaning/headerspace/find-first-packets.ts';
-import { atomMatches, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
-import type { LintCheck } from './check.ts';
-import type { LintFinding, LintWitness } from './finding.ts';
-import { otherFamily, type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
-import type { RuleEffect } from './rule-effects.ts';
 import { ECHO_REQUEST } from '#core/model/policy/platform.ts';
 import { ICMP, ICMPV6 } from '#core/model/policy/protocols.ts';
+import { formatRuleName, type Rule, type RuleOrigin, type Traffic } from '#core/model/policy/rule.ts';
+import type { LintCheck } from './check.ts';
+import type { LintFinding, LintWitness } from './finding.ts';
+import { type LintScope, otherFamily, ruleListAt, witnessAt } from './lint-scope.ts';
+import type { RuleEffect } from './rule-effects.ts';
 
 /** Requirement: what a rule says of every address over IPv4 holds for some address over IPv6. */
 export const ipv4Only: LintCheck = ({ scopes, effects, patience }) => {

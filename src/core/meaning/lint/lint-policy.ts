@@ -1,15 +1,15 @@
-import { compareSpans } from '#core/model/policy/span.ts';
 import { findInstance } from '#core/model/policy/find-instance.ts';
-import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
-import { interfaceNotes } from './interface-notes.ts';
-import type { LintInput } from './check.ts';
-import type { LintFinding, LintSubject } from './finding.ts';
-import { type LintScope, lintScopesOf } from './lint-scope.ts';
-import { LINT_CHECKS } from './registry.ts';
-import { effectsOf } from './rule-effects.ts';
 import { type HostState, UNKNOWN_HOST } from '#core/model/policy/host.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Acceptance, Policy } from '#core/model/policy/policy.ts';
+import { compareSpans } from '#core/model/policy/span.ts';
+import { resolveHost } from '#core/read/3-resolve/host-policy.ts';
+import type { LintInput } from './check.ts';
+import type { LintFinding, LintSubject } from './finding.ts';
+import { interfaceNotes } from './interface-notes.ts';
+import { type LintScope, lintScopesOf } from './lint-scope.ts';
+import { LINT_CHECKS } from './registry.ts';
+import { effectsOf } from './rule-effects.ts';
 
 /** Findings about this host, which other hosts do not have. */
 const OF_THE_HOST: ReadonlySet<string> = new Set(['judges-nothing', 'unnamed-child']);

@@ -1,13 +1,13 @@
-import type { Family } from '#core/model/net/address.ts';
-import { FAMILIES } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
-import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
-import type { GroupName, InstanceName } from '#core/model/policy/names.ts';
-import { DIRECTIONS, type Direction, type Rule } from '#core/model/policy/rule.ts';
 import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
 import { addressesOf, decisionBy, type RuleList } from '#core/meaning/headerspace/rule-list.ts';
 import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { endpointOn, witnessOf } from '#core/meaning/headerspace/witness.ts';
+import type { Family } from '#core/model/net/address.ts';
+import { FAMILIES } from '#core/model/net/address.ts';
+import { type Interval, isWholeFamily } from '#core/model/net/interval.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { GroupName, InstanceName } from '#core/model/policy/names.ts';
+import { DIRECTIONS, type Direction, type Rule } from '#core/model/policy/rule.ts';
 import type { LintWitness } from './finding.ts';
 
 /** The rules for packets of one interface, direction and family, in deciding order. */

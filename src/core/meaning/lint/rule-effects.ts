@@ -1,12 +1,12 @@
-import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
-import type { Interval } from '#core/model/net/interval.ts';
-import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
-import type { Box, AreasInBox } from '#core/meaning/headerspace/boxes.ts';
-import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
+import type { AreasInBox, Box } from '#core/meaning/headerspace/boxes.ts';
 import { type Grid, gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
-import { decidersAmong, type PresentRule } from './possible-deciders.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
+import type { Interval } from '#core/model/net/interval.ts';
+import { OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
+import type { Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import type { LintRule, LintScope } from './lint-scope.ts';
+import { decidersAmong, type PresentRule } from './possible-deciders.ts';
 
 /** Packets that a rule decides. */
 export interface PacketExample {

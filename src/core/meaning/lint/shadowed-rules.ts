@@ -1,7 +1,7 @@
+import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import { formatRuleName, type Rule } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
-import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintWitness } from './finding.ts';
 import { type LintRule, type LintScope, witnessAt } from './lint-scope.ts';

@@ -1,10 +1,10 @@
 import { ICMP_ERRORS, ICMP_REQUEST_OF_REPLY } from '#core/model/policy/platform.ts';
+import { ICMP, ICMPV6, type IcmpProtocol } from '#core/model/policy/protocols.ts';
 import { type Direction, formatRuleName } from '#core/model/policy/rule.ts';
 import { stateOfUnasked } from '#core/model/policy/unasked-icmp.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding } from './finding.ts';
 import type { RuleEffect } from './rule-effects.ts';
-import { ICMP, ICMPV6, type IcmpProtocol } from '#core/model/policy/protocols.ts';
 
 /** Requirement: a rule matches packets that conntrack does not call invalid, or some interface evaluates those by rules. */
 export const unaskedIcmp: LintCheck = ({ effects }) =>

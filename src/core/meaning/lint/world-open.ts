@@ -1,12 +1,12 @@
+import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
+import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
 import { type Family, highestAddress } from '#core/model/net/address.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
+import { TCP } from '#core/model/policy/protocols.ts';
 import { formatRuleName, type Rule, type Traffic } from '#core/model/policy/rule.ts';
-import { visitBoxes } from '#core/meaning/headerspace/visit-boxes.ts';
-import { gridOf, intervalOfRows } from '#core/meaning/headerspace/grid.ts';
 import type { LintCheck } from './check.ts';
 import type { LintFinding, LintWitness } from './finding.ts';
 import { type LintScope, ruleListAt, witnessAt } from './lint-scope.ts';
-import { TCP } from '#core/model/policy/protocols.ts';
 
 /** TCP ports for administration and databases. */
 const ADMIN_PORTS: ReadonlyMap<number, string> = new Map([

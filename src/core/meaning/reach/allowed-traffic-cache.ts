@@ -1,8 +1,8 @@
+import { type AllowedColumns, AllowedTraffic } from '#core/meaning/headerspace/allowed-traffic.ts';
+import { addressesOf } from '#core/meaning/headerspace/rule-list.ts';
 import type { Family } from '#core/model/net/address.ts';
 import type { Patience } from '#core/model/policy/patience.ts';
 import type { Direction } from '#core/model/policy/rule.ts';
-import { type AllowedColumns, AllowedTraffic } from '#core/meaning/headerspace/allowed-traffic.ts';
-import { addressesOf } from '#core/meaning/headerspace/rule-list.ts';
 import { type EvaluatedGroup, isEveryAddress } from './evaluated-group.ts';
 
 /** A group's rules of one direction and family. */

@@ -1,7 +1,7 @@
-import type { Family } from '#core/model/net/address.ts';
 import type { AllowedColumns } from '#core/meaning/headerspace/allowed-traffic.ts';
 import { trafficOf } from '#core/meaning/headerspace/grid.ts';
 import { isAllTraffic, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import type { Family } from '#core/model/net/address.ts';
 
 /** Traffic; `all` is every protocol, an empty list none, and `except` is all but these. */
 export type EdgeTraffic = readonly TrafficAtom[] | 'all' | { readonly except: readonly TrafficAtom[] };

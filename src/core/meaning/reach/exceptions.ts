@@ -1,8 +1,8 @@
-import type { Family } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Addresses } from '#core/meaning/headerspace/address-partition.ts';
 import type { AllowedColumns, AllowedTraffic } from '#core/meaning/headerspace/allowed-traffic.ts';
 import { addressesOf } from '#core/meaning/headerspace/rule-list.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { AllowedTrafficCache, GroupRules } from './allowed-traffic-cache.ts';
 import type { DeniedRemote, ExternalEndpoint } from './endpoints.ts';
 import { isEveryAddress } from './evaluated-group.ts';

@@ -1,8 +1,8 @@
+import { atomFinder, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
-import { atomFinder, trafficAtoms } from '#core/meaning/headerspace/traffic-atoms.ts';
 import { AllowedTrafficCache } from './allowed-traffic-cache.ts';
 import { type EdgeTraffic, type FamilyTraffic, isNothing, trafficBeyond } from './edge-traffic.ts';
 import type { DeniedRemote, Endpoint, InterfaceGroup } from './endpoints.ts';

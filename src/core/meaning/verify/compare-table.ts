@@ -1,14 +1,14 @@
+import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
+import type { AddressSegment } from '#core/meaning/headerspace/address-partition.ts';
+import { partitionOf, type RuleDecision, type RuleList, untilCatchAll } from '#core/meaning/headerspace/rule-list.ts';
+import { atomsWithRules, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { endpointOn, HOP_LIMIT, SOURCE_PORT, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
 import type { ListedRule, ListedTable } from '#core/model/nft/listed-table.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { ENDLESS, OutOfPatience, type Patience } from '#core/model/policy/patience.ts';
 import { type Action, DIRECTIONS, type Traffic } from '#core/model/policy/rule.ts';
-import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
-import type { AddressSegment } from '#core/meaning/headerspace/address-partition.ts';
-import { partitionOf, type RuleDecision, type RuleList, untilCatchAll } from '#core/meaning/headerspace/rule-list.ts';
-import { atomsWithRules, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
-import { endpointOn, HOP_LIMIT, SOURCE_PORT, witnessOf } from '#core/meaning/headerspace/witness.ts';
 import {
   type AtomRuleList,
   CONNTRACK_CASES,

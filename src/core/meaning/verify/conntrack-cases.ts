@@ -1,19 +1,19 @@
+import { type AddressSegment, intersect, partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
+import {
+  decisionAt,
+  partitionOf,
+  type RuleDecision,
+  type RuleList,
+  relevantTo,
+} from '#core/meaning/headerspace/rule-list.ts';
+import { atomMatches, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
+import { SOURCE_PORT } from '#core/meaning/headerspace/witness.ts';
 import type { Family } from '#core/model/net/address.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import { ICMP_ERRORS } from '#core/model/policy/platform.ts';
 import { hasPorts, icmpProtocol, isIcmp, selectorOf } from '#core/model/policy/protocol-lookup.ts';
 import type { IcmpProtocol } from '#core/model/policy/protocols.ts';
 import type { Action, Traffic } from '#core/model/policy/rule.ts';
-import { type AddressSegment, intersect, partitionAddresses } from '#core/meaning/headerspace/address-partition.ts';
-import {
-  decisionAt,
-  partitionOf,
-  relevantTo,
-  type RuleDecision,
-  type RuleList,
-} from '#core/meaning/headerspace/rule-list.ts';
-import { atomMatches, type TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
-import { SOURCE_PORT } from '#core/meaning/headerspace/witness.ts';
 import { type EvaluationPoint, FORGED, type RuleLists } from './evaluation-point.ts';
 import type { PacketTemplate } from './packet-fields.ts';
 

@@ -1,10 +1,3 @@
-import type { Family } from '#core/model/net/address.ts';
-import type { ListedTable } from '#core/model/nft/listed-table.ts';
-import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
-import type { InterfacePattern } from '#core/model/policy/names.ts';
-import { PLATFORM_FLOWS } from '#core/model/policy/platform.ts';
-import { UDP } from '#core/model/policy/protocols.ts';
-import type { Direction } from '#core/model/policy/rule.ts';
 import { forgedSources } from '#core/meaning/evaluate/own-address.ts';
 import {
   interfaceClasses,
@@ -14,6 +7,13 @@ import {
   ruleListOf,
 } from '#core/meaning/headerspace/rule-list.ts';
 import { endpointOn } from '#core/meaning/headerspace/witness.ts';
+import type { Family } from '#core/model/net/address.ts';
+import type { ListedTable } from '#core/model/nft/listed-table.ts';
+import { type HostPolicy, patternMatches } from '#core/model/policy/host.ts';
+import type { InterfacePattern } from '#core/model/policy/names.ts';
+import { PLATFORM_FLOWS } from '#core/model/policy/platform.ts';
+import { UDP } from '#core/model/policy/protocols.ts';
+import type { Direction } from '#core/model/policy/rule.ts';
 import type { NamedInterface } from './table-difference.ts';
 import { namesIn } from './table-fields.ts';
 

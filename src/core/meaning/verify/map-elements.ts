@@ -1,6 +1,6 @@
+import { type Region, union, within } from '#core/meaning/headerspace/region.ts';
 import { firstIndex } from '#core/model/net/first-index.ts';
 import type { ListedMapElement, ListedRange } from '#core/model/nft/listed-table.ts';
-import { type Region, union, within } from '#core/meaning/headerspace/region.ts';
 
 const sortedElements = new WeakMap<
   readonly ListedMapElement[],

@@ -1,9 +1,9 @@
+import type { LocalAddresses } from '#core/meaning/evaluate/own-address.ts';
 import type { Family } from '#core/model/net/address.ts';
 import type { ListedRange, ListedValues } from '#core/model/nft/listed-table.ts';
 import { REGISTERED_NUMBERS } from '#core/model/policy/protocol-lookup.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
 import type { Direction } from '#core/model/policy/rule.ts';
-import type { LocalAddresses } from '#core/meaning/evaluate/own-address.ts';
 import { transportField } from './transport-field.ts';
 
 /** Packets that differ only in the address of their remote end. */

@@ -1,15 +1,15 @@
+import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
+import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
+import { EXPERIMENTAL_PROTOCOLS, endpointOn, HOP_LIMIT, SOURCE_PORT } from '#core/meaning/headerspace/witness.ts';
 import { FAMILIES } from '#core/model/net/address.ts';
 import type { ListedTable } from '#core/model/nft/listed-table.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import { ICMP_REQUEST_OF_REPLY, LOOPBACK, PLATFORM_FLOWS, type PlatformFlow } from '#core/model/policy/platform.ts';
-import type { NamedInterface, TableDifference } from './table-difference.ts';
-import { evaluate } from '#core/meaning/evaluate/evaluate.ts';
-import { traceTable } from './table-tracer.ts';
-import { localAddresses } from '#core/meaning/evaluate/own-address.ts';
-import { endpointOn, EXPERIMENTAL_PROTOCOLS, HOP_LIMIT, SOURCE_PORT } from '#core/meaning/headerspace/witness.ts';
 import { icmpProtocol } from '#core/model/policy/protocol-lookup.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
+import type { NamedInterface, TableDifference } from './table-difference.ts';
+import { traceTable } from './table-tracer.ts';
 
 /** A source port that some built-in traffic uses, and one that none does. */
 const ANY_SOURCE_PORTS = [547, SOURCE_PORT];

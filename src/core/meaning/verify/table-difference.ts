@@ -1,9 +1,9 @@
+import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
+import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 import type { Family } from '#core/model/net/address.ts';
 import type { ListedRange } from '#core/model/nft/listed-table.ts';
 import type { Packet } from '#core/model/packet/packet.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
-import type { RuleDecision } from '#core/meaning/headerspace/rule-list.ts';
-import type { TrafficAtom } from '#core/meaning/headerspace/traffic-atoms.ts';
 
 /** Packets that a table handles otherwise than the policy says. */
 export interface TableDifference {

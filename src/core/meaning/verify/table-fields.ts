@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { ListedRange, ListedExpression, ListedTable } from '#core/model/nft/listed-table.ts';
+import type { ListedExpression, ListedRange, ListedTable } from '#core/model/nft/listed-table.ts';
 import type { Traffic } from '#core/model/policy/rule.ts';
 import { transportField } from './transport-field.ts';
 

@@ -1,3 +1,4 @@
+import { type Region, union, within, without } from '#core/meaning/headerspace/region.ts';
 import { FAMILIES, highestAddress } from '#core/model/net/address.ts';
 import type {
   ListedChain,
@@ -9,7 +10,6 @@ import type {
 import { revokedFields, revokedSet } from '#core/model/nft/revoked-flows.ts';
 import { patternMatches } from '#core/model/policy/host.ts';
 import type { Action, Direction } from '#core/model/policy/rule.ts';
-import { type Region, union, within, without } from '#core/meaning/headerspace/region.ts';
 import { elementAt, regionsOf, type VerdictRegion } from './map-elements.ts';
 import { addressEnd, LOCAL, nameIn, numbersOf, type PacketTemplate, valueIn } from './packet-fields.ts';
 

@@ -1,8 +1,8 @@
 import type { Family } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { InterfacePattern } from '#core/model/policy/names.ts';
-import type { Direction, PortRange, RuleOrigin } from '#core/model/policy/rule.ts';
 import type { IcmpProtocol, PortProtocol } from '#core/model/policy/protocols.ts';
+import type { Direction, PortRange, RuleOrigin } from '#core/model/policy/rule.ts';
 
 /**
  * The wanted content of the kernel, in nftables' terms: one table's sets and chains under names for people. Rendering adds

@@ -1,8 +1,8 @@
 import type { Family } from '#core/model/net/address.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import type { PlatformTraffic } from './policy.ts';
-import type { Direction } from './rule.ts';
 import { ICMP, ICMPV6, type IcmpProtocol } from './protocols.ts';
+import type { Direction } from './rule.ts';
 
 /** What the policy switches of built-in traffic where it says nothing. */
 export const PLATFORM_DEFAULTS: PlatformTraffic = {

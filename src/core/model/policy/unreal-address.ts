@@ -1,6 +1,6 @@
 import type { Interval } from '#core/model/net/interval.ts';
-import type { Direction, Traffic } from './rule.ts';
 import { ICMPV6, IGMP, UDP } from './protocols.ts';
+import type { Direction, Traffic } from './rule.ts';
 
 /** Kinds of addresses that no packet on a wire comes from or goes to. */
 export type UnrealKind = 'unspecified' | 'loopback' | 'multicast' | 'broadcast';

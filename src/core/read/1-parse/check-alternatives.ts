@@ -1,7 +1,7 @@
 import { quote } from '#core/diagnostics/quote.ts';
-import type { IssueContext } from './explain-issues.ts';
 import type { Path } from '#core/read/yaml/node-positions.ts';
-import { isMapping, type YamlMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
+import { isMapping, unescapeKey, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
+import type { IssueContext } from './explain-issues.ts';
 
 /**
  * Checks what the schema of keys cannot express: a management rule has exactly one of `source` and `destination`, an address group

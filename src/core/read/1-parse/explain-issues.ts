@@ -1,9 +1,9 @@
 import type { core } from 'zod';
 import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
-import { describeValue, typeHelp } from './describe-value.ts';
 import type { NodePositions, Path } from '#core/read/yaml/node-positions.ts';
-import { isMapping, type YamlMapping, type YamlValue, REPORTED, unescapeKey } from '#core/read/yaml/yaml-value.ts';
+import { isMapping, REPORTED, unescapeKey, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
+import { describeValue, typeHelp } from './describe-value.ts';
 import { innermost } from './innermost-issues.ts';
 import { meantKey } from './meant-keys.ts';
 import { wordHelp } from './meant-words.ts';

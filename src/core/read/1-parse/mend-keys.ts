@@ -1,10 +1,10 @@
 import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { Span } from '#core/model/policy/span.ts';
-import { type MeantKey, meantKey } from './meant-keys.ts';
 import type { NodePositions, Path } from '#core/read/yaml/node-positions.ts';
+import { isMapping, Mapping, unescapeKey, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
+import { type MeantKey, meantKey } from './meant-keys.ts';
 import type { Origins } from './origins.ts';
-import { isMapping, Mapping, type YamlMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
 import { mappingAt, type PolicyMapping } from './policy-mappings.ts';
 import { strayKeys } from './stray-keys.ts';
 

@@ -1,5 +1,5 @@
 import type { Path } from '#core/read/yaml/node-positions.ts';
-import { escapeKey, isMapping, type YamlValue, unescapeKey } from '#core/read/yaml/yaml-value.ts';
+import { escapeKey, isMapping, unescapeKey, type YamlValue } from '#core/read/yaml/yaml-value.ts';
 
 /** A key of a mapping, escaped, or an index into a list. */
 type Key = string | number;

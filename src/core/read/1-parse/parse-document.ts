@@ -1,15 +1,15 @@
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { limitDiagnostics } from '#core/diagnostics/limit-diagnostics.ts';
 import { type Report, reportTo } from '#core/diagnostics/report.ts';
+import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import { comparePlaces, type Span } from '#core/model/policy/span.ts';
-import { checkAlternatives } from './check-alternatives.ts';
 import type { Path } from '#core/read/yaml/node-positions.ts';
 import { readYaml } from '#core/read/yaml/read-yaml.ts';
+import { fileStart } from '#core/read/yaml/text-positions.ts';
+import { checkAlternatives } from './check-alternatives.ts';
 import { dropInSchema, type PolicyInput, policySchema } from './policy-schema.ts';
 import { readMistaken, validate } from './read-mistaken.ts';
 import { NAMED_SECTIONS, type NamedSection } from './salvage.ts';
-import type { SourceFile } from '#core/diagnostics/source-file.ts';
-import { fileStart } from '#core/read/yaml/text-positions.ts';
 
 /** `main` is the policy file, which must not be empty and has a version; a `drop-in` may leave everything out. */
 export type DocumentKind = 'main' | 'drop-in';

@@ -1,10 +1,10 @@
 import type { Report } from '#core/diagnostics/report.ts';
+import type { NodePositions } from '#core/read/yaml/node-positions.ts';
+import type { YamlValue } from '#core/read/yaml/yaml-value.ts';
 import { checkAlternatives } from './check-alternatives.ts';
 import { explainIssues, type IssueContext } from './explain-issues.ts';
 import { mendKeys } from './mend-keys.ts';
-import type { NodePositions } from '#core/read/yaml/node-positions.ts';
 import { Origins } from './origins.ts';
-import type { YamlValue } from '#core/read/yaml/yaml-value.ts';
 import type { dropInSchema, PolicyInput, policySchema } from './policy-schema.ts';
 import { type NamedSection, salvage } from './salvage.ts';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PROTOCOL_WORDS } from '#core/model/policy/protocol-lookup.ts';
 import { lintSchema } from './lint-schema.ts';
 import { EXPECTED_PROTOCOL } from './protocol-forms.ts';
-import { description, flag, groupName, mapping, name, NAME_PATTERN } from './schema-parts.ts';
+import { description, flag, groupName, mapping, NAME_PATTERN, name } from './schema-parts.ts';
 
 /** The other end of a rule's traffic. */
 export const remote = z

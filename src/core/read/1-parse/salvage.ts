@@ -1,10 +1,10 @@
 import type { core, ZodType } from 'zod';
-import { innermost } from './innermost-issues.ts';
-import type { Path } from '#core/read/yaml/node-positions.ts';
-import type { Origins } from './origins.ts';
-import { isMapping, Mapping, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
-import { mappingAt } from './policy-mappings.ts';
 import { PORT_WORDS } from '#core/model/policy/protocol-lookup.ts';
+import type { Path } from '#core/read/yaml/node-positions.ts';
+import { isMapping, Mapping, type YamlMapping, type YamlValue } from '#core/read/yaml/yaml-value.ts';
+import { innermost } from './innermost-issues.ts';
+import type { Origins } from './origins.ts';
+import { mappingAt } from './policy-mappings.ts';
 
 /** Removing a mistake can reveal another; after this many rounds a document that is still wrong is given up. */
 const MAX_ROUNDS = 6;

@@ -1,20 +1,20 @@
-import type { PolicyDocument } from '#core/read/1-parse/parse-document.ts';
-import type { NamedSection } from '#core/read/1-parse/salvage.ts';
 import type { DiagnosticCode } from '#core/diagnostics/codes.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
+import { type Report, reportTo } from '#core/diagnostics/report.ts';
 import type { AddressGroupName, GroupName, InstanceName } from '#core/model/policy/names.ts';
 import { PLATFORM_DEFAULTS } from '#core/model/policy/platform.ts';
 import type { Policy } from '#core/model/policy/policy.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
+import type { PolicyDocument } from '#core/read/1-parse/parse-document.ts';
+import type { NamedSection } from '#core/read/1-parse/salvage.ts';
 import { CHECKS, HOST_CHECKS } from '#core/read/2-analyze/checks/registry.ts';
-import { type Entry, keySpanAt, spanAt, type MergedInput, mergeDocuments } from './merge-documents.ts';
+import { type Entry, keySpanAt, type MergedInput, mergeDocuments, spanAt } from './merge-documents.ts';
 import { readAcceptances } from './read-acceptances.ts';
 import { type ListFiles, readAddressGroup } from './read-address-group.ts';
 import { readAssertion } from './read-assertion.ts';
 import { readInstance } from './read-instance.ts';
 import { type AnyRuleInput, type KnownNames, readRule } from './read-rule.ts';
 import { readSecurityGroup } from './read-security-group.ts';
-import { type Report, reportTo } from '#core/diagnostics/report.ts';
 
 /** A policy, unless one of the diagnostics is an error. */
 export interface Analysis {

@@ -1,6 +1,6 @@
-import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import type { Diagnostic } from '#core/diagnostics/diagnostic.ts';
 import { type Report, reportTo } from '#core/diagnostics/report.ts';
+import type { SourceFile } from '#core/diagnostics/source-file.ts';
 import { type EntriesByFamily, entriesOfBags } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { changeBags, type IntervalBags, intervalBags } from '#core/model/net/interval-bag.ts';

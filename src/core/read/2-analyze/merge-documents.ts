@@ -1,5 +1,9 @@
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { quote } from '#core/diagnostics/quote.ts';
+import type { Report } from '#core/diagnostics/report.ts';
+import { PLATFORM_SWITCHES } from '#core/model/policy/platform.ts';
+import type { PlatformTraffic } from '#core/model/policy/policy.ts';
+import type { Span } from '#core/model/policy/span.ts';
 import type { PolicyDocument } from '#core/read/1-parse/parse-document.ts';
 import type {
   AddressGroupInput,
@@ -10,10 +14,6 @@ import type {
   PolicyInput,
   SecurityGroupInput,
 } from '#core/read/1-parse/policy-schema.ts';
-import { PLATFORM_SWITCHES } from '#core/model/policy/platform.ts';
-import type { PlatformTraffic } from '#core/model/policy/policy.ts';
-import type { Span } from '#core/model/policy/span.ts';
-import type { Report } from '#core/diagnostics/report.ts';
 
 /** A path into a document, from its root. */
 export type Path = readonly (string | number)[];

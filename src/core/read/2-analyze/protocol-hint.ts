@@ -1,6 +1,6 @@
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
-import { servicePort } from './service-ports.ts';
 import { numberedProtocol, PROTOCOL_WORDS } from '#core/model/policy/protocol-lookup.ts';
+import { servicePort } from './service-ports.ts';
 
 /** What other tools write for every protocol. */
 const ALL: readonly string[] = ['any', '*', '-1', 'ip', 'every'];

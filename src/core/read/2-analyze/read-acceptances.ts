@@ -1,8 +1,8 @@
-import type { LintInput } from '#core/read/1-parse/policy-schema.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { AddressGroupName, GroupName } from '#core/model/policy/names.ts';
 import type { Acceptance } from '#core/model/policy/policy.ts';
 import { DIRECTIONS } from '#core/model/policy/rule.ts';
+import type { LintInput } from '#core/read/1-parse/policy-schema.ts';
 import { type Entry, keySpanAt, type MergedInput, spanAt } from './merge-documents.ts';
 
 /** Reads which findings of `sgctl lint` are accepted, and where; reports an empty reason. */

@@ -1,16 +1,16 @@
-import type { PolicyDocument } from '#core/read/1-parse/parse-document.ts';
-import type { AddressGroupInput } from '#core/read/1-parse/policy-schema.ts';
+import type { Report } from '#core/diagnostics/report.ts';
 import { addressEntries, type EntriesByFamily, entriesOfBags } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { changeBags } from '#core/model/net/interval-bag.ts';
 import type { AddressGroupName } from '#core/model/policy/names.ts';
 import type { AddressGroup } from '#core/model/policy/policy.ts';
 import type { UnreadableFile } from '#core/model/policy/policy-reader.ts';
+import type { PolicyDocument } from '#core/read/1-parse/parse-document.ts';
+import type { AddressGroupInput } from '#core/read/1-parse/policy-schema.ts';
 import { parseInterval } from './address-text.ts';
 import type { ListContent } from './list-file.ts';
 import { type Entry, keySpanAt, spanAt } from './merge-documents.ts';
 import { reportHostBits } from './read-rule.ts';
-import type { Report } from '#core/diagnostics/report.ts';
 
 /** A list file that was read, or why it could not be. */
 export type ListFile = { readonly kind: 'read'; readonly content: ListContent } | UnreadableFile;

@@ -1,8 +1,8 @@
-import type { AssertionInput } from '#core/read/1-parse/policy-schema.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import type { InstanceName } from '#core/model/policy/names.ts';
 import type { Assertion } from '#core/model/policy/policy.ts';
 import type { Direction, Remote } from '#core/model/policy/rule.ts';
+import type { AssertionInput } from '#core/read/1-parse/policy-schema.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import { type KnownNames, readRemote, readRule } from './read-rule.ts';
 

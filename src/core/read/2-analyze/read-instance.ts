@@ -1,13 +1,13 @@
-import type { InstanceInput, InterfaceInput } from '#core/read/1-parse/policy-schema.ts';
+import type { Report } from '#core/diagnostics/report.ts';
 import type { Address } from '#core/model/net/address.ts';
 import type { GroupName, InstanceName, InterfacePattern } from '#core/model/policy/names.ts';
 import type { Evaluation, Instance, InterfaceBinding } from '#core/model/policy/policy.ts';
+import type { InstanceInput, InterfaceInput } from '#core/read/1-parse/policy-schema.ts';
 import { parseAddress } from './address-text.ts';
+import { whyNoInterface } from './interface-text.ts';
 import { type Entry, keySpanAt, reportUnknown, spanAt } from './merge-documents.ts';
 import type { KnownNames } from './read-rule.ts';
-import type { Report } from '#core/diagnostics/report.ts';
 import { reportUnrealMember } from './report-unreal.ts';
-import { whyNoInterface } from './interface-text.ts';
 
 /** What reading an instance needs besides it. */
 export interface InstanceContext {

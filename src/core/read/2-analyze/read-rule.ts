@@ -1,16 +1,16 @@
-import type { RemoteInput, RuleInput } from '#core/read/1-parse/policy-schema.ts';
 import { quote } from '#core/diagnostics/quote.ts';
+import type { Report } from '#core/diagnostics/report.ts';
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import type { AddressGroupName, GroupName } from '#core/model/policy/names.ts';
 import type { Remote, Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
+import type { RemoteInput, RuleInput } from '#core/read/1-parse/policy-schema.ts';
 import { remoteWord } from './address-hint.ts';
 import { parseInterval } from './address-text.ts';
 import { type Entry, reportUnknown, spanAt } from './merge-documents.ts';
 import { readTraffic } from './read-traffic.ts';
 import { reportExtensionHeader } from './report-numbers.ts';
 import { reportUnrealRemote } from './report-unreal.ts';
-import type { Report } from '#core/diagnostics/report.ts';
 
 /** The names a rule may refer to. */
 export interface KnownNames {
@@ -82,17 +82,17 @@ function readFamilies(
   { remoteKey, report }: { readonly remoteKey: string; readonly report: Report },
 ): Families {
   const { type } = entry.input;
-  const told = remote?.kind === 'interval' ? remote.interval.family : undefined;
-  if (type !== undefined && told !== undefined && type !== told) {
+  const remoteFamily = remote?.kind === 'interval' ? remote.interval.family : undefined;
+  if (type !== undefined && remoteFamily !== undefined && type !== remoteFamily) {
     report({
       code: 'family-mismatch',
       span: spanAt(entry, 'type'),
-      message: `the rule's type is \`${type}\`, and its ${remoteKey} is an ${told === 'ipv4' ? 'IPv4' : 'IPv6'} address`,
-      help: `write \`type: ${told}\` or leave it out`,
+      message: `the rule's type is \`${type}\`, and its ${remoteKey} is an ${remoteFamily === 'ipv4' ? 'IPv4' : 'IPv6'} address`,
+      help: `write \`type: ${remoteFamily}\` or leave it out`,
     });
   }
-  const one = type ?? told;
-  return one === undefined ? { list: FAMILIES, written: false } : { list: [one], written: true };
+  const family = type ?? remoteFamily;
+  return family === undefined ? { list: FAMILIES, written: false } : { list: [family], written: true };
 }
 
 /** What reading a remote needs beside it: where it stands, in which group, what it may name. */

@@ -1,10 +1,10 @@
-import type { SecurityGroupInput } from '#core/read/1-parse/policy-schema.ts';
+import type { Report } from '#core/diagnostics/report.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
 import type { SecurityGroup } from '#core/model/policy/policy.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';
+import type { SecurityGroupInput } from '#core/read/1-parse/policy-schema.ts';
 import { type Entry, keySpanAt, spanAt } from './merge-documents.ts';
 import { type AnyRuleInput, type KnownNames, readRule } from './read-rule.ts';
-import type { Report } from '#core/diagnostics/report.ts';
 import { expandTemplate } from './templates.ts';
 
 /** Reads a security group: the rules of its template first, then its own, as they stand in the file. */

@@ -1,15 +1,9 @@
-import type { RuleInput } from '#core/read/1-parse/policy-schema.ts';
 import { didYouMean } from '#core/diagnostics/did-you-mean.ts';
 import { quote } from '#core/diagnostics/quote.ts';
-import type { Family } from '#core/model/net/address.ts';
-import type { PortRange, Traffic } from '#core/model/policy/rule.ts';
-import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
-import { type Entry, spanAt } from './merge-documents.ts';
-import { protocolHint } from './protocol-hint.ts';
-import { parsePorts, type PortsInput } from './port-text.ts';
-import { reportAmbiguousIcmp } from './report-numbers.ts';
 import type { Report } from '#core/diagnostics/report.ts';
 import { wordList } from '#core/diagnostics/word-list.ts';
+import type { Family } from '#core/model/net/address.ts';
+import { icmpCodeNumber, icmpTypeNames, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
 import {
   hasPorts,
   icmpFamily,
@@ -19,6 +13,12 @@ import {
   portedName,
   protocolOfWord,
 } from '#core/model/policy/protocol-lookup.ts';
+import type { PortRange, Traffic } from '#core/model/policy/rule.ts';
+import type { RuleInput } from '#core/read/1-parse/policy-schema.ts';
+import { type Entry, spanAt } from './merge-documents.ts';
+import { type PortsInput, parsePorts } from './port-text.ts';
+import { protocolHint } from './protocol-hint.ts';
+import { reportAmbiguousIcmp } from './report-numbers.ts';
 
 type Protocol = 'all' | 'icmp' | number;
 

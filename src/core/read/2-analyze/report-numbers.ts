@@ -1,8 +1,8 @@
 import type { Report } from '#core/diagnostics/report.ts';
 import type { Family } from '#core/model/net/address.ts';
+import { icmpTypeName, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
 import type { Traffic } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
-import { icmpTypeName, icmpTypeNumber } from '#core/model/policy/icmp-names.ts';
 
 /** Headers that the kernel skips to find an IPv6 packet's protocol: ipv6_ext_hdr() in net/ipv6/exthdrs_core.c. */
 const EXTENSION_HEADERS: Readonly<Record<number, string>> = {

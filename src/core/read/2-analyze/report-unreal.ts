@@ -3,7 +3,7 @@ import type { Address, Family } from '#core/model/net/address.ts';
 import { formatInterval, intervalOf } from '#core/model/net/interval.ts';
 import type { Action, Direction, Remote, Traffic } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
-import { unrealKind, type UnrealKind, unrealRemote } from '#core/model/policy/unreal-address.ts';
+import { type UnrealKind, unrealKind, unrealRemote } from '#core/model/policy/unreal-address.ts';
 
 /** A rule's remote, and the parts of the rule that decide whether a packet can have it. */
 export interface WrittenRemote {

@@ -1,8 +1,8 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
 import type { GroupName } from '#core/model/policy/names.ts';
+import { ICMP, TCP } from '#core/model/policy/protocols.ts';
 import type { Direction, Remote, Rule, Traffic } from '#core/model/policy/rule.ts';
 import type { Span } from '#core/model/policy/span.ts';
-import { ICMP, TCP } from '#core/model/policy/protocols.ts';
 
 /** The names of the templates, as the clouds know them. */
 export type TemplateName = 'default' | 'Sys-WebServer' | 'Sys-FullAccess';

@@ -2,8 +2,8 @@ import { FAMILIES } from '#core/model/net/address.ts';
 import type { HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { GroupName, InstanceName, InterfacePattern } from '#core/model/policy/names.ts';
 import { PLATFORM_DEFAULTS } from '#core/model/policy/platform.ts';
-import type { Direction, PortRange, Rule, Traffic } from '#core/model/policy/rule.ts';
 import { TCP } from '#core/model/policy/protocols.ts';
+import type { Direction, PortRange, Rule, Traffic } from '#core/model/policy/rule.ts';
 
 /** The file with the ports of ssh, which the fallback rules name as their origin. */
 const CONFIGURATION = '/etc/secgroupd/boot.conf';

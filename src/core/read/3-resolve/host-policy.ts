@@ -1,7 +1,7 @@
 import type { Address } from '#core/model/net/address.ts';
 import { addressEntries, type EntriesByFamily } from '#core/model/net/address-entries.ts';
-import type { Binding, HostPolicy, HostState } from '#core/model/policy/host.ts';
 import { type Interval, intervalOf } from '#core/model/net/interval.ts';
+import type { Binding, HostPolicy, HostState } from '#core/model/policy/host.ts';
 import type { GroupName, InstanceName } from '#core/model/policy/names.ts';
 import type { Instance, Policy } from '#core/model/policy/policy.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';

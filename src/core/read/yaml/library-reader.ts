@@ -2,7 +2,7 @@ import type { Finding, Report } from '#core/diagnostics/report.ts';
 import { checkCharacters } from './check-text.ts';
 import { type MendedText, mendText, type TextEdit } from './mend-text.ts';
 import { type NodeValues, nodeValues } from './node-values.ts';
-import { parseNodes, type ParsedNodes } from './parse-nodes.ts';
+import { type ParsedNodes, parseNodes } from './parse-nodes.ts';
 import type { SpanAt } from './text-positions.ts';
 
 /** After this many rounds of mending, a text that is still not well-formed is given up. */

@@ -4,7 +4,7 @@ import type { Report } from '#core/diagnostics/report.ts';
 import type { Span } from '#core/model/policy/span.ts';
 import { BAD_IN_TEXT, nameOf } from './check-text.ts';
 import { nodeExtent } from './node-extent.ts';
-import { type Mark, MAPPING, MarkWriter, type NodeMarks, SEQUENCE } from './node-marks.ts';
+import { MAPPING, type Mark, MarkWriter, type NodeMarks, SEQUENCE } from './node-marks.ts';
 import type { SpanAt } from './text-positions.ts';
 import { escapeKey, Mapping, REPORTED, type YamlValue } from './yaml-value.ts';
 

@@ -1,8 +1,8 @@
 import { Composer, type CST, type Document, Parser } from 'yaml';
 import { quote } from '#core/diagnostics/quote.ts';
 import type { Report } from '#core/diagnostics/report.ts';
-import type { SpanAt } from './text-positions.ts';
 import type { MendedText } from './mend-text.ts';
+import type { SpanAt } from './text-positions.ts';
 import { yamlCauses } from './yaml-causes.ts';
 import type { YamlCause } from './yaml-lines.ts';
 

@@ -1,5 +1,5 @@
-import type { Span } from '#core/model/policy/span.ts';
 import type { SourceFile } from '#core/diagnostics/source-file.ts';
+import type { Span } from '#core/model/policy/span.ts';
 
 /** The span between two offsets into a file's text, in UTF-16 units; the end is exclusive. */
 export type SpanAt = (start: number, end: number) => Span;

@@ -1,7 +1,7 @@
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import { admitChain, OPENED_CHAIN } from '#core/model/nft/label-chains.ts';
 import { objectName } from '#core/model/nft/object-name.ts';
 import type { NftChain, SimpleVerdict } from '#core/model/nft/ruleset.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
 import { builtIn } from './built-in-rule.ts';
 import { compileRuleList, prepareRules, type Shape } from './compile-rule-list.ts';
 import { ruleChain, TO_VRF, toLive } from './dispatch.ts';

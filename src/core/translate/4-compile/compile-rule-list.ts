@@ -1,7 +1,7 @@
 import { FAMILIES } from '#core/model/net/address.ts';
+import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Rule } from '#core/model/policy/rule.ts';
-import type { SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import { classesFor } from './group-shape.ts';
 import type { RuleCounters, Verdicts } from './logging-and-counters.ts';
 import type { PacketRole } from './match-terms.ts';

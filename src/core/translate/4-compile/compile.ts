@@ -1,6 +1,6 @@
+import type { NftChain, NftRule, Ruleset } from '#core/model/nft/ruleset.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Direction } from '#core/model/policy/rule.ts';
-import type { NftChain, NftRule, Ruleset } from '#core/model/nft/ruleset.ts';
 import { compileChainSet } from './compile-chain-set.ts';
 import type { Shape } from './compile-rule-list.ts';
 import { dispatchRules, membersChain, tellsMembers } from './dispatch.ts';

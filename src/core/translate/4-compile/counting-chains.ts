@@ -1,8 +1,8 @@
-import { DIRECTIONS } from '#core/model/policy/rule.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { OWN_ADDRESS } from '#core/model/policy/platform.ts';
 import type { Direction, Rule } from '#core/model/policy/rule.ts';
-import { counterChains, defaultChain, type Digest, isCounted } from './logging-and-counters.ts';
+import { DIRECTIONS } from '#core/model/policy/rule.ts';
+import { counterChains, type Digest, defaultChain, isCounted } from './logging-and-counters.ts';
 import { OWN_ADDRESS_CHAIN } from './own-address.ts';
 import { chainSetsOf } from './rule-chain-sets.ts';
 

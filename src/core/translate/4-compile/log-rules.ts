@@ -1,9 +1,9 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
+import type { LogLimit, NftRule, RecentEnds } from '#core/model/nft/ruleset.ts';
+import { recentEnds } from '#core/model/packet/recent-ends.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Accounts } from '#core/model/policy/policy.ts';
-import { recentEnds } from '#core/model/packet/recent-ends.ts';
 import type { Action, Direction, Rule } from '#core/model/policy/rule.ts';
-import type { LogLimit, NftRule, RecentEnds } from '#core/model/nft/ruleset.ts';
 
 const ACTIONS: readonly Action[] = ['deny', 'allow'];
 

@@ -1,8 +1,8 @@
 import { FAMILIES, type Family } from '#core/model/net/address.ts';
-import type { Accounts } from '#core/model/policy/policy.ts';
 import { nameWithin, objectName } from '#core/model/nft/object-name.ts';
-import type { Action, Direction, Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import type { NftChain, NftRule, SimpleVerdict } from '#core/model/nft/ruleset.ts';
+import type { Accounts } from '#core/model/policy/policy.ts';
+import type { Action, Direction, Rule, RuleOrigin } from '#core/model/policy/rule.ts';
 import { builtIn } from './built-in-rule.ts';
 import { isLogged, logRules } from './log-rules.ts';
 

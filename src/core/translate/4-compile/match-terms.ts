@@ -1,11 +1,11 @@
 import type { Family } from '#core/model/net/address.ts';
 import { isWholeFamily } from '#core/model/net/interval.ts';
+import type { Match, PacketEnd } from '#core/model/nft/ruleset.ts';
 import type { PlatformFlow } from '#core/model/policy/platform.ts';
 import { ICMP_REQUEST_OF_REPLY } from '#core/model/policy/platform.ts';
-import type { Remote, Traffic } from '#core/model/policy/rule.ts';
-import type { Match, PacketEnd } from '#core/model/nft/ruleset.ts';
-import type { SetRegistry } from './set-registry.ts';
 import { ICMPV6, IGMP, UDP } from '#core/model/policy/protocols.ts';
+import type { Remote, Traffic } from '#core/model/policy/rule.ts';
+import type { SetRegistry } from './set-registry.ts';
 
 /** Which packets of a flow a chain is for, and so which fields of a packet stand for the rule's remote and ports. */
 export type PacketRole = 'inbound' | 'outbound' | 'replyToInbound';

@@ -1,9 +1,9 @@
 import { FAMILIES } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { objectName } from '#core/model/nft/object-name.ts';
-import { LINK_LOCAL, LOOPBACK, MULTICAST, OWN_ADDRESS } from '#core/model/policy/platform.ts';
 import type { Match, NftChain, NftRule, PacketEnd } from '#core/model/nft/ruleset.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import { LINK_LOCAL, LOOPBACK, MULTICAST, OWN_ADDRESS } from '#core/model/policy/platform.ts';
 import { builtIn } from './built-in-rule.ts';
 import { logRules } from './log-rules.ts';
 

@@ -1,9 +1,9 @@
+import { objectName } from '#core/model/nft/object-name.ts';
+import type { NftChain, NftRule } from '#core/model/nft/ruleset.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { PLATFORM_FLOWS, type PlatformFlow } from '#core/model/policy/platform.ts';
 import { ICMPV6 } from '#core/model/policy/protocols.ts';
 import type { Direction } from '#core/model/policy/rule.ts';
-import { objectName } from '#core/model/nft/object-name.ts';
-import type { NftChain, NftRule } from '#core/model/nft/ruleset.ts';
 import { builtIn } from './built-in-rule.ts';
 import { platformMatches } from './match-terms.ts';
 

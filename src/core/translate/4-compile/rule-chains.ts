@@ -1,7 +1,7 @@
-import type { Rule } from '#core/model/policy/rule.ts';
 import type { NftRule } from '#core/model/nft/ruleset.ts';
-import { type PacketRole, remoteMatches, trafficMatches } from './match-terms.ts';
+import type { Rule } from '#core/model/policy/rule.ts';
 import type { RuleVerdicts } from './logging-and-counters.ts';
+import { type PacketRole, remoteMatches, trafficMatches } from './match-terms.ts';
 import type { SetRegistry } from './set-registry.ts';
 
 /** What rules are compiled for and with. */

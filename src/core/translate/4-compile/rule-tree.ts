@@ -1,7 +1,7 @@
 import type { Family } from '#core/model/net/address.ts';
+import type { PortProtocol } from '#core/model/policy/protocols.ts';
 import type { PortRange, Rule } from '#core/model/policy/rule.ts';
 import { portSegments, segmentedRuleCount } from './port-segments.ts';
-import type { PortProtocol } from '#core/model/policy/protocols.ts';
 
 /** Rules of one family in deciding order, divided by protocol and then by port. */
 export interface RuleTree {

@@ -9,7 +9,7 @@ import { PORT_END, REMOTE_END } from './match-terms.ts';
 import { viewedRules } from './remote-view.ts';
 import { compileRules } from './rule-chains.ts';
 import type { PortRules, ProtocolRules, RuleTree, TreeSegment } from './rule-tree.ts';
-import { addChain, goto, isFinal, lookup, type SegmentContext, target, type TreeContext } from './tree-context.ts';
+import { addChain, goto, isFinal, lookup, type SegmentContext, type TreeContext, target } from './tree-context.ts';
 
 /** Ranges of at most this many ports stand port by port in a hash map, whose lookup is cheaper than that of ranges. */
 const MAX_EXPANDED_PORTS = 8;

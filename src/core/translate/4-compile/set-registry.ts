@@ -1,10 +1,10 @@
 import type { Family } from '#core/model/net/address.ts';
-import type { HostPolicy } from '#core/model/policy/host.ts';
 import type { AddressEntries } from '#core/model/net/address-entries.ts';
 import type { Interval } from '#core/model/net/interval.ts';
 import { objectName } from '#core/model/nft/object-name.ts';
-import type { PortRange, Remote } from '#core/model/policy/rule.ts';
 import type { AddressSet, NftSet, PortSet } from '#core/model/nft/ruleset.ts';
+import type { HostPolicy } from '#core/model/policy/host.ts';
+import type { PortRange, Remote } from '#core/model/policy/rule.ts';
 
 /** A remote that names a group. */
 export type GroupRemote = Extract<Remote, { readonly kind: 'securityGroup' | 'addressGroup' }>;

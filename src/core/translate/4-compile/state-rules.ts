@@ -1,9 +1,9 @@
 import { FAMILIES } from '#core/model/net/address.ts';
+import { REVOKED_CHAIN } from '#core/model/nft/revoked-flows.ts';
+import type { Match, NftChain, NftRule, SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import type { HostPolicy } from '#core/model/policy/host.ts';
 import { ICMP_ERRORS } from '#core/model/policy/platform.ts';
 import { FLOW_PROTOCOLS, ICMP_PROTOCOLS, isOfDatagrams } from '#core/model/policy/protocol-lookup.ts';
-import { REVOKED_CHAIN } from '#core/model/nft/revoked-flows.ts';
-import type { Match, NftChain, NftRule, SimpleVerdict } from '#core/model/nft/ruleset.ts';
 import { builtIn } from './built-in-rule.ts';
 
 /** Leads packets of live flows to their chain. One test spares packets of new flows all of it; undecided packets return. */

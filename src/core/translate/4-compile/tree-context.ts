@@ -1,5 +1,4 @@
 import type { Family } from '#core/model/net/address.ts';
-import type { Rule } from '#core/model/policy/rule.ts';
 import type {
   AddressMap,
   Match,
@@ -9,8 +8,9 @@ import type {
   NftVerdict,
   SimpleVerdict,
 } from '#core/model/nft/ruleset.ts';
+import type { Rule } from '#core/model/policy/rule.ts';
 import { builtIn } from './built-in-rule.ts';
-import type { RemoteView, PerView } from './remote-view.ts';
+import type { PerView, RemoteView } from './remote-view.ts';
 import type { Resolution } from './resolve-addresses.ts';
 import type { CompileContext } from './rule-chains.ts';
 

@@ -1,5 +1,5 @@
-import type { ElementChange } from '#core/model/nft/element-change.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import type { ElementChange } from '#core/model/nft/element-change.ts';
 import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
 import type { RenderedRuleset } from './render-objects.ts';
 import { renderDeclaration } from './render-set.ts';

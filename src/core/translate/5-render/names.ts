@@ -1,7 +1,7 @@
 import { isLabelChain } from '#core/model/nft/label-chains.ts';
 import { nameWithin } from '#core/model/nft/object-name.ts';
-import { RECENT_SETS } from '#core/model/packet/recent-ends.ts';
 import { REVOKED_SETS } from '#core/model/nft/revoked-flows.ts';
+import { RECENT_SETS } from '#core/model/packet/recent-ends.ts';
 
 /** Our table; nothing outside it is ever changed. */
 export const TABLE = 'inet secgroupd';

@@ -1,4 +1,4 @@
-import type { RuleOrigin } from '#core/model/policy/rule.ts';
+import { isLabelChain } from '#core/model/nft/label-chains.ts';
 import type {
   AddressMap,
   AddressSet,
@@ -8,7 +8,7 @@ import type {
   RecentEnds,
   Ruleset,
 } from '#core/model/nft/ruleset.ts';
-import { isLabelChain } from '#core/model/nft/label-chains.ts';
+import type { RuleOrigin } from '#core/model/policy/rule.ts';
 import { BASE_CHAINS } from './names.ts';
 import { type KernelNames, renderRule } from './render-rule.ts';
 import { isDynamic, isMap, renderDeclaration, renderElements } from './render-set.ts';

@@ -1,11 +1,11 @@
 import { formatInterval } from '#core/model/net/interval.ts';
-import { formatRuleName, type PortRange, type RuleOrigin } from '#core/model/policy/rule.ts';
+import { LOG_GROUP, LOG_SNAP_BYTES } from '#core/model/nft/packet-log.ts';
 import { revokedSet } from '#core/model/nft/revoked-flows.ts';
 import type { InterfaceOf, Match, NftRule, NftVerdict, PacketEnd, SimpleVerdict } from '#core/model/nft/ruleset.ts';
-import { LOG_GROUP, LOG_SNAP_BYTES } from '#core/model/nft/packet-log.ts';
-import type { Span } from '#core/model/policy/span.ts';
 import { ICMP_PROTOCOLS, nftWord } from '#core/model/policy/protocol-lookup.ts';
 import type { PortProtocol } from '#core/model/policy/protocols.ts';
+import { formatRuleName, type PortRange, type RuleOrigin } from '#core/model/policy/rule.ts';
+import type { Span } from '#core/model/policy/span.ts';
 
 /** The kernel's names of sets and chains, by the ruleset's. */
 export interface KernelNames {

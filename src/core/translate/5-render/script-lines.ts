@@ -1,13 +1,13 @@
 import { FAMILIES } from '#core/model/net/address.ts';
-import type { ChainContent, Element, ElementChange } from '#core/model/nft/element-change.ts';
 import { formatInterval } from '#core/model/net/interval.ts';
+import type { ChainContent, Element, ElementChange } from '#core/model/nft/element-change.ts';
 import { MAX_REVOKED_ELEMENTS, REVOKED_SECONDS, revokedSet } from '#core/model/nft/revoked-flows.ts';
 import type { ScriptLine } from '#core/model/nft/script.ts';
-import { renderLabelRule } from './render-label-rule.ts';
 import { APPLIED_SET, TABLE } from './names.ts';
-import { elementLineTexts } from './render-set.ts';
+import { renderLabelRule } from './render-label-rule.ts';
 import type { ObjectLine } from './render-objects.ts';
 import { renderComment, renderOrigin, renderSimpleVerdict } from './render-rule.ts';
+import { elementLineTexts } from './render-set.ts';
 
 /** Kernel names of some of our objects. */
 export interface KernelObjects {

@@ -1,5 +1,5 @@
-import type { Element, ElementChange } from '#core/model/nft/element-change.ts';
 import type { Interval } from '#core/model/net/interval.ts';
+import type { Element, ElementChange } from '#core/model/nft/element-change.ts';
 import type { AddressMap, AddressSet, MapElement, SimpleVerdict } from '#core/model/nft/ruleset.ts';
 
 type RulesetElement = Interval | MapElement<Interval>;

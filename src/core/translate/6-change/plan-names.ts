@@ -1,11 +1,11 @@
 import type { ElementChange } from '#core/model/nft/element-change.ts';
 import type { DynamicSet, InForce, Rendered, RenderedObject } from '#core/model/nft/in-force.ts';
 import type { AddressMap, AddressSet } from '#core/model/nft/ruleset.ts';
-import { elementChange, type SetContent } from './element-difference.ts';
+import { carrySum } from '#core/translate/5-render/content-text.ts';
 import { kernelName } from '#core/translate/5-render/names.ts';
 import { type RenderedRuleset, withNames } from '#core/translate/5-render/render-objects.ts';
 import { renderDeclaration } from '#core/translate/5-render/render-set.ts';
-import { carrySum } from '#core/translate/5-render/content-text.ts';
+import { elementChange, type SetContent } from './element-difference.ts';
 
 /** Which applied objects stay, the names of new ones, and the differences in sets that stay. */
 export interface NamePlan {

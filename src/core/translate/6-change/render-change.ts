@@ -1,16 +1,16 @@
+import type { Change, Transaction } from '#core/model/nft/change.ts';
 import type { ElementTransaction } from '#core/model/nft/element-change.ts';
 import type { Before, InForce, Rendered } from '#core/model/nft/in-force.ts';
 import type { Ruleset } from '#core/model/nft/ruleset.ts';
 import type { Script } from '#core/model/nft/script.ts';
-import type { Change, Transaction } from '#core/model/nft/change.ts';
-import { chainSetLabelChains, nextLabels } from './label-chains.ts';
+import { elementsText, structureText } from '#core/translate/5-render/content-text.ts';
 import { APPLIED_SET, formatApplied, TABLE } from '#core/translate/5-render/names.ts';
-import { planNames } from './plan-names.ts';
 import { type RenderedRuleset, renderRuleset } from '#core/translate/5-render/render-objects.ts';
 import { appliedLines, contentLines, elementLines, line } from '#core/translate/5-render/script-lines.ts';
-import { elementsText, structureText } from '#core/translate/5-render/content-text.ts';
+import { chainSetLabelChains, nextLabels } from './label-chains.ts';
+import { planNames } from './plan-names.ts';
 import { creationScript } from './ruleset-lines.ts';
-import { swap, type SwapStep } from './swap.ts';
+import { type SwapStep, swap } from './swap.ts';
 
 /** A change, and the whole ruleset after it as one script, for booting and for people to read. */
 export interface RenderedChange {
