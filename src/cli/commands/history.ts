@@ -41,7 +41,7 @@ async function listVersions(line: CommandLine, streams: Streams): Promise<ExitSt
   for (const [place, version] of versions.entries()) {
     const older = await keptOf(versions[place + 1], socket);
     const changes = await changesOf(older, newer, host);
-    const came = originText(version, older, newer);
+    const came = originText(version, versions[place + 1]);
     newer = older;
     if (line.given('json')) {
       const { number, time, origin, of, instance, documents } = version;
@@ -101,9 +101,6 @@ interface Changes {
 /** Further differences are only counted. */
 const MAX_LINES = 4;
 
-/** More files are counted. */
-const MAX_FILES = 3;
-
 function summaryLines({ differences, policies }: Changes): readonly string[] {
   if (differences.length === 0) return ['the same traffic passes'];
   const lines = differences.slice(0, MAX_LINES).map((difference) => {
@@ -123,20 +120,12 @@ const ORIGINS: Readonly<Record<PolicyVersion['origin'], string>> = {
   rollback: 'rolled back',
 };
 
-/** How a version came into force; of saved files those that changed, where the version before is known. */
-function originText(
-  { origin, of }: PolicyVersion,
-  older: KeptPolicy | undefined,
-  newer: KeptPolicy | undefined,
-): string {
+/**
+ * How a version came into force. The history keeps successive changes of lists alone as one version with the file they
+ * belong to, and their numbers are skipped.
+ */
+function originText({ number, origin, of }: PolicyVersion, older: PolicyVersion | undefined): string {
   if (of !== null) return `${ORIGINS[origin]} to version ${of}`;
-  if (origin !== 'file' || older === undefined || newer === undefined) return ORIGINS[origin];
-  const [before, after] = [older.texts.texts, newer.texts.texts];
-  const files = [...new Set([...Object.keys(after), ...Object.keys(before)])];
-  const changed = files.filter((file) => before[file] !== after[file] && file !== newer.documents[0]);
-  const isMainSame = before[older.documents[0] ?? ''] === after[newer.documents[0] ?? ''];
-  if (!isMainSame || changed.length === 0) return ORIGINS[origin];
-  const more = changed.length - MAX_FILES;
-  const named = changed.slice(0, MAX_FILES).join(', ');
-  return `${named}${more > 0 ? ` and ${more} more` : ''} changed`;
+  const skips = origin === 'file' && older !== undefined && number > older.number + 1;
+  return skips ? `${ORIGINS[origin]}, and then its lists` : ORIGINS[origin];
 }
