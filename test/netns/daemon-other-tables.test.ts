@@ -173,7 +173,7 @@ describe('tables of others', () => {
       expect(stdout).toContain(
         'table ip strict, chain in (input) drops what it does not accept itself, whatever is allowed here',
       );
-      expect(stdout).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
+      expect(stdout).toContain('Docker: table ip nat, chain PREROUTING (prerouting) can redirect packets');
       expect(stdout).not.toContain('FORWARD');
       const { publishedPorts, missingFeatures } = await daemon.status();
       expect(publishedPorts).toEqual([{ table: 'ip nat', protocol: 'tcp', port: '8080', to: '172.17.0.2:80' }]);

@@ -265,7 +265,7 @@ describe('sgctl try', () => {
     expect(await open()).toEqual([OLD]);
     rmSync(held, { recursive: true });
     await tryIt('--timeout', '60');
-    await refused(/another policy is being tried/);
+    await refused(/another policy is on trial/);
     expect((await site.sgctl('rollback')).stdout).toBe(`the trial has ended: ${site.policyFile} is active`);
     expect(await open()).toEqual([OLD]);
     expect((await daemon.status()).state).toBe('enforced');

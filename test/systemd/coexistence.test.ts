@@ -266,7 +266,7 @@ describe('beside Docker, and rules made by iptables', () => {
     expect(text).toContain('published    udp 5000-5009 goes to 172.17.0.2 by table ip nat');
     expect(text).toContain('published    tcp { 8443, 9000-9010 } goes to 172.17.0.3-172.17.0.4:90-99 by table ip nat');
     expect(text).not.toContain('172.17.0.5');
-    expect(text).toContain('Docker: table ip nat, chain PREROUTING (prerouting) redirects');
+    expect(text).toContain('Docker: table ip nat, chain PREROUTING (prerouting) can redirect packets');
     expect(text).toMatch(/^not filtered .*docker0.*all traffic passes$/m);
     expect(text).toMatch(/^forwarded +not filtered/m);
   });

@@ -103,7 +103,7 @@ describe('the service, as scripts/run.sh installs it', () => {
     const { stderr: answered } = await machine.exec(['runuser', '-u', 'ann', '--', 'sgctl', 'confirm'], {
       reject: false,
     });
-    expect(answered).toContain('no policy is being tried');
+    expect(answered).toContain('no policy is on trial');
     expect(await lookAndChange('joe')).toEqual([0, 0, 3]);
     expect(await lookAndChange('eve')).toEqual([3, 3, 3]);
     expect(await table()).toBe(before);

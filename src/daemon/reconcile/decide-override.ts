@@ -4,7 +4,7 @@ import { type DaemonState, identityOf, isTrying } from './state.ts';
 
 /** Why no trial can begin; undefined where one can. */
 export function objectionToTrial(state: DaemonState): string | undefined {
-  if (isTrying(state)) return 'another policy is being tried: sgctl confirm keeps it, sgctl rollback ends it';
+  if (isTrying(state)) return 'another policy is on trial: sgctl confirm keeps it, sgctl rollback ends it';
   const { hostPolicy, filesInForce, files, kernelProblem } = state;
   if (hostPolicy === undefined || filesInForce === undefined || files === undefined)
     return 'nothing is in force that could be gone back to: put a valid policy into the policy file first';

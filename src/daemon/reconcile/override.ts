@@ -102,7 +102,7 @@ export class PolicyOverrides {
     const { loop, overrideFile, log } = this.#options;
     return loop.exclusively(async (exclusive) => {
       const { override } = exclusive.state;
-      if (override?.policy.kind !== 'tried') throw new OverrideRejected('no policy is being tried');
+      if (override?.policy.kind !== 'tried') throw new OverrideRejected('no policy is on trial');
       const tried = override.policy;
       const objection = objectionToConfirming(exclusive.state, tried);
       if (objection !== undefined) throw new OverrideRejected(objection);
@@ -124,7 +124,7 @@ export class PolicyOverrides {
       const { state } = exclusive;
       if (state.override?.policy.kind === 'tried') {
         if (number !== undefined)
-          throw new OverrideRejected('a policy is being tried: sgctl rollback without a version ends that first');
+          throw new OverrideRejected('a policy is on trial: sgctl rollback without a version ends that first');
         log.warn('a trial has ended on request: the policy before returns');
         await this.#goBack(exclusive, state.override.policy);
         return;
