@@ -2,7 +2,7 @@
 # Builds dist/secgroupd-lab.box, a box for Vagrant with libvirt, from Debian's packages: for machines without the Internet's
 # boxes, and without KVM, where it is emulated.
 #
-#   sudo scripts/box.sh [--into DIRECTORY]     dist unless said
+#   sudo scripts/box.sh [--into DIRECTORY]     default: dist
 #   vagrant box add --name secgroupd-lab dist/secgroupd-lab.box
 #   cd vagrant && LAB_BOX=secgroupd-lab vagrant up --provider=libvirt
 
@@ -33,7 +33,7 @@ work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 mkdir "$work/upper" "$work/work" "$work/root" "$work/box"
 
-# The key that every Vagrant knows: the machines are on nobody's network.
+# The key that every Vagrant knows: the machines are on a network of their own.
 key=$(find /usr/share/rubygems-integration /usr/share/ruby-vagrant /opt/vagrant -name vagrant.pub -print -quit 2>/dev/null || true)
 [[ -n $key ]] || fail 'Vagrant has no key for boxes here'
 cp -- "$key" "$work/key.pub"

@@ -15,7 +15,7 @@ const dist = join(root, 'dist');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 // netlink finds its addon through node-gyp-build, which searches beside the package. A bundle has no such place; its
-// addons lie in dist/prebuilds, one a processor architecture.
+// addons lie in dist/prebuilds, one for each processor architecture.
 const addonBesideBundle = {
   name: 'addon-beside-bundle',
   setup(bundler) {

@@ -44,7 +44,7 @@ function show({ name, fix }, { code, output, seconds }, always = false) {
   console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds.toFixed(1)} s`);
   if (code !== 0) failed += 1;
   if (code !== 0 || always) process.stdout.write(output.endsWith('\n') ? output : `${output}\n`);
-  if (code !== 0 && fix !== undefined) console.log(`     ${fix} mends it`);
+  if (code !== 0 && fix !== undefined) console.log(`     ${fix} fixes it`);
 }
 
 const testing = process.argv.includes('--static') ? undefined : run(tests);

@@ -4,10 +4,10 @@
 #
 #   scripts/deb.sh [--arch amd64|arm64] [--revision N] [--quick] [--into DIRECTORY]
 #
-#   --arch      for which machines; this one's unless said
-#   --revision  the package's revision of this version; 1 unless said
+#   --arch      the machines' architecture; default: this one's
+#   --revision  the package's revision of this version; default: 1
 #   --quick     does not compress: for trying it out
-#   --into      where it is put; dist unless said
+#   --into      where the package goes; default: dist
 
 set -euo pipefail
 

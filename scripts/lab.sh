@@ -22,7 +22,7 @@
 #
 # What a host is, is said before the command that makes a lab: --hosts KIND.
 #
-#   namespaces   namespaces of this machine with an sshd; there in seconds; so it is unless said
+#   namespaces   namespaces of this machine with an sshd; there in seconds; the default
 #   containers   Debians with a systemd, in which our package is installed
 #   vms          the same with a kernel of their own; emulated where there is no KVM, and there in a minute or two
 #

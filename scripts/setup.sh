@@ -124,8 +124,8 @@ install_packages() {
   esac
 }
 
-# Lets no service start until allow_services, or until this process is no more, however it ends: a file that denies all
-# for ever is what nobody finds. A file that was there before answers then.
+# Lets no service start until allow_services, or until this process ends, however it ends: a file that denies all for ever
+# is hard to find. A file that was there before answers then.
 deny_services() {
   local kept=$POLICY_RC.before-setup new=$POLICY_RC.setup pid=$BASHPID began
   allow_services

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Part of install.sh and of the package's postinst: what they must not shut out.
 
-# The ports of sshd, one a line: as its file says, and where it listens, for its command line or a socket of systemd can
+# The ports of sshd, one per line: as its file says, and where it listens, for its command line or a socket of systemd can
 # say otherwise. What it forwards for who is logged in listens under its name too, and is not meant.
 ssh_ports() {
   {

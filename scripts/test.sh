@@ -20,7 +20,7 @@ passed=0 failed=0 skipped=0
 output=$(mktemp)
 
 # INVARIANT: the closing line is the last thing written, however this ends. A step before the tests that fails counts
-# as one failure; an end that nobody counted does too.
+# as one failure; an end that was not counted does too.
 close() {
   local code=$?
   rm -f -- "$output"

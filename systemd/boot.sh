@@ -15,13 +15,13 @@ seconds=${LOAD_SECONDS:-25}
 conf=/etc/secgroupd/boot.conf
 me=$(id -u)
 
-# Whether user $1 is root or this one, and nobody but the owner may write by mode $2.
+# Whether user $1 is root or this one, and mode $2 lets only the owner write.
 is_ours() {
   case $1 in 0 | "$me") ;; *) return 1 ;; esac
   case $2 in *[2367]? | *[2367]) return 1 ;; esac
 }
 
-# Whether nobody but root and this user can change the file $1, or what its path leads to: its directories, from / on and
+# Whether only root and this user can change the file $1, or what its path leads to: its directories, from / on and
 # along every symlink, are judged as the daemon judges those of policy files (src/host/files/trust.ts). Says what is not ours.
 is_trusted() {
   rest=$1 at='' links=0

@@ -27,7 +27,7 @@ echo "$host" | put 644 /etc/hostname
 } | put 644 /etc/hosts
 
 # A unit of its own, for Debian, Ubuntu and their versions differ in who brings a network up. Every host of the lab is
-# on the wire, and nobody else.
+# on the wire, and no other.
 networks=$(awk '!/^#/ { print $2 "/32"; print $3 "/128" }' "$directory/hosts")
 put 755 /usr/local/sbin/lab-network <<END
 #!/bin/sh
