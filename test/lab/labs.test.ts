@@ -28,16 +28,17 @@ describe.each(['namespaces', 'containers'] as const)('a lab of %s', (kind) => {
     await lab?.down();
   });
 
-  test('who reaches whom is as sgctl explain says, in every scenario; in the end the hosts have what they had', async () => {
-    const before = await lab.command('policy');
-    const { exitCode, stdout, stderr } = await lab.command('matrix', '--all');
-    expect(stderr).toBe('');
-    const scenarios = readdirSync(SCENARIOS);
-    for (const name of scenarios) expect(stdout).toContain(`== ${name.replace('.yaml', '')}: `);
-    expect(stdout.split('\n').at(-1)).toBe(`${scenarios.length * TRIES} tried, 0 not as explained`);
-    expect(exitCode).toBe(0);
-    expect(await lab.command('policy')).toEqual(before);
-  });
+  if (kind === 'containers')
+    test('who reaches whom is as sgctl explain says, in every scenario; in the end the hosts have what they had', async () => {
+      const before = await lab.command('policy');
+      const { exitCode, stdout, stderr } = await lab.command('matrix', '--all');
+      expect(stderr).toBe('');
+      const scenarios = readdirSync(SCENARIOS);
+      for (const name of scenarios) expect(stdout).toContain(`== ${name.replace('.yaml', '')}: `);
+      expect(stdout.split('\n').at(-1)).toBe(`${scenarios.length * TRIES} tried, 0 not as explained`);
+      expect(exitCode).toBe(0);
+      expect(await lab.command('policy')).toEqual(before);
+    });
 
   test('to begin with it is as drawn', async () => {
     const { stdout } = await lab.command('matrix');
@@ -67,12 +68,13 @@ from pc         no/no       no/no       yes/yes     .
       expect(await say(...words)).toMatchObject({ exitCode: 2, stdout: '' });
   });
 
-  test('without a terminal too, from bastion to web; where ssh gets no answer, it ends by itself', async () => {
-    const reject = false;
-    expect(await lab.on('pc', ['ssh', 'bastion', 'ssh web uname -n'])).toMatchObject({ stdout: 'web' });
-    expect(await lab.on('pc', ['ssh', 'bastion', 'ssh web sgctl verify'])).toMatchObject({ exitCode: 0 });
-    expect(await lab.on('pc', login('web'), { reject })).toMatchObject({ exitCode: 255, stdout: '' });
-  });
+  if (kind === 'namespaces')
+    test('without a terminal too, from bastion to web; where ssh gets no answer, it ends by itself', async () => {
+      const reject = false;
+      expect(await lab.on('pc', ['ssh', 'bastion', 'ssh web uname -n'])).toMatchObject({ stdout: 'web' });
+      expect(await lab.on('pc', ['ssh', 'bastion', 'ssh web sgctl verify'])).toMatchObject({ exitCode: 0 });
+      expect(await lab.on('pc', login('web'), { reject })).toMatchObject({ exitCode: 255, stdout: '' });
+    });
 
   test('what is saved in its folder reaches the hosts, and with the rule of the tour pc logs in by both families', async () => {
     const file = (await lab.command('edit')).stdout;
@@ -97,24 +99,25 @@ from pc         no/no       no/no       yes/yes     .
     expect(await lab.command('policy', file)).toMatchObject({ exitCode: 0, stdout: 'in force on: web db bastion' });
   });
 
-  test('a session that a new rule cuts ends by itself', async () => {
-    const file = (await lab.command('edit')).stdout;
-    const before = readFileSync(file, 'utf8');
-    const other = join(mkdtempSync(join(tmpdir(), 'lab-policy-')), 'policy.yaml');
-    writeFileSync(other, before.replace(TOUR, TOUR.slice(2)));
-    expect(await lab.command('policy', other)).toMatchObject({ exitCode: 0 });
-    const session = lab.begin('pc', ['ssh', 'web', 'echo here; exec cat']);
-    let said = '';
-    const ended = new Promise<number | null>((resolve) => session.once('close', resolve));
-    session.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    await until('it is logged in', () => said.includes('here'), PATIENCE);
-    writeFileSync(other, before);
-    expect(await lab.command('policy', other)).toMatchObject({ exitCode: 0 });
-    expect(await ended).toBe(255);
-    rmSync(join(other, '..'), { recursive: true });
-  }, 60_000);
+  if (kind === 'containers')
+    test('a session that a new rule cuts ends by itself', async () => {
+      const file = (await lab.command('edit')).stdout;
+      const before = readFileSync(file, 'utf8');
+      const other = join(mkdtempSync(join(tmpdir(), 'lab-policy-')), 'policy.yaml');
+      writeFileSync(other, before.replace(TOUR, TOUR.slice(2)));
+      expect(await lab.command('policy', other)).toMatchObject({ exitCode: 0 });
+      const session = lab.begin('pc', ['ssh', 'web', 'echo here; exec cat']);
+      let said = '';
+      const ended = new Promise<number | null>((resolve) => session.once('close', resolve));
+      session.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      await until('it is logged in', () => said.includes('here'), PATIENCE);
+      writeFileSync(other, before);
+      expect(await lab.command('policy', other)).toMatchObject({ exitCode: 0 });
+      expect(await ended).toBe(255);
+      rmSync(join(other, '..'), { recursive: true });
+    }, 60_000);
 
   test('a policy with a mistake is refused before any host has it, and the mistake is shown', async () => {
     const before = await lab.command('policy');

@@ -13,7 +13,7 @@ import { enforce, hostPolicyOf, useLabelsAnew } from './enforce.ts';
 import { createWorld, type World } from './harness/world.ts';
 import { replaceFile, type Site, useSite } from './harness-daemon/site.ts';
 
-const RUNS = Number(process.env['DIFFERENTIAL_RUNS'] ?? 20);
+const RUNS = Number(process.env['DIFFERENTIAL_RUNS'] ?? 12);
 const SHAPES: readonly Shape[] = ['linear', 'segments', 'classes', 'chosen'];
 
 describe('the table in the kernel', () => {

@@ -297,7 +297,7 @@ describe('install.sh, where packages are installed by', () => {
     expect((await machine.exec(['cat', '/etc/secgroupd/boot.conf'])).stdout).toMatch(/^SSH_PORTS=22,2222$/m);
 
     // A policy that is there is its owner's.
-    await save((await machine.exec(['cat', POLICY])).stdout.replace('"22,2222"', '22'));
+    await save((await machine.exec(['cat', POLICY])).stdout.replaceAll('"22,2222"', '22'));
     await until('the port is shut', async () => (await open(ports)).length === 1);
     await machine.exec([`${PROJECT_INSIDE}/scripts/install.sh`]);
     expect(await open(ports)).toEqual([SSH]);
