@@ -56,7 +56,8 @@ test('the log elsewhere is a line of text, with the time', () => {
 });
 
 test('the log is text on a terminal and JSON elsewhere unless a format is asked for', () => {
-  expect(logged('', 'terminal')).toBe(logged('text', 'terminal'));
+  const withoutTime = (text: string): string => text.replace(/\d\d:\d\d:\d\d/, 'TIME');
+  expect(withoutTime(logged('', 'terminal'))).toBe(withoutTime(logged('text', 'terminal')));
   expect(JSON.parse(logged(''))).toMatchObject({ level: 30 });
 });
 
